@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * mucmm.h - public interface of libmucmm: what paired views have in common,
+ * what each holds alone, and where in the raw input that is.
+ *
+ *   mucmm_ctx *ctx = NULL;
+ *   mucmm_data *left = NULL, *right = NULL;
+ *   mucmm_model *model = NULL;
+ *   mucmm_fit_params p;
+ *
+ *   mucmm_ctx_create(NULL, &ctx);
+ *   mucmm_data_open(ctx, "left.npy", NULL, &left);
+ *   mucmm_data_open(ctx, "right.npy", NULL, &right);
+ *   mucmm_view views[] = {{"left", left}, {"right", right}};
+ *   mucmm_fit_params_init(&p);
+ *   p.common = 8;
+ *   p.individual = 16;
+ *   if (mucmm_fit(ctx, views, 2, &p, &model) != MUCMM_OK)
+ *       fprintf(stderr, "fit: %s\n", mucmm_ctx_message(ctx));
+ *   mucmm_model_save(ctx, model, "pair.mucmm");
+ *   mucmm_model_free(model);
+ *   mucmm_data_free(left);
+ *   mucmm_data_free(right);
+ *   mucmm_ctx_free(ctx);
+ *
+ * True for every function below unless it says otherwise:
+ *
+ *   Status     Functions that can fail return mucmm_status; results come back
+ *              through the last pointer arguments. On failure *out is NULL and
+ *              mucmm_ctx_message(ctx) says what is wrong, where (file, row,
+ *              column, argument), the rule, and what to do.
+ *   Ownership  *_create, *_open, *_load, *_fit: the caller owns *out and
+ *              releases it with the matching *_free, which accepts NULL.
+ *              Objects may be freed in any order, also after their context.
+ *              Pointer-to-const arguments are only read during the call, except
+ *              where "borrowed" is said. Returned strings and arrays belong to
+ *              the object they were asked from.
+ *   Layout     Row-major. [n, p] means n rows of p numbers; a stride counts
+ *              elements, not bytes. Features, heads and maps are float; moments
+ *              and factorizations inside are double.
+ *   Silence    The library never prints, never exits, never reads the
+ *              environment or the locale. Warnings go to the log callback.
+ *   Threads    One context per thread. Data and models are read-only after
+ *              creation and may be shared.
+ *   Params     X_params_init(&p) sets struct_size and every default; a params
+ *              pointer may be NULL for the defaults where that makes sense.
+ */
+#ifndef MUCMM_H
+#define MUCMM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(MUCMM_BUILD) && defined(__GNUC__)
+#define MUCMM_API __attribute__((visibility("default")))
+#else
+#define MUCMM_API
+#endif
+
+#define MUCMM_VERSION_MAJOR 0
+#define MUCMM_VERSION_MINOR 1
+#define MUCMM_VERSION_PATCH 0
+
+/* Version of the library that is loaded, 0x00MMmmpp. */
+MUCMM_API uint32_t mucmm_version(void);
+
+/* ---- status -------------------------------------------------------------- */
+
+/* The numbers are ABI: append, never renumber. */
+#define MUCMM_STATUS_MAP(X)                                                    \
+    X(OK, 0, "success")                                                        \
+    X(EARG, 1, "invalid argument")                                             \
+    X(ESHAPE, 2, "shapes do not conform")                                      \
+    X(ENOMEM, 3, "out of memory")                                              \
+    X(EIO, 4, "cannot read or write file")                                     \
+    X(EFORMAT, 5, "malformed input file")                                      \
+    X(EUNSUPPORTED, 6, "valid input, but not supported by this build")         \
+    X(ENUMERIC, 7, "singular, indefinite or non-finite data")                  \
+    X(EBACKEND, 8, "a numerical library reported an error")                    \
+    X(ECANCELED, 9, "stopped by the progress callback")
+
+typedef enum mucmm_status {
+#define X(name, value, text) MUCMM_##name = value,
+    MUCMM_STATUS_MAP(X)
+#undef X
+} mucmm_status;
+
+/* Static text for a status, never NULL: "unknown status" if out of range. */
+MUCMM_API const char *mucmm_status_text(mucmm_status s);
+
+/* ---- context ------------------------------------------------------------- */
+
+typedef struct mucmm_ctx mucmm_ctx;
+
+typedef struct mucmm_allocator {
+    void *(*alloc)(void *user, size_t align, size_t size); /* NULL on failure */
+    void (*release)(void *user, void *ptr);                /* ptr may be NULL */
+    void *user;
+} mucmm_allocator;
+
+typedef enum mucmm_log_level {
+    MUCMM_LOG_WARN = 1,
+    MUCMM_LOG_INFO = 2
+} mucmm_log_level;
+
+typedef void (*mucmm_log_fn)(void *user, mucmm_log_level level, const char *message);
+
+/* stage: what is being done, e.g. "common heads"; done of total units, and a
+ * note such as "held-out 5.91" ("" if none). A nonzero return stops the call
+ * with MUCMM_ECANCELED at the next safe point. */
+typedef int (*mucmm_progress_fn)(void *user, const char *stage, int64_t done, int64_t total,
+                                 const char *note);
+
+typedef struct mucmm_ctx_params {
+    uint32_t struct_size;
+    int32_t threads;    /* 0 = one per processor the process may run on      */
+    uint64_t max_alloc; /* refuse larger single blocks, in bytes; 0 = 1 TiB  */
+    mucmm_log_fn log;   /* NULL = silent                                     */
+    void *log_user;
+    mucmm_progress_fn progress; /* NULL = none                               */
+    void *progress_user;
+    mucmm_allocator allocator; /* all NULL = the C library's, aligned        */
+} mucmm_ctx_params;
+
+MUCMM_API void mucmm_ctx_params_init(mucmm_ctx_params *p);
+MUCMM_API mucmm_status mucmm_ctx_create(const mucmm_ctx_params *params, mucmm_ctx **out);
+MUCMM_API void mucmm_ctx_free(mucmm_ctx *ctx);
+
+/* What went wrong in the last failed call on ctx; "" if none has failed. */
+MUCMM_API const char *mucmm_ctx_message(const mucmm_ctx *ctx);
+MUCMM_API int32_t mucmm_ctx_threads(const mucmm_ctx *ctx);
+
+/* ---- matrices over memory the caller owns --------------------------------- */
+
+/* [rows, cols]; element (i, j) at data[i * stride + j], stride >= cols. */
+typedef struct mucmm_mat {
+    float *data;
+    int64_t rows, cols, stride;
+} mucmm_mat;
+
+typedef struct mucmm_cmat {
+    const float *data;
+    int64_t rows, cols, stride;
+} mucmm_cmat;
+
+#define MUCMM_MAX_RANK 8
+
+/* ---- data: the rows of one view ------------------------------------------- */
+
+typedef struct mucmm_data mucmm_data;
+
+typedef struct mucmm_data_params {
+    uint32_t struct_size;
+    const char *key; /* csv/tsv: name of the column that identifies a row; NULL =
+                        pair by position. The key column is not a feature.    */
+} mucmm_data_params;
+
+MUCMM_API void mucmm_data_params_init(mucmm_data_params *p);
+
+/* Opens .npy (bool, integers, floats; both byte orders; C and Fortran order;
+ * memory-mapped, first axis = rows), .csv/.tsv (header; quoted fields; a first
+ * column with an empty name holds row names), .idx/.idx.gz (also the MNIST
+ * spelling -idx3-ubyte[.gz]). The kind is told by the file's first bytes, else
+ * by its name.
+ * EIO no such file, no permission; EFORMAT malformed (the message names file,
+ * and line and column for text); EUNSUPPORTED complex, object or string dtype. */
+MUCMM_API mucmm_status mucmm_data_open(mucmm_ctx *ctx, const char *path,
+                                       const mucmm_data_params *params, mucmm_data **out);
+
+/* Rows in the caller's memory: borrowed, must outlive the data. label stands
+ * for a file name in messages. shape[rank] is the shape of one row (its product
+ * is m->cols); rank 0 = flat. */
+MUCMM_API mucmm_status mucmm_data_wrap(mucmm_ctx *ctx, const mucmm_cmat *m, const char *label,
+                                       const int64_t *shape, int32_t rank, mucmm_data **out);
+
+/* The given rows of another data object (which is kept alive), in that order. */
+MUCMM_API mucmm_status mucmm_data_subset(mucmm_ctx *ctx, const mucmm_data *from,
+                                         const int64_t *rows, int64_t n, mucmm_data **out);
+
+/* Replaces data[1..] by their rows in the order of data[0]'s keys. All must
+ * have been opened with a key; a key that is missing or stands twice is an
+ * error that names file and line. On failure data[] is unchanged. */
+MUCMM_API mucmm_status mucmm_data_pair(mucmm_ctx *ctx, mucmm_data **data, int32_t n_data);
+
+MUCMM_API void mucmm_data_free(mucmm_data *d);
+MUCMM_API int64_t mucmm_data_rows(const mucmm_data *d);
+MUCMM_API int64_t mucmm_data_cols(const mucmm_data *d); /* product of the row's shape */
+MUCMM_API const char *mucmm_data_label(const mucmm_data *d);
+/* Shape of one row; returns its rank (1 for a table), at most MUCMM_MAX_RANK. */
+MUCMM_API int32_t mucmm_data_shape(const mucmm_data *d, int64_t shape[MUCMM_MAX_RANK]);
+MUCMM_API const char *mucmm_data_column(const mucmm_data *d, int64_t j); /* NULL if unnamed */
+MUCMM_API const char *mucmm_data_key(const mucmm_data *d, int64_t i);    /* NULL if none */
+
+/* Copies rows rows[0..n) (or, if rows is NULL, rows 0..n) into out [n, cols].
+ * ENUMERIC a value is NaN, infinite or beyond float (message: file, row, column). */
+MUCMM_API mucmm_status mucmm_data_read(mucmm_ctx *ctx, const mucmm_data *d, const int64_t *rows,
+                                       int64_t n, const mucmm_mat *out);
+
+/* Writes a float32 .npy of the given shape, atomically (temporary file, sync,
+ * rename: the old file or the whole new one, never a part). */
+MUCMM_API mucmm_status mucmm_npy_write(mucmm_ctx *ctx, const char *path, const float *data,
+                                       const int64_t *shape, int32_t rank);
+
+/* Writes a whole file from memory in the same way. */
+MUCMM_API mucmm_status mucmm_file_write(mucmm_ctx *ctx, const char *path, const void *data,
+                                        size_t size);
+
+/* ---- fit ------------------------------------------------------------------- */
+
+typedef struct mucmm_view {
+    const char *name; /* letters, digits, '_' and '-'; unique */
+    const mucmm_data *data;
+} mucmm_view;
+
+#define MUCMM_MAX_VIEWS 16
+#define MUCMM_MAX_HIDDEN 8
+
+typedef enum mucmm_head_kind { MUCMM_HEAD_LINEAR = 0, MUCMM_HEAD_MLP = 1 } mucmm_head_kind;
+typedef enum mucmm_scaling { MUCMM_SCALE_VIEW = 0, MUCMM_SCALE_COLUMN = 1 } mucmm_scaling;
+
+typedef struct mucmm_fit_params {
+    uint32_t struct_size;
+    mucmm_head_kind head;   /* default MUCMM_HEAD_MLP                                   */
+    mucmm_scaling scaling;  /* one divisor per view (default) or per column             */
+    int64_t common;         /* k, >= 1; required                                        */
+    int64_t individual;     /* q of every view, >= 0; required                          */
+    int32_t n_hidden;       /* hidden layers of an MLP head, 0..MUCMM_MAX_HIDDEN        */
+    int64_t hidden[MUCMM_MAX_HIDDEN]; /* their widths; default 512, 512                 */
+    int64_t common_epochs;  /* 0 = default                                              */
+    int64_t individual_epochs; /* 0 = default                                           */
+    int64_t batch;          /* rows; 0 = max(1000, 20 M k), capped by the training rows */
+    double validation;      /* share of the rows held out, in (0, 0.5]; default 0.1     */
+    uint64_t seed;          /* default 1                                                */
+    double ridge;           /* of the closed form, in units of the mean variance;
+                               negative (default) = chosen on the held-out rows         */
+    double learning_rate;   /* peak of the one-cycle schedule; 0 = default              */
+    double weight_decay;    /* default 1e-4                                             */
+    double input_noise;     /* standard deviation, in units of the feature's; default 0.1 */
+    double alpha;           /* weight of the linear correlation_min terms; default 5    */
+    double beta;            /* weight of the kernel term; default 10                    */
+    const char *checkpoint; /* file; NULL = none. Resumed from if it exists.            */
+} mucmm_fit_params;
+
+MUCMM_API void mucmm_fit_params_init(mucmm_fit_params *p);
+
+typedef struct mucmm_model mucmm_model;
+
+/* Fits the closed form and, for MUCMM_HEAD_MLP, trained heads, to M >= 2 views
+ * whose rows are paired by position. */
+MUCMM_API mucmm_status mucmm_fit(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_views,
+                                 const mucmm_fit_params *params, mucmm_model **out);
+MUCMM_API void mucmm_model_free(mucmm_model *m);
+
+/* The model file is a safetensors file; everything but tensors is JSON in its
+ * metadata. Written atomically. */
+MUCMM_API mucmm_status mucmm_model_save(mucmm_ctx *ctx, const mucmm_model *m, const char *path);
+MUCMM_API mucmm_status mucmm_model_load(mucmm_ctx *ctx, const char *path, mucmm_model **out);
+
+MUCMM_API int32_t mucmm_model_views(const mucmm_model *m);
+MUCMM_API const char *mucmm_model_view_name(const mucmm_model *m, int32_t view);
+MUCMM_API int32_t mucmm_model_view_index(const mucmm_model *m, const char *name); /* -1 if none */
+MUCMM_API int64_t mucmm_model_view_cols(const mucmm_model *m, int32_t view);
+MUCMM_API int32_t mucmm_model_view_shape(const mucmm_model *m, int32_t view,
+                                         int64_t shape[MUCMM_MAX_RANK]);
+MUCMM_API int64_t mucmm_model_common(const mucmm_model *m);                 /* k */
+MUCMM_API int64_t mucmm_model_individual(const mucmm_model *m, int32_t view); /* q_m */
+/* The model's metadata as JSON text: everything but the tensors. */
+MUCMM_API const char *mucmm_model_json(const mucmm_model *m);
+
+/* A model holds the representation asked for and, as the yardstick, the closed
+ * form (they are the same if head is linear). */
+typedef enum mucmm_method { MUCMM_HEADS = 0, MUCMM_LINEAR = 1 } mucmm_method;
+
+/* ---- transform and score ---------------------------------------------------- */
+
+/* Canonical variates of one view's rows. common [n, k] and individual [n, q_m],
+ * either may be NULL. */
+MUCMM_API mucmm_status mucmm_transform(mucmm_ctx *ctx, const mucmm_model *m, mucmm_method method,
+                                       int32_t view, const mucmm_data *data,
+                                       const mucmm_mat *common, const mucmm_mat *individual);
+
+/* What a set of rows shows under a model. Arrays have M or k entries. */
+typedef struct mucmm_summary {
+    int64_t rows, components, views;
+    double *correlations;        /* [k] of fixed projections; mean over pairs of views  */
+    double *p_values;            /* [k] pairing permuted, step-down maximum statistic;
+                                    NaN if not computed                                 */
+    int64_t significant;         /* how many p_values are <= 0.05                       */
+    double total_correlation;    /* sum of correlations                                 */
+    double *common_share, *individual_share, *rest_share; /* [M] of the view's variance */
+    double *leakage_linear;      /* [M] K(u_m, c_all), in [0, 1]                        */
+    double *leakage_kernel;      /* [M] cross-fitted, Fourier features of u_m           */
+    double *leakage_individual;  /* [M * M] K(u_m, u_l); diagonal 0                     */
+} mucmm_summary;
+
+typedef struct mucmm_score_params {
+    uint32_t struct_size;
+    int64_t permutations; /* default 1000; 0 = no p-values */
+    uint64_t seed;
+} mucmm_score_params;
+
+MUCMM_API void mucmm_score_params_init(mucmm_score_params *p);
+
+typedef struct mucmm_scores mucmm_scores;
+
+/* Views in any order, all of the model's views, matched by name. */
+MUCMM_API mucmm_status mucmm_score(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
+                                   int32_t n_views, const mucmm_score_params *params,
+                                   mucmm_scores **out);
+MUCMM_API void mucmm_scores_free(mucmm_scores *s);
+MUCMM_API int64_t mucmm_scores_rows(const mucmm_scores *s);
+/* Of each sample [n]: common score, and of each view common energy and individual score. */
+MUCMM_API const double *mucmm_scores_common(const mucmm_scores *s);
+MUCMM_API const double *mucmm_scores_common_energy(const mucmm_scores *s, int32_t view);
+MUCMM_API const double *mucmm_scores_individual(const mucmm_scores *s, int32_t view);
+MUCMM_API const mucmm_summary *mucmm_scores_summary(const mucmm_scores *s, mucmm_method method);
+
+typedef enum mucmm_rows { MUCMM_ROWS_TRAIN = 0, MUCMM_ROWS_HELD_OUT = 1 } mucmm_rows;
+/* The same as found at the end of fit, on the training and the held-out rows. */
+MUCMM_API const mucmm_summary *mucmm_model_summary(const mucmm_model *m, mucmm_rows rows,
+                                                   mucmm_method method);
+
+/* ---- explain ----------------------------------------------------------------- */
+
+typedef enum mucmm_score_kind {
+    MUCMM_SCORE_COMMON = 0,              /* s_C of the sample                  */
+    MUCMM_SCORE_COMMON_ENERGY = 1,       /* e_m                                */
+    MUCMM_SCORE_INDIVIDUAL = 2,          /* s_m                                */
+    MUCMM_SCORE_COMMON_COMPONENT = 3,    /* c_{m,j}, j = params.component      */
+    MUCMM_SCORE_INDIVIDUAL_COMPONENT = 4 /* u_{m,j}                            */
+} mucmm_score_kind;
+
+typedef enum mucmm_map_kind {
+    MUCMM_MAP_GRADIENT = 0,
+    MUCMM_MAP_INPUT_X_GRADIENT = 1, /* gradient * (input - training mean)           */
+    MUCMM_MAP_PATTERN = 2           /* covariance of the raw inputs times gradient  */
+} mucmm_map_kind;
+
+typedef struct mucmm_explain_params {
+    uint32_t struct_size;
+    mucmm_score_kind score; /* default common                                     */
+    mucmm_map_kind map;     /* default pattern                                    */
+    mucmm_method method;    /* default MUCMM_HEADS                                */
+    int64_t component;      /* for the *_COMPONENT scores, from 0                 */
+    const mucmm_data *training; /* pattern: rows whose covariance is taken; NULL =
+                                   the training covariance in the model file      */
+} mucmm_explain_params;
+
+MUCMM_API void mucmm_explain_params_init(mucmm_explain_params *p);
+
+/* Maps d score / d raw input of one view for samples rows[0..n): maps [n, cols],
+ * scores [n] or NULL. Only MUCMM_SCORE_COMMON needs the other views. */
+MUCMM_API mucmm_status mucmm_explain(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
+                                     int32_t n_views, int32_t view, const int64_t *rows, int64_t n,
+                                     const mucmm_explain_params *params, const mucmm_mat *maps,
+                                     double *scores);
+
+/* Central differences of the score along random directions and coordinates
+ * against the analytic gradient. *worst: the largest
+ * |numeric - analytic| / (|numeric| + |analytic| + tiny), tiny relative to the
+ * gradient's norm. */
+MUCMM_API mucmm_status mucmm_check_gradient(mucmm_ctx *ctx, const mucmm_model *m,
+                                            const mucmm_view *views, int32_t n_views, int32_t view,
+                                            const int64_t *rows, int64_t n,
+                                            const mucmm_explain_params *params, double *worst);
+
+/* ---- pictures ------------------------------------------------------------------ */
+
+/* A canvas of 8-bit RGB on which panels are laid out in a grid. */
+typedef struct mucmm_sheet mucmm_sheet;
+
+/* cols x rows panels; every panel is a picture of [height, width] cells drawn at
+ * `zoom` pixels a cell. title may be NULL. */
+typedef struct mucmm_sheet_params {
+    uint32_t struct_size;
+    int64_t cols, rows;          /* of panels                                    */
+    int64_t height, width, zoom; /* of a panel, in cells; zoom 0 = chosen        */
+    const char *title;
+} mucmm_sheet_params;
+
+MUCMM_API void mucmm_sheet_params_init(mucmm_sheet_params *p);
+MUCMM_API mucmm_status mucmm_sheet_create(mucmm_ctx *ctx, const mucmm_sheet_params *params,
+                                          mucmm_sheet **out);
+MUCMM_API void mucmm_sheet_free(mucmm_sheet *s);
+/* Grey picture, lo black, hi white. values [height * width]; caption above. */
+MUCMM_API mucmm_status mucmm_sheet_grey(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int64_t row,
+                                        const float *values, float lo, float hi,
+                                        const char *caption);
+/* Diverging map: -scale blue, 0 white, +scale red; scale > 0. */
+MUCMM_API mucmm_status mucmm_sheet_map(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int64_t row,
+                                       const float *values, float scale, const char *caption);
+/* Signed horizontal bars with names, for tables: the n strongest entries. */
+MUCMM_API mucmm_status mucmm_sheet_bars(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int64_t row,
+                                        const float *values, const char *const *names, int64_t n,
+                                        float scale, const char *caption);
+/* A colour bar for maps of that scale under the panels, and the file itself. */
+MUCMM_API mucmm_status mucmm_sheet_write_png(mucmm_ctx *ctx, const mucmm_sheet *s,
+                                             const char *path);
+
+/* ---- benchmarks ------------------------------------------------------------------ */
+
+/* GFLOP/s of float32 C = A B through oneDNN, best of `repeats`. */
+MUCMM_API mucmm_status mucmm_bench_gemm(mucmm_ctx *ctx, int64_t m, int64_t n, int64_t k,
+                                        int32_t repeats, double *gflops);
+
+typedef struct mucmm_bench_train_params {
+    uint32_t struct_size;
+    int64_t features, common, batch, steps; /* default 768, 64, 2000, 20 */
+    int32_t n_hidden;                       /* default 2 */
+    int64_t hidden[MUCMM_MAX_HIDDEN];       /* default 1024, 1024 */
+} mucmm_bench_train_params;
+
+MUCMM_API void mucmm_bench_train_params_init(mucmm_bench_train_params *p);
+/* Steps of training the common heads of two views, as mucmm_fit does them. */
+MUCMM_API mucmm_status mucmm_bench_train(mucmm_ctx *ctx, const mucmm_bench_train_params *params,
+                                         double *rows_per_second, double *gflops);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* MUCMM_H */

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * core.h - context, messages, checked allocation, random numbers, parallel
+ * loops. Everything here is internal to the library. */
+#ifndef MUCMM_CORE_H
+#define MUCMM_CORE_H
+
+#include <mucmm.h>
+#include <stdarg.h>
+#include <stdbool.h>
+
+struct mucmm_ctx {
+    mucmm_allocator allocator;
+    uint64_t max_alloc;
+    int32_t threads;
+    mucmm_log_fn log;
+    void *log_user;
+    mucmm_progress_fn progress;
+    void *progress_user;
+    char message[1024];
+};
+
+/* The only control-flow macro of the tree: a function that uses it declares
+ * `mucmm_status status = MUCMM_OK;` and ends in a label `done:`. */
+#define TRY(e)                                                                                     \
+    do {                                                                                           \
+        status = (e);                                                                              \
+        if (status != MUCMM_OK)                                                                    \
+            goto done;                                                                             \
+    } while (0)
+
+/* Stores the message and returns the status. */
+mucmm_status mucmm__fail(mucmm_ctx *ctx, mucmm_status s, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Puts "prefix: " in front of the message already stored (a caller that knows more: a file). */
+mucmm_status mucmm__prefix(mucmm_ctx *ctx, mucmm_status s, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void mucmm__warn(mucmm_ctx *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void mucmm__info(mucmm_ctx *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* ECANCELED if the callback asked to stop. note may be NULL. */
+mucmm_status mucmm__progress(mucmm_ctx *ctx, const char *stage, int64_t done, int64_t total,
+                             const char *note);
+
+/* *out = count * size bytes, 64-byte aligned, zeroed (never NULL on success, also for 0 bytes).
+ * ENOMEM when the product overflows, exceeds max_alloc, or the allocator returns NULL.
+ * Each block remembers its allocator, so it may be freed after the context.
+ * Use: TRY(mucmm__alloc(ctx, n * p, sizeof *x, &x)), with count already checked by mucmm__mul
+ * when it comes from a file. out: address of any object pointer. */
+mucmm_status mucmm__alloc(mucmm_ctx *ctx, int64_t count, size_t size, void *out);
+void mucmm__free(const void *p); /* NULL is fine */
+/* Keeps the first old_count * size bytes, zeroes the rest; *p may be NULL. */
+mucmm_status mucmm__realloc(mucmm_ctx *ctx, int64_t old_count, int64_t count, size_t size, void *p);
+mucmm_status mucmm__strdup(mucmm_ctx *ctx, const char *s, char **out);
+
+/* *out = a * b; false on overflow or a negative factor. */
+bool mucmm__mul(int64_t a, int64_t b, int64_t *out);
+
+/* ---- parallel loops -------------------------------------------------------
+ * Calls fn(arg, i) for every i in [0, n), on ctx->threads threads, in any order.
+ * A result must not depend on the order: give each i its own output. A oneDNN
+ * call inside fn runs on one thread. */
+typedef void (*mucmm__task)(void *arg, int64_t i);
+void mucmm__parallel(mucmm_ctx *ctx, int64_t n, mucmm__task fn, void *arg);
+/* As above in blocks: fn(arg, first, last) with last - first <= grain. */
+typedef void (*mucmm__range_task)(void *arg, int64_t first, int64_t last);
+void mucmm__parallel_range(mucmm_ctx *ctx, int64_t n, int64_t grain, mucmm__range_task fn,
+                           void *arg);
+
+/* ---- counter-based random numbers ------------------------------------------
+ * Number i of a stream is a pure function of (seed, stream, i), so nothing has
+ * to be stored to resume and threads do not matter. mix() is SplitMix64's. */
+uint64_t mucmm__rng_key(uint64_t seed, uint64_t stream);
+uint64_t mucmm__rng_bits(uint64_t key, uint64_t i);
+double mucmm__rng_uniform(uint64_t key, uint64_t i); /* in (0, 1) */
+double mucmm__rng_normal(uint64_t key, uint64_t i);  /* Box-Muller of uniforms 2i, 2i+1 */
+/* Fisher-Yates: perm [n] becomes a uniform permutation of 0..n-1. */
+void mucmm__rng_permutation(uint64_t key, int64_t *perm, int64_t n);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * correlate.h - the objectives of the method, their gradients, the closed form
+ * and the permutation test. All double, row-major, no gaps between rows; every
+ * function centres its inputs itself. Formulas: docs/method.md. */
+#ifndef MUCMM_CORRELATE_H
+#define MUCMM_CORRELATE_H
+
+#include "linalg/linalg.h"
+
+/* [rows, cols], no gaps. */
+typedef struct mucmm__block {
+    double *data;
+    int64_t rows, cols;
+} mucmm__block;
+
+/* Correlation maximization over M = n_views blocks [n, d_m] of the same rows (method, section 2):
+ *   S = F'F/(n-1) + r I, D = blockdiag(S), S v = lambda D v, rho = (lambda - 1)/(M - 1),
+ *   loss = -sum of the k largest rho.
+ * rho [k], descending. grads: M blocks of the shapes of f, written; NULL = value only.
+ * vectors: [sum d_m, k] or NULL, the eigenvectors with V'DV = I.
+ * ESHAPE if n <= sum d_m. ENUMERIC on a non-finite input (collapse is not: r keeps D definite). */
+mucmm_status mucmm__correlation_max(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *f,
+                                    int64_t k, double ridge, double *rho, double *loss,
+                                    mucmm__block *grads, double *vectors);
+
+/* K(a, b) = tr(A^-1 X B^-1 X') / min(dim a, dim b) (section 3), A = S_aa + r I, B = S_bb + r I, X = S_ab.
+ * grad_a, grad_b: shapes of a, b; either may be NULL. */
+mucmm_status mucmm__correlation_min(mucmm_ctx *ctx, const mucmm__block *a, const mucmm__block *b,
+                                    double ridge, double *value, double *grad_a, double *grad_b);
+
+/* The cross-fitted form K_x(a, c): rows 0 .. n/2-1 are half A, n/2 .. 2(n/2)-1 half B (an odd last row
+ * counts only in S_aa), covariances divide by the number of rows; c is used as given. */
+mucmm_status mucmm__correlation_min_crossfit(mucmm_ctx *ctx, const mucmm__block *a,
+                                             const mucmm__block *c, double ridge, double *value,
+                                             double *grad_a);
+
+/* phi(u) = sqrt(2) cos(u omega + phase): u [n, q], omega [q, D], phase [D] -> phi [n, D]. */
+void mucmm__fourier_features(mucmm_ctx *ctx, const mucmm__block *u, int64_t d, const double *omega,
+                             const double *phase, double *phi);
+/* du [n, q] = -sqrt(2) (dphi * sin(u omega + phase)) omega'. */
+mucmm_status mucmm__fourier_features_vjp(mucmm_ctx *ctx, const mucmm__block *u, int64_t d,
+                                         const double *omega, const double *phase,
+                                         const double *dphi, double *du);
+/* Gaussian omega [q, d] with bandwidths {1/2, 1, 2} sqrt(q) in equal parts (frequencies N(0,1)/bandwidth),
+ * phase [d] uniform in [0, 2 pi). */
+void mucmm__fourier_draw(uint64_t key, int64_t q, int64_t d, double *omega, double *phase);
+
+/* Columns to mean 0 and variance 1 (divisor n) on these rows: y [n, d], sd [d] (of x, at least 1e-6 of
+ * the largest). */
+void mucmm__standardize(const mucmm__block *x, double *y, double *sd);
+/* dx [n, d] from dy, y = standardized x and sd. */
+void mucmm__standardize_vjp(const mucmm__block *y, const double *sd, const double *dy, double *dx);
+
+/* ---- the linear setting in closed form (section 4) ----------------------------- */
+
+/* cov [P, P]: the joint covariance of all views, P = sum p_m. ridge is added to every diagonal
+ * (absolute units). rho [k_max], k_max = min_m p_m or fewer if asked: the k_all leading correlations;
+ * weights[m] [p_m, k]: canonical weights W_m, each column scaled so that the variate W_m' h has
+ * variance 1 under cov + ridge (so W' (S+rI) W = I for M = 2); signs: column sums of weights[0] positive,
+ * (an exact zero sum: first nonzero entry positive).
+ * For M = 2 through the singular values of L1^-1 S12 L2^-T; else the generalized eigenproblem.
+ * ENUMERIC names the view (names[m]) whose covariance is not positive definite, and says to raise the ridge. */
+mucmm_status mucmm__linear_common(mucmm_ctx *ctx, int32_t n_views, const int64_t *p,
+                                  const char *const *names, const double *cov, double ridge,
+                                  int64_t k, int64_t k_all, double *rho, double *const *weights);
+
+/* The part of a view that its common variates do not explain, its q leading principal components, whitened:
+ * cov [p, p] (without ridge), weights [p, k]; out individual [p, q] such that u = individual' h has
+ * Cov(u, c) = 0, variance 1, ordered by explained variance; column sums positive. */
+mucmm_status mucmm__linear_individual(mucmm_ctx *ctx, int64_t p, const double *cov, int64_t k,
+                                      const double *weights, int64_t q, const char *name,
+                                      double *individual);
+
+/* ---- pairing permutation test (section 5) ----------------------------------------
+ * c[m] [n, k]: fixed variates of M views on rows no head has seen. Statistic of component j: the mean
+ * over pairs of views of corr(c_m[:, j], c_l[:, j]). Each permutation shuffles the rows of every view but
+ * the first, all components together. Step-down maximum (Westfall and Young 1993), exact
+ * p = (b + 1)/(N + 1), monotone in the order of the observed statistics.
+ * correlations [k], p_values [k] (NULL, or permutations = 0: none). The same bytes for any threads. */
+mucmm_status mucmm__permutation_test(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
+                                     int64_t permutations, uint64_t seed, double *correlations,
+                                     double *p_values);
+
+#endif

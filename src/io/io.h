@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * io.h - the library's inner doors to files: every byte from outside is parsed in
+ * this folder. The public part (mucmm_data_*, mucmm_npy_write, mucmm_file_write) is in mucmm.h. */
+#ifndef MUCMM_IO_H
+#define MUCMM_IO_H
+
+#include "core/core.h"
+#include <stdio.h>
+
+/* ---- a whole file, read-only ---------------------------------------------------- */
+typedef struct mucmm__map {
+    const unsigned char *data; /* NULL when size is 0 */
+    size_t size;
+} mucmm__map;
+/* Messages name the path. EIO for a folder, a missing file, no permission. */
+mucmm_status mucmm__map_open(mucmm_ctx *ctx, const char *path, mucmm__map *out);
+void mucmm__map_close(mucmm__map *m);
+
+/* ---- atomic write: temporary file beside the target, sync, rename ------------------ */
+typedef struct mucmm__writer mucmm__writer;
+mucmm_status mucmm__writer_create(mucmm_ctx *ctx, const char *path, mucmm__writer **out);
+mucmm_status mucmm__writer_put(mucmm_ctx *ctx, mucmm__writer *w, const void *data, size_t size);
+/* Syncs and renames; on failure the temporary file is gone and the target untouched. */
+mucmm_status mucmm__writer_commit(mucmm_ctx *ctx, mucmm__writer *w);
+void mucmm__writer_free(mucmm__writer *w); /* without commit: removes the temporary file */
+
+/* ---- safetensors ------------------------------------------------------------------- */
+typedef enum mucmm__dtype { MUCMM__F32, MUCMM__F64, MUCMM__I64 } mucmm__dtype;
+
+typedef struct mucmm__tensor {
+    const char *name;
+    mucmm__dtype dtype;
+    int32_t rank;
+    int64_t shape[MUCMM_MAX_RANK];
+    const void *data;
+} mucmm__tensor;
+
+typedef struct mucmm__safetensors mucmm__safetensors;
+
+/* Writes tensors in the order given; metadata: pairs of strings key, value. Atomic. */
+mucmm_status mucmm__safetensors_write(mucmm_ctx *ctx, const char *path, const mucmm__tensor *tensors,
+                                      int64_t n_tensors, const char *const *metadata,
+                                      int64_t n_metadata);
+/* Reads and checks everything: header length and JSON, unknown dtype, offsets inside the file, without gaps
+ * or overlap, product(shape) * size == bytes, no name twice. Tensors are memory-mapped (copied if unaligned). */
+mucmm_status mucmm__safetensors_open(mucmm_ctx *ctx, const char *path, mucmm__safetensors **out);
+void mucmm__safetensors_free(mucmm__safetensors *s);
+/* NULL if there is none. */
+const mucmm__tensor *mucmm__safetensors_find(const mucmm__safetensors *s, const char *name);
+const char *mucmm__safetensors_metadata(const mucmm__safetensors *s, const char *key);
+
+/* ---- PNG ----------------------------------------------------------------------------- */
+/* rgb [height, width, 3]. Atomic. */
+mucmm_status mucmm__png_write(mucmm_ctx *ctx, const char *path, int64_t width, int64_t height,
+                              const unsigned char *rgb);
+
+/* For tests: an .npy of float64, of any shape, as doubles. *data is freed with mucmm__free. */
+mucmm_status mucmm__npy_read_double(mucmm_ctx *ctx, const char *path, double **data,
+                                    int64_t shape[MUCMM_MAX_RANK], int32_t *rank);
+
+#endif
