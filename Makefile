@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+# The front door. `make` prints what there is; Meson does the work.
+
+PREFIX ?= /usr/local
+PYTHON ?= python3
+
+.PHONY: help all packages demo test check-asan check-valgrind bench install lint format clean
+
+help:
+	@echo 'make demo             install what is missing, build, and run the demonstration on Fashion-MNIST'
+	@echo 'make test             install what is missing, build, and run all tests'
+	@echo 'make all              build the library and the command line tool, build/cli/mucmm'
+	@echo 'make check-asan       the tests under the address and undefined-behaviour sanitizers'
+	@echo 'make check-valgrind   the test programs under valgrind'
+	@echo 'make bench            the benchmarks'
+	@echo 'make install          install under PREFIX ($(PREFIX)); DESTDIR is honoured'
+	@echo 'make lint             static analysis with cppcheck'
+	@echo 'make format           clang-format on all C files, in place'
+	@echo 'make clean            remove everything that was built'
+
+# $(call configure,DIR,OPTIONS): quiet unless it fails. A folder configured before cmocka was there is done again.
+define configure
+	@if [ ! -f $(1)/build.ninja ]; then \
+	    echo 'Configuring $(1)'; \
+	    out=$$(meson setup $(1) $(2) 2>&1) || { echo "$$out"; exit 1; }; \
+	fi
+endef
+define configure-tests
+	@if [ -f $(1)/build.ninja ] && ! grep -q cmocka $(1)/build.ninja; then \
+	    out=$$(meson setup --reconfigure $(1) -Dtests=enabled 2>&1) || { echo "$$out"; exit 1; }; \
+	fi
+endef
+NINJA = ninja --quiet -C
+
+all:
+	@tools/install_packages.sh build
+	$(call configure,build)
+	@$(NINJA) build
+
+demo:
+	@tools/install_packages.sh build demo
+	$(call configure,build)
+	@echo 'Building build/cli/mucmm'
+	@$(NINJA) build cli/mucmm
+	@build/cli/mucmm demo fashion -o demo/fashion
+
+test:
+	@tools/install_packages.sh build test
+	$(call configure,build,-Dtests=enabled)
+	$(call configure-tests,build)
+	@echo 'Building build'
+	@$(NINJA) build
+	@$(PYTHON) tools/test_summary.py build
+
+# handle_*=2: a test program's own signal handlers must not hide the sanitizer's report.
+check-asan:
+	@tools/install_packages.sh build test
+	$(call configure,build-asan,-Dtests=enabled -Db_sanitize=address$(comma)undefined -Db_lundef=false \
+	    -Doptimization=1 -Dc_args='-fno-sanitize-recover=all -fno-omit-frame-pointer')
+	@echo 'Building build-asan'
+	@$(NINJA) build-asan
+	@ASAN_OPTIONS=detect_leaks=1:handle_segv=2:handle_sigbus=2:handle_sigfpe=2:handle_sigill=2 \
+	    UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
+	    LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 \
+	    $(PYTHON) tools/test_summary.py build-asan --timeout-multiplier 4
+
+check-valgrind:
+	@tools/install_packages.sh build test valgrind
+	$(call configure,build,-Dtests=enabled)
+	$(call configure-tests,build)
+	@echo 'Building build'
+	@$(NINJA) build
+	@$(PYTHON) tools/test_summary.py build --suite programs --timeout-multiplier 20 \
+	    --wrapper 'valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite$(comma)indirect \
+	    --errors-for-leak-kinds=definite$(comma)indirect --suppressions=$(CURDIR)/tests/valgrind.supp'
+
+bench: all
+	@bench/run.sh
+
+install: all
+	@meson configure build -Dprefix=$(abspath $(PREFIX))
+	@meson install -C build
+
+lint:
+	@tools/install_packages.sh lint
+	@cppcheck --version
+	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+	    --suppress=missingIncludeSystem -D__GNUC__ -DMUCMM_BUILD -Iinclude -Isrc src cli
+	@echo 'cppcheck: nothing found'
+
+format:
+	@tools/install_packages.sh format
+	@clang-format -i $$(find include src cli tests bench -name '*.[ch]')
+
+clean:
+	rm -rf build build-asan demo
+
+comma := ,

@@ -1,0 +1,195 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""check_structure.py [ROOT]
+
+Checks the rules that a compiler does not: which folder includes which, that the library neither prints, exits nor
+reads its environment, and a few habits. Prints TAP; every violation names file, line and rule.
+"""
+import os
+import re
+import sys
+
+# What each folder of src/ may use directly; what those use is allowed too. docs/architecture.md explains the order.
+USES = {
+    'core': [],
+    'linalg': ['core'],
+    'io': ['core'],
+    'nn': ['linalg'],
+    'correlate': ['linalg'],
+    'graph': ['linalg', 'io'],
+    'encode': ['graph', 'io'],
+    'model': ['encode', 'nn', 'correlate'],
+    'explain': ['model'],
+    'report': ['core'],
+}
+SKIPPED_FOLDERS = re.compile(r'^(build.*|demo|node_modules|subprojects|__pycache__|\..*)$')
+KEPT_HIDDEN = {'.ci'}
+
+# (what, pattern) on C code of src/ without comments and strings
+LIBRARY_BANS = [
+    ('ends the process', r'\b(abort|exit|_exit|_Exit|quick_exit)\s*\('),
+    ('prints', r'\b(printf|vprintf|puts|putchar|perror)\s*\(|\bf(printf|puts|putc|write|flush)\s*\([^;]*\bstd(out|err)\b'
+               r'|\bstd(out|err)\b'),
+    ('reads the environment', r'\b(secure_)?getenv\s*\(|\b(__)?environ\b'),
+    ('touches the locale', r'\b(setlocale|newlocale|uselocale)\s*\('),
+]
+# (what, names of the files, pattern) on whole lines of any file
+HABITS = [
+    ('no code switched off with #if 0', r'\.[ch]$', r'^\s*#\s*if\s+0\b'),
+    ('no variable-length arrays, alloca or their flags', r'(\.[ch]|meson\.build|Makefile)$',
+     r'\balloca\s*\(|-Wno-vla\b|-fstack-arrays\b'),
+    ('no -ffast-math, -Ofast or -march=native', r'(meson\.build|Makefile|\.sh)$', r'-ffast-math|-Ofast|-march=native'),
+    ('no path of one machine', r'.',
+     r'(?<![\w.)}>*$/-])/(?:home|root|Users|mnt|media|work|workspace|builds)/[\w.]'),
+]
+SPDX_FILES = re.compile(r'\.(c|h|py|sh)$|(^|/)meson\.build$')
+SPDX = 'SPDX-License-Identifier: MIT'
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+
+
+def files_under(root):
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(f for f in folders if f in KEPT_HIDDEN or not SKIPPED_FOLDERS.match(f))
+        for name in sorted(names):
+            yield os.path.relpath(os.path.join(folder, name), root).replace(os.sep, '/')
+
+
+def read(root, path):
+    """The text, or None of a file that is no text."""
+    with open(os.path.join(root, path), 'rb') as f:
+        data = f.read()
+    return None if b'\0' in data else data.decode('utf-8', 'replace')
+
+
+def without_comments_and_strings(text):
+    """C code with comments and literals blanked; line breaks stay, so that line numbers hold."""
+    token = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
+    return token.sub(lambda m: '\n' * m[0].count('\n') or ' ', text)
+
+
+def allowed(station):
+    """The folders a station may include: itself and everything reached through USES."""
+    found, todo = {station}, list(USES[station])
+    while todo:
+        s = todo.pop()
+        if s not in found:
+            found.add(s)
+            todo += USES[s]
+    return found
+
+
+def includes(text):
+    for number, line in enumerate(text.splitlines(), 1):
+        m = INCLUDE.match(line)
+        if m:
+            yield number, m[1], m[2]
+
+
+def check_library_includes(files):
+    for path, text in files.items():
+        m = re.match(r'src/([^/]+)/.*\.[ch]$', path)
+        if not m:
+            if re.match(r'src/[^/]*\.[ch]$', path):
+                yield f'{path}:1: a source file belongs in a folder of src/'
+            continue
+        station = m[1]
+        if station not in USES:
+            yield f'{path}:1: src/{station}/ is not in the table of tools/check_structure.py'
+            continue
+        for line, quote, name in includes(text):
+            yield from check_library_include(files, path, station, line, quote, name)
+
+
+def check_library_include(files, path, station, line, quote, name):
+    folder = name.split('/')[0]
+    if quote == '<' and folder not in USES:
+        return
+    if '..' in name.split('/') or 'src/' + name not in files:
+        if quote == '"':
+            yield f'{path}:{line}: "{name}": a quoted include names folder/file.h of src/'
+    elif folder not in allowed(station):
+        rule = ', '.join(sorted(allowed(station) - {station})) or 'no other folder'
+        yield f'{path}:{line}: "{name}": {station}/ may use {rule}'
+
+
+def check_client_includes(files):
+    """cli/ and python/ see the public header alone, and their own."""
+    for path, text in files.items():
+        if not re.match(r'(cli|python)/.*\.(c|h|cc|cpp|pyx)$', path):
+            continue
+        own = path.split('/')[0]
+        for line, quote, name in includes(text):
+            beside = os.path.normpath(os.path.join(os.path.dirname(path), name)).replace(os.sep, '/')
+            is_own = quote == '"' and (beside in files and beside.startswith(own + '/') or f'{own}/{name}' in files)
+            if is_own or (quote == '<' and name.split('/')[0] not in USES):
+                continue
+            yield f'{path}:{line}: {name}: {own}/ includes <mucmm.h> and its own headers, nothing of src/'
+        for number, code in enumerate(without_comments_and_strings(text).splitlines(), 1):
+            if re.search(r'\bmucmm__\w', code):
+                yield f'{path}:{number}: mucmm__ is internal to the library'
+
+
+def check_library_bans(files):
+    for path, text in files.items():
+        if not re.match(r'src/.*\.[ch]$', path):
+            continue
+        for number, code in enumerate(without_comments_and_strings(text).splitlines(), 1):
+            for what, pattern in LIBRARY_BANS:
+                m = re.search(pattern, code)
+                if m:
+                    yield f'{path}:{number}: the library {what}: {m[0].strip()}'
+
+
+def habit_check(names, pattern):
+    def check(files):
+        for path, text in files.items():
+            if re.search(names, path):
+                for number, line in enumerate(text.splitlines(), 1):
+                    m = re.search(pattern, line)
+                    if m and path != 'tools/check_structure.py':
+                        yield f'{path}:{number}: {m[0].strip()}'
+    return check
+
+
+def check_spdx(files):
+    for path, text in files.items():
+        if SPDX_FILES.search(path) and SPDX not in '\n'.join(text.splitlines()[:3]):
+            yield f'{path}:1: the first lines need "{SPDX}"'
+
+
+def check_test_list(files):
+    listed = files.get('tests/meson.build', '')
+    for path in files:
+        m = re.match(r'tests/test_(\w+)\.c$', path)
+        if m and f"'{m[1]}'" not in listed:
+            yield f"{path}:1: '{m[1]}' is not in the list of tests/meson.build, so it never runs"
+
+
+def main(arguments):
+    root = arguments[0] if arguments else os.path.join(os.path.dirname(os.path.abspath(__file__)), '..')
+    files = {}
+    for path in files_under(root):
+        text = read(root, path)
+        if text is not None:
+            files[path] = text
+    checks = [
+        ('folders of src/ include only what docs/architecture.md allows', check_library_includes),
+        ('cli/ and python/ use the public header alone', check_client_includes),
+        ('the library never prints, exits, reads the environment or the locale', check_library_bans),
+        ('every source file has its licence line', check_spdx),
+        ('every test program is run', check_test_list),
+    ] + [(what, habit_check(names, pattern)) for what, names, pattern in HABITS]
+
+    status = 0
+    print(f'1..{len(checks)}')
+    for number, (name, check) in enumerate(checks, 1):
+        violations = list(check(files))
+        print(f'{"not " if violations else ""}ok {number} - {name.replace("#if", "if")}')
+        for v in violations:
+            print(f'# {v}')
+            status = 1
+    return status
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))
