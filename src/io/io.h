@@ -39,11 +39,12 @@ typedef struct mucmm__tensor {
 typedef struct mucmm__safetensors mucmm__safetensors;
 
 /* Writes tensors in the order given; metadata: pairs of strings key, value. Atomic. */
-mucmm_status mucmm__safetensors_write(mucmm_ctx *ctx, const char *path, const mucmm__tensor *tensors,
-                                      int64_t n_tensors, const char *const *metadata,
-                                      int64_t n_metadata);
-/* Reads and checks everything: header length and JSON, unknown dtype, offsets inside the file, without gaps
- * or overlap, product(shape) * size == bytes, no name twice. Tensors are memory-mapped (copied if unaligned). */
+mucmm_status mucmm__safetensors_write(mucmm_ctx *ctx, const char *path,
+                                      const mucmm__tensor *tensors, int64_t n_tensors,
+                                      const char *const *metadata, int64_t n_metadata);
+/* Reads and checks everything: header length and JSON, unknown dtype, offsets inside the file,
+ * without gaps or overlap, product(shape) * size == bytes, no name twice. Tensors are memory-mapped
+ * (copied if unaligned). */
 mucmm_status mucmm__safetensors_open(mucmm_ctx *ctx, const char *path, mucmm__safetensors **out);
 void mucmm__safetensors_free(mucmm__safetensors *s);
 /* NULL if there is none. */
@@ -55,7 +56,15 @@ const char *mucmm__safetensors_metadata(const mucmm__safetensors *s, const char 
 mucmm_status mucmm__png_write(mucmm_ctx *ctx, const char *path, int64_t width, int64_t height,
                               const unsigned char *rgb);
 
-/* For tests: an .npy of float64, of any shape, as doubles. *data is freed with mucmm__free. */
+/* ---- the same parsers over bytes in memory, which are borrowed: for tests and fuzzing ---- */
+mucmm_status mucmm__data_open_memory(mucmm_ctx *ctx, const char *name,
+                                     const mucmm_data_params *params, const void *bytes,
+                                     size_t size, mucmm_data **out);
+mucmm_status mucmm__safetensors_open_memory(mucmm_ctx *ctx, const char *name, const void *bytes,
+                                            size_t size, mucmm__safetensors **out);
+
+/* For tests: an .npy of any real dtype, shape and order, as doubles in C order (rank 0 too). *data
+ * is freed with mucmm__free. */
 mucmm_status mucmm__npy_read_double(mucmm_ctx *ctx, const char *path, double **data,
                                     int64_t shape[MUCMM_MAX_RANK], int32_t *rank);
 

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * data.c - the rows of one view, wherever they lie: a mapped file, a parsed table, the
+ * caller's memory, or rows of another data object. They become float when read. */
+#include "io/data.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdatomic.h>
+#include <string.h>
+
+void mucmm_data_params_init(mucmm_data_params *p)
+{
+    *p = (mucmm_data_params){.struct_size = sizeof *p};
+}
+
+/* ---- making and freeing --------------------------------------------------------------- */
+
+static mucmm_status create(mucmm_ctx *ctx, const char *label, mucmm_data **out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_data *d = NULL;
+
+    TRY(mucmm__alloc(ctx, 1, sizeof *d, &d));
+    atomic_init(&d->references, 1);
+    if (label)
+        TRY(mucmm__strdup(ctx, label, &d->label));
+    *out = d;
+    d = NULL;
+done:
+    mucmm_data_free(d);
+    return status;
+}
+
+void mucmm_data_free(mucmm_data *d)
+{
+    if (!d || atomic_fetch_sub(&d->references, 1) > 1)
+        return;
+    mucmm_data_free(d->base);
+    mucmm__map_close(&d->map);
+    mucmm__table_drop(&d->table);
+    mucmm__free(d->owned);
+    mucmm__free(d->column_at);
+    mucmm__free(d->rows);
+    mucmm__free(d->label);
+    mucmm__free(d);
+}
+
+/* Takes over t. */
+static void set_table(mucmm_data *d, const mucmm__table *t)
+{
+    d->table = *t;
+    d->n = t->rows;
+    d->cols = d->shape[0] = t->cols;
+    d->rank = 1;
+    d->values = (const unsigned char *)t->values;
+    d->type = MUCMM__NUMBER_FLOAT32;
+    d->column_step = sizeof(float);
+    d->row_step = t->cols * (int64_t)sizeof(float);
+}
+
+/* First axis = rows. In Fortran order the other axes have to be looked up column by column. */
+static mucmm_status set_array(mucmm_ctx *ctx, mucmm_data *d, const mucmm__array *a)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t size = mucmm__numbers[a->type].size, bytes = 0;
+
+    mucmm__array_bytes(a, &bytes);
+    if (a->rank == 0 || bytes == 0)
+        return mucmm__fail(ctx, MUCMM_EFORMAT, "%s: %s; rows and at least one column are needed",
+                           d->label, a->rank ? "no values (a dimension is 0)" : "a single number");
+    d->n = a->shape[0];
+    d->cols = bytes / size / d->n;
+    d->rank = a->rank > 1 ? a->rank - 1 : 1;
+    d->shape[0] = 1;
+    memcpy(d->shape, a->shape + 1, (size_t)(a->rank - 1) * sizeof *d->shape);
+    d->values = a->data;
+    d->type = a->type;
+    d->swap = a->swap;
+    d->row_step = a->fortran ? size : d->cols * size;
+    d->column_step = a->fortran ? d->n * size : size;
+    if (a->fortran && a->rank > 2) {
+        TRY(mucmm__alloc(ctx, d->cols, sizeof *d->column_at, &d->column_at));
+        for (int64_t j = 0; j < d->cols; j++)
+            d->column_at[j] = mucmm__array_offset(a, 1, j);
+    }
+done:
+    return status;
+}
+
+static mucmm_status parse_text(mucmm_ctx *ctx, const mucmm__map *file, const char *key,
+                               mucmm_data *d)
+{
+    mucmm__table table;
+    mucmm_status status = mucmm__csv_parse(ctx, d->label, file->data, file->size, key, &table);
+
+    if (status == MUCMM_OK)
+        set_table(d, &table);
+    return status;
+}
+
+static mucmm_status parse_array(mucmm_ctx *ctx, const mucmm__map *file, mucmm_data *d)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__array a;
+    size_t size;
+
+    if (mucmm__is_npy(file->data, file->size))
+        TRY(mucmm__npy_parse(ctx, d->label, file->data, file->size, &a));
+    else if (mucmm__is_idx(file->data, file->size))
+        TRY(mucmm__idx_parse(ctx, d->label, file->data, file->size, &a));
+    else {
+        TRY(mucmm__idx_inflate(ctx, d->label, file->data, file->size, &d->owned, &size));
+        TRY(mucmm__idx_parse(ctx, d->label, d->owned, size, &a));
+    }
+    TRY(set_array(ctx, d, &a));
+done:
+    return status;
+}
+
+/* The kind by the first bytes, else by the name. */
+static mucmm_status parse(mucmm_ctx *ctx, const mucmm__map *file, const mucmm_data_params *p,
+                          mucmm_data *d)
+{
+    if (file->size == 0)
+        return mucmm__fail(ctx, MUCMM_EFORMAT, "%s: the file is empty", d->label);
+    if (mucmm__is_npy(file->data, file->size) || mucmm__is_idx(file->data, file->size) ||
+        mucmm__is_gzip(file->data, file->size)) {
+        if (p && p->key)
+            return mucmm__fail(ctx, MUCMM_EARG,
+                               "%s: has no key column; only .csv and .tsv files have keys",
+                               d->label);
+        return parse_array(ctx, file, d);
+    }
+    if (mucmm__ends_with(d->label, ".csv") || mucmm__ends_with(d->label, ".tsv"))
+        return parse_text(ctx, file, p ? p->key : NULL, d);
+    return mucmm__fail(ctx, MUCMM_EUNSUPPORTED,
+                       "%s: not a kind this program reads (.npy, .csv, .tsv, .idx, .idx.gz)",
+                       d->label);
+}
+
+mucmm_status mucmm__data_open_memory(mucmm_ctx *ctx, const char *name,
+                                     const mucmm_data_params *params, const void *bytes,
+                                     size_t size, mucmm_data **out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__map file = {bytes, size};
+    mucmm_data *d = NULL;
+
+    *out = NULL;
+    if (!name || (params && params->struct_size != sizeof *params))
+        return mucmm__fail(
+            ctx, MUCMM_EARG,
+            name ? "%s: params were not set up with mucmm_data_params_init" : "no file name", name);
+    TRY(create(ctx, name, &d));
+    TRY(parse(ctx, &file, params, d));
+    *out = d;
+    d = NULL;
+done:
+    mucmm_data_free(d);
+    return status;
+}
+
+mucmm_status mucmm_data_open(mucmm_ctx *ctx, const char *path, const mucmm_data_params *params,
+                             mucmm_data **out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__map map = {NULL, 0};
+
+    *out = NULL;
+    if (path)
+        TRY(mucmm__map_open(ctx, path, &map));
+    TRY(mucmm__data_open_memory(ctx, path, params, map.data, map.size, out));
+    if (!(*out)->owned && !(*out)->table.values) { /* values lie in the map */
+        (*out)->map = map;
+        map = (mucmm__map){NULL, 0};
+    }
+done:
+    mucmm__map_close(&map);
+    return status;
+}
+
+static mucmm_status check_wrap(mucmm_ctx *ctx, const mucmm_cmat *m, const char *label,
+                               const int64_t *shape, int32_t rank)
+{
+    int64_t cols = 1;
+
+    if (m->rows < 0 || m->cols < 1 || m->stride < m->cols || (!m->data && m->rows))
+        return mucmm__fail(ctx, MUCMM_EARG,
+                           "%s: a matrix of %" PRId64 " x %" PRId64 ", stride %" PRId64
+                           "; it needs a column, and the stride is at least the columns",
+                           label, m->rows, m->cols, m->stride);
+    if (rank < 0 || rank > MUCMM_MAX_RANK)
+        return mucmm__fail(ctx, MUCMM_EARG, "%s: rank %d of a row is not in 0..%d", label, rank,
+                           MUCMM_MAX_RANK);
+    for (int32_t k = 0; k < rank; k++)
+        if (!mucmm__mul(cols, shape[k], &cols))
+            cols = -1;
+    if (rank && cols != m->cols)
+        return mucmm__fail(ctx, MUCMM_ESHAPE,
+                           "%s: the product of the row's shape is not its %" PRId64 " columns",
+                           label, m->cols);
+    return MUCMM_OK;
+}
+
+mucmm_status mucmm_data_wrap(mucmm_ctx *ctx, const mucmm_cmat *m, const char *label,
+                             const int64_t *shape, int32_t rank, mucmm_data **out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_data *d = NULL;
+
+    *out = NULL;
+    label = label ? label : "data";
+    TRY(check_wrap(ctx, m, label, shape, rank));
+    TRY(create(ctx, label, &d));
+    d->n = m->rows;
+    d->cols = d->shape[0] = m->cols;
+    d->rank = rank ? rank : 1;
+    if (rank)
+        memcpy(d->shape, shape, (size_t)rank * sizeof *shape);
+    d->values = (const unsigned char *)m->data;
+    d->type = MUCMM__NUMBER_FLOAT32;
+    d->column_step = sizeof(float);
+    d->row_step = m->stride * (int64_t)sizeof(float);
+    *out = d;
+done:
+    return status;
+}
+
+static mucmm_status check_rows(mucmm_ctx *ctx, const mucmm_data *d, const int64_t *rows, int64_t n)
+{
+    if (n < 0)
+        return mucmm__fail(ctx, MUCMM_EARG, "%s: %" PRId64 " rows asked for", mucmm_data_label(d),
+                           n);
+    if (!rows && n > d->n)
+        return mucmm__fail(ctx, MUCMM_EARG, "%s: %" PRId64 " rows asked for, it has %" PRId64,
+                           mucmm_data_label(d), n, d->n);
+    for (int64_t i = 0; rows && i < n; i++)
+        if (rows[i] < 0 || rows[i] >= d->n)
+            return mucmm__fail(ctx, MUCMM_EARG,
+                               "%s: row %" PRId64 " asked for, the rows are 0 to %" PRId64,
+                               mucmm_data_label(d), rows[i], d->n - 1);
+    return MUCMM_OK;
+}
+
+mucmm_status mucmm_data_subset(mucmm_ctx *ctx, const mucmm_data *from, const int64_t *rows,
+                               int64_t n, mucmm_data **out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_data *d = NULL;
+
+    *out = NULL;
+    TRY(check_rows(ctx, from, rows, n));
+    TRY(create(ctx, NULL, &d));
+    TRY(mucmm__alloc(ctx, n, sizeof *d->rows, &d->rows));
+    for (int64_t i = 0; i < n; i++)
+        d->rows[i] = mucmm__data_row(from, rows ? rows[i] : i);
+    d->n = n;
+    d->cols = from->cols;
+    d->rank = from->rank;
+    memcpy(d->shape, from->shape, sizeof d->shape);
+    /* Only the reference count changes, which is no part of what const promises. */
+    d->base = (mucmm_data *)(uintptr_t)mucmm__data_base(from);
+    atomic_fetch_add(&d->base->references, 1);
+    *out = d;
+    d = NULL;
+done:
+    mucmm_data_free(d);
+    return status;
+}
+
+/* ---- looking ----------------------------------------------------------------------------- */
+
+int64_t mucmm_data_rows(const mucmm_data *d)
+{
+    return d->n;
+}
+
+int64_t mucmm_data_cols(const mucmm_data *d)
+{
+    return d->cols;
+}
+
+const char *mucmm_data_label(const mucmm_data *d)
+{
+    return mucmm__data_base(d)->label;
+}
+
+int32_t mucmm_data_shape(const mucmm_data *d, int64_t shape[MUCMM_MAX_RANK])
+{
+    memcpy(shape, d->shape, (size_t)d->rank * sizeof *shape);
+    return d->rank;
+}
+
+const char *mucmm_data_column(const mucmm_data *d, int64_t j)
+{
+    const mucmm__table *t = &mucmm__data_base(d)->table;
+    return t->column_at && j >= 0 && j < d->cols ? t->text + t->column_at[j] : NULL;
+}
+
+const char *mucmm_data_key(const mucmm_data *d, int64_t i)
+{
+    const mucmm__table *t = &mucmm__data_base(d)->table;
+    return t->key_at && i >= 0 && i < d->n ? t->text + t->key_at[mucmm__data_row(d, i)] : NULL;
+}
+
+/* ---- reading ------------------------------------------------------------------------------ */
+
+typedef struct read_job {
+    const mucmm_data *data, *base;
+    const int64_t *rows;
+    mucmm_mat out;
+    _Atomic int64_t first_bad; /* smallest i whose row holds a value that is not finite */
+} read_job;
+
+static int64_t source_row(const read_job *job, int64_t i)
+{
+    return mucmm__data_row(job->data, job->rows ? job->rows[i] : i);
+}
+
+static bool all_finite(const float *x, int64_t n)
+{
+    uint32_t bad = 0;
+
+    for (int64_t j = 0; j < n; j++) {
+        uint32_t bits;
+        memcpy(&bits, x + j, sizeof bits);
+        bad |= (bits & 0x7f800000) == 0x7f800000;
+    }
+    return !bad;
+}
+
+static void read_row(const mucmm_data *d, int64_t row, float *out)
+{
+    const mucmm__number_def *number = &mucmm__numbers[d->type];
+    const unsigned char *p = d->values + row * d->row_step;
+
+    if (!d->column_at)
+        number->convert(p, d->column_step, d->swap, d->cols, out);
+    for (int64_t j = 0; d->column_at && j < d->cols; j++)
+        number->convert(p + d->column_at[j], 0, d->swap, 1, out + j);
+}
+
+static void read_block(void *arg, int64_t first, int64_t last)
+{
+    read_job *job = arg;
+    const mucmm_data *d = job->base;
+    bool check = mucmm__numbers[d->type].may_be_nonfinite;
+
+    for (int64_t i = first; i < last; i++) {
+        float *out = job->out.data + i * job->out.stride;
+        int64_t seen;
+
+        read_row(d, source_row(job, i), out);
+        if (!check || all_finite(out, d->cols))
+            continue;
+        seen = atomic_load(&job->first_bad);
+        while (i < seen && !atomic_compare_exchange_weak(&job->first_bad, &seen, i))
+            ;
+        return;
+    }
+}
+
+static mucmm_status fail_nonfinite(mucmm_ctx *ctx, const read_job *job)
+{
+    const mucmm_data *d = job->base;
+    const float *x = job->out.data + job->first_bad * job->out.stride;
+    int64_t row = source_row(job, job->first_bad), j = 0;
+    char place[64], quoted[MUCMM__QUOTE], column[MUCMM__QUOTE + 32];
+    double value;
+
+    while (isfinite(x[j]))
+        j++;
+    value = mucmm__numbers[d->type].load(d->values + row * d->row_step +
+                                             (d->column_at ? d->column_at[j] : j * d->column_step),
+                                         d->swap);
+    snprintf(place, sizeof place, d->table.line ? ":%" PRId64 : ": row %" PRId64,
+             d->table.line ? d->table.line[row] : row);
+    snprintf(column, sizeof column, "column %" PRId64, j);
+    if (mucmm_data_column(d, j))
+        snprintf(column, sizeof column, "column %" PRId64 " ('%s')", j,
+                 mucmm__quote(quoted, mucmm_data_column(d, j)));
+    return mucmm__fail(ctx, MUCMM_ENUMERIC, "%s%s, %s: %g %s; every value must be finite", d->label,
+                       place, column, value,
+                       isfinite(value) ? "is beyond the range of float" : "is not finite");
+}
+
+mucmm_status mucmm_data_read(mucmm_ctx *ctx, const mucmm_data *d, const int64_t *rows, int64_t n,
+                             const mucmm_mat *out)
+{
+    mucmm_status status = MUCMM_OK;
+    read_job job = {.data = d, .base = mucmm__data_base(d), .rows = rows, .out = *out};
+
+    if (out->rows < n || out->cols != d->cols || out->stride < out->cols)
+        return mucmm__fail(ctx, MUCMM_ESHAPE,
+                           "%s: %" PRId64 " rows of %" PRId64 " columns do not fit a matrix of "
+                           "%" PRId64 " x %" PRId64 ", stride %" PRId64,
+                           mucmm_data_label(d), n, d->cols, out->rows, out->cols, out->stride);
+    TRY(check_rows(ctx, d, rows, n));
+    atomic_init(&job.first_bad, INT64_MAX);
+    mucmm__parallel_range(ctx, n, (1 << 18) / d->cols + 1, read_block, &job);
+    if (job.first_bad != INT64_MAX)
+        TRY(fail_nonfinite(ctx, &job));
+done:
+    return status;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * data.h - what the readers of this folder share: numbers as they lie in a file,
+ * a table with names, names in messages, a hash index over names. */
+#ifndef MUCMM_IO_DATA_H
+#define MUCMM_IO_DATA_H
+
+#include "io/io.h"
+
+/* ---- numbers as they lie in a file -------------------------------------------
+ * X(id, NumPy's name, type of the bits, swap of the bits, bits to value) */
+#define MUCMM__NUMBER_MAP(X)                                                                       \
+    X(BOOL, "b1", uint8_t, keep8, as_bool)                                                         \
+    X(INT8, "i1", uint8_t, keep8, as_i8)                                                           \
+    X(INT16, "i2", uint16_t, __builtin_bswap16, as_i16)                                            \
+    X(INT32, "i4", uint32_t, __builtin_bswap32, as_i32)                                            \
+    X(INT64, "i8", uint64_t, __builtin_bswap64, as_i64)                                            \
+    X(UINT8, "u1", uint8_t, keep8, as_unsigned)                                                    \
+    X(UINT16, "u2", uint16_t, __builtin_bswap16, as_unsigned)                                      \
+    X(UINT32, "u4", uint32_t, __builtin_bswap32, as_unsigned)                                      \
+    X(UINT64, "u8", uint64_t, __builtin_bswap64, as_unsigned)                                      \
+    X(FLOAT16, "f2", uint16_t, __builtin_bswap16, as_f16)                                          \
+    X(FLOAT32, "f4", uint32_t, __builtin_bswap32, as_f32)                                          \
+    X(FLOAT64, "f8", uint64_t, __builtin_bswap64, as_f64)
+
+typedef enum mucmm__number {
+#define X(id, name, bits, swap, value) MUCMM__NUMBER_##id,
+    MUCMM__NUMBER_MAP(X)
+#undef X
+        MUCMM__NUMBERS
+} mucmm__number;
+
+typedef struct mucmm__number_def {
+    const char *name;
+    int64_t size;
+    bool may_be_nonfinite; /* as a float: NaN, infinite or out of range */
+    /* out[j] = number at p + j * step bytes */
+    void (*convert)(const unsigned char *p, int64_t step, bool swap, int64_t n, float *out);
+    double (*load)(const unsigned char *p, bool swap);
+} mucmm__number_def;
+
+extern const mucmm__number_def mucmm__numbers[MUCMM__NUMBERS];
+
+typedef struct mucmm__array {
+    const unsigned char *data; /* need not be aligned */
+    mucmm__number type;
+    bool swap, fortran;
+    int32_t rank;
+    int64_t shape[MUCMM_MAX_RANK];
+} mucmm__array;
+
+/* Bytes of product(shape) numbers; false on overflow. */
+bool mucmm__array_bytes(const mucmm__array *a, int64_t *bytes);
+/* Byte offset of the element with C-order index `index` of axes [first, rank). */
+int64_t mucmm__array_offset(const mucmm__array *a, int32_t first, int64_t index);
+
+/* ---- a table read from text ----------------------------------------------------- */
+typedef struct mucmm__table {
+    float *values; /* [rows, cols] */
+    int64_t rows, cols;
+    char *text;         /* all names, each ended by a NUL      */
+    int64_t *column_at; /* [cols] offsets into text            */
+    int64_t *key_at;    /* [rows] offsets into text, or NULL   */
+    int64_t *line;      /* [rows] line on which a row begins   */
+    bool keyed;         /* a key column was asked for          */
+} mucmm__table;
+
+void mucmm__table_drop(mucmm__table *t);
+
+/* ---- parsers: name stands for the file in messages, bytes are borrowed ------------ */
+mucmm_status mucmm__npy_parse(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
+                              size_t size, mucmm__array *out);
+mucmm_status mucmm__idx_parse(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
+                              size_t size, mucmm__array *out);
+/* The whole .idx file that a gzip file holds; freed with mucmm__free. */
+mucmm_status mucmm__idx_inflate(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
+                                size_t size, unsigned char **out, size_t *out_size);
+/* key as in mucmm_data_params; "" is a first column without a name. */
+mucmm_status mucmm__csv_parse(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
+                              size_t size, const char *key, mucmm__table *out);
+bool mucmm__is_npy(const unsigned char *bytes, size_t size);
+bool mucmm__is_idx(const unsigned char *bytes, size_t size);
+bool mucmm__is_gzip(const unsigned char *bytes, size_t size);
+bool mucmm__ends_with(const char *name, const char *end); /* letters of either case */
+
+/* ---- a data object ------------------------------------------------------------------- */
+struct mucmm_data {
+    _Atomic int64_t references;
+    mucmm_data *base; /* subset: the data object whose rows these are; else NULL      */
+    int64_t *rows;    /* subset: [n] rows of base                                    */
+    int64_t n, cols;
+    int32_t rank;
+    int64_t shape[MUCMM_MAX_RANK];
+
+    /* Only without base. Element (i, j) lies at byte i * row_step +
+     * (column_at ? column_at[j] : j * column_step) of values. */
+    char *label;
+    const unsigned char *values;
+    mucmm__number type;
+    bool swap;
+    int64_t row_step, column_step;
+    int64_t *column_at;
+    mucmm__map map;       /* what values point into, if mapped         */
+    unsigned char *owned; /* or if decompressed                        */
+    mucmm__table table;   /* or if parsed                              */
+};
+
+/* Row of the file that is row i of d. */
+static inline int64_t mucmm__data_row(const mucmm_data *d, int64_t i)
+{
+    return d->rows ? d->rows[i] : i;
+}
+
+static inline const mucmm_data *mucmm__data_base(const mucmm_data *d)
+{
+    return d->base ? d->base : d;
+}
+
+/* ---- names --------------------------------------------------------------------------- */
+#define MUCMM__QUOTE 64
+/* s made fit for a message: cut, control characters replaced. Returns out. */
+const char *mucmm__quote(char out[MUCMM__QUOTE], const char *s);
+
+/* Which names have been seen; name(arg, i) gives the i-th. */
+typedef struct mucmm__index {
+    int64_t *slots; /* i + 1, 0 = free */
+    int64_t n_slots;
+    const char *(*name)(const void *arg, int64_t i);
+    const void *arg;
+} mucmm__index;
+
+mucmm_status mucmm__index_init(mucmm_ctx *ctx, mucmm__index *x, int64_t n,
+                               const char *(*name)(const void *, int64_t), const void *arg);
+void mucmm__index_drop(mucmm__index *x);
+/* The i whose name that is, or -1. */
+int64_t mucmm__index_find(const mucmm__index *x, const char *name);
+/* Enters i and returns -1, or returns the one that has its name already. */
+int64_t mucmm__index_insert(mucmm__index *x, int64_t i);
+
+#endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pair.c - brings the rows of several tables into the same order by their keys. */
+#include "io/data.h"
+
+#include <inttypes.h>
+
+static const char *key_name(const void *arg, int64_t i)
+{
+    return mucmm_data_key(arg, i);
+}
+
+static int64_t key_line(const mucmm_data *d, int64_t i)
+{
+    return mucmm__data_base(d)->table.line[mucmm__data_row(d, i)];
+}
+
+static mucmm_status check_arguments(mucmm_ctx *ctx, mucmm_data **data, int32_t n_data)
+{
+    if (n_data < 1)
+        return mucmm__fail(ctx, MUCMM_EARG, "pairing needs at least one data object");
+    for (int32_t m = 0; m < n_data; m++) {
+        if (!mucmm__data_base(data[m])->table.keyed)
+            return mucmm__fail(ctx, MUCMM_EARG,
+                               "%s was opened without a key column, so it cannot be paired by key",
+                               mucmm_data_label(data[m]));
+        for (int32_t l = 0; l < m; l++)
+            if (data[l] == data[m])
+                return mucmm__fail(ctx, MUCMM_EARG, "data %d and %d (%s) are the same object", l, m,
+                                   mucmm_data_label(data[m]));
+    }
+    return MUCMM_OK;
+}
+
+static mucmm_status index_keys(mucmm_ctx *ctx, const mucmm_data *d, mucmm__index *x)
+{
+    mucmm_status status = MUCMM_OK;
+    char quoted[MUCMM__QUOTE];
+
+    TRY(mucmm__index_init(ctx, x, d->n, key_name, d));
+    for (int64_t i = 0; i < d->n; i++) {
+        int64_t before = mucmm__index_insert(x, i);
+        if (before >= 0)
+            TRY(mucmm__fail(ctx, MUCMM_EFORMAT,
+                            "%s:%" PRId64 ": key '%s' stands already in line %" PRId64
+                            "; a key must be unique",
+                            mucmm_data_label(d), key_line(d, i),
+                            mucmm__quote(quoted, key_name(d, i)), key_line(d, before)));
+    }
+done:
+    return status;
+}
+
+/* Every key of d is among those of other. */
+static mucmm_status check_keys(mucmm_ctx *ctx, const mucmm_data *d, const mucmm_data *other,
+                               const mucmm__index *others)
+{
+    char quoted[MUCMM__QUOTE];
+
+    for (int64_t i = 0; i < d->n; i++)
+        if (mucmm__index_find(others, key_name(d, i)) < 0)
+            return mucmm__fail(ctx, MUCMM_EFORMAT,
+                               "%s:%" PRId64 ": key '%s' is not in %s; all files must have the "
+                               "same keys",
+                               mucmm_data_label(d), key_line(d, i),
+                               mucmm__quote(quoted, key_name(d, i)), mucmm_data_label(other));
+    return MUCMM_OK;
+}
+
+/* The rows of d in the order of first's keys. */
+static mucmm_status reorder(mucmm_ctx *ctx, const mucmm_data *first, const mucmm__index *firsts,
+                            const mucmm_data *d, mucmm_data **out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__index index = {0};
+    int64_t *rows = NULL;
+
+    TRY(index_keys(ctx, d, &index));
+    TRY(check_keys(ctx, d, first, firsts));
+    TRY(check_keys(ctx, first, d, &index));
+    TRY(mucmm__alloc(ctx, first->n, sizeof *rows, &rows));
+    for (int64_t i = 0; i < first->n; i++)
+        rows[i] = mucmm__index_find(&index, key_name(first, i));
+    TRY(mucmm_data_subset(ctx, d, rows, first->n, out));
+done:
+    mucmm__index_drop(&index);
+    mucmm__free(rows);
+    return status;
+}
+
+mucmm_status mucmm_data_pair(mucmm_ctx *ctx, mucmm_data **data, int32_t n_data)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__index firsts = {0};
+    mucmm_data **paired = NULL;
+
+    TRY(check_arguments(ctx, data, n_data));
+    TRY(mucmm__alloc(ctx, n_data, sizeof *paired, &paired));
+    TRY(index_keys(ctx, data[0], &firsts));
+    for (int32_t m = 1; m < n_data; m++)
+        TRY(reorder(ctx, data[0], &firsts, data[m], &paired[m]));
+    /* From here nothing fails: exchange, so that what is freed below is the old ones. */
+    for (int32_t m = 1; m < n_data; m++) {
+        mucmm_data *old = data[m];
+        data[m] = paired[m];
+        paired[m] = old;
+    }
+done:
+    for (int32_t m = 1; paired && m < n_data; m++)
+        mucmm_data_free(paired[m]);
+    mucmm__free(paired);
+    mucmm__index_drop(&firsts);
+    return status;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * text.c - names: in messages, at the end of a path, in a hash index. */
+#include "io/data.h"
+
+#include <string.h>
+#include <strings.h>
+
+const char *mucmm__quote(char out[MUCMM__QUOTE], const char *s)
+{
+    size_t n = strlen(s), keep = n < MUCMM__QUOTE ? n : MUCMM__QUOTE - 4;
+
+    while (keep < n && keep > 0 && ((unsigned char)s[keep] & 0xc0) == 0x80)
+        keep--; /* not in the middle of a UTF-8 character */
+    for (size_t i = 0; i < keep; i++)
+        out[i] = (unsigned char)s[i] < 32 || s[i] == 127 ? '?' : s[i];
+    memcpy(out + keep, keep < n ? "..." : "", keep < n ? 4 : 1);
+    return out;
+}
+
+bool mucmm__ends_with(const char *name, const char *end)
+{
+    size_t n = strlen(name), m = strlen(end);
+    return n >= m && strncasecmp(name + n - m, end, m) == 0;
+}
+
+/* ---- hash index: open addressing, at most half full ------------------------------ */
+
+mucmm_status mucmm__index_init(mucmm_ctx *ctx, mucmm__index *x, int64_t n,
+                               const char *(*name)(const void *, int64_t), const void *arg)
+{
+    *x = (mucmm__index){.n_slots = 16, .name = name, .arg = arg};
+    while (x->n_slots / 2 < n)
+        x->n_slots *= 2;
+    return mucmm__alloc(ctx, x->n_slots, sizeof *x->slots, &x->slots);
+}
+
+void mucmm__index_drop(mucmm__index *x)
+{
+    mucmm__free(x->slots);
+    x->slots = NULL;
+}
+
+/* The slot that holds this name, or the free one where it belongs. */
+static int64_t find_slot(const mucmm__index *x, const char *name)
+{
+    uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a, whose low bits are then mixed */
+    int64_t slot;
+
+    for (const char *p = name; *p; p++)
+        hash = (hash ^ (unsigned char)*p) * 0x100000001b3u;
+    slot = (int64_t)(mucmm__rng_bits(hash, 0) & (uint64_t)(x->n_slots - 1));
+    while (x->slots[slot] && strcmp(x->name(x->arg, x->slots[slot] - 1), name) != 0)
+        slot = (slot + 1) & (x->n_slots - 1);
+    return slot;
+}
+
+int64_t mucmm__index_find(const mucmm__index *x, const char *name)
+{
+    return x->slots[find_slot(x, name)] - 1;
+}
+
+int64_t mucmm__index_insert(mucmm__index *x, int64_t i)
+{
+    int64_t slot = find_slot(x, x->name(x->arg, i)), before = x->slots[slot] - 1;
+
+    if (before < 0)
+        x->slots[slot] = i + 1;
+    return before;
+}

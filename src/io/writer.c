@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * writer.c - files that are there whole or not at all: a temporary file beside the
+ * target, sync, rename. Devices and pipes are written directly. */
+#include "io/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BUFFER 65536
+
+struct mucmm__writer {
+    int fd;
+    char *path;      /* as given, for messages                             */
+    char *target;    /* path with symbolic links followed                  */
+    char *temporary; /* NULL: the target is a device, written directly      */
+    bool temporary_exists, failed;
+    size_t used;
+    unsigned char buffer[BUFFER];
+};
+
+static mucmm_status fail_write(mucmm_ctx *ctx, mucmm__writer *w, int error)
+{
+    w->failed = true;
+    return mucmm__fail(ctx, MUCMM_EIO, "cannot write %s: %s", w->path, strerror(error));
+}
+
+/* O_EXCL makes the name ours; the clock and the address make a second try rare. The mode
+ * goes through the umask as in any open; a file that is replaced hands on its own. */
+static mucmm_status open_temporary(mucmm_ctx *ctx, mucmm__writer *w, const struct stat *old)
+{
+    size_t size = strlen(w->target) + 40;
+    mucmm_status status = mucmm__alloc(ctx, (int64_t)size, 1, &w->temporary);
+    struct timespec now;
+    uint64_t key;
+
+    if (status != MUCMM_OK)
+        return status;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    key = mucmm__rng_key((uint64_t)now.tv_nsec ^ (uint64_t)getpid() << 32, (uint64_t)(uintptr_t)w);
+    for (uint64_t i = 0; i < 100; i++) {
+        snprintf(w->temporary, size, "%s.%08llx.tmp", w->target,
+                 (unsigned long long)(mucmm__rng_bits(key, i) & 0xffffffff));
+        w->fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (w->fd >= 0 || errno != EEXIST)
+            break;
+    }
+    if (w->fd < 0)
+        return fail_write(ctx, w, errno);
+    w->temporary_exists = true;
+    if (old && fchmod(w->fd, old->st_mode & 0777) != 0)
+        return fail_write(ctx, w, errno);
+    return MUCMM_OK;
+}
+
+static mucmm_status open_target(mucmm_ctx *ctx, mucmm__writer *w)
+{
+    char real[PATH_MAX];
+    struct stat st;
+    bool exists = stat(w->path, &st) == 0;
+    mucmm_status status;
+
+    if (exists && S_ISDIR(st.st_mode))
+        return fail_write(ctx, w, EISDIR);
+    if (exists && !S_ISREG(st.st_mode)) {
+        w->fd = open(w->path, O_WRONLY | O_CLOEXEC);
+        return w->fd < 0 ? fail_write(ctx, w, errno) : MUCMM_OK;
+    }
+    if (exists && !realpath(w->path, real))
+        return fail_write(ctx, w, errno);
+    status = mucmm__strdup(ctx, exists ? real : w->path, &w->target);
+    return status == MUCMM_OK ? open_temporary(ctx, w, exists ? &st : NULL) : status;
+}
+
+mucmm_status mucmm__writer_create(mucmm_ctx *ctx, const char *path, mucmm__writer **out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__writer *w = NULL;
+
+    *out = NULL;
+    TRY(mucmm__alloc(ctx, 1, sizeof *w, &w));
+    w->fd = -1;
+    TRY(mucmm__strdup(ctx, path, &w->path));
+    TRY(open_target(ctx, w));
+    *out = w;
+    w = NULL;
+done:
+    mucmm__writer_free(w);
+    return status;
+}
+
+static mucmm_status write_all(mucmm_ctx *ctx, mucmm__writer *w, const unsigned char *p, size_t n)
+{
+    while (n > 0) {
+        ssize_t k = write(w->fd, p, n < (1u << 30) ? n : 1u << 30);
+        if (k < 0 && errno == EINTR)
+            continue;
+        if (k < 0)
+            return fail_write(ctx, w, errno);
+        p += k;
+        n -= (size_t)k;
+    }
+    return MUCMM_OK;
+}
+
+static mucmm_status flush(mucmm_ctx *ctx, mucmm__writer *w)
+{
+    size_t n = w->used;
+
+    w->used = 0;
+    return write_all(ctx, w, w->buffer, n);
+}
+
+mucmm_status mucmm__writer_put(mucmm_ctx *ctx, mucmm__writer *w, const void *data, size_t size)
+{
+    mucmm_status status = MUCMM_OK;
+
+    if (size == 0)
+        return MUCMM_OK;
+    if (size > BUFFER - w->used)
+        TRY(flush(ctx, w));
+    if (size >= BUFFER)
+        return write_all(ctx, w, data, size);
+    memcpy(w->buffer + w->used, data, size);
+    w->used += size;
+done:
+    return status;
+}
+
+/* Makes the rename itself durable. Best effort: some file systems cannot. */
+static void sync_folder(const char *path)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    int fd;
+
+    if (slash && slash - path >= PATH_MAX)
+        return;
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+    fd = open(folder[0] ? folder : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    fsync(fd);
+    close(fd);
+}
+
+mucmm_status mucmm__writer_commit(mucmm_ctx *ctx, mucmm__writer *w)
+{
+    mucmm_status status = MUCMM_OK;
+    int closed;
+
+    if (w->failed) /* an earlier failure that the caller passed over; its message stands */
+        return MUCMM_EIO;
+    TRY(flush(ctx, w));
+    if (w->temporary && fsync(w->fd) != 0)
+        return fail_write(ctx, w, errno);
+    closed = close(w->fd);
+    w->fd = -1;
+    if (closed != 0)
+        return fail_write(ctx, w, errno);
+    if (!w->temporary)
+        return MUCMM_OK;
+    if (rename(w->temporary, w->target) != 0)
+        return fail_write(ctx, w, errno);
+    w->temporary_exists = false;
+    sync_folder(w->target);
+done:
+    return status;
+}
+
+void mucmm__writer_free(mucmm__writer *w)
+{
+    if (!w)
+        return;
+    if (w->fd >= 0)
+        close(w->fd);
+    if (w->temporary_exists)
+        unlink(w->temporary);
+    mucmm__free(w->path);
+    mucmm__free(w->target);
+    mucmm__free(w->temporary);
+    mucmm__free(w);
+}
+
+mucmm_status mucmm_file_write(mucmm_ctx *ctx, const char *path, const void *data, size_t size)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__writer *w = NULL;
+
+    TRY(mucmm__writer_create(ctx, path, &w));
+    TRY(mucmm__writer_put(ctx, w, data, size));
+    TRY(mucmm__writer_commit(ctx, w));
+done:
+    mucmm__writer_free(w);
+    return status;
+}
