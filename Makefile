@@ -31,6 +31,8 @@ define configure-tests
 	fi
 endef
 NINJA = ninja --quiet -C
+VALGRIND = valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite$(comma)indirect \
+    --errors-for-leak-kinds=definite$(comma)indirect --suppressions=$(CURDIR)/tests/valgrind.supp
 
 all:
 	@tools/install_packages.sh build
@@ -70,9 +72,7 @@ check-valgrind:
 	$(call configure-tests,build)
 	@echo 'Building build'
 	@$(NINJA) build
-	@$(PYTHON) tools/test_summary.py build --suite programs --timeout-multiplier 20 \
-	    --wrapper 'valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite$(comma)indirect \
-	    --errors-for-leak-kinds=definite$(comma)indirect --suppressions=$(CURDIR)/tests/valgrind.supp'
+	@$(PYTHON) tools/test_summary.py build --suite programs --timeout-multiplier 20 --wrapper '$(VALGRIND)'
 
 bench: all
 	@bench/run.sh
