@@ -370,34 +370,42 @@ MUCMM_API mucmm_status mucmm_check_gradient(mucmm_ctx *ctx, const mucmm_model *m
 
 /* ---- pictures ------------------------------------------------------------------ */
 
-/* A canvas of 8-bit RGB on which panels are laid out in a grid. */
+/* A page of panels in a grid, written as a PNG: a title, a caption above each panel, a colour
+ * bar below the maps. Texts are UTF-8; they are shortened with "..." where they do not fit, and
+ * what is not ASCII is shown as '?'. */
 typedef struct mucmm_sheet mucmm_sheet;
 
-/* cols x rows panels; every panel is a picture of [height, width] cells drawn at
- * `zoom` pixels a cell. title may be NULL. */
 typedef struct mucmm_sheet_params {
     uint32_t struct_size;
-    int64_t cols, rows;          /* of panels                                    */
-    int64_t height, width, zoom; /* of a panel, in cells; zoom 0 = chosen        */
-    const char *title;
+    int64_t cols, rows;    /* of panels; default 1, 1                                   */
+    int64_t height, width; /* of a panel, in cells: the largest picture of the sheet    */
+    int64_t zoom;          /* pixels a cell; 0 = as many as make a panel about 240 wide */
+    const char *title;     /* NULL = none                                               */
 } mucmm_sheet_params;
 
 MUCMM_API void mucmm_sheet_params_init(mucmm_sheet_params *p);
 MUCMM_API mucmm_status mucmm_sheet_create(mucmm_ctx *ctx, const mucmm_sheet_params *params,
                                           mucmm_sheet **out);
 MUCMM_API void mucmm_sheet_free(mucmm_sheet *s);
-/* Grey picture, lo black, hi white. values [height * width]; caption above. */
+
+/* The three below draw at (col, row), both from 0, and replace what was there; caption may be
+ * NULL. Nothing is borrowed. A picture with fewer cells than a panel is enlarged by a whole
+ * number and centred; one with more is refused (ESHAPE), so are non-finite values (ENUMERIC). */
+
+/* Grey picture, lo black, hi white; lo <= hi, if equal all is grey. */
 MUCMM_API mucmm_status mucmm_sheet_grey(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int64_t row,
-                                        const float *values, float lo, float hi,
+                                        const mucmm_cmat *picture, float lo, float hi,
                                         const char *caption);
-/* Diverging map: -scale blue, 0 white, +scale red; scale > 0. */
+/* Diverging map: -scale blue, 0 nearly white, +scale red, beyond as at the end; scale > 0. The
+ * colour bar stands under the last of the maps of one scale that follow each other in a column. */
 MUCMM_API mucmm_status mucmm_sheet_map(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int64_t row,
-                                       const float *values, float scale, const char *caption);
-/* Signed horizontal bars with names, for tables: the n strongest entries. */
+                                       const mucmm_cmat *map, float scale, const char *caption);
+/* Signed horizontal bars, red and blue, names [n], values [n], n >= 1: the strongest first, as many
+ * as fit at 20 pixels each. scale > 0 is a bar of full length. Panels at least 160 x 56 pixels. */
 MUCMM_API mucmm_status mucmm_sheet_bars(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int64_t row,
                                         const float *values, const char *const *names, int64_t n,
                                         float scale, const char *caption);
-/* A colour bar for maps of that scale under the panels, and the file itself. */
+/* Atomic; the sheet may be drawn on and written again. */
 MUCMM_API mucmm_status mucmm_sheet_write_png(mucmm_ctx *ctx, const mucmm_sheet *s,
                                              const char *path);
 
