@@ -427,6 +427,12 @@ MUCMM_API void mucmm_bench_train_params_init(mucmm_bench_train_params *p);
 MUCMM_API mucmm_status mucmm_bench_train(mucmm_ctx *ctx, const mucmm_bench_train_params *params,
                                          double *rows_per_second, double *gflops);
 
+/* The closed form of mucmm_fit on whole views in memory: seconds [1] (the best of `repeats`) from
+ * rows to weights (moments, factorizations, weights), correlations [k]. */
+MUCMM_API mucmm_status mucmm_bench_closed_form(mucmm_ctx *ctx, const mucmm_view *views,
+                                               int32_t n_views, int64_t k, int32_t repeats,
+                                               double *seconds, double *correlations);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Gradients of the scores with respect to the raw input, and the maps made of
+ * them: sections 6 and 7 of the method. */
+#include "model/model.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+void mucmm_explain_params_init(mucmm_explain_params *p)
+{
+    *p = (mucmm_explain_params){.struct_size = sizeof *p, .map = MUCMM_MAP_PATTERN};
+}
+
+/* The samples asked for under one representation. */
+typedef struct samples {
+    const mucmm_model *m;
+    const mucmm__representation *rep;
+    const mucmm_data *data[MUCMM_MAX_VIEWS]; /* only [view] unless the score needs all */
+    int32_t view;
+    const int64_t *rows;
+    int64_t n;
+    const mucmm_explain_params *p;
+    float *others; /* [n, k]: sum over the other views' c, times 2/(M(M-1)) rho */
+} samples;
+
+static bool is_individual(mucmm_score_kind s)
+{
+    return s == MUCMM_SCORE_INDIVIDUAL || s == MUCMM_SCORE_INDIVIDUAL_COMPONENT;
+}
+
+/* ---- the score and its gradient at the variates -------------------------------------------- */
+
+/* For one sample with variates z [d] (c or u): the score, and ds/dz if dz is given. */
+static double score_of(const samples *s, int64_t i, const float *z, int64_t d, float *dz)
+{
+    double sum = 0;
+
+    if (dz)
+        memset(dz, 0, (size_t)d * sizeof *dz);
+    switch (s->p->score) {
+    case MUCMM_SCORE_COMMON:
+        for (int64_t j = 0; j < d; j++) {
+            float weight = s->others[i * d + j];
+            sum += (double)weight * (double)z[j];
+            if (dz)
+                dz[j] = weight;
+        }
+        return sum;
+    case MUCMM_SCORE_COMMON_ENERGY:
+    case MUCMM_SCORE_INDIVIDUAL:
+        for (int64_t j = 0; j < d; j++)
+            sum += (double)z[j] * (double)z[j] / 2;
+        if (dz)
+            memcpy(dz, z, (size_t)d * sizeof *dz);
+        return sum;
+    case MUCMM_SCORE_COMMON_COMPONENT:
+    case MUCMM_SCORE_INDIVIDUAL_COMPONENT:
+        if (dz)
+            dz[s->p->component] = 1;
+        return (double)z[s->p->component];
+    }
+    return NAN;
+}
+
+/* What the other views contribute to the common score's gradient: with M views,
+ * ds_C/dc_m = 2/(M(M-1)) rho * sum_{l != m} c_l. */
+static mucmm_status gather_others(mucmm_ctx *ctx, samples *s)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t k = s->m->k;
+    float *c = NULL;
+    double factor = 2.0 / (s->m->n_views * (s->m->n_views - 1));
+
+    TRY(mucmm__alloc(ctx, s->n * k, sizeof *c, &c));
+    TRY(mucmm__alloc(ctx, s->n * k, sizeof *s->others, &s->others));
+    for (int32_t l = 0; l < s->m->n_views; l++) {
+        if (l == s->view)
+            continue;
+        TRY(mucmm__represent(ctx, s->m, s->rep, l, s->data[l], s->rows, s->n, c, NULL));
+        for (int64_t i = 0; i < s->n; i++)
+            for (int64_t j = 0; j < k; j++)
+                s->others[i * k + j] += (float)(factor * s->rep->rho[j] * (double)c[i * k + j]);
+    }
+done:
+    mucmm__free(c);
+    return status;
+}
+
+/* Scores [n] of scaled features h [n, p] of samples first .. first + n, and the gradient
+ * dh [n, p] if it is given. */
+static mucmm_status scores_and_gradient(mucmm_ctx *ctx, const samples *s, int64_t first, int64_t n,
+                                        const float *h, double *scores, float *dh)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__view_heads *v = &s->rep->view[s->view];
+    bool individual = is_individual(s->p->score);
+    int64_t k = s->m->k, q = s->m->view[s->view].q, d = individual ? q : k;
+    float *c = NULL, *u = NULL, *dz = NULL;
+
+    TRY(mucmm__alloc(ctx, n * k, sizeof *c, &c));
+    TRY(mucmm__alloc(ctx, n * q, sizeof *u, &u));
+    TRY(mucmm__alloc(ctx, n * d, sizeof *dz, &dz));
+    TRY(mucmm__heads_forward(ctx, v, n, h, c, individual ? u : NULL));
+    for (int64_t i = 0; i < n; i++)
+        scores[i] = score_of(s, first + i, (individual ? u : c) + i * d, d, dz + i * d);
+    if (dh)
+        TRY(mucmm__heads_vjp(ctx, v, n, h, individual ? NULL : dz, individual ? dz : NULL, dh));
+done:
+    mucmm__free(c);
+    mucmm__free(u);
+    mucmm__free(dz);
+    return status;
+}
+
+/* ---- pattern: covariance times gradient, from a pass over training rows ------------------------ */
+
+/* out [n, p] = X'(X g)/(rows - 1) for every gradient row g, X the centred scaled training rows. */
+static mucmm_status pattern_from_rows(mucmm_ctx *ctx, const mucmm__view_info *v,
+                                      const mucmm_data *training, int64_t n, const float *g,
+                                      float *out)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t rows = mucmm_data_rows(training), chunk[MUCMM__CHUNK], p = v->p;
+    float *x = NULL, *xg = NULL;
+    double *mean_x = NULL, *mean_xg = NULL, *cov = NULL;
+    mucmm__moments *moments = NULL;
+
+    TRY(mucmm__alloc(ctx, MUCMM__CHUNK * p, sizeof *x, &x));
+    TRY(mucmm__alloc(ctx, MUCMM__CHUNK * n, sizeof *xg, &xg));
+    TRY(mucmm__alloc(ctx, p, sizeof *mean_x, &mean_x));
+    TRY(mucmm__alloc(ctx, n, sizeof *mean_xg, &mean_xg));
+    TRY(mucmm__alloc(ctx, p * n, sizeof *cov, &cov));
+    TRY(mucmm__moments_create(ctx, p, n, &moments));
+    for (int64_t i = 0; i < rows; i += MUCMM__CHUNK) {
+        int64_t b = rows - i < MUCMM__CHUNK ? rows - i : MUCMM__CHUNK;
+        for (int64_t j = 0; j < b; j++)
+            chunk[j] = i + j;
+        TRY(mucmm__features(ctx, v, training, chunk, b, x));
+        TRY(mucmm__gemm(ctx, false, true, b, n, p, 1, x, p, g, p, 0, xg, n));
+        TRY(mucmm__moments_push(ctx, moments, &(mucmm_cmat){x, b, p, p},
+                                &(mucmm_cmat){xg, b, n, n}));
+    }
+    TRY(mucmm__moments_get(ctx, moments, mean_x, mean_xg, cov, NULL, NULL));
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < p; j++)
+            out[i * p + j] = (float)cov[j * n + i];
+done:
+    mucmm__moments_free(moments);
+    mucmm__free(x);
+    mucmm__free(xg);
+    mucmm__free(mean_x);
+    mucmm__free(mean_xg);
+    mucmm__free(cov);
+    return status;
+}
+
+/* In place: gradients in units of the scaled features -> patterns in the same units. */
+static mucmm_status pattern(mucmm_ctx *ctx, const samples *s, float *g)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__view_info *v = &s->m->view[s->view];
+    const mucmm_data *training = s->p->training;
+    float *out = NULL;
+
+    if (!training && !v->covariance)
+        return mucmm__fail(ctx, MUCMM_EARG,
+                           "view '%s' has %" PRId64 " columns, too many for the model to carry their "
+                           "covariance; give the training rows (--training %s=FILE)",
+                           v->name, v->p, v->name);
+    if (training && mucmm_data_cols(training) != v->p)
+        return mucmm__fail(ctx, MUCMM_ESHAPE,
+                           "%s: the training rows of view '%s' have %" PRId64 " columns; %" PRId64
+                           " are needed",
+                           mucmm_data_label(training), v->name, mucmm_data_cols(training), v->p);
+    TRY(mucmm__alloc(ctx, s->n * v->p, sizeof *out, &out));
+    if (training)
+        TRY(pattern_from_rows(ctx, v, training, s->n, g, out));
+    else
+        TRY(mucmm__gemm(ctx, false, false, s->n, v->p, v->p, 1, g, v->p, v->covariance, v->p, 0,
+                        out, v->p));
+    memcpy(g, out, (size_t)(s->n * v->p) * sizeof *g);
+done:
+    mucmm__free(out);
+    return status;
+}
+
+/* ---- maps ------------------------------------------------------------------------------------------ */
+
+/* dh [n, p], in units of the scaled features -> the map in units of the raw input. */
+static mucmm_status to_map(mucmm_ctx *ctx, const samples *s, const float *h, float *dh)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__view_info *v = &s->m->view[s->view];
+
+    if (s->p->map == MUCMM_MAP_PATTERN)
+        TRY(pattern(ctx, s, dh));
+    for (int64_t i = 0; i < s->n; i++)
+        for (int64_t j = 0; j < v->p; j++) {
+            float *x = &dh[i * v->p + j];
+            switch (s->p->map) {
+            case MUCMM_MAP_GRADIENT: /* dh/dx = 1/scale */
+                *x = (float)((double)*x / v->scale[j]);
+                break;
+            case MUCMM_MAP_INPUT_X_GRADIENT: /* (x - mean) = scale h */
+                *x *= h[i * v->p + j];
+                break;
+            case MUCMM_MAP_PATTERN: /* Cov(x) ds/dx = scale Cov(h) ds/dh */
+                *x = (float)((double)*x * v->scale[j]);
+                break;
+            }
+        }
+done:
+    return status;
+}
+
+static mucmm_status check_params(mucmm_ctx *ctx, const mucmm_model *m, int32_t view,
+                                 const mucmm_explain_params *p)
+{
+    bool component = p->score == MUCMM_SCORE_COMMON_COMPONENT ||
+                     p->score == MUCMM_SCORE_INDIVIDUAL_COMPONENT;
+    int64_t d;
+
+    if (p->struct_size != sizeof *p)
+        return mucmm__fail(ctx, MUCMM_EARG, "call mucmm_explain_params_init first");
+    if (view < 0 || view >= m->n_views)
+        return mucmm__fail(ctx, MUCMM_EARG, "view %d is out of range: the model has %d", view,
+                           m->n_views);
+    d = is_individual(p->score) ? m->view[view].q : m->k;
+    if (component && (p->component < 0 || p->component >= d))
+        return mucmm__fail(ctx, MUCMM_EARG,
+                           "component %" PRId64 " is out of range: view '%s' has %" PRId64
+                           " %s dimensions, counted from 0",
+                           p->component, m->view[view].name, d,
+                           is_individual(p->score) ? "individual" : "common");
+    return MUCMM_OK;
+}
+
+static mucmm_status find_data(mucmm_ctx *ctx, samples *s, const mucmm_view *views, int32_t n_views)
+{
+    mucmm_status status = MUCMM_OK;
+
+    if (s->p->score == MUCMM_SCORE_COMMON)
+        TRY(mucmm__match_views(ctx, s->m, views, n_views, s->data));
+    for (int32_t i = 0; i < n_views; i++)
+        if (strcmp(views[i].name, s->m->view[s->view].name) == 0)
+            s->data[s->view] = views[i].data;
+    if (!s->data[s->view])
+        return mucmm__fail(ctx, MUCMM_EARG, "view '%s' of the model is not given",
+                           s->m->view[s->view].name);
+    if (mucmm_data_cols(s->data[s->view]) != s->m->view[s->view].p)
+        return mucmm__fail(ctx, MUCMM_ESHAPE, "%s: view '%s' needs %" PRId64 " columns",
+                           mucmm_data_label(s->data[s->view]), s->m->view[s->view].name,
+                           s->m->view[s->view].p);
+    for (int64_t i = 0; i < s->n; i++)
+        if (s->rows[i] < 0 || s->rows[i] >= mucmm_data_rows(s->data[s->view]))
+            return mucmm__fail(ctx, MUCMM_EARG,
+                               "sample %" PRId64 " is out of range: %s has %" PRId64
+                               " rows, counted from 0",
+                               s->rows[i], mucmm_data_label(s->data[s->view]),
+                               mucmm_data_rows(s->data[s->view]));
+done:
+    return status;
+}
+
+static mucmm_status start(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
+                          int32_t n_views, int32_t view, const int64_t *rows, int64_t n,
+                          const mucmm_explain_params *p, samples *s, float **h)
+{
+    mucmm_status status = MUCMM_OK;
+
+    TRY(check_params(ctx, m, view, p));
+    *s = (samples){.m = m, .rep = mucmm__model_representation(m, p->method), .view = view,
+                   .rows = rows, .n = n, .p = p};
+    TRY(find_data(ctx, s, views, n_views));
+    if (p->score == MUCMM_SCORE_COMMON)
+        TRY(gather_others(ctx, s));
+    TRY(mucmm__alloc(ctx, n * m->view[view].p, sizeof **h, h));
+    TRY(mucmm__features(ctx, &m->view[view], s->data[view], rows, n, *h));
+done:
+    return status;
+}
+
+mucmm_status mucmm_explain(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
+                           int32_t n_views, int32_t view, const int64_t *rows, int64_t n,
+                           const mucmm_explain_params *params, const mucmm_mat *maps,
+                           double *scores)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_explain_params p;
+    samples s = {0};
+    float *h = NULL, *dh = NULL;
+    double *values = NULL;
+    int64_t cols;
+
+    mucmm_explain_params_init(&p);
+    TRY(start(ctx, m, views, n_views, view, rows, n, params ? params : &p, &s, &h));
+    cols = m->view[view].p;
+    if (maps->rows != n || maps->cols != cols || maps->stride < cols)
+        TRY(mucmm__fail(ctx, MUCMM_ESHAPE, "maps must be [%" PRId64 ", %" PRId64 "]", n, cols));
+    TRY(mucmm__alloc(ctx, n * cols, sizeof *dh, &dh));
+    TRY(mucmm__alloc(ctx, n, sizeof *values, &values));
+    TRY(scores_and_gradient(ctx, &s, 0, n, h, values, dh));
+    TRY(to_map(ctx, &s, h, dh));
+    for (int64_t i = 0; i < n; i++)
+        memcpy(maps->data + i * maps->stride, dh + i * cols, (size_t)cols * sizeof *dh);
+    if (scores)
+        memcpy(scores, values, (size_t)n * sizeof *scores);
+done:
+    mucmm__free(s.others);
+    mucmm__free(h);
+    mucmm__free(dh);
+    mucmm__free(values);
+    return status;
+}
+
+/* ---- checking ----------------------------------------------------------------------------------------
+ * Directions of each sample: its own gradient, random Gaussian ones, and the gradient's largest
+ * coordinates alone. A difference of float32 scores is rounded at about 1e-7 of the score, so the step is large
+ * (1e-2 of a standard deviation) and two steps are extrapolated (Richardson). */
+
+#define RANDOM_DIRECTIONS 4
+#define COORDINATES 2
+
+static void choose_direction(const float *g, int64_t p, int64_t which, uint64_t key, double *d)
+{
+    double norm = 0;
+
+    memset(d, 0, (size_t)p * sizeof *d);
+    if (which == 0)
+        for (int64_t j = 0; j < p; j++)
+            d[j] = g[j];
+    else if (which <= RANDOM_DIRECTIONS)
+        for (int64_t j = 0; j < p; j++)
+            d[j] = mucmm__rng_normal(key, (uint64_t)(which * p + j));
+    else {
+        int64_t best = 0;
+        for (int64_t j = which - RANDOM_DIRECTIONS - 1; j < p; j += COORDINATES)
+            best = fabsf(g[j]) >= fabsf(g[best]) || j == which - RANDOM_DIRECTIONS - 1 ? j : best;
+        d[best] = 1;
+    }
+    for (int64_t j = 0; j < p; j++)
+        norm += d[j] * d[j];
+    for (int64_t j = 0; j < p && norm > 0; j++)
+        d[j] /= sqrt(norm);
+}
+
+/* (s(h + t d) - s(h - t d)) / 2t for one sample, as float features see it. */
+static mucmm_status central_difference(mucmm_ctx *ctx, const samples *s, int64_t i, const float *h,
+                                       const double *d, double step, float *shifted, double *out)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t p = s->m->view[s->view].p;
+    double side[2], travelled = 0;
+
+    for (int64_t j = 0; j < p; j++) {
+        shifted[j] = (float)((double)h[j] + step * d[j]);
+        shifted[p + j] = (float)((double)h[j] - step * d[j]);
+        /* the step actually taken after rounding, along d */
+        travelled += ((double)shifted[j] - (double)shifted[p + j]) * d[j];
+    }
+    for (int k = 0; k < 2; k++)
+        TRY(scores_and_gradient(ctx, s, i, 1, shifted + k * p, &side[k], NULL));
+    *out = (side[0] - side[1]) / travelled;
+done:
+    return status;
+}
+
+static mucmm_status check_sample(mucmm_ctx *ctx, const samples *s, int64_t i, const float *h,
+                                 const float *g, double *work, float *shifted, double *worst)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t p = s->m->view[s->view].p;
+    double norm = 0, step = 2e-2;
+
+    for (int64_t j = 0; j < p; j++)
+        norm += (double)g[j] * (double)g[j];
+    norm = sqrt(norm);
+    for (int64_t which = 0; which < 1 + RANDOM_DIRECTIONS + COORDINATES; which++) {
+        double coarse, fine, numeric, analytic = 0, error;
+        if (which > RANDOM_DIRECTIONS + p)
+            break;
+        choose_direction(g, p, which, mucmm__rng_key(1, (uint64_t)s->rows[i]), work);
+        TRY(central_difference(ctx, s, i, h, work, step, shifted, &coarse));
+        TRY(central_difference(ctx, s, i, h, work, step / 2, shifted, &fine));
+        numeric = (4 * fine - coarse) / 3;
+        for (int64_t j = 0; j < p; j++)
+            analytic += work[j] * (double)g[j];
+        error = fabs(numeric - analytic) / (fabs(numeric) + fabs(analytic) + 0.1 * norm + 1e-12);
+        if (!(error <= *worst))
+            *worst = error;
+    }
+done:
+    return status;
+}
+
+mucmm_status mucmm_check_gradient(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
+                                  int32_t n_views, int32_t view, const int64_t *rows, int64_t n,
+                                  const mucmm_explain_params *params, double *worst)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_explain_params p;
+    samples s = {0};
+    float *h = NULL, *dh = NULL, *shifted = NULL;
+    double *values = NULL, *work = NULL;
+    int64_t cols;
+
+    mucmm_explain_params_init(&p);
+    TRY(start(ctx, m, views, n_views, view, rows, n, params ? params : &p, &s, &h));
+    cols = m->view[view].p;
+    TRY(mucmm__alloc(ctx, n * cols, sizeof *dh, &dh));
+    TRY(mucmm__alloc(ctx, 2 * cols, sizeof *shifted, &shifted));
+    TRY(mucmm__alloc(ctx, cols, sizeof *work, &work));
+    TRY(mucmm__alloc(ctx, n, sizeof *values, &values));
+    TRY(scores_and_gradient(ctx, &s, 0, n, h, values, dh));
+    *worst = 0;
+    for (int64_t i = 0; i < n; i++)
+        TRY(check_sample(ctx, &s, i, h + i * cols, dh + i * cols, work, shifted, worst));
+done:
+    mucmm__free(s.others);
+    mucmm__free(h);
+    mucmm__free(dh);
+    mucmm__free(shifted);
+    mucmm__free(values);
+    mucmm__free(work);
+    return status;
+}

@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * mucmm_fit: checks, the split, scaling, the closed form, then the trained heads.
+ * The order of things is that of docs/method.md. */
+#include "model/model.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Streams of random numbers: training uses (stage + 1) * 1,000,000 and above. */
+#define STREAM_SPLIT 1
+
+void mucmm_fit_params_init(mucmm_fit_params *p)
+{
+    *p = (mucmm_fit_params){
+        .struct_size = sizeof *p,
+        .head = MUCMM_HEAD_MLP,
+        .scaling = MUCMM_SCALE_VIEW,
+        .n_hidden = 2,
+        .hidden = {512, 512},
+        .validation = 0.1,
+        .seed = 1,
+        .ridge = -1,
+        .weight_decay = 1e-4,
+        .input_noise = 0.1,
+        .alpha = 5,
+        .beta = 10,
+    };
+}
+
+/* ---- checks ---------------------------------------------------------------------- */
+
+static mucmm_status check_range(mucmm_ctx *ctx, const char *name, double value, double low,
+                                double high)
+{
+    if (!(value >= low && value <= high))
+        return mucmm__fail(ctx, MUCMM_EARG, "%s is %g; it must be from %g to %g", name, value, low,
+                           high);
+    return MUCMM_OK;
+}
+
+static mucmm_status check_params(mucmm_ctx *ctx, const mucmm_fit_params *p)
+{
+    mucmm_status status = MUCMM_OK;
+    const double large = 1e9;
+
+    if (p->struct_size != sizeof *p)
+        return mucmm__fail(ctx, MUCMM_EARG,
+                           "mucmm_fit_params has another size than this library's; call "
+                           "mucmm_fit_params_init and rebuild against its header");
+    TRY(check_range(ctx, "the number of common dimensions", (double)p->common, 1, large));
+    TRY(check_range(ctx, "the number of individual dimensions", (double)p->individual, 0, large));
+    TRY(check_range(ctx, "the number of hidden layers", p->n_hidden, 0, MUCMM_MAX_HIDDEN));
+    for (int i = 0; i < p->n_hidden; i++)
+        TRY(check_range(ctx, "a hidden layer's width", (double)p->hidden[i], 1, 1 << 20));
+    TRY(check_range(ctx, "epochs", (double)p->common_epochs, 0, large));
+    TRY(check_range(ctx, "individual epochs", (double)p->individual_epochs, 0, large));
+    TRY(check_range(ctx, "batch", (double)p->batch, 0, large));
+    TRY(check_range(ctx, "validation", p->validation, 1e-6, 0.5));
+    TRY(check_range(ctx, "ridge", p->ridge, -INFINITY, large));
+    TRY(check_range(ctx, "learning rate", p->learning_rate, 0, 10));
+    TRY(check_range(ctx, "weight decay", p->weight_decay, 0, 10));
+    TRY(check_range(ctx, "input noise", p->input_noise, 0, 10));
+    TRY(check_range(ctx, "alpha", p->alpha, 0, 1e6));
+    TRY(check_range(ctx, "beta", p->beta, 0, 1e6));
+done:
+    return status;
+}
+
+static bool good_name(const char *name)
+{
+    size_t n = name ? strlen(name) : 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (!isalnum((unsigned char)name[i]) && name[i] != '_' && name[i] != '-')
+            return false;
+    return n > 0 && n <= 64;
+}
+
+static mucmm_status check_views(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_views)
+{
+    if (n_views < 2 || n_views > MUCMM_MAX_VIEWS)
+        return mucmm__fail(ctx, MUCMM_EARG, "%d view%s given; from 2 to %d are needed", n_views,
+                           n_views == 1 ? " is" : "s are", MUCMM_MAX_VIEWS);
+    for (int32_t i = 0; i < n_views; i++) {
+        if (!good_name(views[i].name))
+            return mucmm__fail(ctx, MUCMM_EARG,
+                               "view name '%s': use 1 to 64 letters, digits, '_' and '-'",
+                               views[i].name ? views[i].name : "");
+        if (!views[i].data || mucmm_data_cols(views[i].data) < 1)
+            return mucmm__fail(ctx, MUCMM_EARG, "view '%s' has no columns", views[i].name);
+        for (int32_t j = 0; j < i; j++)
+            if (strcmp(views[i].name, views[j].name) == 0)
+                return mucmm__fail(ctx, MUCMM_EARG, "view '%s' is given twice", views[i].name);
+        if (mucmm_data_rows(views[i].data) != mucmm_data_rows(views[0].data))
+            return mucmm__fail(ctx, MUCMM_ESHAPE,
+                               "view '%s' (%s) has %" PRId64 " rows and view '%s' (%s) has %" PRId64
+                               "; they must be paired row by row",
+                               views[0].name, mucmm_data_label(views[0].data),
+                               mucmm_data_rows(views[0].data), views[i].name,
+                               mucmm_data_label(views[i].data), mucmm_data_rows(views[i].data));
+    }
+    return MUCMM_OK;
+}
+
+static mucmm_status check_dimensions(mucmm__fit *f, const mucmm_view *views)
+{
+    const mucmm_fit_params *p = f->p;
+
+    for (int32_t i = 0; i < f->model->n_views; i++) {
+        int64_t cols = mucmm_data_cols(views[i].data);
+        if (p->common > cols)
+            return mucmm__fail(f->ctx, MUCMM_ESHAPE,
+                               "%" PRId64 " common dimensions are asked for, but view '%s' has only "
+                               "%" PRId64 " columns; give a smaller --common",
+                               p->common, views[i].name, cols);
+        if (p->individual > cols - p->common)
+            return mucmm__fail(f->ctx, MUCMM_ESHAPE,
+                               "%" PRId64 " common and %" PRId64 " individual dimensions are asked "
+                               "for, but view '%s' has only %" PRId64 " columns; give a smaller "
+                               "--individual",
+                               p->common, p->individual, views[i].name, cols);
+        if (f->n_train <= cols && p->ridge < 0)
+            return mucmm__fail(f->ctx, MUCMM_ESHAPE,
+                               "view '%s' has %" PRId64 " columns and only %" PRId64 " training rows "
+                               "(of %" PRId64 "); more rows than columns are needed, or a fixed --ridge "
+                               "such as 0.1",
+                               views[i].name, cols, f->n_train, f->n_train + f->n_held_out);
+    }
+    return MUCMM_OK;
+}
+
+/* ---- the split ----------------------------------------------------------------------- */
+
+static int compare_rows(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static mucmm_status split_rows(mucmm__fit *f, int64_t n)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t *perm = NULL;
+
+    f->n_held_out = (int64_t)ceil((double)n * f->p->validation);
+    f->n_train = n - f->n_held_out;
+    if (f->n_train < 2 || f->n_held_out < 2)
+        return mucmm__fail(f->ctx, MUCMM_ESHAPE,
+                           "%" PRId64 " rows leave %" PRId64 " for training and %" PRId64
+                           " held out; both need at least 2",
+                           n, f->n_train, f->n_held_out);
+    TRY(mucmm__alloc(f->ctx, n, sizeof *perm, &perm));
+    TRY(mucmm__alloc(f->ctx, f->n_train, sizeof *f->train, &f->train));
+    TRY(mucmm__alloc(f->ctx, f->n_held_out, sizeof *f->held_out, &f->held_out));
+    mucmm__rng_permutation(mucmm__rng_key(f->p->seed, STREAM_SPLIT), perm, n);
+    memcpy(f->held_out, perm, (size_t)f->n_held_out * sizeof *perm);
+    memcpy(f->train, perm + f->n_held_out, (size_t)f->n_train * sizeof *perm);
+    /* ascending, so that a pass over the rows reads a file from front to back */
+    qsort(f->held_out, (size_t)f->n_held_out, sizeof *perm, compare_rows);
+    qsort(f->train, (size_t)f->n_train, sizeof *perm, compare_rows);
+    f->model->rows[MUCMM_ROWS_TRAIN] = f->n_train;
+    f->model->rows[MUCMM_ROWS_HELD_OUT] = f->n_held_out;
+done:
+    mucmm__free(perm);
+    return status;
+}
+
+/* ---- moments and scaling ---------------------------------------------------------------- */
+
+mucmm_status mucmm__joint_moments(mucmm_ctx *ctx, int32_t n_views, const mucmm_data *const *data,
+                                  const int64_t *offset, const int64_t *rows, int64_t n,
+                                  double *mean, double *cov)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t total = offset[n_views], chunk[MUCMM__CHUNK];
+    mucmm__moments *moments = NULL;
+    float *x = NULL;
+
+    TRY(mucmm__alloc(ctx, MUCMM__CHUNK * total, sizeof *x, &x));
+    TRY(mucmm__moments_create(ctx, total, 0, &moments));
+    for (int64_t i = 0; i < n; i += MUCMM__CHUNK) {
+        int64_t b = n - i < MUCMM__CHUNK ? n - i : MUCMM__CHUNK;
+        for (int64_t j = 0; j < b; j++)
+            chunk[j] = rows ? rows[i + j] : i + j;
+        for (int32_t m = 0; m < n_views; m++) {
+            mucmm_mat part = {x + offset[m], b, offset[m + 1] - offset[m], total};
+            TRY(mucmm_data_read(ctx, data[m], chunk, b, &part));
+        }
+        TRY(mucmm__moments_push(ctx, moments, &(mucmm_cmat){x, b, total, total}, NULL));
+        TRY(mucmm__progress(ctx, "moments", i + b, n, NULL));
+    }
+    TRY(mucmm__moments_get(ctx, moments, mean, NULL, cov, NULL, NULL));
+done:
+    mucmm__moments_free(moments);
+    mucmm__free(x);
+    return status;
+}
+
+static mucmm_status warn_constant(mucmm__fit *f, int32_t m, const double *cov, int64_t total)
+{
+    const mucmm__view_info *v = &f->model->view[m];
+    int64_t constant = 0, first = -1;
+    const char *name;
+
+    for (int64_t j = 0; j < v->p; j++)
+        if (!(cov[(f->offset[m] + j) * (total + 1)] > 0)) {
+            first = first < 0 ? j : first;
+            constant++;
+        }
+    if (constant == v->p)
+        return mucmm__fail(f->ctx, MUCMM_ENUMERIC,
+                           "every column of view '%s' (%s) is constant; there is nothing to learn",
+                           v->name, mucmm_data_label(f->data[m]));
+    if (constant == 0)
+        return MUCMM_OK;
+    name = mucmm_data_column(f->data[m], first);
+    mucmm__warn(f->ctx, "view '%s': %" PRId64 " of %" PRId64 " columns %s constant (the first is "
+                "column %" PRId64 "%s%s%s); %s nothing",
+                v->name, constant, v->p, constant == 1 ? "is" : "are", first, name ? " '" : "",
+                name ? name : "", name ? "'" : "", constant == 1 ? "it carries" : "they carry");
+    return MUCMM_OK;
+}
+
+/* One divisor per view (the root of the mean variance), or one per column. */
+static void set_scale(mucmm__view_info *v, mucmm_scaling scaling, const double *cov, int64_t stride)
+{
+    double sum = 0;
+
+    for (int64_t j = 0; j < v->p; j++)
+        sum += cov[j * stride];
+    for (int64_t j = 0; j < v->p; j++) {
+        double variance = scaling == MUCMM_SCALE_COLUMN && cov[j * stride] > 0 ? cov[j * stride]
+                                                                               : sum / (double)v->p;
+        v->scale[j] = sqrt(variance);
+    }
+}
+
+static void divide_by_scale(const mucmm__fit *f, double *cov)
+{
+    int64_t total = f->offset[f->model->n_views];
+
+    for (int32_t a = 0; a < f->model->n_views; a++)
+        for (int64_t i = 0; i < f->model->view[a].p; i++) {
+            double *row = cov + (f->offset[a] + i) * total;
+            for (int32_t b = 0; b < f->model->n_views; b++)
+                for (int64_t j = 0; j < f->model->view[b].p; j++)
+                    row[f->offset[b] + j] /= f->model->view[a].scale[i] * f->model->view[b].scale[j];
+        }
+}
+
+/* What the pattern map needs of a view: its covariance, and the trace for the shares. */
+static mucmm_status keep_covariance(mucmm__fit *f, int32_t m)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__view_info *v = &f->model->view[m];
+    int64_t total = f->offset[f->model->n_views];
+    const double *cov = f->cov[MUCMM_ROWS_TRAIN] + f->offset[m] * (total + 1);
+
+    v->variance = 0;
+    for (int64_t j = 0; j < v->p; j++)
+        v->variance += cov[j * (total + 1)];
+    if (v->p > MUCMM__COVARIANCE_MAX)
+        return MUCMM_OK;
+    TRY(mucmm__alloc(f->ctx, v->p * v->p, sizeof *v->covariance, &v->covariance));
+    for (int64_t i = 0; i < v->p; i++)
+        for (int64_t j = 0; j < v->p; j++)
+            v->covariance[i * v->p + j] = (float)cov[i * total + j];
+done:
+    return status;
+}
+
+static mucmm_status scale_views(mucmm__fit *f)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t total = f->offset[f->model->n_views];
+    double *mean[2] = {NULL, NULL};
+
+    for (int r = 0; r < 2; r++) {
+        TRY(mucmm__alloc(f->ctx, total, sizeof **mean, &mean[r]));
+        TRY(mucmm__alloc(f->ctx, total * total, sizeof *f->cov[r], &f->cov[r]));
+        TRY(mucmm__joint_moments(f->ctx, f->model->n_views, f->data, f->offset,
+                                 r ? f->held_out : f->train, r ? f->n_held_out : f->n_train,
+                                 mean[r], f->cov[r]));
+    }
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        mucmm__view_info *v = &f->model->view[m];
+        memcpy(v->mean, mean[MUCMM_ROWS_TRAIN] + f->offset[m], (size_t)v->p * sizeof *v->mean);
+        TRY(warn_constant(f, m, f->cov[MUCMM_ROWS_TRAIN], total));
+        set_scale(v, f->p->scaling, f->cov[MUCMM_ROWS_TRAIN] + f->offset[m] * (total + 1),
+                  total + 1);
+    }
+    divide_by_scale(f, f->cov[MUCMM_ROWS_TRAIN]);
+    divide_by_scale(f, f->cov[MUCMM_ROWS_HELD_OUT]);
+    for (int32_t m = 0; m < f->model->n_views; m++)
+        TRY(keep_covariance(f, m));
+done:
+    mucmm__free(mean[0]);
+    mucmm__free(mean[1]);
+    return status;
+}
+
+/* ---- a run ---------------------------------------------------------------------------------- */
+
+/* FNV-1a; ties a checkpoint to its options and data. */
+static uint64_t hash_bytes(uint64_t hash, const void *data, size_t size)
+{
+    const unsigned char *p = data;
+    for (size_t i = 0; i < size; i++)
+        hash = (hash ^ p[i]) * 0x100000001b3u;
+    return hash;
+}
+
+static uint64_t fingerprint(const mucmm__fit *f)
+{
+    mucmm_fit_params p = f->model->params;
+    int64_t total = f->offset[f->model->n_views];
+    uint64_t hash = hash_bytes(0xcbf29ce484222325u, &p.head, sizeof p.head);
+    const double numbers[] = {(double)p.scaling,      (double)p.common,      (double)p.individual,
+                              (double)p.n_hidden,     (double)p.common_epochs,
+                              (double)p.individual_epochs, (double)f->batch, p.validation,
+                              (double)p.seed,         p.ridge,               p.learning_rate,
+                              p.weight_decay,         p.input_noise,         p.alpha,
+                              p.beta,                 (double)f->n_train,    (double)mucmm_version()};
+
+    hash = hash_bytes(hash, numbers, sizeof numbers);
+    hash = hash_bytes(hash, p.hidden, sizeof p.hidden[0] * (size_t)p.n_hidden);
+    for (int32_t m = 0; m < f->model->n_views; m++)
+        hash = hash_bytes(hash, f->model->view[m].mean,
+                          sizeof(double) * (size_t)f->model->view[m].p);
+    return hash_bytes(hash, f->cov[0], sizeof(double) * (size_t)total);
+}
+
+static mucmm_status start_model(mucmm__fit *f, const mucmm_view *views, int32_t n_views)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_model *m = f->model;
+
+    m->n_views = n_views;
+    m->k = f->p->common;
+    m->params = *f->p;
+    m->params.checkpoint = NULL;
+    m->start = -1;
+    for (int32_t i = 0; i < n_views; i++) {
+        mucmm__view_info *v = &m->view[i];
+        f->data[i] = views[i].data;
+        v->p = mucmm_data_cols(views[i].data);
+        v->q = f->p->individual;
+        v->rank = mucmm_data_shape(views[i].data, v->shape);
+        f->offset[i + 1] = f->offset[i] + v->p;
+        TRY(mucmm__strdup(f->ctx, views[i].name, &v->name));
+        TRY(mucmm__alloc(f->ctx, v->p, sizeof *v->mean, &v->mean));
+        TRY(mucmm__alloc(f->ctx, v->p, sizeof *v->scale, &v->scale));
+    }
+done:
+    return status;
+}
+
+/* Batches: large against the number of columns that are correlated, or the sample correlations
+ * are inflated and training diverges. */
+static mucmm_status choose_batch(mucmm__fit *f)
+{
+    int64_t columns = f->model->n_views * f->p->common, least = 2 * columns + 2;
+
+    f->batch = f->p->batch;
+    if (f->batch == 0)
+        f->batch = columns * 20 > 1000 ? columns * 20 : 1000;
+    if (f->batch > f->n_train)
+        f->batch = f->n_train;
+    f->model->params.batch = f->batch;
+    if (f->p->head == MUCMM_HEAD_MLP && f->batch < least)
+        return mucmm__fail(f->ctx, MUCMM_ESHAPE,
+                           "a batch of %" PRId64 " rows is too small for %d views of %" PRId64
+                           " common dimensions: at least %" PRId64 " rows are needed or the sample "
+                           "correlations mean nothing; give a larger --batch, more rows, a smaller "
+                           "--common, or --head linear",
+                           f->batch, f->model->n_views, f->p->common, least);
+    return MUCMM_OK;
+}
+
+static mucmm_status summarize_all(mucmm__fit *f)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_model *model = f->model;
+    float *c[MUCMM_MAX_VIEWS] = {0}, *u[MUCMM_MAX_VIEWS] = {0};
+
+    for (int r = 0; r < 2; r++) {
+        const int64_t *rows = r ? f->held_out : f->train;
+        int64_t n = r ? f->n_held_out : f->n_train;
+        for (int method = 0; method < 2; method++) {
+            mucmm__representation *rep = method ? &model->linear : &model->heads;
+            if (!rep->rho)
+                continue;
+            for (int32_t m = 0; m < model->n_views; m++) {
+                TRY(mucmm__alloc(f->ctx, n * model->k, sizeof **c, &c[m]));
+                TRY(mucmm__alloc(f->ctx, n * model->view[m].q, sizeof **u, &u[m]));
+                TRY(mucmm__represent(f->ctx, model, rep, m, f->data[m], rows, n, c[m], u[m]));
+            }
+            TRY(mucmm__summarize(f->ctx, model, f->data, rows, n, c, u, r ? 1000 : 0, f->p->seed,
+                                 &rep->summary[r]));
+            for (int32_t m = 0; m < model->n_views; m++) {
+                mucmm__free(c[m]);
+                mucmm__free(u[m]);
+                c[m] = u[m] = NULL;
+            }
+        }
+    }
+done:
+    for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++) {
+        mucmm__free(c[m]);
+        mucmm__free(u[m]);
+    }
+    return status;
+}
+
+static void fit_drop(mucmm__fit *f)
+{
+    for (int s = 0; s < MUCMM__STAGES; s++)
+        mucmm__trainer_drop(&f->stage[s]);
+    mucmm__free(f->train);
+    mucmm__free(f->held_out);
+    mucmm__free(f->cov[0]);
+    mucmm__free(f->cov[1]);
+    mucmm_model_free(f->model);
+}
+
+static void resolve_defaults(mucmm_fit_params *p)
+{
+    if (p->common_epochs == 0)
+        p->common_epochs = 20;
+    if (p->individual_epochs == 0)
+        p->individual_epochs = 12;
+    if (p->learning_rate == 0)
+        p->learning_rate = 1e-3;
+}
+
+mucmm_status mucmm_fit(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_views,
+                       const mucmm_fit_params *params, mucmm_model **out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_fit_params p = *params;
+    mucmm__fit f = {.ctx = ctx, .p = &p};
+
+    *out = NULL;
+    TRY(check_params(ctx, params));
+    TRY(check_views(ctx, views, n_views));
+    resolve_defaults(&p);
+    TRY(mucmm__alloc(ctx, 1, sizeof *f.model, &f.model));
+    TRY(start_model(&f, views, n_views));
+    TRY(split_rows(&f, mucmm_data_rows(views[0].data)));
+    TRY(check_dimensions(&f, views));
+    TRY(choose_batch(&f));
+    TRY(scale_views(&f));
+    TRY(mucmm__fit_linear(&f));
+    if (p.head == MUCMM_HEAD_MLP) {
+        f.fingerprint = fingerprint(&f);
+        TRY(mucmm__checkpoint_load(&f));
+        TRY(mucmm__fit_common(&f));
+        TRY(mucmm__fit_individual(&f));
+    }
+    TRY(summarize_all(&f));
+    TRY(mucmm__model_make_json(ctx, f.model));
+    *out = f.model;
+    f.model = NULL;
+done:
+    fit_drop(&f);
+    return status;
+}

@@ -1,0 +1,625 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Training of the individual heads by correlation minimization: section 3 of the method.
+ *
+ *   L = sum_m [ |h_m - d_m(c_m, u_m)|^2 / (n tr Cov h_m) + alpha K(u_m, c_m) + beta K_x(phi(u_m), c_m) ]
+ *       + alpha sum_{m<l} K(u_m, u_l)
+ *
+ * with the common heads frozen, u standardized on the batch, phi fresh random Fourier features
+ * in every step. The decoders d_m are only needed here. */
+#include "model/model.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#define FOURIER_FEATURES 300
+#define KERNEL_RIDGE 0.1 /* on standardized features */
+#define LINEAR_RIDGE 1e-4
+
+typedef struct individual_work {
+    mucmm__part head[MUCMM_MAX_VIEWS], decoder[MUCMM_MAX_VIEWS];
+    float *c_train[MUCMM_MAX_VIEWS], *c_held_out[MUCMM_MAX_VIEWS]; /* [rows, k] */
+    /* of one batch of at most `rows` rows */
+    int64_t rows, features;
+    mucmm__tape *head_tape[MUCMM_MAX_VIEWS], *decoder_tape[MUCMM_MAX_VIEWS];
+    float *h[MUCMM_MAX_VIEWS], *x[MUCMM_MAX_VIEWS]; /* [rows, p]: clean, noisy */
+    float *raw;                                     /* [rows, q] */
+    float *joint[MUCMM_MAX_VIEWS];                  /* [rows, k + q]: c beside u */
+    float *rebuilt, *d_joint;                       /* [rows, p], [rows, k + q] */
+    mucmm__block c[MUCMM_MAX_VIEWS], u[MUCMM_MAX_VIEWS], du[MUCMM_MAX_VIEWS];
+    double *sd[MUCMM_MAX_VIEWS]; /* [q] of the raw outputs on this batch */
+    double *omega, *phase, *phi, *phi_std, *phi_sd, *d_phi, *d_phi_std, *d_u, *d_other;
+} individual_work;
+
+/* ---- the terms on standardized u [n, q]; each adds its gradient to du ----------------- */
+
+static void add(const double *x, int64_t n, double factor, double *to)
+{
+    for (int64_t i = 0; i < n; i++)
+        to[i] += factor * x[i];
+}
+
+/* alpha K(u_m, c_m) and alpha K(u_m, u_l). */
+static mucmm_status linear_terms(mucmm__fit *f, individual_work *w, bool gradient, double *value)
+{
+    mucmm_status status = MUCMM_OK;
+    double alpha = f->p->alpha, k_value;
+    double *one = gradient ? w->d_u : NULL, *two = gradient ? w->d_other : NULL;
+
+    for (int32_t m = 0; m < f->model->n_views && alpha > 0; m++) {
+        int64_t size = w->u[m].rows * w->u[m].cols;
+        TRY(mucmm__correlation_min(f->ctx, &w->u[m], &w->c[m], LINEAR_RIDGE, &k_value, one, NULL));
+        *value += alpha * k_value;
+        if (gradient)
+            add(one, size, alpha, w->du[m].data);
+        for (int32_t l = 0; l < m; l++) {
+            TRY(mucmm__correlation_min(f->ctx, &w->u[m], &w->u[l], LINEAR_RIDGE, &k_value, one, two));
+            *value += alpha * k_value;
+            if (gradient) {
+                add(one, size, alpha, w->du[m].data);
+                add(two, size, alpha, w->du[l].data);
+            }
+        }
+    }
+done:
+    return status;
+}
+
+/* beta K_x(phi(u_m), c_m). */
+static mucmm_status kernel_term(mucmm__fit *f, individual_work *w, int32_t m, uint64_t key,
+                                bool gradient, double *value)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t n = w->u[m].rows, d = w->features;
+    mucmm__block phi = {w->phi, n, d}, phi_std = {w->phi_std, n, d};
+    double beta = f->p->beta, k_value;
+
+    if (!(beta > 0))
+        return MUCMM_OK;
+    mucmm__fourier_draw(key, w->u[m].cols, d, w->omega, w->phase);
+    mucmm__fourier_features(f->ctx, &w->u[m], d, w->omega, w->phase, w->phi);
+    mucmm__standardize(&phi, w->phi_std, w->phi_sd);
+    TRY(mucmm__correlation_min_crossfit(f->ctx, &phi_std, &w->c[m], KERNEL_RIDGE, &k_value,
+                                        gradient ? w->d_phi_std : NULL));
+    *value += beta * k_value;
+    if (!gradient)
+        return MUCMM_OK;
+    mucmm__standardize_vjp(&phi_std, w->phi_sd, w->d_phi_std, w->d_phi);
+    TRY(mucmm__fourier_features_vjp(f->ctx, &w->u[m], d, w->omega, w->phase, w->d_phi, w->d_u));
+    add(w->d_u, n * w->u[m].cols, beta, w->du[m].data);
+done:
+    return status;
+}
+
+/* |h - rebuilt|^2 / (n variance); turns rebuilt into its gradient. */
+static double reconstruction(const float *h, int64_t size, int64_t n, double variance,
+                             float *rebuilt)
+{
+    double sum = 0, scale = 1 / ((double)n * variance);
+
+    for (int64_t i = 0; i < size; i++) {
+        double e = (double)rebuilt[i] - (double)h[i];
+        sum += e * e;
+        rebuilt[i] = (float)(2 * e * scale);
+    }
+    return sum * scale;
+}
+
+/* raw outputs -> u[m] standardized, and joint[m] = [c, u] for the decoder. */
+static void take_outputs(individual_work *w, int32_t m, int64_t n)
+{
+    int64_t k = w->c[m].cols, q = w->u[m].cols;
+    mucmm__block raw = {w->du[m].data, n, q}; /* borrowed: du is zeroed afterwards */
+
+    w->c[m].rows = w->u[m].rows = w->du[m].rows = n;
+    for (int64_t i = 0; i < n * q; i++)
+        raw.data[i] = w->raw[i];
+    mucmm__standardize(&raw, w->u[m].data, w->sd[m]);
+    memset(w->du[m].data, 0, (size_t)(n * q) * sizeof(double));
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < k; j++)
+            w->joint[m][i * (k + q) + j] = (float)w->c[m].data[i * k + j];
+        for (int64_t j = 0; j < q; j++)
+            w->joint[m][i * (k + q) + k + j] = (float)w->u[m].data[i * q + j];
+    }
+}
+
+static void take_common(individual_work *w, int32_t m, const float *c, const int64_t *rows,
+                        int64_t n)
+{
+    int64_t k = w->c[m].cols;
+
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < k; j++)
+            w->c[m].data[i * k + j] = c[(rows ? rows[i] : i) * k + j];
+}
+
+/* ---- one step ---------------------------------------------------------------------------- */
+
+static mucmm_status decode(mucmm__fit *f, individual_work *w, mucmm__trainer *t, int32_t m,
+                           double *loss)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__part *d = &w->decoder[m];
+    int64_t n = f->batch, p = f->model->view[m].p, k = f->model->k, q = f->model->view[m].q;
+
+    TRY(mucmm__mlp_forward_train(f->ctx, &d->net, t->params + d->params, t->stats + d->stats, n,
+                                 w->joint[m], w->decoder_tape[m], w->rebuilt));
+    *loss += reconstruction(w->h[m], n * p, n, f->model->view[m].variance, w->rebuilt);
+    TRY(mucmm__mlp_backward(f->ctx, &d->net, t->params + d->params, w->decoder_tape[m], w->rebuilt,
+                            t->grads + d->params, w->d_joint));
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < q; j++)
+            w->du[m].data[i * q + j] += (double)w->d_joint[i * (k + q) + k + j];
+done:
+    return status;
+}
+
+static mucmm_status individual_step(mucmm__fit *f, mucmm__trainer *t, void *arg,
+                                    const int64_t *rows, double *loss)
+{
+    mucmm_status status = MUCMM_OK;
+    individual_work *w = arg;
+    int64_t n = f->batch;
+
+    *loss = 0;
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        const mucmm__part *g = &w->head[m];
+        TRY(mucmm__batch_features(f, m, rows, n, MUCMM__STAGE_INDIVIDUAL + 1, t->step, w->h[m],
+                                  w->x[m]));
+        TRY(mucmm__mlp_forward_train(f->ctx, &g->net, t->params + g->params, t->stats + g->stats, n,
+                                     w->x[m], w->head_tape[m], w->raw));
+        take_common(w, m, w->c_train[m], rows, n);
+        take_outputs(w, m, n);
+    }
+    TRY(linear_terms(f, w, true, loss));
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        const mucmm__part *g = &w->head[m];
+        uint64_t stream = 3700000 + (uint64_t)(t->step * f->model->n_views + m);
+        TRY(kernel_term(f, w, m, mucmm__rng_key(f->p->seed, stream), true, loss));
+        TRY(decode(f, w, t, m, loss));
+        mucmm__standardize_vjp(&w->u[m], w->sd[m], w->du[m].data, w->d_u);
+        for (int64_t i = 0; i < n * w->u[m].cols; i++)
+            w->raw[i] = (float)w->d_u[i];
+        TRY(mucmm__mlp_backward(f->ctx, &g->net, t->params + g->params, w->head_tape[m], w->raw,
+                                t->grads + g->params, NULL));
+    }
+done:
+    return status;
+}
+
+/* ---- judging ------------------------------------------------------------------------------- */
+
+static mucmm_status evaluate_view(mucmm__fit *f, individual_work *w, mucmm__trainer *t, int32_t m,
+                                  int64_t first, int64_t n, double *loss)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__part *g = &w->head[m], *d = &w->decoder[m];
+    mucmm__view_info *v = &f->model->view[m];
+
+    TRY(mucmm__features(f->ctx, v, f->data[m], f->held_out + first, n, w->h[m]));
+    TRY(mucmm__mlp_forward(f->ctx, &g->net, t->params + g->params, t->stats + g->stats, n, w->h[m],
+                           w->raw));
+    take_common(w, m, w->c_held_out[m] + first * f->model->k, NULL, n);
+    take_outputs(w, m, n);
+    TRY(mucmm__mlp_forward(f->ctx, &d->net, t->params + d->params, t->stats + d->stats, n,
+                           w->joint[m], w->rebuilt));
+    *loss += reconstruction(w->h[m], n * v->p, n, v->variance, w->rebuilt);
+    TRY(kernel_term(f, w, m, mucmm__rng_key(f->p->seed, 3600000 + (uint64_t)m), false, loss));
+done:
+    return status;
+}
+
+/* Minus the loss on the held-out rows, in blocks of at most a batch, with the same Fourier
+ * features every time so that epochs compare. */
+static mucmm_status individual_evaluate(mucmm__fit *f, mucmm__trainer *t, void *arg, double *value)
+{
+    mucmm_status status = MUCMM_OK;
+    individual_work *w = arg;
+    int64_t blocks = (f->n_held_out + w->rows - 1) / w->rows;
+
+    *value = 0;
+    for (int64_t b = 0; b < blocks; b++) {
+        int64_t first = b * f->n_held_out / blocks, n = (b + 1) * f->n_held_out / blocks - first;
+        double loss = 0;
+        for (int32_t m = 0; m < f->model->n_views; m++)
+            TRY(evaluate_view(f, w, t, m, first, n, &loss));
+        TRY(linear_terms(f, w, false, &loss));
+        *value -= loss * (double)n / (double)f->n_held_out;
+    }
+done:
+    return status;
+}
+
+/* ---- setting up ---------------------------------------------------------------------------- */
+
+static void work_drop(individual_work *w)
+{
+    double *const shared[] = {w->omega, w->phase,     w->phi, w->phi_std, w->phi_sd,
+                              w->d_phi, w->d_phi_std, w->d_u, w->d_other};
+
+    for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++) {
+        mucmm__tape_free(w->head_tape[m]);
+        mucmm__tape_free(w->decoder_tape[m]);
+        mucmm__free(w->c_train[m]);
+        mucmm__free(w->c_held_out[m]);
+        mucmm__free(w->h[m]);
+        mucmm__free(w->x[m]);
+        mucmm__free(w->joint[m]);
+        mucmm__free(w->c[m].data);
+        mucmm__free(w->u[m].data);
+        mucmm__free(w->du[m].data);
+        mucmm__free(w->sd[m]);
+    }
+    mucmm__free(w->raw);
+    mucmm__free(w->rebuilt);
+    mucmm__free(w->d_joint);
+    for (size_t i = 0; i < sizeof shared / sizeof *shared; i++)
+        mucmm__free(shared[i]);
+    *w = (individual_work){0};
+}
+
+static void place(mucmm__part *part, int64_t *n_params, int64_t *n_stats)
+{
+    part->params = *n_params;
+    part->stats = *n_stats;
+    *n_params += part->net.n_params;
+    *n_stats += part->net.n_stats;
+}
+
+static mucmm_status layouts(mucmm__fit *f, individual_work *w, int64_t *n_params, int64_t *n_stats)
+{
+    mucmm_status status = MUCMM_OK;
+
+    *n_params = *n_stats = 0;
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        int64_t p = f->model->view[m].p, q = f->model->view[m].q;
+        TRY(mucmm__mlp_layout(f->ctx, p, f->p->hidden, f->p->n_hidden, q, true, false,
+                              &w->head[m].net));
+        TRY(mucmm__mlp_layout(f->ctx, f->model->k + q, f->p->hidden, f->p->n_hidden, p, true, true,
+                              &w->decoder[m].net));
+        place(&w->head[m], n_params, n_stats);
+        place(&w->decoder[m], n_params, n_stats);
+    }
+done:
+    return status;
+}
+
+static mucmm_status view_buffers(mucmm__fit *f, individual_work *w, int32_t m)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_ctx *ctx = f->ctx;
+    int64_t n = w->rows, p = f->model->view[m].p, q = f->model->view[m].q, k = f->model->k;
+
+    w->c[m] = (mucmm__block){NULL, n, k};
+    w->u[m] = w->du[m] = (mucmm__block){NULL, n, q};
+    TRY(mucmm__tape_create(ctx, &w->head[m].net, n, &w->head_tape[m]));
+    TRY(mucmm__tape_create(ctx, &w->decoder[m].net, n, &w->decoder_tape[m]));
+    TRY(mucmm__alloc(ctx, f->n_train * k, sizeof(float), &w->c_train[m]));
+    TRY(mucmm__alloc(ctx, f->n_held_out * k, sizeof(float), &w->c_held_out[m]));
+    TRY(mucmm__alloc(ctx, n * p, sizeof(float), &w->h[m]));
+    TRY(mucmm__alloc(ctx, n * p, sizeof(float), &w->x[m]));
+    TRY(mucmm__alloc(ctx, n * (k + q), sizeof(float), &w->joint[m]));
+    TRY(mucmm__alloc(ctx, n * k, sizeof(double), &w->c[m].data));
+    TRY(mucmm__alloc(ctx, n * q, sizeof(double), &w->u[m].data));
+    TRY(mucmm__alloc(ctx, n * q, sizeof(double), &w->du[m].data));
+    TRY(mucmm__alloc(ctx, q, sizeof(double), &w->sd[m]));
+    TRY(mucmm__represent(ctx, f->model, &f->model->heads, m, f->data[m], f->train, f->n_train,
+                         w->c_train[m], NULL));
+    TRY(mucmm__represent(ctx, f->model, &f->model->heads, m, f->data[m], f->held_out, f->n_held_out,
+                         w->c_held_out[m], NULL));
+done:
+    return status;
+}
+
+static mucmm_status shared_buffers(mucmm__fit *f, individual_work *w)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t n = w->rows, d = w->features, k = f->model->k, widest = 0, q = f->p->individual;
+
+    for (int32_t m = 0; m < f->model->n_views; m++)
+        widest = f->model->view[m].p > widest ? f->model->view[m].p : widest;
+    TRY(mucmm__alloc(f->ctx, n * q, sizeof(float), &w->raw));
+    TRY(mucmm__alloc(f->ctx, n * widest, sizeof(float), &w->rebuilt));
+    TRY(mucmm__alloc(f->ctx, n * (k + q), sizeof(float), &w->d_joint));
+    TRY(mucmm__alloc(f->ctx, q * d, sizeof(double), &w->omega));
+    TRY(mucmm__alloc(f->ctx, d, sizeof(double), &w->phase));
+    TRY(mucmm__alloc(f->ctx, d, sizeof(double), &w->phi_sd));
+    double **const wide[] = {&w->phi, &w->phi_std, &w->d_phi, &w->d_phi_std};
+    for (int i = 0; i < 4; i++)
+        TRY(mucmm__alloc(f->ctx, n * d, sizeof(double), wide[i]));
+    TRY(mucmm__alloc(f->ctx, n * q, sizeof(double), &w->d_u));
+    TRY(mucmm__alloc(f->ctx, n * q, sizeof(double), &w->d_other));
+done:
+    return status;
+}
+
+static mucmm_status work_init(mucmm__fit *f, individual_work *w, int64_t *n_params,
+                              int64_t *n_stats)
+{
+    mucmm_status status = MUCMM_OK;
+
+    w->rows = f->batch;
+    /* halves of the batch must be able to tell the features from noise */
+    w->features = FOURIER_FEATURES < f->batch / 3 ? FOURIER_FEATURES : f->batch / 3;
+    TRY(layouts(f, w, n_params, n_stats));
+    for (int32_t m = 0; m < f->model->n_views; m++)
+        TRY(view_buffers(f, w, m));
+    TRY(shared_buffers(f, w));
+done:
+    return status;
+}
+
+static void initialize(mucmm__fit *f, const individual_work *w, mucmm__trainer *t)
+{
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        const mucmm__part *parts[] = {&w->head[m], &w->decoder[m]};
+        for (int i = 0; i < 2; i++)
+            mucmm__mlp_init(&parts[i]->net,
+                            mucmm__rng_key(f->p->seed, 3500000 + (uint64_t)(2 * m + i)),
+                            t->params + parts[i]->params, t->stats + parts[i]->stats);
+    }
+}
+
+static mucmm_status run_stage(mucmm__fit *f, individual_work *w, int64_t n_params, int64_t n_stats)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__trainer *t = &f->stage[MUCMM__STAGE_INDIVIDUAL];
+    mucmm__problem problem = {"individual heads", f->p->individual_epochs, individual_step,
+                              individual_evaluate, w};
+
+    if (t->params && (t->n_params != n_params || t->n_stats != n_stats))
+        TRY(mucmm__fail(f->ctx, MUCMM_EFORMAT, "%s: its networks have another size; remove it",
+                        f->p->checkpoint));
+    if (!t->params)
+        TRY(mucmm__trainer_create(f->ctx, n_params, n_stats, t));
+    if (t->epoch == 0)
+        initialize(f, w, t);
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        mucmm__mlp_decay_mask(&w->head[m].net, t->mask + w->head[m].params);
+        mucmm__mlp_decay_mask(&w->decoder[m].net, t->mask + w->decoder[m].params);
+    }
+    TRY(mucmm__train(f, MUCMM__STAGE_INDIVIDUAL, &problem));
+    f->stage_now = MUCMM__STAGE_INDIVIDUAL + 1;
+    TRY(mucmm__checkpoint_save(f));
+done:
+    return status;
+}
+
+/* ---- canonical form ---------------------------------------------------------------------------
+ * On the training rows, with v the raw outputs: r = v - B'c with B = Cov(c)^-1 Cov(c, v), so Cov(r, c) = 0;
+ * r is whitened by the eigenvectors of its covariance and rotated by those of Cov(r, h) Cov(h, r), so the
+ * columns of u are ordered by how much of h each explains. u = A'(v - mean) - A'B' (c - mean c). */
+
+typedef struct canonical_moments {
+    int64_t k, q;
+    double *mean, *cov; /* of [c, v]: [k + q], [k + q, k + q] */
+    double *cross;      /* Cov(h, [c, v]) [p, k + q] */
+} canonical_moments;
+
+static mucmm_status push_rows(mucmm__fit *f, individual_work *w, int32_t m,
+                              const mucmm__head *head, mucmm__moments *own, mucmm__moments *cross)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__view_info *v = &f->model->view[m];
+    int64_t k = f->model->k, q = v->q, width = k + q;
+
+    for (int64_t i = 0; i < f->n_train; i += w->rows) {
+        int64_t n = f->n_train - i < w->rows ? f->n_train - i : w->rows;
+        mucmm_cmat x = {w->h[m], n, v->p, v->p}, y = {w->joint[m], n, width, width};
+        TRY(mucmm__features(f->ctx, v, f->data[m], f->train + i, n, w->h[m]));
+        TRY(mucmm__head_forward(f->ctx, head, n, w->h[m], w->raw));
+        for (int64_t r = 0; r < n; r++) {
+            memcpy(w->joint[m] + r * width, w->c_train[m] + (i + r) * k, (size_t)k * sizeof(float));
+            memcpy(w->joint[m] + r * width + k, w->raw + r * q, (size_t)q * sizeof(float));
+        }
+        TRY(mucmm__moments_push(f->ctx, own, &y, NULL));
+        TRY(mucmm__moments_push(f->ctx, cross, &x, &y));
+    }
+done:
+    return status;
+}
+
+static mucmm_status training_moments(mucmm__fit *f, individual_work *w, int32_t m,
+                                     const mucmm__head *head, canonical_moments *c)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__view_info *v = &f->model->view[m];
+    int64_t width = f->model->k + v->q;
+    mucmm__moments *own = NULL, *cross = NULL;
+
+    c->k = f->model->k;
+    c->q = v->q;
+    TRY(mucmm__alloc(f->ctx, width, sizeof(double), &c->mean));
+    TRY(mucmm__alloc(f->ctx, width * width, sizeof(double), &c->cov));
+    TRY(mucmm__alloc(f->ctx, v->p * width, sizeof(double), &c->cross));
+    TRY(mucmm__moments_create(f->ctx, width, 0, &own));
+    TRY(mucmm__moments_create(f->ctx, v->p, width, &cross));
+    TRY(push_rows(f, w, m, head, own, cross));
+    TRY(mucmm__moments_get(f->ctx, own, c->mean, NULL, c->cov, NULL, NULL));
+    TRY(mucmm__moments_get(f->ctx, cross, NULL, NULL, c->cross, NULL, NULL));
+done:
+    mucmm__moments_free(own);
+    mucmm__moments_free(cross);
+    return status;
+}
+
+/* b [k, q] = Cov(c)^-1 Cov(c, v). */
+static mucmm_status regress_on_common(mucmm_ctx *ctx, const canonical_moments *c, double *b)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t k = c->k, q = c->q, width = k + q;
+    double *cc = NULL;
+
+    TRY(mucmm__alloc(ctx, k * k, sizeof *cc, &cc));
+    for (int64_t i = 0; i < k; i++) {
+        memcpy(cc + i * k, c->cov + i * width, (size_t)k * sizeof *cc);
+        memcpy(b + i * q, c->cov + i * width + k, (size_t)q * sizeof *b);
+        cc[i * (k + 1)] += 1e-10;
+    }
+    TRY(mucmm__cholesky(ctx, k, cc, "the covariance of the common variates"));
+    TRY(mucmm__solve_lower(ctx, false, k, q, cc, b));
+    TRY(mucmm__solve_lower(ctx, true, k, q, cc, b));
+done:
+    mucmm__free(cc);
+    return status;
+}
+
+/* white [q, q]: columns scaled so that white' Cov(r) white = I; cov_r is destroyed. Directions with no
+ * variance left (a collapsed head) are held at a tiny one rather than blown up. */
+static mucmm_status whiten(mucmm__fit *f, int32_t m, int64_t q, double *cov_r, double *white)
+{
+    mucmm_status status = MUCMM_OK;
+    double *values = NULL, floor, entropy = 0, sum = 0;
+
+    TRY(mucmm__alloc(f->ctx, q, sizeof *values, &values));
+    TRY(mucmm__eigen(f->ctx, q, cov_r, q, values, white));
+    if (!(values[0] > 0))
+        TRY(mucmm__fail(f->ctx, MUCMM_ENUMERIC,
+                        "view '%s': the individual head collapsed to a constant; give a smaller "
+                        "--beta or --alpha", f->model->view[m].name));
+    floor = 1e-8 * values[0];
+    for (int64_t j = 0; j < q; j++)
+        sum += values[j] > 0 ? values[j] : 0;
+    for (int64_t j = 0; j < q; j++) {
+        if (values[j] > 0)
+            entropy -= values[j] / sum * log(values[j] / sum);
+        for (int64_t i = 0; i < q; i++)
+            white[i * q + j] /= sqrt(values[j] > floor ? values[j] : floor);
+    }
+    if (exp(entropy) < 0.25 * (double)q)
+        mucmm__warn(f->ctx, "view '%s': the individual head's outputs have an effective rank of "
+                    "%.1f of %" PRId64 "; give a smaller --individual or --beta",
+                    f->model->view[m].name, exp(entropy), q);
+done:
+    mucmm__free(values);
+    return status;
+}
+
+/* a [q, q]: whitening then rotation, column sums positive. cross_r: Cov(h, r) [p, q]. */
+static mucmm_status whiten_and_rotate(mucmm__fit *f, int32_t m, int64_t q, double *cov_r,
+                                      const double *cross_r, double *a)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t p = f->model->view[m].p;
+    double *white = NULL, *loadings = NULL, *gram = NULL, *values = NULL, *turn = NULL;
+
+    TRY(mucmm__alloc(f->ctx, q * q, sizeof *white, &white));
+    TRY(mucmm__alloc(f->ctx, p * q, sizeof *loadings, &loadings));
+    TRY(mucmm__alloc(f->ctx, q * q, sizeof *gram, &gram));
+    TRY(mucmm__alloc(f->ctx, q, sizeof *values, &values));
+    TRY(mucmm__alloc(f->ctx, q * q, sizeof *turn, &turn));
+    TRY(whiten(f, m, q, cov_r, white));
+    TRY(mucmm__dgemm(f->ctx, false, false, p, q, q, 1, cross_r, q, white, q, 0, loadings, q));
+    TRY(mucmm__dgemm(f->ctx, true, false, q, q, p, 1, loadings, q, loadings, q, 0, gram, q));
+    TRY(mucmm__eigen(f->ctx, q, gram, q, values, turn));
+    TRY(mucmm__dgemm(f->ctx, false, false, q, q, q, 1, white, q, turn, q, 0, a, q));
+    for (int64_t j = 0; j < q; j++) {
+        double sum = 0;
+        for (int64_t i = 0; i < q; i++)
+            sum += a[i * q + j];
+        for (int64_t i = 0; i < q && sum < 0; i++)
+            a[i * q + j] = -a[i * q + j];
+    }
+done:
+    mucmm__free(white);
+    mucmm__free(loadings);
+    mucmm__free(gram);
+    mucmm__free(values);
+    mucmm__free(turn);
+    return status;
+}
+
+/* Covariance of r = v - B'c with itself and with h. */
+static mucmm_status residual_moments(mucmm__fit *f, int64_t p, const canonical_moments *c,
+                                     const double *b, double *cov_r, double *cross_r)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t k = c->k, q = c->q, width = k + q;
+
+    for (int64_t i = 0; i < q; i++)
+        memcpy(cov_r + i * q, c->cov + (k + i) * width + k, (size_t)q * sizeof *cov_r);
+    for (int64_t i = 0; i < p; i++)
+        memcpy(cross_r + i * q, c->cross + i * width + k, (size_t)q * sizeof *cross_r);
+    TRY(mucmm__dgemm(f->ctx, true, false, q, q, k, -1, b, q, c->cov + k, width, 1, cov_r, q));
+    for (int64_t i = 0; i < q; i++) /* symmetric but for rounding */
+        for (int64_t j = 0; j < i; j++)
+            cov_r[i * q + j] = cov_r[j * q + i] = (cov_r[i * q + j] + cov_r[j * q + i]) / 2;
+    TRY(mucmm__dgemm(f->ctx, false, false, p, q, k, -1, c->cross, width, b, q, 1, cross_r, q));
+done:
+    return status;
+}
+
+static mucmm_status canonical_form(mucmm__fit *f, individual_work *w, int32_t m,
+                                   mucmm__view_heads *out)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t k = f->model->k, q = f->model->view[m].q, p = f->model->view[m].p;
+    canonical_moments c = {0};
+    double *b = NULL, *cov_r = NULL, *cross_r = NULL, *a = NULL;
+
+    TRY(training_moments(f, w, m, &out->individual, &c));
+    TRY(mucmm__alloc(f->ctx, k * q, sizeof *b, &b));
+    TRY(mucmm__alloc(f->ctx, q * q, sizeof *cov_r, &cov_r));
+    TRY(mucmm__alloc(f->ctx, p * q, sizeof *cross_r, &cross_r));
+    TRY(mucmm__alloc(f->ctx, q * q, sizeof *a, &a));
+    TRY(regress_on_common(f->ctx, &c, b));
+    TRY(residual_moments(f, p, &c, b, cov_r, cross_r));
+    TRY(whiten_and_rotate(f, m, q, cov_r, cross_r, a));
+    TRY(mucmm__head_affine(f->ctx, &out->individual, c.mean + k, a, q));
+    TRY(mucmm__alloc(f->ctx, q * k, sizeof *out->mix, &out->mix));
+    for (int64_t i = 0; i < q; i++)
+        for (int64_t j = 0; j < k; j++) {
+            double sum = 0; /* (A'B')_ij */
+            for (int64_t l = 0; l < q; l++)
+                sum += a[l * q + i] * b[j * q + l];
+            out->mix[i * k + j] = (float)-sum;
+            out->individual.offset[i] += (float)(sum * c.mean[j]);
+        }
+done:
+    mucmm__free(c.mean);
+    mucmm__free(c.cov);
+    mucmm__free(c.cross);
+    mucmm__free(b);
+    mucmm__free(cov_r);
+    mucmm__free(cross_r);
+    mucmm__free(a);
+    return status;
+}
+
+/* A view without individual dimensions still has a head, of no outputs. */
+static mucmm_status empty_heads(mucmm__fit *f)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__mlp net;
+
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        TRY(mucmm__mlp_layout(f->ctx, f->model->view[m].p, NULL, 0, 0, false, true, &net));
+        TRY(mucmm__head_alloc(f->ctx, &net, &f->model->heads.view[m].individual));
+    }
+done:
+    return status;
+}
+
+mucmm_status mucmm__fit_individual(mucmm__fit *f)
+{
+    mucmm_status status = MUCMM_OK;
+    individual_work w = {0};
+    mucmm__trainer *t = &f->stage[MUCMM__STAGE_INDIVIDUAL];
+    int64_t n_params, n_stats;
+
+    if (f->p->individual == 0)
+        return empty_heads(f);
+    TRY(work_init(f, &w, &n_params, &n_stats));
+    if (f->stage_now <= MUCMM__STAGE_INDIVIDUAL)
+        TRY(run_stage(f, &w, n_params, n_stats));
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        mucmm__view_heads *out = &f->model->heads.view[m];
+        TRY(mucmm__part_head(f, &w.head[m], t->best_params, t->best_stats, &out->individual));
+        TRY(canonical_form(f, &w, m, out));
+    }
+done:
+    work_drop(&w);
+    return status;
+}

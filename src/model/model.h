@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * model.h - what a fitted model is, and the parts fit is made of. */
+#ifndef MUCMM_MODEL_H
+#define MUCMM_MODEL_H
+
+#include "correlate/correlate.h"
+#include "io/io.h"
+#include "nn/nn.h"
+
+/* Rows that are read, scaled and pushed through a network at a time. */
+#define MUCMM__CHUNK 1024
+
+/* Covariance of the scaled features is kept in the model for views of at most so many columns. */
+#define MUCMM__COVARIANCE_MAX 2048
+
+/* A network and what is added to its output: y = net(h) + offset. */
+typedef struct mucmm__head {
+    mucmm__mlp net;
+    float *params; /* [net.n_params], BatchNorms folded */
+    float *offset; /* [net.out]                         */
+} mucmm__head;
+
+/* From the scaled features h [p] of one view to its canonical variates:
+ *   c = common(h) [k],   u = individual(h) + mix c [q]. */
+typedef struct mucmm__view_heads {
+    mucmm__head common, individual;
+    float *mix; /* [q, k], or NULL for none */
+} mucmm__view_heads;
+
+/* One way to represent all views (trained heads, or the closed form). */
+typedef struct mucmm__representation {
+    mucmm__view_heads view[MUCMM_MAX_VIEWS];
+    double *rho; /* [k], correlations on the training rows: the weights of the common score */
+    mucmm_summary *summary[2]; /* by mucmm_rows */
+} mucmm__representation;
+
+typedef struct mucmm__view_info {
+    char *name;
+    int64_t p, q;
+    int32_t rank;
+    int64_t shape[MUCMM_MAX_RANK];
+    double *mean, *scale; /* [p]: h = (x - mean) / scale, of the training rows */
+    float *covariance;    /* [p, p] of h on the training rows, or NULL         */
+    double variance;      /* trace of that covariance                          */
+} mucmm__view_info;
+
+/* One line of the training history. */
+typedef struct mucmm__epoch {
+    int32_t stage; /* of mucmm__stage */
+    int64_t epoch;
+    double loss, held_out;
+} mucmm__epoch;
+
+struct mucmm_model {
+    int32_t n_views;
+    int64_t k;
+    mucmm__view_info view[MUCMM_MAX_VIEWS];
+    mucmm__representation linear, heads; /* heads is empty when the head is linear */
+    mucmm_fit_params params;             /* as used; checkpoint NULL               */
+    double ridge;                        /* of the closed form                     */
+    int64_t rows[2];                     /* training, held-out                     */
+    int32_t start;                       /* stage whose common heads were kept     */
+    mucmm__epoch *history;
+    int64_t n_history;
+    char *json;
+};
+
+const mucmm__representation *mucmm__model_representation(const mucmm_model *m, mucmm_method method);
+
+/* ---- model.c: views by name, scaling, networks ------------------------------------ */
+
+/* data[m] for every view of the model, from views in any order. ESHAPE / EARG name the view. */
+mucmm_status mucmm__match_views(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
+                                int32_t n_views, const mucmm_data **data);
+/* Scaled features h [n, p] of rows[0..n) (NULL: 0..n). */
+mucmm_status mucmm__features(mucmm_ctx *ctx, const mucmm__view_info *v, const mucmm_data *data,
+                             const int64_t *rows, int64_t n, float *h);
+mucmm_status mucmm__head_alloc(mucmm_ctx *ctx, const mucmm__mlp *net, mucmm__head *head);
+void mucmm__head_drop(mucmm__head *head);
+void mucmm__representation_drop(mucmm__representation *r);
+mucmm_status mucmm__head_forward(mucmm_ctx *ctx, const mucmm__head *head, int64_t n, const float *h,
+                                 float *y);
+/* c [n, k] always, u [n, q] unless NULL. */
+mucmm_status mucmm__heads_forward(mucmm_ctx *ctx, const mucmm__view_heads *v, int64_t n,
+                                  const float *h, float *c, float *u);
+/* dh [n, p] from dc [n, k] and du [n, q]; either may be NULL. */
+mucmm_status mucmm__heads_vjp(mucmm_ctx *ctx, const mucmm__view_heads *v, int64_t n, const float *h,
+                              const float *dc, const float *du, float *dh);
+/* y <- (y - mean) A on the head's output: A [out, new_out], new_out <= out. Replaces *head. */
+mucmm_status mucmm__head_affine(mucmm_ctx *ctx, mucmm__head *head, const double *mean,
+                                const double *a, int64_t new_out);
+/* All rows given: c [n, k], u [n, q] as floats. */
+mucmm_status mucmm__represent(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__representation *r,
+                              int32_t view, const mucmm_data *data, const int64_t *rows, int64_t n,
+                              float *c, float *u);
+
+/* ---- summary.c ----------------------------------------------------------------------- */
+
+mucmm_status mucmm__summary_create(mucmm_ctx *ctx, int64_t k, int64_t n_views, mucmm_summary **out);
+void mucmm__summary_free(mucmm_summary *s);
+/* permutations 0: no p-values. c[m], u[m] (float, of the rows): the variates already computed. */
+mucmm_status mucmm__summarize(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_data *const *data,
+                              const int64_t *rows, int64_t n, float *const *c, float *const *u,
+                              int64_t permutations, uint64_t seed, mucmm_summary **out);
+
+/* ---- fit: what its stages share --------------------------------------------------------- */
+
+typedef enum mucmm__stage {
+    MUCMM__STAGE_SKIP = 0,    /* common heads, started at the linear solution */
+    MUCMM__STAGE_SCRATCH = 1, /* common heads, started at random              */
+    MUCMM__STAGE_INDIVIDUAL = 2,
+    MUCMM__STAGES = 3
+} mucmm__stage;
+
+/* Flat state of one training stage; everything a resumed run needs. */
+typedef struct mucmm__trainer {
+    int64_t n_params, n_stats;
+    float *params, *first, *second, *stats; /* optimizer state, BatchNorm statistics */
+    float *best_params, *best_stats;
+    double best; /* held-out value, higher is better */
+    int64_t epoch;
+    float *grads, *mask; /* not saved */
+    int64_t step;        /* = epoch * steps_per_epoch at epoch boundaries */
+} mucmm__trainer;
+
+mucmm_status mucmm__trainer_create(mucmm_ctx *ctx, int64_t n_params, int64_t n_stats,
+                                   mucmm__trainer *t);
+void mucmm__trainer_drop(mucmm__trainer *t);
+
+/* The run of one fit. */
+typedef struct mucmm__fit {
+    mucmm_ctx *ctx;
+    const mucmm_fit_params *p;
+    mucmm_model *model;
+    const mucmm_data *data[MUCMM_MAX_VIEWS];
+    int64_t n_train, n_held_out, batch;
+    int64_t *train, *held_out;         /* row numbers, ascending                    */
+    double *cov[2];                    /* [P, P] joint covariance of h, by mucmm_rows */
+    int64_t offset[MUCMM_MAX_VIEWS + 1]; /* of each view's columns in cov           */
+    mucmm__trainer stage[MUCMM__STAGES];
+    int32_t stage_now; /* the first stage that is not finished */
+    uint64_t fingerprint;
+    double last_save; /* seconds */
+} mucmm__fit;
+
+typedef mucmm_status (*mucmm__step_fn)(mucmm__fit *f, mucmm__trainer *t, void *arg,
+                                       const int64_t *rows, double *loss);
+typedef mucmm_status (*mucmm__evaluate_fn)(mucmm__fit *f, mucmm__trainer *t, void *arg,
+                                           double *value);
+
+typedef struct mucmm__problem {
+    const char *name;
+    int64_t epochs;
+    mucmm__step_fn step;         /* writes t->grads for the batch's rows (numbers into the training rows) */
+    mucmm__evaluate_fn evaluate; /* held-out value of t->params, higher is better */
+    void *arg;
+} mucmm__problem;
+
+/* Trains t from its epoch to problem->epochs, with checkpoints. */
+mucmm_status mucmm__train(mucmm__fit *f, int32_t stage, const mucmm__problem *problem);
+
+mucmm_status mucmm__checkpoint_save(mucmm__fit *f);
+/* Restores f->stage and f->stage_now if the file exists. */
+mucmm_status mucmm__checkpoint_load(mucmm__fit *f);
+
+mucmm_status mucmm__fit_linear(mucmm__fit *f);
+mucmm_status mucmm__fit_common(mucmm__fit *f);
+mucmm_status mucmm__fit_individual(mucmm__fit *f);
+
+/* Sum over k components of the mean correlation over pairs of views, of fixed weights[m] [p_m, k] under
+ * a joint covariance cov [P, P]; offset[m] is where view m begins, offset[n_views] = P. */
+mucmm_status mucmm__fixed_correlation(mucmm_ctx *ctx, int32_t n_views, const int64_t *offset,
+                                      const double *cov, int64_t k, double *const *weights,
+                                      double *total);
+
+/* Joint mean [P] and covariance [P, P] of the raw inputs of all views on rows[0..n) (NULL: 0..n), in one
+ * pass; offset as above. */
+mucmm_status mucmm__joint_moments(mucmm_ctx *ctx, int32_t n_views, const mucmm_data *const *data,
+                                  const int64_t *offset, const int64_t *rows, int64_t n,
+                                  double *mean, double *cov);
+
+/* `steps` steps of training common heads from scratch on f's rows, after one that is not counted. */
+mucmm_status mucmm__time_common_steps(mucmm__fit *f, int64_t steps, double *seconds, double *flops);
+
+/* Seconds on a clock that never goes back. */
+double mucmm__now(void);
+
+/* A network inside a trainer's flat vectors. */
+typedef struct mucmm__part {
+    mucmm__mlp net;
+    int64_t params, stats; /* where it begins */
+} mucmm__part;
+
+/* Scaled features of a batch (rows: numbers into the training rows), without and with noise.
+ * stream separates what draws noise; noisy may be NULL. */
+mucmm_status mucmm__batch_features(mucmm__fit *f, int32_t view, const int64_t *rows, int64_t n,
+                                   uint64_t stream, int64_t step, float *clean, float *noisy);
+/* The best network of a finished stage, BatchNorms folded, as a head of its own. */
+mucmm_status mucmm__part_head(mucmm__fit *f, const mucmm__part *part, const float *params,
+                              const float *stats, mucmm__head *head);
+
+mucmm_status mucmm__model_make_json(mucmm_ctx *ctx, mucmm_model *m);
+
+#endif

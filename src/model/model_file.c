@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The model file: safetensors, one list of tensors for writing and for reading. */
+#include "model/model_json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FORMAT "mucmm"
+#define FORMAT_VERSION 1
+
+/* Tensors of a model, in the order of the file. */
+typedef struct tensor_list {
+    mucmm__tensor *items;
+    char (*names)[128];
+    int64_t n, room;
+} tensor_list;
+
+static void list_add(tensor_list *list, const char *name, mucmm__dtype dtype, int64_t rows,
+                     int64_t cols, void *data)
+{
+    mucmm__tensor *t = &list->items[list->n];
+
+    snprintf(list->names[list->n], sizeof list->names[0], "%s", name);
+    *t = (mucmm__tensor){list->names[list->n], dtype, cols < 0 ? 1 : 2, {rows, cols}, data};
+    if (cols < 0)
+        t->shape[1] = 0;
+    list->n++;
+}
+
+static void list_head(tensor_list *list, const char *prefix, const mucmm__head *head)
+{
+    const mucmm__mlp *net = &head->net;
+    char name[128];
+
+    for (int32_t i = 0; i < net->n_layers; i++) {
+        const mucmm__mlp_layer *layer = &net->layers[i];
+        snprintf(name, sizeof name, "%s.%d.weight", prefix, i);
+        list_add(list, name, MUCMM__F32, layer->out, layer->in, head->params + layer->weight);
+        snprintf(name, sizeof name, "%s.%d.bias", prefix, i);
+        list_add(list, name, MUCMM__F32, layer->out, -1, head->params + layer->bias);
+    }
+    if (net->skip >= 0) {
+        snprintf(name, sizeof name, "%s.skip", prefix);
+        list_add(list, name, MUCMM__F32, net->out, net->in, head->params + net->skip);
+    }
+    snprintf(name, sizeof name, "%s.offset", prefix);
+    list_add(list, name, MUCMM__F32, net->out, -1, head->offset);
+}
+
+static void list_representation(tensor_list *list, const mucmm_model *m, const char *method,
+                                const mucmm__representation *r)
+{
+    char name[128];
+
+    snprintf(name, sizeof name, "%s.correlations", method);
+    list_add(list, name, MUCMM__F64, m->k, -1, r->rho);
+    for (int32_t i = 0; i < m->n_views; i++) {
+        const mucmm__view_heads *v = &r->view[i];
+        snprintf(name, sizeof name, "%s.%s.common", method, m->view[i].name);
+        list_head(list, name, &v->common);
+        snprintf(name, sizeof name, "%s.%s.individual", method, m->view[i].name);
+        list_head(list, name, &v->individual);
+        if (v->mix) {
+            snprintf(name, sizeof name, "%s.%s.mix", method, m->view[i].name);
+            list_add(list, name, MUCMM__F32, m->view[i].q, m->k, v->mix);
+        }
+    }
+}
+
+static void list_drop(tensor_list *list)
+{
+    mucmm__free(list->items);
+    mucmm__free(list->names);
+}
+
+/* Every tensor of the model with where its numbers lie. */
+static mucmm_status list_tensors(mucmm_ctx *ctx, const mucmm_model *m, tensor_list *list)
+{
+    mucmm_status status = MUCMM_OK;
+    const int64_t per_head = 2 * (MUCMM_MAX_HIDDEN + 1) + 2;
+    char name[128];
+
+    *list = (tensor_list){.room = m->n_views * (3 + 2 * (2 * per_head + 1)) + 2};
+    TRY(mucmm__alloc(ctx, list->room, sizeof *list->items, &list->items));
+    TRY(mucmm__alloc(ctx, list->room, sizeof *list->names, &list->names));
+    for (int32_t i = 0; i < m->n_views; i++) {
+        const mucmm__view_info *v = &m->view[i];
+        snprintf(name, sizeof name, "%s.mean", v->name);
+        list_add(list, name, MUCMM__F64, v->p, -1, v->mean);
+        snprintf(name, sizeof name, "%s.scale", v->name);
+        list_add(list, name, MUCMM__F64, v->p, -1, v->scale);
+        snprintf(name, sizeof name, "%s.covariance", v->name);
+        if (v->covariance)
+            list_add(list, name, MUCMM__F32, v->p, v->p, v->covariance);
+    }
+    list_representation(list, m, "linear", &m->linear);
+    if (m->heads.rho)
+        list_representation(list, m, "heads", &m->heads);
+done:
+    if (status != MUCMM_OK) {
+        list_drop(list);
+        *list = (tensor_list){0};
+    }
+    return status;
+}
+
+mucmm_status mucmm_model_save(mucmm_ctx *ctx, const mucmm_model *m, const char *path)
+{
+    mucmm_status status = MUCMM_OK;
+    char version[16];
+    const char *metadata[] = {"format", FORMAT, "format_version", version, "model", m->json};
+    tensor_list list;
+
+    snprintf(version, sizeof version, "%d", FORMAT_VERSION);
+    TRY(list_tensors(ctx, m, &list));
+    status = mucmm__safetensors_write(ctx, path, list.items, list.n, metadata, 3);
+    list_drop(&list);
+done:
+    return status;
+}
+
+/* ---- loading ------------------------------------------------------------------------------ */
+
+static mucmm_status check_format(mucmm_ctx *ctx, const char *path, const mucmm__safetensors *file)
+{
+    const char *format = mucmm__safetensors_metadata(file, "format");
+    const char *version = mucmm__safetensors_metadata(file, "format_version");
+    char *end;
+    long number;
+
+    if (!format || strcmp(format, FORMAT) != 0 || !version ||
+        !mucmm__safetensors_metadata(file, "model"))
+        return mucmm__fail(ctx, MUCMM_EFORMAT, "%s: a safetensors file, but not a model of mucmm",
+                           path);
+    number = strtol(version, &end, 10);
+    if (*end || end == version || number < 1)
+        return mucmm__fail(ctx, MUCMM_EFORMAT, "%s: format version '%s' is no number", path,
+                           version);
+    if (number > FORMAT_VERSION)
+        return mucmm__fail(ctx, MUCMM_EUNSUPPORTED,
+                           "%s: a model of format version %ld; this program reads versions up to "
+                           "%d: use a newer mucmm",
+                           path, number, FORMAT_VERSION);
+    return MUCMM_OK;
+}
+
+static bool all_finite(const mucmm__tensor *t, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (!isfinite(t->dtype == MUCMM__F64 ? ((const double *)t->data)[i]
+                                             : (double)((const float *)t->data)[i]))
+            return false;
+    return true;
+}
+
+static mucmm_status load_tensor(mucmm_ctx *ctx, const mucmm__safetensors *file,
+                                const mucmm__tensor *want)
+{
+    const mucmm__tensor *t = mucmm__safetensors_find(file, want->name);
+    int64_t n = want->shape[0] * (want->rank == 2 ? want->shape[1] : 1);
+    size_t size = want->dtype == MUCMM__F64 ? sizeof(double) : sizeof(float);
+    void *to;
+
+    if (!t)
+        return mucmm__fail(ctx, MUCMM_EFORMAT, "tensor '%s' is missing", want->name);
+    if (t->dtype != want->dtype || t->rank != want->rank || t->shape[0] != want->shape[0] ||
+        (t->rank == 2 && t->shape[1] != want->shape[1]))
+        return mucmm__fail(ctx, MUCMM_EFORMAT, "tensor '%s' has another type or shape than the "
+                           "metadata says", want->name);
+    if (!all_finite(t, n))
+        return mucmm__fail(ctx, MUCMM_ENUMERIC, "tensor '%s' holds a NaN or an infinity",
+                           want->name);
+    memcpy(&to, &want->data, sizeof to); /* the model's own memory, const only in the list */
+    memcpy(to, t->data, (size_t)n * size);
+    return MUCMM_OK;
+}
+
+static mucmm_status check_scale(mucmm_ctx *ctx, const mucmm_model *m)
+{
+    for (int32_t i = 0; i < m->n_views; i++)
+        for (int64_t j = 0; j < m->view[i].p; j++)
+            if (!(m->view[i].scale[j] > 0))
+                return mucmm__fail(ctx, MUCMM_EFORMAT, "tensor '%s.scale' holds a number that is "
+                                   "not positive", m->view[i].name);
+    return MUCMM_OK;
+}
+
+mucmm_status mucmm_model_load(mucmm_ctx *ctx, const char *path, mucmm_model **out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__safetensors *file = NULL;
+    mucmm_model *m = NULL;
+    tensor_list list = {0};
+
+    *out = NULL;
+    TRY(mucmm__safetensors_open(ctx, path, &file));
+    TRY(check_format(ctx, path, file));
+    TRY(mucmm__alloc(ctx, 1, sizeof *m, &m));
+    status = mucmm__model_from_json(ctx, mucmm__safetensors_metadata(file, "model"), m);
+    if (status == MUCMM_OK)
+        status = list_tensors(ctx, m, &list);
+    for (int64_t i = 0; i < list.n && status == MUCMM_OK; i++)
+        status = load_tensor(ctx, file, &list.items[i]);
+    if (status == MUCMM_OK)
+        status = check_scale(ctx, m);
+    if (status != MUCMM_OK && status != MUCMM_ENOMEM)
+        TRY(mucmm__prefix(ctx, status, "%s", path));
+    TRY(status);
+    *out = m;
+    m = NULL;
+done:
+    list_drop(&list);
+    mucmm__safetensors_free(file);
+    mucmm_model_free(m);
+    return status;
+}

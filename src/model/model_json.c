@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Everything of a model but its tensors, as JSON text and back. */
+#include "model/model_json.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+
+/* ---- writing ------------------------------------------------------------------------- */
+
+static json_t *number(double x)
+{
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+static json_t *numbers(const double *x, int64_t n)
+{
+    json_t *a = json_array();
+
+    for (int64_t i = 0; i < n; i++)
+        json_array_append_new(a, number(x[i]));
+    return a;
+}
+
+static json_t *summary_json(const mucmm_summary *s)
+{
+    json_t *o = json_object();
+
+    json_object_set_new(o, "rows", json_integer(s->rows));
+    json_object_set_new(o, "correlations", numbers(s->correlations, s->components));
+    json_object_set_new(o, "p_values", numbers(s->p_values, s->components));
+    json_object_set_new(o, "significant", json_integer(s->significant));
+    json_object_set_new(o, "total_correlation", number(s->total_correlation));
+    json_object_set_new(o, "common_share", numbers(s->common_share, s->views));
+    json_object_set_new(o, "individual_share", numbers(s->individual_share, s->views));
+    json_object_set_new(o, "rest_share", numbers(s->rest_share, s->views));
+    json_object_set_new(o, "leakage_linear", numbers(s->leakage_linear, s->views));
+    json_object_set_new(o, "leakage_kernel", numbers(s->leakage_kernel, s->views));
+    json_object_set_new(o, "leakage_individual",
+                        numbers(s->leakage_individual, s->views * s->views));
+    return o;
+}
+
+static json_t *net_json(const mucmm__mlp *net)
+{
+    json_t *o = json_object(), *hidden = json_array();
+
+    for (int32_t i = 0; i + 1 < net->n_layers; i++)
+        json_array_append_new(hidden, json_integer(net->layers[i].out));
+    json_object_set_new(o, "inputs", json_integer(net->in));
+    json_object_set_new(o, "outputs", json_integer(net->out));
+    json_object_set_new(o, "deep", json_boolean(net->n_layers > 0));
+    json_object_set_new(o, "skip", json_boolean(net->skip >= 0));
+    json_object_set_new(o, "hidden", hidden);
+    return o;
+}
+
+static json_t *representation_json(const mucmm_model *m, const mucmm__representation *r)
+{
+    json_t *o = json_object(), *views = json_array();
+
+    for (int32_t i = 0; i < m->n_views; i++) {
+        json_t *v = json_object();
+        json_object_set_new(v, "common", net_json(&r->view[i].common.net));
+        json_object_set_new(v, "individual", net_json(&r->view[i].individual.net));
+        json_object_set_new(v, "mix", json_boolean(r->view[i].mix != NULL));
+        json_array_append_new(views, v);
+    }
+    json_object_set_new(o, "views", views);
+    json_object_set_new(o, "train", summary_json(r->summary[MUCMM_ROWS_TRAIN]));
+    json_object_set_new(o, "held_out", summary_json(r->summary[MUCMM_ROWS_HELD_OUT]));
+    return o;
+}
+
+static json_t *params_json(const mucmm_fit_params *p)
+{
+    json_t *o = json_object(), *hidden = json_array();
+
+    for (int32_t i = 0; i < p->n_hidden; i++)
+        json_array_append_new(hidden, json_integer(p->hidden[i]));
+    json_object_set_new(o, "head", json_string(p->head == MUCMM_HEAD_MLP ? "mlp" : "linear"));
+    json_object_set_new(o, "scale",
+                        json_string(p->scaling == MUCMM_SCALE_COLUMN ? "column" : "view"));
+    json_object_set_new(o, "hidden", hidden);
+    json_object_set_new(o, "common_epochs", json_integer(p->common_epochs));
+    json_object_set_new(o, "individual_epochs", json_integer(p->individual_epochs));
+    json_object_set_new(o, "batch", json_integer(p->batch));
+    json_object_set_new(o, "validation", number(p->validation));
+    json_object_set_new(o, "seed", json_integer((json_int_t)p->seed));
+    json_object_set_new(o, "learning_rate", number(p->learning_rate));
+    json_object_set_new(o, "weight_decay", number(p->weight_decay));
+    json_object_set_new(o, "input_noise", number(p->input_noise));
+    json_object_set_new(o, "alpha", number(p->alpha));
+    json_object_set_new(o, "beta", number(p->beta));
+    return o;
+}
+
+static json_t *history_json(const mucmm_model *m)
+{
+    static const char *const names[] = {"common-from-closed-form", "common-from-scratch",
+                                        "individual"};
+    json_t *a = json_array();
+
+    for (int64_t i = 0; i < m->n_history; i++) {
+        json_t *o = json_object();
+        json_object_set_new(o, "stage", json_string(names[m->history[i].stage]));
+        json_object_set_new(o, "epoch", json_integer(m->history[i].epoch));
+        json_object_set_new(o, "loss", number(m->history[i].loss));
+        json_object_set_new(o, "held_out", number(m->history[i].held_out));
+        json_array_append_new(a, o);
+    }
+    return a;
+}
+
+static json_t *view_json(const mucmm__view_info *v)
+{
+    json_t *o = json_object(), *shape = json_array();
+
+    for (int32_t i = 0; i < v->rank; i++)
+        json_array_append_new(shape, json_integer(v->shape[i]));
+    json_object_set_new(o, "name", json_string(v->name));
+    json_object_set_new(o, "columns", json_integer(v->p));
+    json_object_set_new(o, "individual", json_integer(v->q));
+    json_object_set_new(o, "shape", shape);
+    json_object_set_new(o, "variance", number(v->variance));
+    json_object_set_new(o, "covariance", json_boolean(v->covariance != NULL));
+    return o;
+}
+
+mucmm_status mucmm__model_make_json(mucmm_ctx *ctx, mucmm_model *m)
+{
+    json_t *o = json_object(), *views = json_array();
+    mucmm_status status;
+    char *text;
+
+    for (int32_t i = 0; i < m->n_views; i++)
+        json_array_append_new(views, view_json(&m->view[i]));
+    json_object_set_new(o, "common", json_integer(m->k));
+    json_object_set_new(o, "training_rows", json_integer(m->rows[MUCMM_ROWS_TRAIN]));
+    json_object_set_new(o, "held_out_rows", json_integer(m->rows[MUCMM_ROWS_HELD_OUT]));
+    json_object_set_new(o, "ridge", number(m->ridge));
+    json_object_set_new(o, "start", json_integer(m->start));
+    json_object_set_new(o, "params", params_json(&m->params));
+    json_object_set_new(o, "views", views);
+    json_object_set_new(o, "linear", representation_json(m, &m->linear));
+    if (m->heads.rho)
+        json_object_set_new(o, "heads", representation_json(m, &m->heads));
+    json_object_set_new(o, "history", history_json(m));
+    text = json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+    json_decref(o);
+    if (!text)
+        return mucmm__fail(ctx, MUCMM_ENOMEM, "out of memory: the model's metadata");
+    mucmm__free(m->json);
+    m->json = NULL;
+    status = mucmm__strdup(ctx, text, &m->json);
+    free(text);
+    return status;
+}
+
+/* ---- reading ----------------------------------------------------------------------------
+ * Everything is untrusted: a missing or wrong entry is one clear error. */
+
+static mucmm_status wrong(mucmm_ctx *ctx, const char *key, const char *what)
+{
+    return mucmm__fail(ctx, MUCMM_EFORMAT, "the model's metadata: '%s' %s", key, what);
+}
+
+static mucmm_status get_integer(mucmm_ctx *ctx, const json_t *o, const char *key, int64_t low,
+                                int64_t high, int64_t *out)
+{
+    const json_t *x = json_object_get(o, key);
+
+    if (!json_is_integer(x) || json_integer_value(x) < low || json_integer_value(x) > high)
+        return wrong(ctx, key, "is missing or out of range");
+    *out = json_integer_value(x);
+    return MUCMM_OK;
+}
+
+static mucmm_status get_number(mucmm_ctx *ctx, const json_t *o, const char *key, double *out)
+{
+    const json_t *x = json_object_get(o, key);
+
+    if (!json_is_number(x) && !json_is_null(x))
+        return wrong(ctx, key, "is missing or no number");
+    *out = json_is_null(x) ? NAN : json_number_value(x);
+    return MUCMM_OK;
+}
+
+static mucmm_status get_flag(mucmm_ctx *ctx, const json_t *o, const char *key, bool *out)
+{
+    const json_t *x = json_object_get(o, key);
+
+    if (!json_is_boolean(x))
+        return wrong(ctx, key, "is missing or not true or false");
+    *out = json_is_true(x);
+    return MUCMM_OK;
+}
+
+static mucmm_status get_numbers(mucmm_ctx *ctx, const json_t *o, const char *key, int64_t n,
+                                double *out)
+{
+    const json_t *a = json_object_get(o, key);
+
+    if (!json_is_array(a) || (int64_t)json_array_size(a) != n)
+        return wrong(ctx, key, "is missing or has another length");
+    for (int64_t i = 0; i < n; i++) {
+        const json_t *x = json_array_get(a, (size_t)i);
+        if (!json_is_number(x) && !json_is_null(x))
+            return wrong(ctx, key, "holds something that is no number");
+        out[i] = json_is_null(x) ? NAN : json_number_value(x);
+    }
+    return MUCMM_OK;
+}
+
+static mucmm_status read_summary(mucmm_ctx *ctx, const json_t *parent, const char *key, int64_t k,
+                                 int64_t views, mucmm_summary **out)
+{
+    mucmm_status status = MUCMM_OK;
+    const json_t *o = json_object_get(parent, key);
+    mucmm_summary *s = NULL;
+
+    TRY(mucmm__summary_create(ctx, k, views, &s));
+    TRY(get_integer(ctx, o, "rows", 0, INT64_MAX, &s->rows));
+    TRY(get_integer(ctx, o, "significant", 0, k, &s->significant));
+    TRY(get_number(ctx, o, "total_correlation", &s->total_correlation));
+    TRY(get_numbers(ctx, o, "correlations", k, s->correlations));
+    TRY(get_numbers(ctx, o, "p_values", k, s->p_values));
+    TRY(get_numbers(ctx, o, "common_share", views, s->common_share));
+    TRY(get_numbers(ctx, o, "individual_share", views, s->individual_share));
+    TRY(get_numbers(ctx, o, "rest_share", views, s->rest_share));
+    TRY(get_numbers(ctx, o, "leakage_linear", views, s->leakage_linear));
+    TRY(get_numbers(ctx, o, "leakage_kernel", views, s->leakage_kernel));
+    TRY(get_numbers(ctx, o, "leakage_individual", views * views, s->leakage_individual));
+    *out = s;
+    s = NULL;
+done:
+    mucmm__summary_free(s);
+    return status;
+}
+
+static mucmm_status read_net(mucmm_ctx *ctx, const json_t *parent, const char *key, int64_t in,
+                             int64_t out, mucmm__head *head)
+{
+    mucmm_status status = MUCMM_OK;
+    const json_t *o = json_object_get(parent, key), *list = json_object_get(o, "hidden");
+    int64_t hidden[MUCMM_MAX_HIDDEN], got;
+    bool deep = false, skip = false;
+    mucmm__mlp net;
+
+    TRY(get_integer(ctx, o, "inputs", in, in, &got));
+    TRY(get_integer(ctx, o, "outputs", out, out, &got));
+    TRY(get_flag(ctx, o, "deep", &deep));
+    TRY(get_flag(ctx, o, "skip", &skip));
+    if (!json_is_array(list) || json_array_size(list) > MUCMM_MAX_HIDDEN || (!deep && !skip))
+        return wrong(ctx, key, "describes no network this program knows");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *x = json_array_get(list, i);
+        hidden[i] = json_integer_value(x);
+        if (!json_is_integer(x) || hidden[i] < 1 || hidden[i] > 1 << 20)
+            return wrong(ctx, "hidden", "holds a width out of range");
+    }
+    TRY(mucmm__mlp_layout(ctx, in, hidden, (int32_t)json_array_size(list), out, deep, skip, &net));
+    TRY(mucmm__head_alloc(ctx, &net, head));
+done:
+    return status;
+}
+
+static mucmm_status read_representation(mucmm_ctx *ctx, mucmm_model *m, const json_t *parent,
+                                        const char *key, mucmm__representation *r)
+{
+    mucmm_status status = MUCMM_OK;
+    const json_t *o = json_object_get(parent, key), *views = json_object_get(o, "views");
+
+    if (!json_is_array(views) || (int32_t)json_array_size(views) != m->n_views)
+        return wrong(ctx, key, "does not describe every view");
+    TRY(mucmm__alloc(ctx, m->k, sizeof *r->rho, &r->rho));
+    for (int32_t i = 0; i < m->n_views; i++) {
+        const json_t *v = json_array_get(views, (size_t)i);
+        bool mix = false;
+        TRY(read_net(ctx, v, "common", m->view[i].p, m->k, &r->view[i].common));
+        TRY(read_net(ctx, v, "individual", m->view[i].p, m->view[i].q, &r->view[i].individual));
+        TRY(get_flag(ctx, v, "mix", &mix));
+        if (mix)
+            TRY(mucmm__alloc(ctx, m->view[i].q * m->k, sizeof(float), &r->view[i].mix));
+    }
+    TRY(read_summary(ctx, o, "train", m->k, m->n_views, &r->summary[MUCMM_ROWS_TRAIN]));
+    TRY(read_summary(ctx, o, "held_out", m->k, m->n_views, &r->summary[MUCMM_ROWS_HELD_OUT]));
+done:
+    return status;
+}
+
+static mucmm_status read_params(mucmm_ctx *ctx, const json_t *parent, mucmm_fit_params *p)
+{
+    mucmm_status status = MUCMM_OK;
+    const json_t *o = json_object_get(parent, "params"), *list = json_object_get(o, "hidden");
+    const char *head = json_string_value(json_object_get(o, "head"));
+    const char *scale = json_string_value(json_object_get(o, "scale"));
+    int64_t seed = 0;
+
+    mucmm_fit_params_init(p);
+    if (!head || !scale || !json_is_array(list) || json_array_size(list) > MUCMM_MAX_HIDDEN)
+        return wrong(ctx, "params", "is not whole");
+    p->head = strcmp(head, "mlp") == 0 ? MUCMM_HEAD_MLP : MUCMM_HEAD_LINEAR;
+    p->scaling = strcmp(scale, "column") == 0 ? MUCMM_SCALE_COLUMN : MUCMM_SCALE_VIEW;
+    p->n_hidden = (int32_t)json_array_size(list);
+    for (int32_t i = 0; i < p->n_hidden; i++)
+        p->hidden[i] = json_integer_value(json_array_get(list, (size_t)i));
+    TRY(get_integer(ctx, o, "common_epochs", 0, INT64_MAX, &p->common_epochs));
+    TRY(get_integer(ctx, o, "individual_epochs", 0, INT64_MAX, &p->individual_epochs));
+    TRY(get_integer(ctx, o, "batch", 0, INT64_MAX, &p->batch));
+    TRY(get_integer(ctx, o, "seed", INT64_MIN, INT64_MAX, &seed));
+    p->seed = (uint64_t)seed;
+    TRY(get_number(ctx, o, "validation", &p->validation));
+    TRY(get_number(ctx, o, "learning_rate", &p->learning_rate));
+    TRY(get_number(ctx, o, "weight_decay", &p->weight_decay));
+    TRY(get_number(ctx, o, "input_noise", &p->input_noise));
+    TRY(get_number(ctx, o, "alpha", &p->alpha));
+    TRY(get_number(ctx, o, "beta", &p->beta));
+done:
+    return status;
+}
+
+static mucmm_status read_view(mucmm_ctx *ctx, const json_t *o, mucmm__view_info *v)
+{
+    mucmm_status status = MUCMM_OK;
+    const json_t *shape = json_object_get(o, "shape");
+    const char *name = json_string_value(json_object_get(o, "name"));
+    int64_t product = 1;
+    bool covariance = false;
+
+    if (!name || strlen(name) > 64 || !json_is_array(shape) || json_array_size(shape) < 1 ||
+        json_array_size(shape) > MUCMM_MAX_RANK)
+        return wrong(ctx, "views", "holds a view without a name or a shape");
+    TRY(mucmm__strdup(ctx, name, &v->name));
+    TRY(get_integer(ctx, o, "columns", 1, INT32_MAX, &v->p));
+    TRY(get_integer(ctx, o, "individual", 0, v->p, &v->q));
+    TRY(get_number(ctx, o, "variance", &v->variance));
+    TRY(get_flag(ctx, o, "covariance", &covariance));
+    v->rank = (int32_t)json_array_size(shape);
+    for (int32_t i = 0; i < v->rank; i++) {
+        v->shape[i] = json_integer_value(json_array_get(shape, (size_t)i));
+        if (!mucmm__mul(product, v->shape[i], &product))
+            return wrong(ctx, "shape", "is too large");
+    }
+    if (product != v->p)
+        return wrong(ctx, "shape", "does not multiply to the number of columns");
+    TRY(mucmm__alloc(ctx, v->p, sizeof *v->mean, &v->mean));
+    TRY(mucmm__alloc(ctx, v->p, sizeof *v->scale, &v->scale));
+    if (covariance)
+        TRY(mucmm__alloc(ctx, v->p * v->p, sizeof *v->covariance, &v->covariance));
+done:
+    return status;
+}
+
+static mucmm_status read_history(mucmm_ctx *ctx, const json_t *parent, mucmm_model *m)
+{
+    mucmm_status status = MUCMM_OK;
+    const json_t *a = json_object_get(parent, "history");
+
+    if (!json_is_array(a))
+        return wrong(ctx, "history", "is missing");
+    TRY(mucmm__alloc(ctx, (int64_t)json_array_size(a), sizeof *m->history, &m->history));
+    for (size_t i = 0; i < json_array_size(a); i++) {
+        const json_t *o = json_array_get(a, i);
+        const char *stage = json_string_value(json_object_get(o, "stage"));
+        mucmm__epoch *e = &m->history[i];
+        e->stage = !stage || strcmp(stage, "common-from-closed-form") == 0 ? MUCMM__STAGE_SKIP
+                   : strcmp(stage, "common-from-scratch") == 0             ? MUCMM__STAGE_SCRATCH
+                                                               : MUCMM__STAGE_INDIVIDUAL;
+        TRY(get_integer(ctx, o, "epoch", 0, INT64_MAX, &e->epoch));
+        TRY(get_number(ctx, o, "loss", &e->loss));
+        TRY(get_number(ctx, o, "held_out", &e->held_out));
+        m->n_history++;
+    }
+done:
+    return status;
+}
+
+mucmm_status mucmm__model_from_json(mucmm_ctx *ctx, const char *text, mucmm_model *m)
+{
+    mucmm_status status = MUCMM_OK;
+    json_error_t error;
+    json_t *o = json_loads(text, JSON_REJECT_DUPLICATES, &error), *views;
+    int64_t start = 0;
+
+    if (!o)
+        return mucmm__fail(ctx, MUCMM_EFORMAT, "the model's metadata: line %d: %s", error.line,
+                           error.text);
+    views = json_object_get(o, "views");
+    if (!json_is_array(views) || json_array_size(views) < 2 ||
+        json_array_size(views) > MUCMM_MAX_VIEWS)
+        TRY(wrong(ctx, "views", "is missing or has another length"));
+    m->n_views = (int32_t)json_array_size(views);
+    TRY(get_integer(ctx, o, "common", 1, INT32_MAX, &m->k));
+    TRY(get_integer(ctx, o, "training_rows", 0, INT64_MAX, &m->rows[MUCMM_ROWS_TRAIN]));
+    TRY(get_integer(ctx, o, "held_out_rows", 0, INT64_MAX, &m->rows[MUCMM_ROWS_HELD_OUT]));
+    TRY(get_number(ctx, o, "ridge", &m->ridge));
+    TRY(get_integer(ctx, o, "start", -1, 1, &start));
+    m->start = (int32_t)start;
+    TRY(read_params(ctx, o, &m->params));
+    for (int32_t i = 0; i < m->n_views; i++)
+        TRY(read_view(ctx, json_array_get(views, (size_t)i), &m->view[i]));
+    TRY(read_representation(ctx, m, o, "linear", &m->linear));
+    if (json_object_get(o, "heads"))
+        TRY(read_representation(ctx, m, o, "heads", &m->heads));
+    TRY(read_history(ctx, o, m));
+    TRY(mucmm__strdup(ctx, text, &m->json));
+done:
+    json_decref(o);
+    return status;
+}

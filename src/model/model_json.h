@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef MUCMM_MODEL_JSON_H
+#define MUCMM_MODEL_JSON_H
+
+#include "model/model.h"
+
+/* Fills an empty model from its metadata: everything is allocated, the tensors are still zero. */
+mucmm_status mucmm__model_from_json(mucmm_ctx *ctx, const char *text, mucmm_model *m);
+
+#endif

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a set of rows shows under a model: correlations, variance shares, leakage
+ * (section 5 of the method), and the scores of single samples. */
+#include "model/model.h"
+
+#include <math.h>
+#include <string.h>
+
+#define LEAKAGE_RIDGE 1e-6
+#define LEAKAGE_FEATURES 300
+#define LEAKAGE_KERNEL_RIDGE 0.1
+
+mucmm_status mucmm__summary_create(mucmm_ctx *ctx, int64_t k, int64_t n_views, mucmm_summary **out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_summary *s = NULL;
+
+    TRY(mucmm__alloc(ctx, 1, sizeof *s, &s));
+    s->components = k;
+    s->views = n_views;
+    TRY(mucmm__alloc(ctx, k, sizeof(double), &s->correlations));
+    TRY(mucmm__alloc(ctx, k, sizeof(double), &s->p_values));
+    TRY(mucmm__alloc(ctx, n_views, sizeof(double), &s->common_share));
+    TRY(mucmm__alloc(ctx, n_views, sizeof(double), &s->individual_share));
+    TRY(mucmm__alloc(ctx, n_views, sizeof(double), &s->rest_share));
+    TRY(mucmm__alloc(ctx, n_views, sizeof(double), &s->leakage_linear));
+    TRY(mucmm__alloc(ctx, n_views, sizeof(double), &s->leakage_kernel));
+    TRY(mucmm__alloc(ctx, n_views * n_views, sizeof(double), &s->leakage_individual));
+    for (int64_t j = 0; j < k; j++)
+        s->correlations[j] = s->p_values[j] = NAN;
+    *out = s;
+    s = NULL;
+done:
+    mucmm__summary_free(s);
+    return status;
+}
+
+void mucmm__summary_free(mucmm_summary *s)
+{
+    if (!s)
+        return;
+    mucmm__free(s->correlations);
+    mucmm__free(s->p_values);
+    mucmm__free(s->common_share);
+    mucmm__free(s->individual_share);
+    mucmm__free(s->rest_share);
+    mucmm__free(s->leakage_linear);
+    mucmm__free(s->leakage_kernel);
+    mucmm__free(s->leakage_individual);
+    mucmm__free(s);
+}
+
+/* ---- correlations ------------------------------------------------------------------- */
+
+static mucmm_status correlations(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
+                                 int64_t permutations, uint64_t seed, mucmm_summary *s)
+{
+    mucmm_status status = MUCMM_OK;
+
+    if (s->rows < 3)
+        return MUCMM_OK;
+    TRY(mucmm__permutation_test(ctx, n_views, c, permutations, seed, s->correlations,
+                                permutations > 0 ? s->p_values : NULL));
+    for (int64_t j = 0; j < s->components; j++) {
+        s->total_correlation += s->correlations[j];
+        s->significant += s->p_values[j] <= 0.05;
+    }
+done:
+    return status;
+}
+
+/* ---- variance shares -------------------------------------------------------------------
+ * With z = [c, u], Cov(z) = L L' and Y = L^-1 Cov(z, h): the first k rows of Y hold what the best linear
+ * prediction from c explains, the others what u adds to it. On training rows of two views Cov(z) = I, and the
+ * shares are |Cov(h, c)|_F^2 / tr Cov(h) and |Cov(h, u)|_F^2 / tr Cov(h). */
+
+static mucmm_status shares_from_moments(mucmm_ctx *ctx, int64_t p, int64_t k, int64_t q, double *cov,
+                                        const double *cross, double variance, double *common,
+                                        double *individual)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t width = k + q;
+    double *y = NULL, parts[2] = {0, 0};
+
+    TRY(mucmm__alloc(ctx, width * p, sizeof *y, &y));
+    for (int64_t i = 0; i < p; i++)
+        for (int64_t j = 0; j < width; j++)
+            y[j * p + i] = cross[i * width + j];
+    for (int64_t j = 0; j < width; j++)
+        cov[j * (width + 1)] += 1e-9;
+    TRY(mucmm__cholesky(ctx, width, cov, "the covariance of the variates"));
+    TRY(mucmm__solve_lower(ctx, false, width, p, cov, y));
+    for (int64_t j = 0; j < width; j++)
+        for (int64_t i = 0; i < p; i++)
+            parts[j >= k] += y[j * p + i] * y[j * p + i];
+    *common = parts[0] / variance;
+    *individual = parts[1] / variance;
+done:
+    mucmm__free(y);
+    return status;
+}
+
+static mucmm_status push_features(mucmm_ctx *ctx, const mucmm__view_info *v, const mucmm_data *data,
+                                  const int64_t *rows, int64_t n, const float *z, int64_t width,
+                                  mucmm__moments *cross)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t chunk[MUCMM__CHUNK];
+    float *h = NULL;
+
+    TRY(mucmm__alloc(ctx, MUCMM__CHUNK * v->p, sizeof *h, &h));
+    for (int64_t i = 0; i < n; i += MUCMM__CHUNK) {
+        int64_t b = n - i < MUCMM__CHUNK ? n - i : MUCMM__CHUNK;
+        for (int64_t j = 0; j < b; j++)
+            chunk[j] = rows ? rows[i + j] : i + j;
+        TRY(mucmm__features(ctx, v, data, chunk, b, h));
+        TRY(mucmm__moments_push(ctx, cross, &(mucmm_cmat){h, b, v->p, v->p},
+                                &(mucmm_cmat){z + i * width, b, width, width}));
+    }
+done:
+    mucmm__free(h);
+    return status;
+}
+
+static mucmm_status variance_shares(mucmm_ctx *ctx, const mucmm__view_info *v, int64_t k,
+                                    const mucmm_data *data, const int64_t *rows, int64_t n,
+                                    const float *c, const float *u, double *common,
+                                    double *individual)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t q = v->q, width = k + q;
+    mucmm__moments *own = NULL, *cross = NULL;
+    double *cov = NULL, *x = NULL, *var = NULL, total = 0;
+    float *z = NULL;
+
+    TRY(mucmm__alloc(ctx, n * width, sizeof *z, &z));
+    for (int64_t i = 0; i < n; i++) {
+        memcpy(z + i * width, c + i * k, (size_t)k * sizeof *z);
+        memcpy(z + i * width + k, u + i * q, (size_t)q * sizeof *z);
+    }
+    TRY(mucmm__alloc(ctx, width * width, sizeof *cov, &cov));
+    TRY(mucmm__alloc(ctx, v->p * width, sizeof *x, &x));
+    TRY(mucmm__alloc(ctx, v->p, sizeof *var, &var));
+    TRY(mucmm__moments_create(ctx, width, 0, &own));
+    TRY(mucmm__moments_create(ctx, v->p, width, &cross));
+    TRY(mucmm__moments_push(ctx, own, &(mucmm_cmat){z, n, width, width}, NULL));
+    TRY(push_features(ctx, v, data, rows, n, z, width, cross));
+    TRY(mucmm__moments_get(ctx, own, NULL, NULL, cov, NULL, NULL));
+    TRY(mucmm__moments_get(ctx, cross, NULL, NULL, x, var, NULL));
+    for (int64_t j = 0; j < v->p; j++)
+        total += var[j];
+    if (!(total > 0))
+        *common = *individual = NAN;
+    else
+        TRY(shares_from_moments(ctx, v->p, k, q, cov, x, total, common, individual));
+done:
+    mucmm__moments_free(own);
+    mucmm__moments_free(cross);
+    mucmm__free(cov);
+    mucmm__free(x);
+    mucmm__free(var);
+    mucmm__free(z);
+    return status;
+}
+
+/* ---- leakage -------------------------------------------------------------------------------- */
+
+static mucmm_status kernel_leakage(mucmm_ctx *ctx, const mucmm__block *u, const mucmm__block *c,
+                                   uint64_t seed, double *value)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t n = u->rows, q = u->cols;
+    int64_t d = LEAKAGE_FEATURES < n / 3 ? LEAKAGE_FEATURES : n / 3;
+    mucmm__block std = {NULL, n, q}, phi = {NULL, n, d}, phi_std = {NULL, n, d};
+    double *omega = NULL, *phase = NULL, *sd = NULL;
+
+    TRY(mucmm__alloc(ctx, n * q, sizeof(double), &std.data));
+    TRY(mucmm__alloc(ctx, n * d, sizeof(double), &phi.data));
+    TRY(mucmm__alloc(ctx, n * d, sizeof(double), &phi_std.data));
+    TRY(mucmm__alloc(ctx, q * d, sizeof(double), &omega));
+    TRY(mucmm__alloc(ctx, d, sizeof(double), &phase));
+    TRY(mucmm__alloc(ctx, q > d ? q : d, sizeof(double), &sd));
+    mucmm__standardize(u, std.data, sd);
+    mucmm__fourier_draw(mucmm__rng_key(seed, 77), q, d, omega, phase);
+    mucmm__fourier_features(ctx, &std, d, omega, phase, phi.data);
+    mucmm__standardize(&phi, phi_std.data, sd);
+    TRY(mucmm__correlation_min_crossfit(ctx, &phi_std, c, LEAKAGE_KERNEL_RIDGE, value, NULL));
+done:
+    mucmm__free(std.data);
+    mucmm__free(phi.data);
+    mucmm__free(phi_std.data);
+    mucmm__free(omega);
+    mucmm__free(phase);
+    mucmm__free(sd);
+    return status;
+}
+
+static mucmm_status leakage(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
+                            const mucmm__block *u, uint64_t seed, mucmm_summary *s)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t n = s->rows, k = s->components;
+    mucmm__block all = {NULL, n, k * n_views};
+
+    TRY(mucmm__alloc(ctx, n * all.cols, sizeof(double), &all.data));
+    for (int32_t m = 0; m < n_views; m++)
+        for (int64_t i = 0; i < n; i++)
+            memcpy(all.data + i * all.cols + m * k, c[m].data + i * k, (size_t)k * sizeof(double));
+    for (int32_t m = 0; m < n_views; m++) {
+        int64_t q = u[m].cols;
+        s->leakage_linear[m] = s->leakage_kernel[m] = q > 0 ? NAN : 0;
+        if (q == 0 || n <= q + all.cols + 1)
+            continue; /* too few rows to say anything */
+        TRY(mucmm__correlation_min(ctx, &u[m], &all, LEAKAGE_RIDGE, &s->leakage_linear[m], NULL,
+                                   NULL));
+        if (n >= 100)
+            TRY(kernel_leakage(ctx, &u[m], &c[m], seed, &s->leakage_kernel[m]));
+    }
+    for (int32_t m = 0; m < n_views; m++)
+        for (int32_t l = 0; l < m; l++) {
+            double value = u[m].cols > 0 && u[l].cols > 0 ? NAN : 0;
+            if (value != 0 && n > u[m].cols + u[l].cols + 1)
+                TRY(mucmm__correlation_min(ctx, &u[m], &u[l], LEAKAGE_RIDGE, &value, NULL, NULL));
+            s->leakage_individual[m * n_views + l] = s->leakage_individual[l * n_views + m] = value;
+        }
+done:
+    mucmm__free(all.data);
+    return status;
+}
+
+/* ---- together -------------------------------------------------------------------------------- */
+
+static mucmm_status as_block(mucmm_ctx *ctx, const float *x, int64_t n, int64_t cols,
+                             mucmm__block *out)
+{
+    mucmm_status status = mucmm__alloc(ctx, n * cols, sizeof(double), &out->data);
+
+    out->rows = n;
+    out->cols = cols;
+    for (int64_t i = 0; i < n * cols && status == MUCMM_OK; i++)
+        out->data[i] = x[i];
+    return status;
+}
+
+mucmm_status mucmm__summarize(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_data *const *data,
+                              const int64_t *rows, int64_t n, float *const *c, float *const *u,
+                              int64_t permutations, uint64_t seed, mucmm_summary **out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__block cb[MUCMM_MAX_VIEWS] = {{0}}, ub[MUCMM_MAX_VIEWS] = {{0}};
+    mucmm_summary *s = NULL;
+
+    TRY(mucmm__summary_create(ctx, m->k, m->n_views, &s));
+    s->rows = n;
+    for (int32_t v = 0; v < m->n_views; v++) {
+        TRY(as_block(ctx, c[v], n, m->k, &cb[v]));
+        TRY(as_block(ctx, u[v], n, m->view[v].q, &ub[v]));
+        s->common_share[v] = s->individual_share[v] = NAN;
+        if (n > m->k + m->view[v].q + 1)
+            TRY(variance_shares(ctx, &m->view[v], m->k, data[v], rows, n, c[v], u[v],
+                                &s->common_share[v], &s->individual_share[v]));
+        s->rest_share[v] = 1 - s->common_share[v] - s->individual_share[v];
+    }
+    TRY(correlations(ctx, m->n_views, cb, permutations, seed, s));
+    TRY(leakage(ctx, m->n_views, cb, ub, seed, s));
+    *out = s;
+    s = NULL;
+done:
+    for (int32_t v = 0; v < MUCMM_MAX_VIEWS; v++) {
+        mucmm__free(cb[v].data);
+        mucmm__free(ub[v].data);
+    }
+    mucmm__summary_free(s);
+    return status;
+}
+
+/* ---- scores -------------------------------------------------------------------------------------- */
+
+struct mucmm_scores {
+    int64_t n;
+    int32_t n_views;
+    double *common, *energy[MUCMM_MAX_VIEWS], *individual[MUCMM_MAX_VIEWS];
+    mucmm_summary *summary[2]; /* by mucmm_method */
+    bool shared;               /* summary[1] is summary[0] */
+};
+
+void mucmm_score_params_init(mucmm_score_params *p)
+{
+    *p = (mucmm_score_params){.struct_size = sizeof *p, .permutations = 1000, .seed = 1};
+}
+
+void mucmm_scores_free(mucmm_scores *s)
+{
+    if (!s)
+        return;
+    mucmm__free(s->common);
+    for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++) {
+        mucmm__free(s->energy[m]);
+        mucmm__free(s->individual[m]);
+    }
+    mucmm__summary_free(s->summary[MUCMM_HEADS]);
+    mucmm__summary_free(s->shared ? NULL : s->summary[MUCMM_LINEAR]);
+    mucmm__free(s);
+}
+
+int64_t mucmm_scores_rows(const mucmm_scores *s)
+{
+    return s->n;
+}
+
+const double *mucmm_scores_common(const mucmm_scores *s)
+{
+    return s->common;
+}
+
+const double *mucmm_scores_common_energy(const mucmm_scores *s, int32_t view)
+{
+    return view >= 0 && view < s->n_views ? s->energy[view] : NULL;
+}
+
+const double *mucmm_scores_individual(const mucmm_scores *s, int32_t view)
+{
+    return view >= 0 && view < s->n_views ? s->individual[view] : NULL;
+}
+
+const mucmm_summary *mucmm_scores_summary(const mucmm_scores *s, mucmm_method method)
+{
+    return method == MUCMM_HEADS || method == MUCMM_LINEAR ? s->summary[method] : NULL;
+}
+
+/* s_C = 2/(M(M-1)) sum_{m<l} sum_j rho_j c_mj c_lj. */
+static double common_score(const mucmm_model *m, const double *rho, float *const *c, int64_t i)
+{
+    double sum = 0;
+
+    for (int32_t a = 0; a < m->n_views; a++)
+        for (int32_t b = 0; b < a; b++)
+            for (int64_t j = 0; j < m->k; j++)
+                sum += rho[j] * (double)c[a][i * m->k + j] * (double)c[b][i * m->k + j];
+    return sum * 2 / (m->n_views * (m->n_views - 1));
+}
+
+static double half_energy(const float *x, int64_t n)
+{
+    double sum = 0;
+
+    for (int64_t j = 0; j < n; j++)
+        sum += (double)x[j] * (double)x[j];
+    return sum / 2;
+}
+
+static mucmm_status sample_scores(mucmm_ctx *ctx, const mucmm_model *m, const double *rho,
+                                  float *const *c, float *const *u, mucmm_scores *s)
+{
+    mucmm_status status = MUCMM_OK;
+
+    TRY(mucmm__alloc(ctx, s->n, sizeof(double), &s->common));
+    for (int64_t i = 0; i < s->n; i++)
+        s->common[i] = common_score(m, rho, c, i);
+    for (int32_t v = 0; v < m->n_views; v++) {
+        int64_t q = m->view[v].q;
+        TRY(mucmm__alloc(ctx, s->n, sizeof(double), &s->energy[v]));
+        TRY(mucmm__alloc(ctx, s->n, sizeof(double), &s->individual[v]));
+        for (int64_t i = 0; i < s->n; i++) {
+            s->energy[v][i] = half_energy(c[v] + i * m->k, m->k);
+            s->individual[v][i] = half_energy(u[v] + i * q, q);
+        }
+    }
+done:
+    return status;
+}
+
+static mucmm_status score_method(mucmm_ctx *ctx, const mucmm_model *m, mucmm_method method,
+                                 const mucmm_data *const *data, const mucmm_score_params *p,
+                                 mucmm_scores *s)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__representation *rep = mucmm__model_representation(m, method);
+    float *c[MUCMM_MAX_VIEWS] = {0}, *u[MUCMM_MAX_VIEWS] = {0};
+
+    for (int32_t v = 0; v < m->n_views; v++) {
+        TRY(mucmm__alloc(ctx, s->n * m->k, sizeof **c, &c[v]));
+        TRY(mucmm__alloc(ctx, s->n * m->view[v].q, sizeof **u, &u[v]));
+        TRY(mucmm__represent(ctx, m, rep, v, data[v], NULL, s->n, c[v], u[v]));
+    }
+    if (method == MUCMM_HEADS)
+        TRY(sample_scores(ctx, m, rep->rho, c, u, s));
+    TRY(mucmm__summarize(ctx, m, data, NULL, s->n, c, u, p->permutations, p->seed,
+                         &s->summary[method]));
+done:
+    for (int32_t v = 0; v < MUCMM_MAX_VIEWS; v++) {
+        mucmm__free(c[v]);
+        mucmm__free(u[v]);
+    }
+    return status;
+}
+
+mucmm_status mucmm_score(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
+                         int32_t n_views, const mucmm_score_params *params, mucmm_scores **out)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm_data *data[MUCMM_MAX_VIEWS];
+    mucmm_score_params p;
+    mucmm_scores *s = NULL;
+
+    *out = NULL;
+    mucmm_score_params_init(&p);
+    if (params)
+        p = *params;
+    if (p.struct_size != sizeof p || p.permutations < 0 || p.permutations > 1000000)
+        return mucmm__fail(ctx, MUCMM_EARG, "permutations must be from 0 to 1000000");
+    TRY(mucmm__match_views(ctx, m, views, n_views, data));
+    TRY(mucmm__alloc(ctx, 1, sizeof *s, &s));
+    s->n = mucmm_data_rows(data[0]);
+    s->n_views = m->n_views;
+    TRY(score_method(ctx, m, MUCMM_HEADS, data, &p, s));
+    s->shared = !m->heads.rho;
+    if (s->shared)
+        s->summary[MUCMM_LINEAR] = s->summary[MUCMM_HEADS];
+    else
+        TRY(score_method(ctx, m, MUCMM_LINEAR, data, &p, s));
+    *out = s;
+    s = NULL;
+done:
+    mucmm_scores_free(s);
+    return status;
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The loop that every trained stage shares, and the file it can be resumed from.
+ *
+ * Nothing random is stored: every random number is a function of (seed, stage,
+ * epoch, step), so the state at the end of an epoch is all that a resumed run
+ * needs to end with the same bytes. */
+#include "model/model.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A checkpoint is written at the end of an epoch, but not more often than this. */
+#define SAVE_EVERY_SECONDS 5.0
+
+double mucmm__now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+mucmm_status mucmm__trainer_create(mucmm_ctx *ctx, int64_t n_params, int64_t n_stats,
+                                   mucmm__trainer *t)
+{
+    mucmm_status status = MUCMM_OK;
+    float **arrays[] = {&t->params,      &t->first, &t->second, &t->best_params,
+                        &t->grads,       &t->mask,  &t->stats,  &t->best_stats};
+
+    *t = (mucmm__trainer){.n_params = n_params, .n_stats = n_stats, .best = -INFINITY};
+    for (int i = 0; i < 8; i++)
+        TRY(mucmm__alloc(ctx, i < 6 ? n_params : n_stats, sizeof(float), arrays[i]));
+done:
+    if (status != MUCMM_OK)
+        mucmm__trainer_drop(t);
+    return status;
+}
+
+void mucmm__trainer_drop(mucmm__trainer *t)
+{
+    mucmm__free(t->params);
+    mucmm__free(t->first);
+    mucmm__free(t->second);
+    mucmm__free(t->best_params);
+    mucmm__free(t->grads);
+    mucmm__free(t->mask);
+    mucmm__free(t->stats);
+    mucmm__free(t->best_stats);
+    *t = (mucmm__trainer){0};
+}
+
+/* ---- the loop -------------------------------------------------------------------- */
+
+static void keep_if_best(mucmm__trainer *t, double value)
+{
+    if (!(value > t->best))
+        return;
+    t->best = value;
+    memcpy(t->best_params, t->params, (size_t)t->n_params * sizeof *t->params);
+    memcpy(t->best_stats, t->stats, (size_t)t->n_stats * sizeof *t->stats);
+}
+
+static mucmm_status add_history(mucmm__fit *f, mucmm__epoch e)
+{
+    mucmm_model *m = f->model;
+    mucmm_status status = mucmm__realloc(f->ctx, m->n_history, m->n_history + 1, sizeof *m->history,
+                                         &m->history);
+    if (status == MUCMM_OK)
+        m->history[m->n_history++] = e;
+    return status;
+}
+
+static mucmm_status check_finite(mucmm__fit *f, const char *name, const mucmm__trainer *t,
+                                 double loss)
+{
+    if (isfinite(loss))
+        return MUCMM_OK;
+    return mucmm__fail(f->ctx, MUCMM_ENUMERIC,
+                       "%s: the loss is no longer finite in epoch %" PRId64
+                       "; give a smaller --learning-rate or a larger --batch",
+                       name, t->epoch + 1);
+}
+
+static mucmm_status run_epoch(mucmm__fit *f, int32_t stage, const mucmm__problem *problem,
+                              int64_t *order, double *mean_loss)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__trainer *t = &f->stage[stage];
+    int64_t steps = f->n_train / f->batch, total = steps * problem->epochs;
+    mucmm__adamw opt = mucmm__adamw_default(f->p->learning_rate, f->p->weight_decay);
+
+    *mean_loss = 0;
+    mucmm__rng_permutation(
+        mucmm__rng_key(f->p->seed, ((uint64_t)stage + 1) * 1000000 + (uint64_t)t->epoch), order,
+        f->n_train);
+    for (int64_t s = 0; s < steps; s++) {
+        double loss = 0;
+        t->step = t->epoch * steps + s;
+        TRY(problem->step(f, t, problem->arg, order + s * f->batch, &loss));
+        TRY(check_finite(f, problem->name, t, loss));
+        opt.learning_rate = f->p->learning_rate * mucmm__one_cycle(t->step, total);
+        mucmm__adamw_step(f->ctx, &opt, t->step + 1, t->n_params, t->grads, t->mask, t->first,
+                          t->second, t->params);
+        *mean_loss += loss / (double)steps;
+        TRY(mucmm__progress(f->ctx, problem->name, t->step + 1, total, NULL));
+    }
+done:
+    return status;
+}
+
+mucmm_status mucmm__train(mucmm__fit *f, int32_t stage, const mucmm__problem *problem)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__trainer *t = &f->stage[stage];
+    int64_t *order = NULL;
+    double loss, value;
+    char note[64];
+
+    TRY(mucmm__alloc(f->ctx, f->n_train, sizeof *order, &order));
+    if (t->epoch == 0) { /* the start itself may already be the best */
+        TRY(problem->evaluate(f, t, problem->arg, &value));
+        keep_if_best(t, value);
+        TRY(add_history(f, (mucmm__epoch){stage, 0, NAN, value}));
+    }
+    while (t->epoch < problem->epochs) {
+        TRY(run_epoch(f, stage, problem, order, &loss));
+        TRY(problem->evaluate(f, t, problem->arg, &value));
+        TRY(check_finite(f, problem->name, t, value));
+        t->epoch++;
+        keep_if_best(t, value);
+        TRY(add_history(f, (mucmm__epoch){stage, t->epoch, loss, value}));
+        snprintf(note, sizeof note, "loss %.4f, held-out %.4f", loss, value);
+        mucmm__info(f->ctx, "%s: epoch %" PRId64 ": %s", problem->name, t->epoch, note);
+        TRY(mucmm__progress(f->ctx, problem->name, t->epoch * (f->n_train / f->batch),
+                            problem->epochs * (f->n_train / f->batch), note));
+        if (t->epoch < problem->epochs && mucmm__now() - f->last_save >= SAVE_EVERY_SECONDS)
+            TRY(mucmm__checkpoint_save(f));
+    }
+done:
+    mucmm__free(order);
+    return status;
+}
+
+/* ---- checkpoints -------------------------------------------------------------------- */
+
+#define CHECKPOINT_FORMAT "mucmm-checkpoint-1"
+#define SAVED_ARRAYS 6
+
+static float **saved_array(mucmm__trainer *t, int i, const char **name, int64_t *n)
+{
+    static const char *const names[SAVED_ARRAYS] = {"params", "first",       "second",
+                                                    "stats",  "best_params", "best_stats"};
+    float **const arrays[SAVED_ARRAYS] = {&t->params, &t->first,       &t->second,
+                                          &t->stats,  &t->best_params, &t->best_stats};
+    *name = names[i];
+    *n = i == 3 || i == 5 ? t->n_stats : t->n_params;
+    return arrays[i];
+}
+
+/* Of a finished stage only the best parameters matter. */
+static bool is_saved(const mucmm__fit *f, int s, int array)
+{
+    return s == f->stage_now ? f->stage[s].params != NULL
+                             : s < f->stage_now && array >= 4 && f->stage[s].best_params;
+}
+
+mucmm_status mucmm__checkpoint_save(mucmm__fit *f)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__tensor tensors[MUCMM__STAGES * SAVED_ARRAYS + 2];
+    char names[MUCMM__STAGES * SAVED_ARRAYS][32], now[16], fingerprint[32];
+    double state[MUCMM__STAGES][2], *history = NULL;
+    const char *metadata[] = {"format", CHECKPOINT_FORMAT, "fingerprint", fingerprint, "stage", now};
+    int64_t n = 0, n_history = f->model->n_history;
+
+    if (!f->p->checkpoint)
+        return MUCMM_OK;
+    snprintf(now, sizeof now, "%d", f->stage_now);
+    snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, f->fingerprint);
+    for (int s = 0; s < MUCMM__STAGES; s++) {
+        state[s][0] = (double)f->stage[s].epoch;
+        state[s][1] = f->stage[s].best;
+        for (int i = 0; i < SAVED_ARRAYS; i++) {
+            const char *name;
+            int64_t len;
+            float **array = saved_array(&f->stage[s], i, &name, &len);
+            if (!is_saved(f, s, i))
+                continue;
+            snprintf(names[n], sizeof names[n], "stage%d.%s", s, name);
+            tensors[n] = (mucmm__tensor){names[n], MUCMM__F32, 1, {len}, *array};
+            n++;
+        }
+    }
+    TRY(mucmm__alloc(f->ctx, n_history * 4, sizeof *history, &history));
+    for (int64_t i = 0; i < n_history; i++) {
+        const mucmm__epoch *e = &f->model->history[i];
+        double line[4] = {(double)e->stage, (double)e->epoch, e->loss, e->held_out};
+        memcpy(history + 4 * i, line, sizeof line);
+    }
+    tensors[n++] = (mucmm__tensor){"state", MUCMM__F64, 2, {MUCMM__STAGES, 2}, state};
+    tensors[n++] = (mucmm__tensor){"history", MUCMM__F64, 2, {n_history, 4}, history};
+    TRY(mucmm__safetensors_write(f->ctx, f->p->checkpoint, tensors, n, metadata, 3));
+    f->last_save = mucmm__now();
+done:
+    mucmm__free(history);
+    return status;
+}
+
+static mucmm_status load_stage(mucmm__fit *f, const mucmm__safetensors *file, int s,
+                               const double state[2])
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__trainer *t = &f->stage[s];
+    const mucmm__tensor *first;
+    char name[32];
+
+    snprintf(name, sizeof name, "stage%d.best_params", s);
+    first = mucmm__safetensors_find(file, name);
+    if (!first)
+        return MUCMM_OK;
+    snprintf(name, sizeof name, "stage%d.best_stats", s);
+    if (!mucmm__safetensors_find(file, name) || first->rank != 1)
+        return mucmm__fail(f->ctx, MUCMM_EFORMAT, "%s: not a whole checkpoint; remove it",
+                           f->p->checkpoint);
+    TRY(mucmm__trainer_create(f->ctx, first->shape[0],
+                              mucmm__safetensors_find(file, name)->shape[0], t));
+    t->epoch = (int64_t)state[0];
+    t->best = state[1];
+    for (int i = 0; i < SAVED_ARRAYS; i++) {
+        const char *part;
+        int64_t len;
+        float **array = saved_array(t, i, &part, &len);
+        const mucmm__tensor *x;
+        snprintf(name, sizeof name, "stage%d.%s", s, part);
+        x = mucmm__safetensors_find(file, name);
+        if (x && x->dtype == MUCMM__F32 && x->rank == 1 && x->shape[0] == len)
+            memcpy(*array, x->data, (size_t)len * sizeof(float));
+        else if (is_saved(f, s, i))
+            return mucmm__fail(f->ctx, MUCMM_EFORMAT, "%s: '%s' is missing or has another size; "
+                               "remove the file", f->p->checkpoint, name);
+    }
+done:
+    return status;
+}
+
+static mucmm_status load_history(mucmm__fit *f, const mucmm__tensor *x)
+{
+    mucmm_status status = MUCMM_OK;
+
+    for (int64_t i = 0; x && i < x->shape[0]; i++) {
+        double line[4];
+        memcpy(line, (const double *)x->data + 4 * i, sizeof line);
+        TRY(add_history(f, (mucmm__epoch){(int32_t)line[0], (int64_t)line[1], line[2], line[3]}));
+    }
+done:
+    return status;
+}
+
+mucmm_status mucmm__checkpoint_load(mucmm__fit *f)
+{
+    mucmm_status status = MUCMM_OK;
+    const char *path = f->p->checkpoint, *text;
+    mucmm__safetensors *file = NULL;
+    const mucmm__tensor *state, *history;
+    char fingerprint[32];
+
+    if (!path || access(path, F_OK) != 0)
+        return MUCMM_OK;
+    TRY(mucmm__safetensors_open(f->ctx, path, &file));
+    text = mucmm__safetensors_metadata(file, "format");
+    state = mucmm__safetensors_find(file, "state");
+    history = mucmm__safetensors_find(file, "history");
+    if (!text || strcmp(text, CHECKPOINT_FORMAT) != 0 || !state || state->dtype != MUCMM__F64 ||
+        state->rank != 2 || state->shape[0] != MUCMM__STAGES || state->shape[1] != 2 || !history ||
+        history->dtype != MUCMM__F64 || history->rank != 2 || history->shape[1] != 4)
+        TRY(mucmm__fail(f->ctx, MUCMM_EFORMAT,
+                        "%s: not a checkpoint of this program; give another --checkpoint", path));
+    snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, f->fingerprint);
+    text = mucmm__safetensors_metadata(file, "fingerprint");
+    if (!text || strcmp(text, fingerprint) != 0)
+        TRY(mucmm__fail(f->ctx, MUCMM_EARG,
+                        "%s: this checkpoint is of another fit (other data or options); remove it "
+                        "or give another --checkpoint", path));
+    text = mucmm__safetensors_metadata(file, "stage");
+    f->stage_now = text && text[0] >= '0' && text[0] <= '3' ? text[0] - '0' : 0;
+    for (int s = 0; s < MUCMM__STAGES; s++)
+        TRY(load_stage(f, file, s, (const double *)state->data + 2 * s));
+    TRY(load_history(f, history));
+    mucmm__info(f->ctx, "resumed from %s", path);
+done:
+    mucmm__safetensors_free(file);
+    return status;
+}
