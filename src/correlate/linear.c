@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * linear.c - the linear setting in closed form. M views of p_m columns,
+ * P = sum p_m, k common and q individual components. */
+#include "correlate/views.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+/* ---- common ----------------------------------------------------------------------------- */
+
+static mucmm_status check_common(mucmm_ctx *ctx, int32_t n_views, const int64_t *p,
+                                 const char *const *names, double ridge, int64_t k, int64_t k_all)
+{
+    int32_t narrow = 0;
+
+    if (n_views < 2 || n_views > MUCMM_MAX_VIEWS)
+        return mucmm__fail(ctx, MUCMM_EARG, "%" PRId32 " views; from 2 to %d are possible", n_views,
+                           MUCMM_MAX_VIEWS);
+    if (!(ridge >= 0 && isfinite(ridge)))
+        return mucmm__fail(ctx, MUCMM_EARG, "ridge = %g; it must be 0 or more", ridge);
+    for (int32_t m = 1; m < n_views; m++)
+        narrow = p[m] < p[narrow] ? m : narrow;
+    if (k < 0 || k_all < 1 || k > k_all || k_all > p[narrow])
+        return mucmm__fail(ctx, MUCMM_ESHAPE,
+                           "%" PRId64 " common components of %" PRId64
+                           " correlations; %s has %" PRId64 " columns, and there are no more",
+                           k, k_all, names[narrow], p[narrow]);
+    return MUCMM_OK;
+}
+
+/* Columns of w [p, k] to unit length: in whitened coordinates that is variance 1. */
+static void normalize_columns(int64_t p, int64_t k, double *w)
+{
+    for (int64_t j = 0; j < k; j++) {
+        double square = 0;
+        for (int64_t i = 0; i < p; i++)
+            square += w[i * k + j] * w[i * k + j];
+        for (int64_t i = 0; square > 0 && i < p; i++)
+            w[i * k + j] /= sqrt(square);
+    }
+}
+
+/* +1 or -1: the sign of the sum of column j of w [p, k], of its first nonzero entry if that is 0.
+ */
+static double column_sign(int64_t p, int64_t k, const double *w, int64_t j)
+{
+    double sum = 0, first = 0;
+
+    for (int64_t i = 0; i < p; i++) {
+        sum += w[i * k + j];
+        first = first == 0 ? w[i * k + j] : first;
+    }
+    return sum < 0 || (sum == 0 && first < 0) ? -1 : 1;
+}
+
+static void scale_column(int64_t p, int64_t k, double *w, int64_t j, double factor)
+{
+    for (int64_t i = 0; i < p; i++)
+        w[i * k + j] *= factor;
+}
+
+/* z [P, k_all] whitened -> weights[m] [p_m, k], a common sign per component. */
+static mucmm_status take_weights(mucmm_ctx *ctx, const mucmm__views *v, int64_t k, int64_t k_all,
+                                 const double *z, double *const *weights)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t row = 0;
+
+    for (int32_t m = 0; m < v->n; m++) {
+        for (int64_t i = 0; i < v->dims[m]; i++, row++)
+            memcpy(weights[m] + i * k, z + row * k_all, (size_t)k * sizeof *z);
+        normalize_columns(v->dims[m], k, weights[m]);
+        TRY(mucmm__solve_lower(ctx, true, v->dims[m], k, v->factor[m], weights[m]));
+    }
+    for (int64_t j = 0; j < k; j++) {
+        double sign = column_sign(v->dims[0], k, weights[0], j);
+        for (int32_t m = 0; m < v->n; m++)
+            scale_column(v->dims[m], k, weights[m], j, sign);
+    }
+done:
+    return status;
+}
+
+mucmm_status mucmm__linear_common(mucmm_ctx *ctx, int32_t n_views, const int64_t *p,
+                                  const char *const *names, const double *cov, double ridge,
+                                  int64_t k, int64_t k_all, double *rho, double *const *weights)
+{
+    mucmm__views v = {0};
+    double *z = NULL;
+    mucmm_status status = MUCMM_OK;
+
+    TRY(check_common(ctx, n_views, p, names, ridge, k, k_all));
+    v = (mucmm__views){.n = n_views, .dims = p, .names = names, .cov = cov, .ridge = ridge};
+    TRY(mucmm__views_factor(ctx, &v));
+    TRY(mucmm__alloc(ctx, v.total * k_all, sizeof *z, &z));
+    TRY(mucmm__views_solve(ctx, &v, k_all, rho, z));
+    TRY(take_weights(ctx, &v, k, k_all, z, weights));
+done:
+    mucmm__views_drop(&v);
+    mucmm__free(z);
+    return status;
+}
+
+/* ---- individual ---------------------------------------------------------------------------- */
+
+/* With S = cov, c = W'h and B = (W'SW)^-1 W'S [k, p], the part of h that c does not explain is
+ * (I - B'W')h, of covariance E = S - (SW) B. Its components E Q = Q diag(e) give
+ *   u = diag(e)^-1/2 Q'(I - B'W') h,   individual = (I - W B) Q diag(e)^-1/2 */
+typedef struct residual {
+    int64_t p, k, q;
+    double *sw;    /* [p, k] S W */
+    double *gram;  /* [k, k] W'SW */
+    double *b;     /* [k, p] */
+    double *e;     /* [p, p] */
+    double *value; /* [q] */
+} residual;
+
+static void residual_drop(residual *r)
+{
+    mucmm__free(r->sw);
+    mucmm__free(r->gram);
+    mucmm__free(r->b);
+    mucmm__free(r->e);
+    mucmm__free(r->value);
+}
+
+static mucmm_status residual_init(mucmm_ctx *ctx, residual *r)
+{
+    mucmm_status status = MUCMM_OK;
+
+    TRY(mucmm__alloc(ctx, r->p * r->k, sizeof *r->sw, &r->sw));
+    TRY(mucmm__alloc(ctx, r->k * r->k, sizeof *r->gram, &r->gram));
+    TRY(mucmm__alloc(ctx, r->k * r->p, sizeof *r->b, &r->b));
+    TRY(mucmm__alloc(ctx, r->p * r->p, sizeof *r->e, &r->e));
+    TRY(mucmm__alloc(ctx, r->q, sizeof *r->value, &r->value));
+done:
+    return status;
+}
+
+static mucmm_status residual_covariance(mucmm_ctx *ctx, residual *r, const double *cov,
+                                        const double *weights, const char *name)
+{
+    int64_t p = r->p, k = r->k;
+    mucmm_status status = MUCMM_OK;
+
+    TRY(mucmm__dgemm(ctx, false, false, p, k, p, 1, cov, p, weights, k, 0, r->sw, k));
+    TRY(mucmm__dgemm(ctx, true, false, k, k, p, 1, weights, k, r->sw, k, 0, r->gram, k));
+    status = mucmm__cholesky(ctx, k, r->gram, name);
+    if (status == MUCMM_ENUMERIC)
+        return mucmm__fail(ctx, status,
+                           "%s: its %" PRId64
+                           " common variates are linearly dependent or not finite; ask for fewer",
+                           name, k);
+    TRY(status);
+    mucmm__transpose(p, k, r->sw, k, r->b);
+    TRY(mucmm__solve_spd(ctx, k, p, r->gram, r->b));
+    memcpy(r->e, cov, (size_t)(p * p) * sizeof *r->e);
+    TRY(mucmm__dgemm(ctx, false, false, p, p, k, -1, r->sw, k, r->b, p, 1, r->e, p));
+done:
+    return status;
+}
+
+/* components [p, q], unit columns, become the weights. */
+static mucmm_status whiten_components(mucmm_ctx *ctx, const residual *r, const double *weights,
+                                      double *components)
+{
+    int64_t p = r->p, k = r->k, q = r->q;
+    double *bq = NULL;
+    mucmm_status status = MUCMM_OK;
+
+    TRY(mucmm__alloc(ctx, k * q, sizeof *bq, &bq));
+    TRY(mucmm__dgemm(ctx, false, false, k, q, p, 1, r->b, p, components, q, 0, bq, q));
+    TRY(mucmm__dgemm(ctx, false, false, p, q, k, -1, weights, k, bq, q, 1, components, q));
+    for (int64_t j = 0; j < q; j++)
+        scale_column(p, q, components, j, column_sign(p, q, components, j) / sqrt(r->value[j]));
+done:
+    mucmm__free(bq);
+    return status;
+}
+
+static mucmm_status check_variance(mucmm_ctx *ctx, const residual *r, const double *cov,
+                                   const char *name)
+{
+    double trace = 0;
+    int64_t left = 0;
+
+    for (int64_t i = 0; i < r->p; i++)
+        trace += cov[i * r->p + i];
+    while (left < r->q && r->value[left] > 1e-13 * trace)
+        left++;
+    if (left < r->q)
+        return mucmm__fail(ctx, MUCMM_ENUMERIC,
+                           "%s: %" PRId64 " individual components, but only %" PRId64
+                           " directions of variance are left beside the common ones; ask for fewer",
+                           name, r->q, left);
+    return MUCMM_OK;
+}
+
+mucmm_status mucmm__linear_individual(mucmm_ctx *ctx, int64_t p, const double *cov, int64_t k,
+                                      const double *weights, int64_t q, const char *name,
+                                      double *individual)
+{
+    residual r = {.p = p, .k = k, .q = q};
+    mucmm_status status = MUCMM_OK;
+
+    if (k < 0 || q < 0 || k > p || q > p - k)
+        return mucmm__fail(ctx, MUCMM_ESHAPE,
+                           "%s has %" PRId64 " columns; %" PRId64 " common and %" PRId64
+                           " individual components are more than that",
+                           name, p, k, q);
+    TRY(residual_init(ctx, &r));
+    TRY(residual_covariance(ctx, &r, cov, weights, name));
+    status = mucmm__eigen(ctx, p, r.e, q, r.value, individual);
+    if (status == MUCMM_ENUMERIC)
+        TRY(mucmm__prefix(ctx, status, "%s", name));
+    TRY(status);
+    TRY(check_variance(ctx, &r, cov, name));
+    TRY(whiten_components(ctx, &r, weights, individual));
+done:
+    residual_drop(&r);
+    return status;
+}

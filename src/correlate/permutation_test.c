@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * permutation_test.c - is the pairing of the rows better than chance?
+ * n rows, M views, k components, N permutations. */
+#include "correlate/correlate.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+static mucmm_status check_variates(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
+                                   int64_t permutations)
+{
+    if (n_views < 2 || n_views > MUCMM_MAX_VIEWS)
+        return mucmm__fail(ctx, MUCMM_EARG, "%" PRId32 " views; from 2 to %d are possible", n_views,
+                           MUCMM_MAX_VIEWS);
+    if (permutations < 0)
+        return mucmm__fail(ctx, MUCMM_EARG, "%" PRId64 " permutations; 0 or more are possible",
+                           permutations);
+    for (int32_t m = 0; m < n_views; m++)
+        if (c[m].rows != c[0].rows || c[m].cols != c[0].cols)
+            return mucmm__fail(ctx, MUCMM_ESHAPE,
+                               "the variates of view 0 are %" PRId64 " x %" PRId64
+                               " and those of view %" PRId32 " %" PRId64 " x %" PRId64
+                               "; rows and components must be the same",
+                               c[0].rows, c[0].cols, m, c[m].rows, c[m].cols);
+    if (c[0].rows < 2)
+        return mucmm__fail(ctx, MUCMM_ESHAPE, "%" PRId64 " rows; a correlation needs at least 2",
+                           c[0].rows);
+    return MUCMM_OK;
+}
+
+/* Everything the tasks read, and one row of scratch and counts for each lane. */
+typedef struct test {
+    int32_t n_views;
+    int64_t n, k, permutations, lanes;
+    uint64_t seed;
+    double *z[MUCMM_MAX_VIEWS]; /* [n, k]: columns of mean 0 and length 1 */
+    int64_t *order;             /* [k] components, the largest observed statistic first */
+    const double *observed;     /* [k] */
+    int64_t *perm;              /* [lanes, M - 1, n] */
+    double *scratch;            /* [lanes, 2, k] */
+    int64_t *counts;            /* [lanes, k], in the order of `order` */
+} test;
+
+static void test_drop(test *t)
+{
+    for (int32_t m = 0; m < t->n_views; m++)
+        mucmm__free(t->z[m]);
+    mucmm__free(t->order);
+    mucmm__free(t->perm);
+    mucmm__free(t->scratch);
+    mucmm__free(t->counts);
+}
+
+/* Columns of z to mean 0 and length 1; a constant one becomes 0, so its correlation is 0. */
+static mucmm_status unit_columns(mucmm_ctx *ctx, const mucmm__block *c, int32_t view, double *z)
+{
+    int64_t n = c->rows, k = c->cols;
+
+    for (int64_t j = 0; j < k; j++) {
+        double mean = 0, square = 0, largest = 0, length;
+        for (int64_t i = 0; i < n; i++) {
+            mean += c->data[i * k + j];
+            largest = fmax(largest, fabs(c->data[i * k + j]));
+        }
+        mean /= (double)n;
+        for (int64_t i = 0; i < n; i++) {
+            z[i * k + j] = c->data[i * k + j] - mean;
+            square += z[i * k + j] * z[i * k + j];
+        }
+        if (!isfinite(square))
+            return mucmm__fail(
+                ctx, MUCMM_ENUMERIC,
+                "variate %" PRId64 " of view %" PRId32 " has a value that is not finite", j, view);
+        length = sqrt(square);
+        for (int64_t i = 0; i < n; i++)
+            z[i * k + j] = length > 1e-14 * largest * sqrt((double)n) ? z[i * k + j] / length : 0;
+    }
+    return MUCMM_OK;
+}
+
+/* statistic [k] = mean over pairs m < l of sum_i z_m[perm_m(i)] z_l[perm_l(i)]; view 0 keeps its
+ * order. Row by row: the views before l are added up, and their sum is multiplied by view l. perm
+ * [M - 1, n] or NULL for the rows as they are; sum [k] is scratch. */
+static void statistics(const test *t, const int64_t *perm, double *sum, double *statistic)
+{
+    double pairs = 0.5 * t->n_views * (t->n_views - 1);
+    int64_t k = t->k;
+
+    memset(statistic, 0, (size_t)k * sizeof *statistic);
+    for (int64_t i = 0; i < t->n; i++) {
+        memcpy(sum, t->z[0] + i * k, (size_t)k * sizeof *sum);
+        for (int32_t l = 1; l < t->n_views; l++) {
+            const double *z = t->z[l] + (perm ? perm[(l - 1) * t->n + i] : i) * k;
+#pragma omp simd
+            for (int64_t j = 0; j < k; j++) {
+                statistic[j] += sum[j] * z[j];
+                sum[j] += z[j];
+            }
+        }
+    }
+    for (int64_t j = 0; j < k; j++)
+        statistic[j] /= pairs;
+}
+
+/* Westfall and Young: a component is compared with the largest statistic among those that are not
+ * larger than it. Permutations that leave the value as it is differ from it in the last bits. */
+static void count_maxima(const test *t, const double *statistic, int64_t *counts)
+{
+    double largest = -INFINITY;
+
+    for (int64_t j = t->k - 1; j >= 0; j--) {
+        int64_t component = t->order[j];
+        largest = fmax(largest, statistic[component]);
+        counts[j] += largest >= t->observed[component] - 1e-12;
+    }
+}
+
+/* Permutation b is a function of (seed, b) alone; counts are integers: the lanes do not matter. */
+static void run_lane(void *arg, int64_t lane)
+{
+    const test *t = arg;
+    int64_t *perm = t->perm + lane * (t->n_views - 1) * t->n;
+    double *statistic = t->scratch + lane * 2 * t->k;
+
+    for (int64_t b = lane; b < t->permutations; b += t->lanes) {
+        uint64_t key = mucmm__rng_key(t->seed, (uint64_t)b);
+        for (int32_t l = 1; l < t->n_views; l++)
+            mucmm__rng_permutation(mucmm__rng_key(key, (uint64_t)l), perm + (l - 1) * t->n, t->n);
+        statistics(t, perm, statistic + t->k, statistic);
+        count_maxima(t, statistic, t->counts + lane * t->k);
+    }
+}
+
+static void sort_components(const test *t)
+{
+    for (int64_t j = 0; j < t->k; j++) {
+        int64_t at = j;
+        for (; at > 0 && t->observed[t->order[at - 1]] < t->observed[j]; at--)
+            t->order[at] = t->order[at - 1];
+        t->order[at] = j;
+    }
+}
+
+static void take_p_values(const test *t, double *p_values)
+{
+    double before = 0;
+
+    for (int64_t j = 0; j < t->k; j++) {
+        int64_t count = 1;
+        for (int64_t lane = 0; lane < t->lanes; lane++)
+            count += t->counts[lane * t->k + j];
+        before = fmax(before, (double)count / (double)(t->permutations + 1));
+        p_values[t->order[j]] = before;
+    }
+}
+
+static mucmm_status test_init(mucmm_ctx *ctx, test *t, const mucmm__block *c)
+{
+    mucmm_status status = MUCMM_OK;
+
+    for (int32_t m = 0; m < t->n_views; m++) {
+        TRY(mucmm__alloc(ctx, t->n * t->k, sizeof *t->z[m], &t->z[m]));
+        TRY(unit_columns(ctx, c + m, m, t->z[m]));
+    }
+    TRY(mucmm__alloc(ctx, t->k, sizeof *t->order, &t->order));
+    TRY(mucmm__alloc(ctx, t->lanes * (t->n_views - 1) * t->n, sizeof *t->perm, &t->perm));
+    TRY(mucmm__alloc(ctx, t->lanes * 2 * t->k, sizeof *t->scratch, &t->scratch));
+    TRY(mucmm__alloc(ctx, t->lanes * t->k, sizeof *t->counts, &t->counts));
+done:
+    return status;
+}
+
+mucmm_status mucmm__permutation_test(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
+                                     int64_t permutations, uint64_t seed, double *correlations,
+                                     double *p_values)
+{
+    test t = {0};
+    mucmm_status status = MUCMM_OK;
+
+    TRY(check_variates(ctx, n_views, c, permutations));
+    t = (test){.n_views = n_views,
+               .n = c[0].rows,
+               .k = c[0].cols,
+               .permutations = permutations,
+               .seed = seed,
+               .observed = correlations,
+               .lanes = ctx->threads};
+    TRY(test_init(ctx, &t, c));
+    statistics(&t, NULL, t.scratch + t.k, correlations);
+    if (!p_values || permutations == 0)
+        goto done;
+    sort_components(&t);
+    mucmm__parallel(ctx, t.lanes, run_lane, &t);
+    take_p_values(&t, p_values);
+done:
+    test_drop(&t);
+    return status;
+}
