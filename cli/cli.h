@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the commands share: error lines, a library context with its progress
+ * display, opened views, and outputs that vanish if a command fails.
+ *
+ * Functions that return int return the exit status: 0, or 1 or 2 after an error
+ * line has been printed.
+ */
+#ifndef CLI_H
+#define CLI_H
+
+#include "options.h"
+#include "progress.h"
+
+#include <jansson.h>
+#include <mucmm.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { EXIT_RUN = 1, EXIT_USAGE = 2 };
+
+/* The only control flow in a macro: `code` and the label `done` are the caller's. */
+#define TRY(e)                                                                                     \
+    do {                                                                                           \
+        code = (e);                                                                                \
+        if (code != 0)                                                                             \
+            goto done;                                                                             \
+    } while (0)
+
+/* "mucmm: <message>" on stderr. */
+void print_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same, and the exit status to return. */
+int fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* malloc that counts elements; prints the error itself. */
+int allocate(void *out, int64_t count, size_t size);
+
+/* ---- session ------------------------------------------------------------------ */
+
+typedef struct session {
+    mucmm_ctx *ctx;
+    progress progress;
+    const char *checkpoint; /* for the message of a run that is stopped; or NULL */
+} session;
+
+int session_open(session *s, const settings *given);
+void session_close(session *s);
+/* Turns the status of a library call into an exit status, with its error line. */
+int check(session *s, mucmm_status status);
+
+/* ---- views and models ----------------------------------------------------------- */
+
+typedef struct inputs {
+    int32_t n;
+    mucmm_data *data[MUCMM_MAX_VIEWS];
+    mucmm_view views[MUCMM_MAX_VIEWS];
+} inputs;
+
+/* Opens the views in the order given; rows are paired. */
+int inputs_open(session *s, const settings *given, inputs *out);
+/* The same, but all and only the model's views, in the model's order. */
+int inputs_open_for(session *s, const mucmm_model *m, const settings *given, inputs *out);
+void inputs_close(inputs *in);
+
+/* The model named by the first operand. */
+int model_open(session *s, const settings *given, mucmm_model **out);
+
+/* ---- rows and scores by name ------------------------------------------------------ */
+
+typedef struct sample_list {
+    int64_t *rows;
+    int64_t n;
+} sample_list;
+
+/* "0,5,9" or "0-4,9", each below `rows`; text NULL = the first `fallback` rows. */
+int samples_parse(const char *text, int64_t rows, int64_t fallback, sample_list *out);
+
+/* "common", "common-energy", "individual", "common:J", "individual:J". */
+int score_parse(const char *text, mucmm_explain_params *p);
+
+/* ---- outputs ---------------------------------------------------------------------- */
+
+/* Can a file be written there? Asked before the work, not after it. */
+int output_check(const char *path);
+
+enum { MAX_PATH = 4096 };
+
+/* A folder for results. It is created with its first file; what a failed command
+ * has written is removed again, the folder too if it was created here. */
+typedef struct output_dir {
+    const char *path;
+    bool created;
+    char **files;
+    int64_t n_files;
+    char full[MAX_PATH]; /* the path that was asked for last */
+} output_dir;
+
+int output_dir_check(const char *path);
+/* Full path of a file that is about to be written, in out->full; valid until the next call. */
+int output_dir_file(output_dir *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void output_dir_close(output_dir *d, bool keep);
+
+/* Rounds off a command that prints JSON: consumes `root`. */
+int print_json(json_t *root);
+
+/* ---- commands ----------------------------------------------------------------------- */
+
+#define COMMAND_MAP(X)                                                                             \
+    X(fit)                                                                                         \
+    X(transform) X(score) X(explain) X(info) X(check_gradient) X(bench) X(demo)
+#define X(name)                                                                                    \
+    extern const option name##_options[];                                                          \
+    int run_##name(const settings *given);
+COMMAND_MAP(X)
+#undef X
+
+#endif

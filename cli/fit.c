@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * mucmm fit: from views to a model file.
+ */
+#include "cli.h"
+#include "print.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+
+const option fit_options[] = {
+    OPTION_VIEW,
+    {"common", 0, OPTION_COUNT, true, AT(common), 1, 1000000, "K",
+     "dimensions of the common representation"},
+    {"individual", 0, OPTION_COUNT, true, AT(individual), 0, 1000000, "Q",
+     "dimensions of every view's individual one; 0 = none"},
+    OPTION_OUTPUT(true, "MODEL", "model file to write"),
+    {"head", 0, OPTION_CHOICE, false, AT(head), 0, 0, "linear|mlp",
+     "closed form, or trained networks (default mlp)"},
+    {"hidden", 0, OPTION_COUNTS, false, AT(hidden), 1, 1000000, "512,512",
+     "widths of the hidden layers of an mlp head"},
+    {"epochs", 0, OPTION_COUNT, false, AT(epochs), 1, 1000000, "N",
+     "epochs of training the common and the individual heads"},
+    {"individual-epochs", 0, OPTION_COUNT, false, AT(individual_epochs), 1, 1000000, "N",
+     "epochs of the individual heads, if other"},
+    {"batch", 0, OPTION_COUNT, false, AT(batch), 2, 1e9, "B",
+     "rows of a batch (default max(1000, 20 x views x K))"},
+    {"validation", 0, OPTION_REAL, false, AT(validation), 1e-9, 0.5, "SHARE",
+     "share of the rows that is held out (default 0.1)"},
+    OPTION_SEED,
+    OPTION_THREADS,
+    {"checkpoint", 0, OPTION_TEXT, false, AT(checkpoint), 0, 0, "FILE",
+     "keep the state there, and resume from it if it exists"},
+    OPTION_KEY,
+    {"scale", 0, OPTION_CHOICE, false, AT(scale), 0, 0, "view|column",
+     "one divisor for a view (default), or for each column"},
+    {"ridge", 0, OPTION_REAL, false, AT(ridge), 0, 1e6, "R",
+     "ridge in units of the mean variance (default: chosen)"},
+    {"learning-rate", 0, OPTION_REAL, false, AT(learning_rate), 1e-12, 1e3, "X",
+     "peak learning rate"},
+    {"weight-decay", 0, OPTION_REAL, false, AT(weight_decay), 0, 1e3, "X", "weight decay"},
+    {"input-noise", 0, OPTION_REAL, false, AT(input_noise), 0, 1e3, "X",
+     "noise on the inputs in training, in standard deviations"},
+    {"alpha", 0, OPTION_REAL, false, AT(alpha), 0, 1e9, "X",
+     "weight of the linear correlation_min terms (default 5)"},
+    {"beta", 0, OPTION_REAL, false, AT(beta), 0, 1e9, "X",
+     "weight of the kernel term (default 10)"},
+    OPTION_JSON,
+    OPTION_END,
+};
+
+static void set_count(int64_t *to, int64_t given)
+{
+    if (given >= 0)
+        *to = given;
+}
+
+static void set_real(double *to, double given)
+{
+    if (!isnan(given))
+        *to = given;
+}
+
+static void fill_params(const settings *given, mucmm_fit_params *p)
+{
+    mucmm_fit_params_init(p);
+    p->common = given->common;
+    p->individual = given->individual;
+    p->head = given->head >= 0 ? (mucmm_head_kind)given->head : p->head;
+    p->scaling = given->scale >= 0 ? (mucmm_scaling)given->scale : p->scaling;
+    if (given->hidden.n >= 0) {
+        p->n_hidden = given->hidden.n;
+        for (int32_t i = 0; i < given->hidden.n; i++)
+            p->hidden[i] = given->hidden.value[i];
+    }
+    set_count(&p->common_epochs, given->epochs);
+    set_count(&p->individual_epochs, given->epochs);
+    set_count(&p->individual_epochs, given->individual_epochs);
+    set_count(&p->batch, given->batch);
+    p->seed = given->seed >= 0 ? (uint64_t)given->seed : p->seed;
+    set_real(&p->validation, given->validation);
+    set_real(&p->ridge, given->ridge);
+    set_real(&p->learning_rate, given->learning_rate);
+    set_real(&p->weight_decay, given->weight_decay);
+    set_real(&p->input_noise, given->input_noise);
+    set_real(&p->alpha, given->alpha);
+    set_real(&p->beta, given->beta);
+    p->checkpoint = given->checkpoint;
+}
+
+static int print_fit_json(const mucmm_model *m)
+{
+    static const struct {
+        const char *name;
+        mucmm_rows rows;
+    } parts[] = {{"train", MUCMM_ROWS_TRAIN}, {"held_out", MUCMM_ROWS_HELD_OUT}};
+    json_t *root = json_object();
+
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        const mucmm_summary *heads = mucmm_model_summary(m, parts[i].rows, MUCMM_HEADS);
+        const mucmm_summary *linear = mucmm_model_summary(m, parts[i].rows, MUCMM_LINEAR);
+        json_t *part = summary_json(m, heads, linear);
+        json_object_set_new(part, "rows", json_integer(heads->rows));
+        json_object_set_new(root, parts[i].name, part);
+    }
+    return print_json(root);
+}
+
+static void print_fit(const mucmm_model *m, const char *path)
+{
+    const summary_column columns[] = {
+        {"heads", "train", mucmm_model_summary(m, MUCMM_ROWS_TRAIN, MUCMM_HEADS)},
+        {"heads", "held-out", mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_HEADS)},
+        {"linear yardstick", "train", mucmm_model_summary(m, MUCMM_ROWS_TRAIN, MUCMM_LINEAR)},
+        {"linear yardstick", "held-out", mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_LINEAR)},
+    };
+
+    printf("%s: %" PRId64 " training rows, %" PRId64 " held-out rows\n", path,
+           columns[0].summary->rows, columns[1].summary->rows);
+    print_summaries(m, columns, 4);
+}
+
+static int check_fit(const settings *given)
+{
+    int code = 0;
+
+    if (given->view.n < 2)
+        return fail(EXIT_USAGE, "fit: %d view is not enough; give --view at least twice",
+                    given->view.n);
+    TRY(output_check(given->output));
+    if (given->checkpoint)
+        TRY(output_check(given->checkpoint));
+done:
+    return code;
+}
+
+int run_fit(const settings *given)
+{
+    int code = 0;
+    session s = {0};
+    inputs in = {0};
+    mucmm_model *m = NULL;
+    mucmm_fit_params p;
+
+    TRY(check_fit(given));
+    TRY(session_open(&s, given));
+    TRY(inputs_open(&s, given, &in));
+    fill_params(given, &p);
+    s.checkpoint = given->checkpoint;
+    TRY(check(&s, mucmm_fit(s.ctx, in.views, in.n, &p, &m)));
+    TRY(check(&s, mucmm_model_save(s.ctx, m, given->output)));
+    progress_pause(&s.progress);
+    if (given->json)
+        TRY(print_fit_json(m));
+    else
+        print_fit(m, given->output);
+done:
+    mucmm_model_free(m);
+    inputs_close(&in);
+    session_close(&s);
+    return code;
+}

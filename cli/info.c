@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * mucmm info: what is in a model file.
+ */
+#include "cli.h"
+#include "print.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const option info_options[] = {
+    {"json", 0, OPTION_FLAG, false, AT(json), 0, 0, NULL,
+     "print the metadata of the file as it is"},
+    OPTION_END,
+};
+
+static void print_view(const mucmm_model *m, int32_t view)
+{
+    int64_t shape[MUCMM_MAX_RANK];
+    int32_t rank = mucmm_model_view_shape(m, view, shape);
+
+    printf("view %s: %" PRId64 " columns", mucmm_model_view_name(m, view),
+           mucmm_model_view_cols(m, view));
+    for (int32_t i = 0; rank > 1 && i < rank; i++)
+        printf("%s%" PRId64, i > 0 ? "x" : " (", shape[i]);
+    printf("%s, %" PRId64 " common and %" PRId64 " individual dimensions\n", rank > 1 ? ")" : "",
+           mucmm_model_common(m), mucmm_model_individual(m, view));
+}
+
+/* A one-line value: numbers, texts, and lists of few numbers. */
+static bool is_short(const json_t *value)
+{
+    return !json_is_object(value) && (!json_is_array(value) || json_array_size(value) <= 12);
+}
+
+/* What the metadata says in one line a key; tables and long lists are left to --json. */
+static void print_settings(const json_t *object, const char *indent)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach((json_t *)object, key, value)
+    {
+        if (json_is_object(value) && indent[0] == '\0' && strstr("params fit settings", key)) {
+            printf("%s:\n", key);
+            print_settings(value, "  ");
+        } else if (is_short(value) && !json_is_array(value)) {
+            char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+            printf("%s%s: %s\n", indent, key, text ? text : "?");
+            free(text);
+        }
+    }
+}
+
+static void print_info(const mucmm_model *m, const char *path)
+{
+    json_t *meta = json_loads(mucmm_model_json(m), 0, NULL);
+    const summary_column columns[] = {
+        {"heads", "train", mucmm_model_summary(m, MUCMM_ROWS_TRAIN, MUCMM_HEADS)},
+        {"heads", "held-out", mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_HEADS)},
+        {"linear yardstick", "train", mucmm_model_summary(m, MUCMM_ROWS_TRAIN, MUCMM_LINEAR)},
+        {"linear yardstick", "held-out", mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_LINEAR)},
+    };
+
+    printf("%s\n", path);
+    for (int32_t v = 0; v < mucmm_model_views(m); v++)
+        print_view(m, v);
+    if (meta)
+        print_settings(meta, "");
+    json_decref(meta);
+    printf("\nfound at the end of fit on %" PRId64 " training and %" PRId64 " held-out rows:\n",
+           columns[0].summary->rows, columns[1].summary->rows);
+    print_summaries(m, columns, 4);
+}
+
+int run_info(const settings *given)
+{
+    int code = 0;
+    session s = {0};
+    mucmm_model *m = NULL;
+
+    TRY(session_open(&s, given));
+    TRY(model_open(&s, given, &m));
+    if (given->json)
+        printf("%s\n", mucmm_model_json(m));
+    else
+        print_info(m, given->operand[0]);
+done:
+    mucmm_model_free(m);
+    session_close(&s);
+    return code;
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The program `mucmm`: one table of commands, from which help is printed and
+ * commands are called. To add a command: a row here, its name in COMMAND_MAP of
+ * cli.h, and a file with its NAME_options and run_NAME.
+ */
+#include "cli.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct command {
+    const char *name;
+    const char *summary; /* one line */
+    const char *usage;   /* what follows the name */
+    int32_t operands;    /* how many arguments that are no options it needs */
+    const option *options;
+    const char *example;
+    int (*run)(const settings *given);
+} command;
+
+static const command commands[] = {
+    {"fit", "learn what paired views have in common and what each holds alone",
+     "--view NAME=FILE ... --common K --individual Q [options] -o MODEL", 0, fit_options,
+     "mucmm fit --view left=left.npy --view right=right.npy --common 8 --individual 16 "
+     "-o pair.mucmm",
+     run_fit},
+    {"transform", "compute the common and the individual variates of rows",
+     "MODEL --view NAME=FILE ... [options] -o DIR", 1, transform_options,
+     "mucmm transform pair.mucmm --view left=left.npy --view right=right.npy -o variates",
+     run_transform},
+    {"score", "score rows, and sum up what they show under a model",
+     "MODEL --view NAME=FILE ... [options] [-o scores.csv]", 1, score_options,
+     "mucmm score pair.mucmm --view left=test_l.npy --view right=test_r.npy -o scores.csv",
+     run_score},
+    {"explain", "show where in the raw input a score comes from",
+     "MODEL --view NAME=FILE ... --samples LIST [options] -o DIR", 1, explain_options,
+     "mucmm explain pair.mucmm --view left=left.npy --view right=right.npy --samples 0,5,9 "
+     "--score individual --shape left=28x56 -o maps",
+     run_explain},
+    {"info", "say what is in a model file", "MODEL [--json]", 1, info_options,
+     "mucmm info pair.mucmm", run_info},
+    {"check-gradient", "compare gradients with finite differences",
+     "MODEL --view NAME=FILE ... [options]", 1, check_gradient_options,
+     "mucmm check-gradient pair.mucmm --view left=left.npy --view right=right.npy",
+     run_check_gradient},
+    {"bench", "measure the speed of this machine",
+     "gemm | train | closed-form --view NAME=FILE ... --common K [options]", 1, bench_options,
+     "mucmm bench train --threads 4", run_bench},
+    {"demo", "a worked example on real data, with known truth", "fashion [options]", 1,
+     demo_options, "mucmm demo fashion -o fashion", run_demo},
+};
+
+enum { N_COMMANDS = sizeof commands / sizeof *commands };
+
+static const command *find_command(const char *name)
+{
+    for (int i = 0; i < N_COMMANDS; i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+static int refuse_command(const char *name)
+{
+    const char *words[N_COMMANDS];
+
+    for (int i = 0; i < N_COMMANDS; i++)
+        words[i] = commands[i].name;
+    const char *near = nearest_word(name, words, N_COMMANDS);
+    if (near)
+        return fail(EXIT_USAGE, "unknown command '%s'; did you mean '%s'?", name, near);
+    return fail(EXIT_USAGE, "unknown command '%s'; see mucmm help", name);
+}
+
+static void print_overview(FILE *out)
+{
+    fprintf(out, "mucmm - what paired views have in common, what each holds alone, and where\n\n"
+                 "usage: mucmm COMMAND [options]\n\n");
+    for (int i = 0; i < N_COMMANDS; i++)
+        fprintf(out, "  %-16s %s\n", commands[i].name, commands[i].summary);
+    fprintf(out, "\nmucmm help COMMAND    options and an example\n"
+                 "mucmm --version       version of the program and the library\n");
+}
+
+static void print_command_help(const command *c)
+{
+    printf("mucmm %s - %s\n\nusage: mucmm %s %s\n\noptions:\n", c->name, c->summary, c->name,
+           c->usage);
+    options_print(c->options);
+    printf("  %-34s %s\n", "-h  --help", "print this");
+    printf("\nexample:\n  %s\n", c->example);
+}
+
+static void print_version(void)
+{
+    uint32_t v = mucmm_version();
+
+    printf("mucmm %d.%d.%d (library %u.%u.%u)\n", MUCMM_VERSION_MAJOR, MUCMM_VERSION_MINOR,
+           MUCMM_VERSION_PATCH, (unsigned)(v >> 16), (unsigned)(v >> 8 & 0xff),
+           (unsigned)(v & 0xff));
+}
+
+static int run_help(int argc, char **argv)
+{
+    if (argc == 0) {
+        print_overview(stdout);
+        return 0;
+    }
+    const command *c = find_command(argv[0]);
+    if (!c)
+        return refuse_command(argv[0]);
+    print_command_help(c);
+    return 0;
+}
+
+/* Is there a --help or -h before "--"? It wins over everything else. */
+static bool wants_help(int argc, char **argv)
+{
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return true;
+    return false;
+}
+
+/* Operands first: `fit study.json` must hear about study files, not about --view. */
+static int check_operands(const command *c, const settings *given)
+{
+    if (c->run == run_fit && given->n_operands > 0)
+        return fail(EXIT_USAGE,
+                    "fit: study files ('%s') are not supported in this version; give each view "
+                    "as --view NAME=FILE",
+                    given->operand[0]);
+    if (given->n_operands > c->operands)
+        return fail(EXIT_USAGE, "%s: '%s' is one argument too many", c->name,
+                    given->operand[c->operands]);
+    if (given->n_operands < c->operands)
+        return fail(EXIT_USAGE, "%s: an argument is missing; usage: mucmm %s %s", c->name, c->name,
+                    c->usage);
+    return 0;
+}
+
+static int run_command(const command *c, int argc, char **argv)
+{
+    settings given;
+    int code = 0;
+
+    if (wants_help(argc, argv)) {
+        print_command_help(c);
+        return 0;
+    }
+    if (!options_parse(c->name, c->options, argc, argv, &given))
+        return EXIT_USAGE;
+    TRY(check_operands(c, &given));
+    if (!options_complete(c->name, c->options, &given))
+        return EXIT_USAGE;
+    TRY(c->run(&given));
+done:
+    return code;
+}
+
+static int dispatch(int argc, char **argv)
+{
+    if (argc == 0) {
+        print_overview(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[0], "--version") == 0) {
+        print_version();
+        return 0;
+    }
+    if (strcmp(argv[0], "help") == 0)
+        return run_help(argc - 1, argv + 1);
+    if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0)
+        return run_help(0, NULL);
+    const command *c = find_command(argv[0]);
+    return c ? run_command(c, argc - 1, argv + 1) : refuse_command(argv[0]);
+}
+
+int main(int argc, char **argv)
+{
+    int code = dispatch(argc - 1, argv + 1);
+
+    if ((fflush(stdout) != 0 || ferror(stdout)) && code == 0)
+        code = fail(EXIT_RUN, "cannot write the results: %s", strerror(errno));
+    return code;
+}

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+#include "options.h"
+
+#include "cli.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- words ------------------------------------------------------------------ */
+
+/* Levenshtein distance; words longer than the table are never near. */
+static int edit_distance(const char *a, const char *b)
+{
+    enum { LONGEST = 32 };
+    int row[LONGEST + 1];
+    size_t na = strlen(a), nb = strlen(b);
+
+    if (na > LONGEST || nb > LONGEST)
+        return LONGEST;
+    for (size_t j = 0; j <= nb; j++)
+        row[j] = (int)j;
+    for (size_t i = 1; i <= na; i++) {
+        int diagonal = row[0];
+        row[0] = (int)i;
+        for (size_t j = 1; j <= nb; j++) {
+            int replaced = diagonal + (a[i - 1] != b[j - 1]);
+            int inserted = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
+            diagonal = row[j];
+            row[j] = replaced < inserted ? replaced : inserted;
+        }
+    }
+    return row[nb];
+}
+
+const char *nearest_word(const char *wrong, const char *const *words, int32_t n)
+{
+    const char *best = NULL;
+    int best_distance = (int)strlen(wrong) / 3 + 2;
+
+    for (int32_t i = 0; i < n; i++) {
+        bool prefix = strlen(wrong) >= 3 && strncmp(wrong, words[i], strlen(wrong)) == 0;
+        int distance = prefix ? 0 : edit_distance(wrong, words[i]);
+        if (distance < best_distance) {
+            best_distance = distance;
+            best = words[i];
+        }
+    }
+    return best;
+}
+
+/* Place of `word` in "one|two|three", or -1. */
+static int64_t choice_index(const char *choices, const char *word)
+{
+    size_t length = strlen(word);
+    int64_t index = 0;
+
+    for (const char *at = choices; at; index++) {
+        const char *bar = strchr(at, '|');
+        size_t n = bar ? (size_t)(bar - at) : strlen(at);
+        if (n == length && strncmp(at, word, n) == 0)
+            return index;
+        at = bar ? bar + 1 : NULL;
+    }
+    return -1;
+}
+
+/* ---- values ----------------------------------------------------------------- */
+
+bool parse_count(const char *text, int64_t *out)
+{
+    char *end = NULL;
+
+    if (!isdigit((unsigned char)text[0]))
+        return false;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (errno != 0 || *end != '\0')
+        return false;
+    *out = value;
+    return true;
+}
+
+static bool parse_real(const char *text, double *out)
+{
+    char *end = NULL;
+
+    *out = strtod(text, &end);
+    return end != text && *end == '\0' && isfinite(*out);
+}
+
+/* "--common: 'x' is not a whole number from 1 to 100000" */
+static bool refuse(const option *o, const char *text, const char *kind)
+{
+    if (o->hi >= 1e15)
+        print_error("--%s: '%s' is not %s of at least %g", o->name, text, kind, o->lo);
+    else
+        print_error("--%s: '%s' is not %s from %g to %.10g", o->name, text, kind, o->lo, o->hi);
+    return false;
+}
+
+static bool take_count(const option *o, const char *text, int64_t *out)
+{
+    if (!parse_count(text, out) || (double)*out < o->lo || (double)*out > o->hi)
+        return refuse(o, text, "a whole number");
+    return true;
+}
+
+static bool take_real(const option *o, const char *text, double *out)
+{
+    if (!parse_real(text, out) || *out < o->lo || *out > o->hi)
+        return refuse(o, text, "a number");
+    return true;
+}
+
+static bool take_choice(const option *o, const char *text, int64_t *out)
+{
+    *out = choice_index(o->value, text);
+    if (*out < 0)
+        print_error("--%s: '%s' is none of %s", o->name, text, o->value);
+    return *out >= 0;
+}
+
+static bool take_counts(const option *o, const char *text, counts *out)
+{
+    const char *at = text;
+
+    out->n = 0;
+    while (*at) {
+        char word[24];
+        size_t length = strcspn(at, ",");
+        if (out->n == MUCMM_MAX_HIDDEN) {
+            print_error("--%s: '%s' has more than %d numbers", o->name, text, MUCMM_MAX_HIDDEN);
+            return false;
+        }
+        snprintf(word, sizeof word, "%.*s", (int)length, at);
+        if (!take_count(o, word, &out->value[out->n++]))
+            return false;
+        at += length + (at[length] == ',');
+    }
+    return true;
+}
+
+static bool good_name(const char *name, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (!isalnum((unsigned char)name[i]) && name[i] != '_' && name[i] != '-')
+            return false;
+    return length > 0 && length < MAX_NAME;
+}
+
+static bool take_pair(const option *o, const char *text, pairs *out)
+{
+    const char *equals = strchr(text, '=');
+    size_t length = equals ? (size_t)(equals - text) : 0;
+
+    if (!equals || equals[1] == '\0' || !good_name(text, length)) {
+        print_error("--%s: '%s' is not %s (a name has letters, digits, '_' and '-')", o->name, text,
+                    o->value);
+        return false;
+    }
+    if (out->n == MUCMM_MAX_VIEWS) {
+        print_error("--%s is given more than %d times", o->name, MUCMM_MAX_VIEWS);
+        return false;
+    }
+    snprintf(out->name[out->n], MAX_NAME, "%.*s", (int)length, text);
+    for (int32_t i = 0; i < out->n; i++)
+        if (strcmp(out->name[i], out->name[out->n]) == 0) {
+            print_error("--%s: '%s' is given twice", o->name, out->name[i]);
+            return false;
+        }
+    out->value[out->n++] = equals + 1;
+    return true;
+}
+
+static bool take_value(const option *o, const char *text, settings *out)
+{
+    void *at = (char *)out + o->offset;
+
+    switch (o->kind) {
+    case OPTION_FLAG:
+        *(bool *)at = true;
+        return true;
+    case OPTION_TEXT:
+        *(const char **)at = text;
+        return true;
+    case OPTION_COUNT:
+        return take_count(o, text, at);
+    case OPTION_REAL:
+        return take_real(o, text, at);
+    case OPTION_COUNTS:
+        return take_counts(o, text, at);
+    case OPTION_CHOICE:
+        return take_choice(o, text, at);
+    case OPTION_PAIRS:
+        return take_pair(o, text, at);
+    }
+    return false;
+}
+
+/* ---- the command line -------------------------------------------------------- */
+
+static void mark_not_given(settings *s)
+{
+    int64_t *whole[] = {&s->common,   &s->individual, &s->epochs,  &s->individual_epochs,
+                        &s->batch,    &s->seed,       &s->threads, &s->permutations,
+                        &s->features, &s->steps,      &s->repeats, &s->train_pairs,
+                        &s->head,     &s->scale,      &s->method,  &s->representation};
+    double *reals[] = {&s->validation,  &s->ridge, &s->learning_rate, &s->weight_decay,
+                       &s->input_noise, &s->alpha, &s->beta};
+
+    *s = (settings){0};
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
+        *whole[i] = -1;
+    for (size_t i = 0; i < sizeof reals / sizeof *reals; i++)
+        *reals[i] = NAN;
+    s->hidden.n = -1;
+}
+
+/* The option that arg names: "--name", "--name=value" or "-x". */
+static const option *find_option(const option *table, const char *arg)
+{
+    size_t length = strcspn(arg, "=");
+
+    for (const option *o = table; o->name; o++) {
+        if (arg[0] == '-' && arg[1] == o->letter && o->letter && arg[2] == '\0')
+            return o;
+        if (strncmp(arg, "--", 2) == 0 && strlen(o->name) == length - 2 &&
+            strncmp(arg + 2, o->name, length - 2) == 0)
+            return o;
+    }
+    return NULL;
+}
+
+static void refuse_unknown(const char *command, const option *table, const char *arg)
+{
+    const char *words[64];
+    char wrong[MAX_NAME];
+    int32_t n = 0;
+
+    snprintf(wrong, sizeof wrong, "%.*s", (int)strcspn(arg, "="), arg);
+    for (const option *o = table; o->name && n < 64; o++)
+        words[n++] = o->name;
+    const char *near = nearest_word(wrong + strspn(wrong, "-"), words, n);
+    if (near)
+        print_error("%s: unknown option '%s'; did you mean --%s?", command, wrong, near);
+    else
+        print_error("%s: unknown option '%s'; see mucmm help %s", command, wrong, command);
+}
+
+/* Reads the option at argv[*i] and moves *i behind it. */
+static bool take_option(const char *command, const option *table, int argc, char **argv, int *i,
+                        settings *out)
+{
+    const char *arg = argv[(*i)++], *equals = strchr(arg, '=');
+    const option *o = find_option(table, arg);
+
+    if (!o) {
+        refuse_unknown(command, table, arg);
+        return false;
+    }
+    if (o->kind == OPTION_FLAG) {
+        if (equals)
+            print_error("--%s takes no value", o->name);
+        return !equals && take_value(o, NULL, out);
+    }
+    if (equals)
+        return take_value(o, equals + 1, out);
+    if (*i >= argc || strncmp(argv[*i], "--", 2) == 0) {
+        print_error("--%s needs a value: %s", o->name, o->value);
+        return false;
+    }
+    return take_value(o, argv[(*i)++], out);
+}
+
+static bool is_given(const option *o, const settings *s)
+{
+    const void *at = (const char *)s + o->offset;
+
+    if (o->kind == OPTION_TEXT)
+        return *(const char *const *)at != NULL;
+    if (o->kind == OPTION_PAIRS)
+        return ((const pairs *)at)->n > 0;
+    return *(const int64_t *)at >= 0;
+}
+
+bool options_parse(const char *command, const option *table, int argc, char **argv, settings *out)
+{
+    bool options_end = false;
+
+    mark_not_given(out);
+    for (int i = 0; i < argc;) {
+        if (!options_end && strcmp(argv[i], "--") == 0) {
+            options_end = true;
+            i++;
+        } else if (!options_end && argv[i][0] == '-' && argv[i][1] != '\0') {
+            if (!take_option(command, table, argc, argv, &i, out))
+                return false;
+        } else if (out->n_operands == MAX_OPERANDS) {
+            print_error("%s: '%s' is one argument too many", command, argv[i]);
+            return false;
+        } else {
+            out->operand[out->n_operands++] = argv[i++];
+        }
+    }
+    return true;
+}
+
+bool options_complete(const char *command, const option *table, const settings *s)
+{
+    for (const option *o = table; o->name; o++)
+        if (o->required && !is_given(o, s)) {
+            print_error("%s: --%s %s is missing; see mucmm help %s", command, o->name, o->value,
+                        command);
+            return false;
+        }
+    return true;
+}
+
+void options_print(const option *table)
+{
+    for (const option *o = table; o->name; o++) {
+        char left[64];
+        snprintf(left, sizeof left, "%s%c%s--%s%s%s", o->letter ? "-" : "  ",
+                 o->letter ? o->letter : ' ', o->letter ? ", " : " ", o->name, o->value ? " " : "",
+                 o->value ? o->value : "");
+        printf("  %-34s %s%s\n", left, o->help, o->required ? " (required)" : "");
+    }
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Options of a command, described by a table and read into one struct.
+ */
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include <mucmm.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { MAX_OPERANDS = 2, MAX_NAME = 64 };
+
+/* NAME=VALUE, given once or more. */
+typedef struct pairs {
+    int32_t n;
+    char name[MUCMM_MAX_VIEWS][MAX_NAME];
+    const char *value[MUCMM_MAX_VIEWS];
+} pairs;
+
+typedef struct counts {
+    int32_t n; /* -1 = not given */
+    int64_t value[MUCMM_MAX_HIDDEN];
+} counts;
+
+/* The values of all options of all commands. Not given: text NULL, whole
+ * numbers and choices -1, reals NaN, lists n = 0 (counts -1), flags false. */
+typedef struct settings {
+    const char *operand[MAX_OPERANDS];
+    int32_t n_operands;
+    pairs view, shape, training;
+    const char *output, *key, *checkpoint, *samples, *score, *data;
+    int64_t common, individual, epochs, individual_epochs, batch, seed, threads;
+    int64_t permutations, features, steps, repeats, train_pairs;
+    int64_t head, scale, method, representation;
+    double validation, ridge, learning_rate, weight_decay, input_noise, alpha, beta;
+    counts hidden;
+    bool json;
+} settings;
+
+typedef enum option_kind {
+    OPTION_FLAG,   /* bool                                                     */
+    OPTION_TEXT,   /* const char *                                             */
+    OPTION_COUNT,  /* int64_t                                                  */
+    OPTION_REAL,   /* double                                                   */
+    OPTION_COUNTS, /* counts: 512,512                                          */
+    OPTION_CHOICE, /* int64_t: place of the word in `value`, "linear|mlp"      */
+    OPTION_PAIRS   /* pairs                                                    */
+} option_kind;
+
+typedef struct option {
+    const char *name; /* without dashes */
+    char letter;      /* or 0 */
+    option_kind kind;
+    bool required;
+    size_t offset;     /* of the value in settings                       */
+    double lo, hi;     /* numbers: the range, lo and hi included         */
+    const char *value; /* what help calls the value                      */
+    const char *help;
+} option;
+
+#define AT(field) offsetof(settings, field)
+#define OPTION_END                                                                                 \
+    {                                                                                              \
+        0                                                                                          \
+    }
+#define OPTION_VIEW                                                                                \
+    {                                                                                              \
+        "view", 0, OPTION_PAIRS, true, AT(view), 0, 0, "NAME=FILE",                                \
+            "rows of a view (.npy, .csv, .tsv, .idx, .idx.gz); once for every view"                \
+    }
+#define OPTION_KEY                                                                                 \
+    {                                                                                              \
+        "key", 0, OPTION_TEXT, false, AT(key), 0, 0, "COLUMN",                                     \
+            "csv column that identifies a row; without it rows pair by position"                   \
+    }
+#define OPTION_THREADS                                                                             \
+    {                                                                                              \
+        "threads", 0, OPTION_COUNT, false, AT(threads), 1, 4096, "T",                              \
+            "threads to use (default: one per processor)"                                          \
+    }
+#define OPTION_SEED                                                                                \
+    {                                                                                              \
+        "seed", 0, OPTION_COUNT, false, AT(seed), 0, 9e18, "S", "seed of all random numbers"       \
+    }
+#define OPTION_JSON                                                                                \
+    {                                                                                              \
+        "json", 0, OPTION_FLAG, false, AT(json), 0, 0, NULL, "print the results as JSON"           \
+    }
+#define OPTION_OUTPUT(required, value, help)                                                       \
+    {                                                                                              \
+        "output", 'o', OPTION_TEXT, required, AT(output), 0, 0, value, help                        \
+    }
+
+/* The word that is nearest to `wrong` among `n` words, or NULL if none is near. */
+const char *nearest_word(const char *wrong, const char *const *words, int32_t n);
+
+/* A whole number that fills the whole text; false if it is none. */
+bool parse_count(const char *text, int64_t *out);
+
+/* Reads argv[0..argc) by the table of `command`. False: an error line has been
+ * printed and the program should exit with status 2. */
+bool options_parse(const char *command, const option *table, int argc, char **argv, settings *out);
+
+/* Are all required options there? Else the same as above. */
+bool options_complete(const char *command, const option *table, const settings *s);
+
+/* One line an option, for the help text. */
+void options_print(const option *table);
+
+#endif

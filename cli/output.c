@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The folder that holds `path`: "." if none is named. */
+static void parent_of(const char *path, char *out, size_t size)
+{
+    size_t length = strlen(path);
+
+    while (length > 1 && path[length - 1] == '/')
+        length--;
+    while (length > 0 && path[length - 1] != '/')
+        length--;
+    while (length > 1 && path[length - 1] == '/')
+        length--;
+    if (length == 0)
+        snprintf(out, size, ".");
+    else
+        snprintf(out, size, "%.*s", (int)length, path);
+}
+
+static int check_parent(const char *path)
+{
+    char parent[MAX_PATH];
+    struct stat st;
+
+    if (path[0] == '\0')
+        return fail(EXIT_USAGE, "--output: the name is empty");
+    if (strlen(path) >= MAX_PATH - 2 * MAX_NAME)
+        return fail(EXIT_RUN, "--output: the name is too long");
+    parent_of(path, parent, sizeof parent);
+    if (stat(parent, &st) != 0)
+        return fail(EXIT_RUN, "cannot write %s: folder %s: %s", path, parent, strerror(errno));
+    if (!S_ISDIR(st.st_mode))
+        return fail(EXIT_RUN, "cannot write %s: %s is not a folder", path, parent);
+    return 0;
+}
+
+int output_check(const char *path)
+{
+    char parent[MAX_PATH];
+    struct stat st;
+    int code = check_parent(path);
+
+    if (code != 0)
+        return code;
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return fail(EXIT_RUN, "cannot write %s: it is a folder", path);
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        return 0;
+    parent_of(path, parent, sizeof parent);
+    if (access(parent, W_OK) != 0)
+        return fail(EXIT_RUN, "cannot write %s: folder %s: %s", path, parent, strerror(errno));
+    return 0;
+}
+
+int output_dir_check(const char *path)
+{
+    char parent[MAX_PATH];
+    const char *where = path;
+    struct stat st;
+    int code = check_parent(path);
+
+    if (code != 0)
+        return code;
+    if (stat(path, &st) != 0) {
+        parent_of(path, parent, sizeof parent);
+        where = parent;
+    } else if (!S_ISDIR(st.st_mode)) {
+        return fail(EXIT_RUN, "cannot write into %s: it is not a folder", path);
+    }
+    if (access(where, W_OK) != 0)
+        return fail(EXIT_RUN, "cannot write into %s: %s", where, strerror(errno));
+    return 0;
+}
+
+static int create_dir(output_dir *d)
+{
+    struct stat st;
+
+    if (stat(d->path, &st) == 0 && S_ISDIR(st.st_mode))
+        return 0;
+    if (mkdir(d->path, 0777) != 0)
+        return fail(EXIT_RUN, "cannot create folder %s: %s", d->path, strerror(errno));
+    d->created = true;
+    return 0;
+}
+
+/* Remembers a file that a failed command must remove. One that stood there
+ * before is not remembered: it is replaced whole or not at all. */
+static int remember(output_dir *d, const char *path)
+{
+    if (access(path, F_OK) == 0)
+        return 0;
+    char **files = realloc(d->files, (size_t)(d->n_files + 1) * sizeof *files);
+    if (!files)
+        return fail(EXIT_RUN, "out of memory");
+    d->files = files;
+    files[d->n_files] = strdup(path);
+    if (!files[d->n_files])
+        return fail(EXIT_RUN, "out of memory");
+    d->n_files++;
+    return 0;
+}
+
+int output_dir_file(output_dir *d, const char *format, ...)
+{
+    char name[MAX_NAME * 3];
+    va_list args;
+    int code = 0;
+
+    va_start(args, format);
+    vsnprintf(name, sizeof name, format, args);
+    va_end(args);
+    if (snprintf(d->full, sizeof d->full, "%s/%s", d->path, name) >= (int)sizeof d->full)
+        return fail(EXIT_RUN, "the name %s/%s is too long", d->path, name);
+    TRY(create_dir(d));
+    TRY(remember(d, d->full));
+done:
+    return code;
+}
+
+void output_dir_close(output_dir *d, bool keep)
+{
+    for (int64_t i = 0; i < d->n_files; i++) {
+        if (!keep)
+            unlink(d->files[i]);
+        free(d->files[i]);
+    }
+    if (!keep && d->created)
+        rmdir(d->path);
+    free(d->files);
+    *d = (output_dir){0};
+}

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+#include "print.h"
+
+#include "cli.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- tables ------------------------------------------------------------------- */
+
+enum { LABEL_WIDTH = 30, CELL_WIDTH = 11, SHOWN_COMPONENTS = 12 };
+
+static void print_cell(double x)
+{
+    if (isfinite(x))
+        printf("%*.4f", CELL_WIDTH, x);
+    else
+        printf("%*s", CELL_WIDTH, "-");
+}
+
+/* Did the summary come with p-values? */
+static bool has_p(const mucmm_summary *s)
+{
+    return s->p_values && s->components > 0 && !isnan(s->p_values[0]);
+}
+
+/* Cells of a column: its value, and its p-value where it has any. */
+static int cells_of(const summary_column *c)
+{
+    return has_p(c->summary) ? 2 : 1;
+}
+
+static void print_group_line(const summary_column *columns, int n)
+{
+    printf("%-*s", LABEL_WIDTH, "");
+    for (int i = 0; i < n;) {
+        int cells = 0, j = i;
+        for (; j < n && strcmp(columns[j].group, columns[i].group) == 0; j++)
+            cells += cells_of(&columns[j]);
+        printf("%*s", cells * CELL_WIDTH, columns[i].group);
+        i = j;
+    }
+    printf("\n");
+}
+
+static void print_title_line(const char *label, const summary_column *columns, int n)
+{
+    printf("%-*s", LABEL_WIDTH, label);
+    for (int i = 0; i < n; i++) {
+        printf("%*s", CELL_WIDTH, columns[i].title);
+        if (has_p(columns[i].summary))
+            printf("%*s", CELL_WIDTH, "p-value");
+    }
+    printf("\n");
+}
+
+/* The value that a row of the table shows of one summary. */
+typedef double (*pick)(const mucmm_summary *s, int64_t i);
+
+static double pick_total(const mucmm_summary *s, int64_t i)
+{
+    (void)i;
+    return s->total_correlation;
+}
+
+static double pick_common(const mucmm_summary *s, int64_t i)
+{
+    return s->common_share[i];
+}
+
+static double pick_individual(const mucmm_summary *s, int64_t i)
+{
+    return s->individual_share[i];
+}
+
+static double pick_rest(const mucmm_summary *s, int64_t i)
+{
+    return s->rest_share[i];
+}
+
+static double pick_linear(const mucmm_summary *s, int64_t i)
+{
+    return s->leakage_linear[i];
+}
+
+static double pick_kernel(const mucmm_summary *s, int64_t i)
+{
+    return s->leakage_kernel[i];
+}
+
+static double pick_pair(const mucmm_summary *s, int64_t i)
+{
+    return s->leakage_individual[i];
+}
+
+static void print_row(const char *label, const summary_column *columns, int n, pick value,
+                      int64_t i)
+{
+    printf("  %-*s", LABEL_WIDTH - 2, label);
+    for (int c = 0; c < n; c++) {
+        print_cell(value(columns[c].summary, i));
+        if (has_p(columns[c].summary))
+            printf("%*s", CELL_WIDTH, "");
+    }
+    printf("\n");
+}
+
+static void print_correlations(const summary_column *columns, int n)
+{
+    int64_t k = columns[0].summary->components;
+
+    print_title_line("correlation", columns, n);
+    for (int64_t j = 0; j < k && j < SHOWN_COMPONENTS; j++) {
+        char label[32];
+        snprintf(label, sizeof label, "component %" PRId64, j);
+        printf("  %-*s", LABEL_WIDTH - 2, label);
+        for (int c = 0; c < n; c++) {
+            print_cell(columns[c].summary->correlations[j]);
+            if (has_p(columns[c].summary))
+                print_cell(columns[c].summary->p_values[j]);
+        }
+        printf("\n");
+    }
+    if (k > SHOWN_COMPONENTS)
+        printf("  ... and %" PRId64 " more\n", k - SHOWN_COMPONENTS);
+    print_row("total", columns, n, pick_total, 0);
+}
+
+static void print_significant(const summary_column *columns, int n)
+{
+    bool any = false;
+
+    for (int c = 0; c < n; c++)
+        any = any || has_p(columns[c].summary);
+    if (!any)
+        return;
+    printf("  %-*s", LABEL_WIDTH - 2, "significant (p <= 0.05)");
+    for (int c = 0; c < n; c++) {
+        const mucmm_summary *s = columns[c].summary;
+        if (has_p(s))
+            printf("%*s%*" PRId64, CELL_WIDTH, "", CELL_WIDTH, s->significant);
+        else
+            printf("%*s", CELL_WIDTH, "-");
+    }
+    printf("\n");
+}
+
+static void print_shares(const mucmm_model *m, const summary_column *columns, int n)
+{
+    static const struct {
+        const char *name;
+        pick value;
+    } parts[] = {{"common", pick_common}, {"individual", pick_individual}, {"rest", pick_rest}};
+    char label[MAX_NAME + 32];
+
+    printf("share of the view's variance\n");
+    for (int32_t v = 0; v < mucmm_model_views(m); v++)
+        for (size_t p = 0; p < sizeof parts / sizeof *parts; p++) {
+            snprintf(label, sizeof label, "%s, %s", mucmm_model_view_name(m, v), parts[p].name);
+            print_row(label, columns, n, parts[p].value, v);
+        }
+}
+
+static void print_leakage(const mucmm_model *m, const summary_column *columns, int n)
+{
+    int32_t views = mucmm_model_views(m);
+    char label[2 * MAX_NAME + 32];
+
+    printf("dependence left (0 = none, 1 = full)\n");
+    for (int32_t v = 0; v < views; v++) {
+        snprintf(label, sizeof label, "%s on common, linear", mucmm_model_view_name(m, v));
+        print_row(label, columns, n, pick_linear, v);
+        snprintf(label, sizeof label, "%s on common, kernel", mucmm_model_view_name(m, v));
+        print_row(label, columns, n, pick_kernel, v);
+    }
+    for (int32_t v = 0; v < views; v++)
+        for (int32_t w = v + 1; w < views; w++) {
+            snprintf(label, sizeof label, "%s on %s", mucmm_model_view_name(m, v),
+                     mucmm_model_view_name(m, w));
+            print_row(label, columns, n, pick_pair, (int64_t)v * views + w);
+        }
+}
+
+void print_summaries(const mucmm_model *m, const summary_column *columns, int n)
+{
+    print_group_line(columns, n);
+    print_correlations(columns, n);
+    print_significant(columns, n);
+    print_shares(m, columns, n);
+    print_leakage(m, columns, n);
+}
+
+/* ---- JSON --------------------------------------------------------------------- */
+
+json_t *number_json(double x)
+{
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+json_t *numbers_json(const double *x, int64_t n)
+{
+    json_t *list = json_array();
+
+    for (int64_t i = 0; i < n; i++)
+        json_array_append_new(list, number_json(x ? x[i] : NAN));
+    return list;
+}
+
+static json_t *views_json(const mucmm_model *m, const mucmm_summary *s)
+{
+    json_t *views = json_object();
+
+    for (int32_t v = 0; v < mucmm_model_views(m); v++) {
+        json_t *shares = json_object();
+        json_object_set_new(shares, "common_share", number_json(s->common_share[v]));
+        json_object_set_new(shares, "individual_share", number_json(s->individual_share[v]));
+        json_object_set_new(shares, "rest_share", number_json(s->rest_share[v]));
+        json_object_set_new(views, mucmm_model_view_name(m, v), shares);
+    }
+    return views;
+}
+
+static json_t *leakage_json(const mucmm_model *m, const mucmm_summary *s)
+{
+    json_t *all = json_object(), *linear = json_object(), *kernel = json_object();
+    json_t *individual = json_object();
+    int32_t views = mucmm_model_views(m);
+
+    for (int32_t v = 0; v < views; v++) {
+        const char *name = mucmm_model_view_name(m, v);
+        json_object_set_new(linear, name, number_json(s->leakage_linear[v]));
+        json_object_set_new(kernel, name, number_json(s->leakage_kernel[v]));
+        for (int32_t w = v + 1; w < views; w++) {
+            char pair[2 * MAX_NAME + 2];
+            snprintf(pair, sizeof pair, "%s,%s", name, mucmm_model_view_name(m, w));
+            json_object_set_new(individual, pair,
+                                number_json(s->leakage_individual[(int64_t)v * views + w]));
+        }
+    }
+    json_object_set_new(all, "linear", linear);
+    json_object_set_new(all, "kernel", kernel);
+    json_object_set_new(all, "individual", individual);
+    return all;
+}
+
+static json_t *one_summary_json(const mucmm_model *m, const mucmm_summary *s)
+{
+    json_t *root = json_object();
+
+    json_object_set_new(root, "correlations", numbers_json(s->correlations, s->components));
+    json_object_set_new(root, "p_values", numbers_json(s->p_values, s->components));
+    json_object_set_new(root, "significant", json_integer(s->significant));
+    json_object_set_new(root, "total_correlation", number_json(s->total_correlation));
+    json_object_set_new(root, "leakage", leakage_json(m, s));
+    json_object_set_new(root, "views", views_json(m, s));
+    return root;
+}
+
+json_t *summary_json(const mucmm_model *m, const mucmm_summary *heads, const mucmm_summary *linear)
+{
+    json_t *root = one_summary_json(m, heads);
+
+    json_object_set_new(root, "linear", one_summary_json(m, linear));
+    return root;
+}
+
+int print_json(json_t *root)
+{
+    int failed = json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
+
+    json_decref(root);
+    if (failed)
+        return fail(EXIT_RUN, "cannot write the JSON: %s", strerror(errno));
+    printf("\n");
+    return 0;
+}

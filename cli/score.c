@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * mucmm score: a row of numbers for every sample, and what the rows show together.
+ */
+#include "cli.h"
+#include "print.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const option score_options[] = {
+    OPTION_VIEW,
+    OPTION_OUTPUT(false, "FILE", "csv with the scores of every sample"),
+    OPTION_JSON,
+    {"permutations", 0, OPTION_COUNT, false, AT(permutations), 0, 10000000, "N",
+     "permutations behind the p-values; 0 = none (default 1000)"},
+    OPTION_SEED,
+    OPTION_KEY,
+    OPTION_THREADS,
+    OPTION_END,
+};
+
+static void write_header(FILE *out, const mucmm_model *m)
+{
+    fprintf(out, "sample,common");
+    for (int32_t v = 0; v < mucmm_model_views(m); v++) {
+        const char *name = mucmm_model_view_name(m, v);
+        fprintf(out, ",%s.common_energy,%s.individual", name, name);
+    }
+    fprintf(out, "\n");
+}
+
+/* The key, quoted where csv asks for it, or the number of the row. */
+static void write_sample(FILE *out, const char *key, int64_t row)
+{
+    if (!key) {
+        fprintf(out, "%" PRId64, row);
+    } else if (!strpbrk(key, ",\"\r\n")) {
+        fputs(key, out);
+    } else {
+        fputc('"', out);
+        for (; *key; key++)
+            fprintf(out, *key == '"' ? "\"\"" : "%c", *key);
+        fputc('"', out);
+    }
+}
+
+static void write_rows(FILE *out, const mucmm_model *m, const mucmm_scores *scores,
+                       const mucmm_data *first)
+{
+    for (int64_t i = 0; i < mucmm_scores_rows(scores); i++) {
+        write_sample(out, mucmm_data_key(first, i), i);
+        fprintf(out, ",%.17g", mucmm_scores_common(scores)[i]);
+        for (int32_t v = 0; v < mucmm_model_views(m); v++)
+            fprintf(out, ",%.17g,%.17g", mucmm_scores_common_energy(scores, v)[i],
+                    mucmm_scores_individual(scores, v)[i]);
+        fputc('\n', out);
+    }
+}
+
+/* Built in memory first: the file appears whole or not at all. */
+static int write_csv(session *s, const char *path, const mucmm_model *m, const mucmm_scores *scores,
+                     const mucmm_data *first)
+{
+    char *text = NULL;
+    size_t size = 0;
+    int code = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    if (!out)
+        return fail(EXIT_RUN, "out of memory");
+    write_header(out, m);
+    write_rows(out, m, scores, first);
+    if (fclose(out) != 0)
+        code = fail(EXIT_RUN, "out of memory");
+    else
+        code = check(s, mucmm_file_write(s->ctx, path, text, size));
+    free(text);
+    return code;
+}
+
+static void print_scores(const mucmm_model *m, const mucmm_scores *scores)
+{
+    const summary_column columns[] = {
+        {"heads", "correlation", mucmm_scores_summary(scores, MUCMM_HEADS)},
+        {"linear yardstick", "correlation", mucmm_scores_summary(scores, MUCMM_LINEAR)},
+    };
+
+    printf("%" PRId64 " rows\n", mucmm_scores_rows(scores));
+    print_summaries(m, columns, 2);
+}
+
+static void fill_params(const settings *given, mucmm_score_params *p)
+{
+    mucmm_score_params_init(p);
+    if (given->permutations >= 0)
+        p->permutations = given->permutations;
+    if (given->seed >= 0)
+        p->seed = (uint64_t)given->seed;
+}
+
+int run_score(const settings *given)
+{
+    int code = 0;
+    session s = {0};
+    inputs in = {0};
+    mucmm_model *m = NULL;
+    mucmm_scores *scores = NULL;
+    mucmm_score_params p;
+
+    if (given->output)
+        TRY(output_check(given->output));
+    TRY(session_open(&s, given));
+    TRY(model_open(&s, given, &m));
+    TRY(inputs_open_for(&s, m, given, &in));
+    fill_params(given, &p);
+    TRY(check(&s, mucmm_score(s.ctx, m, in.views, in.n, &p, &scores)));
+    progress_pause(&s.progress);
+    if (given->output)
+        TRY(write_csv(&s, given->output, m, scores, in.data[0]));
+    if (given->json)
+        TRY(print_json(summary_json(m, mucmm_scores_summary(scores, MUCMM_HEADS),
+                                    mucmm_scores_summary(scores, MUCMM_LINEAR))));
+    else if (!given->output)
+        print_scores(m, scores);
+done:
+    mucmm_scores_free(scores);
+    mucmm_model_free(m);
+    inputs_close(&in);
+    session_close(&s);
+    return code;
+}

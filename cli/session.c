@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void print_error(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    fputs("mucmm: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+}
+
+int fail(int code, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    fputs("mucmm: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    return code;
+}
+
+int allocate(void *out, int64_t count, size_t size)
+{
+    void *block = calloc((size_t)(count > 0 ? count : 1), size);
+
+    memcpy(out, &block, sizeof block);
+    return block ? 0
+                 : fail(EXIT_RUN, "out of memory: %" PRId64 " elements of %zu bytes", count, size);
+}
+
+/* ---- session ------------------------------------------------------------------ */
+
+static void print_log(void *user, mucmm_log_level level, const char *message)
+{
+    session *s = user;
+
+    progress_pause(&s->progress);
+    fprintf(stderr, "mucmm: %s%s\n", level == MUCMM_LOG_WARN ? "warning: " : "", message);
+}
+
+int session_open(session *s, const settings *given)
+{
+    mucmm_ctx_params p;
+
+    *s = (session){0};
+    progress_init(&s->progress);
+    mucmm_ctx_params_init(&p);
+    p.threads = given->threads > 0 ? (int32_t)given->threads : 0;
+    p.log = print_log;
+    p.log_user = s;
+    p.progress = progress_report;
+    p.progress_user = &s->progress;
+    mucmm_status status = mucmm_ctx_create(&p, &s->ctx);
+    if (status != MUCMM_OK)
+        return fail(EXIT_RUN, "cannot start: %s", mucmm_status_text(status));
+    return 0;
+}
+
+void session_close(session *s)
+{
+    progress_pause(&s->progress);
+    mucmm_ctx_free(s->ctx);
+    s->ctx = NULL;
+}
+
+int check(session *s, mucmm_status status)
+{
+    if (status == MUCMM_OK)
+        return 0;
+    progress_pause(&s->progress);
+    if (status != MUCMM_ECANCELED) {
+        const char *message = mucmm_ctx_message(s->ctx);
+        return fail(EXIT_RUN, "%s", message[0] ? message : mucmm_status_text(status));
+    }
+    if (s->checkpoint)
+        print_error("stopped; run the same command again to resume from '%s'", s->checkpoint);
+    else
+        print_error("stopped; no result was written");
+    return 128 + stop_signal();
+}
+
+/* ---- views and models ----------------------------------------------------------- */
+
+static int check_rows(const inputs *in)
+{
+    for (int32_t i = 1; i < in->n; i++) {
+        int64_t first = mucmm_data_rows(in->data[0]), rows = mucmm_data_rows(in->data[i]);
+        if (first != rows)
+            return fail(EXIT_RUN,
+                        "view '%s' (%s) has %" PRId64 " rows and view '%s' (%s) has %" PRId64
+                        "; views are paired row by row",
+                        in->views[0].name, mucmm_data_label(in->data[0]), first, in->views[i].name,
+                        mucmm_data_label(in->data[i]), rows);
+    }
+    return 0;
+}
+
+int inputs_open(session *s, const settings *given, inputs *out)
+{
+    int code = 0;
+    mucmm_data_params p;
+
+    *out = (inputs){0};
+    mucmm_data_params_init(&p);
+    p.key = given->key;
+    for (; out->n < given->view.n; out->n++) {
+        TRY(check(s, mucmm_data_open(s->ctx, given->view.value[out->n], &p, &out->data[out->n])));
+        out->views[out->n].name = given->view.name[out->n];
+    }
+    if (given->key)
+        TRY(check(s, mucmm_data_pair(s->ctx, out->data, out->n)));
+    for (int32_t i = 0; i < out->n; i++)
+        out->views[i].data = out->data[i];
+    TRY(check_rows(out));
+done:
+    if (code != 0)
+        inputs_close(out);
+    return code;
+}
+
+static void join_names(const mucmm_model *m, char *out, size_t size)
+{
+    size_t used = 0;
+
+    out[0] = '\0';
+    for (int32_t i = 0; i < mucmm_model_views(m) && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s%s", i > 0 ? ", " : "",
+                                 mucmm_model_view_name(m, i));
+}
+
+static int check_names(const mucmm_model *m, const pairs *given)
+{
+    bool seen[MUCMM_MAX_VIEWS] = {false};
+    char names[1024];
+
+    join_names(m, names, sizeof names);
+    for (int32_t i = 0; i < given->n; i++) {
+        int32_t view = mucmm_model_view_index(m, given->name[i]);
+        if (view < 0)
+            return fail(EXIT_RUN, "the model has no view '%s'; its views are: %s", given->name[i],
+                        names);
+        seen[view] = true;
+    }
+    for (int32_t i = 0; i < mucmm_model_views(m); i++)
+        if (!seen[i])
+            return fail(EXIT_RUN, "view '%s' of the model is not given; its views are: %s",
+                        mucmm_model_view_name(m, i), names);
+    return 0;
+}
+
+int inputs_open_for(session *s, const mucmm_model *m, const settings *given, inputs *out)
+{
+    inputs as_given;
+    int code = 0;
+
+    *out = (inputs){0};
+    TRY(check_names(m, &given->view));
+    TRY(inputs_open(s, given, &as_given));
+    out->n = as_given.n;
+    for (int32_t i = 0; i < as_given.n; i++) {
+        int32_t view = mucmm_model_view_index(m, as_given.views[i].name);
+        out->data[view] = as_given.data[i];
+        out->views[view] = as_given.views[i];
+    }
+done:
+    return code;
+}
+
+void inputs_close(inputs *in)
+{
+    for (int32_t i = 0; i < MUCMM_MAX_VIEWS; i++)
+        mucmm_data_free(in->data[i]);
+    *in = (inputs){0};
+}
+
+int model_open(session *s, const settings *given, mucmm_model **out)
+{
+    return check(s, mucmm_model_load(s->ctx, given->operand[0], out));
+}
+
+/* ---- rows and scores by name ------------------------------------------------------ */
+
+/* Reads "7" or "3-9" at *at and moves behind it and its comma. */
+static bool take_range(const char **at, int64_t *first, int64_t *last)
+{
+    char word[48], *dash;
+    size_t length = strcspn(*at, ",");
+
+    if (length == 0 || length >= sizeof word)
+        return false;
+    memcpy(word, *at, length);
+    word[length] = '\0';
+    *at += length + ((*at)[length] == ',');
+    dash = strchr(word, '-');
+    if (dash)
+        *dash++ = '\0';
+    if (!parse_count(word, first) || !parse_count(dash ? dash : word, last))
+        return false;
+    return *last >= *first;
+}
+
+/* Counts the rows (rows NULL), or writes them. */
+static int list_samples(const char *text, int64_t limit, int64_t *rows, int64_t *n)
+{
+    int64_t first = 0, last = 0;
+
+    *n = 0;
+    for (const char *at = text; *at;) {
+        if (!take_range(&at, &first, &last))
+            return fail(EXIT_USAGE, "--samples: '%s' is not a list of rows such as 0,5,9 or 0-4",
+                        text);
+        if (last >= limit)
+            return fail(EXIT_RUN,
+                        "--samples: there is no sample %" PRId64 "; the views have %" PRId64
+                        " rows, numbered from 0",
+                        last, limit);
+        for (int64_t i = first; i <= last; i++, (*n)++)
+            if (rows)
+                rows[*n] = i;
+    }
+    return *n > 0 ? 0 : fail(EXIT_USAGE, "--samples: the list is empty");
+}
+
+int samples_parse(const char *text, int64_t rows, int64_t fallback, sample_list *out)
+{
+    char first_rows[32];
+    int code = 0;
+
+    *out = (sample_list){0};
+    if (!text) {
+        snprintf(first_rows, sizeof first_rows, "0-%" PRId64,
+                 (fallback < rows ? fallback : rows) - 1);
+        text = first_rows;
+    }
+    TRY(list_samples(text, rows, NULL, &out->n));
+    TRY(allocate(&out->rows, out->n, sizeof *out->rows));
+    TRY(list_samples(text, rows, out->rows, &out->n));
+done:
+    return code;
+}
+
+int score_parse(const char *text, mucmm_explain_params *p)
+{
+    static const struct {
+        const char *name;
+        mucmm_score_kind plain;
+        int component; /* the kind of "name:J", or -1 */
+    } scores[] = {
+        {"common", MUCMM_SCORE_COMMON, MUCMM_SCORE_COMMON_COMPONENT},
+        {"common-energy", MUCMM_SCORE_COMMON_ENERGY, -1},
+        {"individual", MUCMM_SCORE_INDIVIDUAL, MUCMM_SCORE_INDIVIDUAL_COMPONENT},
+    };
+    size_t length = strcspn(text, ":");
+
+    for (size_t i = 0; i < sizeof scores / sizeof *scores; i++) {
+        if (strlen(scores[i].name) != length || strncmp(text, scores[i].name, length) != 0)
+            continue;
+        p->score = scores[i].plain;
+        if (text[length] == '\0')
+            return 0;
+        if (scores[i].component < 0 || !parse_count(text + length + 1, &p->component))
+            break;
+        p->score = (mucmm_score_kind)scores[i].component;
+        return 0;
+    }
+    return fail(EXIT_USAGE,
+                "--score: '%s' is none of common, common-energy, individual, common:J, "
+                "individual:J (J counts from 0)",
+                text);
+}
