@@ -18,17 +18,17 @@
 
 typedef struct mucmm__mlp_layer {
     int64_t in, out;
-    int64_t weight, bias;       /* offsets into params: [out, in], [out] */
-    int64_t gamma, beta;        /* [out]; -1 on the last layer           */
-    int64_t mean, var;          /* offsets into stats: running BatchNorm statistics; -1 on the last */
+    int64_t weight, bias; /* offsets into params: [out, in], [out] */
+    int64_t gamma, beta;  /* [out]; -1 on the last layer           */
+    int64_t mean, var;    /* offsets into stats: running BatchNorm statistics; -1 on the last */
 } mucmm__mlp_layer;
 
 /* The shape of a network and where its parts lie; owns nothing. */
 typedef struct mucmm__mlp {
     int64_t in, out;
-    int32_t n_layers;           /* hidden layers + 1; 0 = only the skip */
+    int32_t n_layers; /* hidden layers + 1; 0 = only the skip */
     mucmm__mlp_layer layers[MUCMM_MAX_HIDDEN + 1];
-    int64_t skip;               /* offset of K [out, in]; -1 = no skip  */
+    int64_t skip; /* offset of K [out, in]; -1 = no skip  */
     int64_t n_params, n_stats;
 } mucmm__mlp;
 
@@ -83,8 +83,8 @@ typedef struct mucmm__adamw {
 } mucmm__adamw;
 /* beta1 .9, beta2 .999, eps 1e-8 */
 mucmm__adamw mucmm__adamw_default(double learning_rate, double weight_decay);
-/* Step number step (from 1). first, second: moment vectors [n], zero before step 1. decay_mask NULL =
- * decay everywhere. As torch.optim.AdamW: p -= lr*wd*p*mask; p -= lr*mhat/(sqrt(vhat)+eps). */
+/* Step number step (from 1). first, second: moment vectors [n], zero before step 1. decay_mask NULL
+ * = decay everywhere. As torch.optim.AdamW: p -= lr*wd*p*mask; p -= lr*mhat/(sqrt(vhat)+eps). */
 void mucmm__adamw_step(mucmm_ctx *ctx, const mucmm__adamw *opt, int64_t step, int64_t n,
                        const float *grads, const float *decay_mask, float *first, float *second,
                        float *params);

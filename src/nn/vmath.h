@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * vmath.h - branch-free float functions for loops that the compiler vectorizes.
+ *
+ * Only +, -, *, /, sqrt, selects and integer operations, each rounded by itself (the project is
+ * compiled without contraction), so that every instruction set gives the same bytes. The
+ * coefficients are minimax fits (weighted least squares in 50 digits, reweighted until the
+ * error is level); the error beside each is that of the fit, before rounding. */
+#ifndef MUCMM_VMATH_H
+#define MUCMM_VMATH_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+/* A loop function is compiled once per instruction set and picked when the library is loaded. */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) &&       \
+    __GNUC__ >= 12
+#define SIMD_CLONES                                                                                \
+    __attribute__((noinline, target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define SIMD_CLONES
+#endif
+#define VMATH static inline __attribute__((always_inline))
+
+VMATH float float_of_bits(uint32_t u)
+{
+    float f;
+    memcpy(&f, &u, sizeof f);
+    return f;
+}
+
+VMATH uint32_t bits_of_float(float f)
+{
+    uint32_t u;
+    memcpy(&u, &f, sizeof u);
+    return u;
+}
+
+/* x limited to [-m, m]; a NaN stays. */
+VMATH float clamp(float x, float m)
+{
+    float y = x > m ? m : x;
+    return y < -m ? -m : y;
+}
+
+/* e^x for -87 <= x <= 0:  2^k 2^r,  k = round(x log2 e), |r| <= 1/2 (2e-9). */
+VMATH float exp_negative(float x)
+{
+    const float to_int = 12582912.0f; /* 1.5 2^23: the sum's last bits are the rounded integer */
+    float z = x * 1.44269504f, k = z + to_int, r = z - (k - to_int), p;
+
+    p = 0.0001547799673f;
+    p = p * r + 0.001340043168f;
+    p = p * r + 0.00961799461f;
+    p = p * r + 0.05550327216f;
+    p = p * r + 0.240226515f;
+    p = p * r + 0.6931472067f;
+    p = p * r + 1.0f;
+    return float_of_bits(bits_of_float(p) + (bits_of_float(k) << 23));
+}
+
+/* ln x for normal x > 0:  e ln 2 + ln m,  sqrt(1/2) <= m < sqrt 2 (3e-8 of 1 + |ln x|). */
+VMATH float log_positive(float x)
+{
+    int32_t bits = (int32_t)bits_of_float(x);
+    int32_t e = (bits - 0x3f3504f3) >> 23;
+    float f = float_of_bits((uint32_t)bits - ((uint32_t)e << 23)) - 1.0f, p;
+
+    p = 0.08918332711f;
+    p = p * f - 0.1434957635f;
+    p = p * f + 0.1487648704f;
+    p = p * f - 0.1656570355f;
+    p = p * f + 0.1996545704f;
+    p = p * f - 0.2500174528f;
+    p = p * f + 0.3333385621f;
+    return (float)e * 0.693147181f + (f - f * f * (0.5f - f * p));
+}
+
+/* sin x and cos x for |x| <= pi/2 (4e-9). */
+VMATH float sin_half(float x)
+{
+    float u = x * x, p;
+
+    p = 2.605224737e-6f;
+    p = p * u - 0.000198090752f;
+    p = p * u + 0.008333051062f;
+    p = p * u - 0.1666665799f;
+    return x + x * u * p;
+}
+
+VMATH float cos_half(float x)
+{
+    float u = x * x, p;
+
+    p = -2.605149392e-7f;
+    p = p * u + 2.476016127e-5f;
+    p = p * u - 0.00138883614f;
+    p = p * u + 0.04166663626f;
+    p = p * u - 0.4999999936f;
+    return 1.0f + u * p;
+}
+
+#define NORMAL_END 5.6f /* Phi(-5.6) = 1e-8: below, x Phi(x) is put to 0 */
+
+/* Phi(x) = (1 + erf(x / sqrt 2)) / 2 = 1/2 + x P(x^2) / Q(x^2) (1e-8). */
+VMATH float normal_cdf(float x)
+{
+    float c = clamp(x, NORMAL_END), u = c * c, p, q, y;
+
+    p = 2.214511145e-8f;
+    p = p * u + 6.352721977e-6f;
+    p = p * u + 0.0001736406199f;
+    p = p * u + 0.0047059741f;
+    p = p * u + 0.03435806569f;
+    p = p * u + 0.3989422235f;
+    q = 1.179920421e-6f;
+    q = q * u + 7.502174886e-5f;
+    q = q * u + 0.001911811362f;
+    q = q * u + 0.02892929051f;
+    q = q * u + 0.2527886399f;
+    q = q * u + 1.0f;
+    y = 0.5f + c * p / q;
+    return x <= -NORMAL_END ? 0.0f : y;
+}
+
+/* x Phi(x); 0 at -infinity, too. */
+VMATH float gelu(float x)
+{
+    float y = x * normal_cdf(x);
+    return x <= -NORMAL_END ? 0.0f : y;
+}
+
+/* d gelu / dx = Phi(x) + x phi(x),  phi(x) = e^(-x^2 / 2) / sqrt(2 pi). */
+VMATH float gelu_slope(float x)
+{
+    float c = clamp(x, 13.0f); /* 13 phi(13) = 1e-36 */
+    return normal_cdf(x) + c * 0.398942280f * exp_negative(-0.5f * c * c);
+}
+
+#endif
