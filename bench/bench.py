@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: MIT
+"""Measures mucmm beside its peers and prints one table for each question. See bench/README.md.
+
+Every measurement is a process of its own. Peers are tried with several builds of OpenBLAS and
+core types in short runs; the two fastest settings of each are measured, and the best result counts.
+"""
+import argparse
+import glob
+import importlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+MUCMM = os.path.join(ROOT, "build", "cli", "mucmm")
+WORK = os.path.join(ROOT, "build", "bench")
+IMAGES = "/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz"
+SHORT_SECONDS = 20  # a short run that takes longer is out
+
+
+def cpu():
+    """Model name and flags of the first processor."""
+    info = {}
+    with open("/proc/cpuinfo") as f:
+        for line in f:
+            key, _, value = line.partition(":")
+            info.setdefault(key.strip(), value.strip())
+    return info.get("model name", platform.machine()), info.get("flags", "").split()
+
+
+def blas_settings(flags):
+    """(name, environment): OpenBLAS with its own threads or OpenMP's, by core type.
+
+    With its own threads beside PyTorch's OpenMP team, spinning teams take each other's processors:
+    OMP_WAIT_POLICY=passive."""
+    cores = [None]
+    cores += ["Haswell", "Zen"] if "avx2" in flags else []
+    cores += ["SkylakeX"] if "avx512f" in flags else []
+    for threads, wait in (("pthread", {"OMP_WAIT_POLICY": "passive"}), ("openmp", {})):
+        found = glob.glob(f"/usr/lib/*/openblas-{threads}")
+        for core in cores if found else []:
+            env = dict(wait, LD_LIBRARY_PATH=found[0])
+            if core:
+                env["OPENBLAS_CORETYPE"] = core
+            yield f"{threads}, {core or 'default'}", env
+
+
+class Failed(Exception):
+    pass
+
+
+def run(command, env, timeout=None):
+    """The JSON object a command prints; Failed with its last line of complaint."""
+    try:
+        done = subprocess.run([str(c) for c in command], env={**os.environ, **env},
+                              capture_output=True, text=True, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"not done in {timeout} s") from None
+    if done.returncode != 0:
+        said = (done.stderr.strip() or f"exit status {done.returncode}").splitlines()
+        raise Failed(f"{' '.join(map(str, command))}: {said[-1]}")
+    return json.loads(done.stdout)
+
+
+class Program:
+    """command(short) is what to run; better(result) is larger for a better result; settings are
+    the (name, environment) to choose from."""
+
+    def __init__(self, name, command, better, settings=(("-", {}),), rounds=None):
+        self.name, self.command, self.better = name, command, better
+        self.settings, self.rounds = list(settings), rounds
+        self.result = self.setting = None
+
+    def tune(self):
+        """Leaves the two settings that are best in a short run."""
+        if len(self.settings) == 1:
+            return
+        scored = []
+        for name, env in self.settings:
+            try:
+                scored.append((self.better(run(self.command(True), env, SHORT_SECONDS)), name, env))
+                log(f"  {self.name}, {name}: {abs(scored[-1][0]):.4g}")
+            except Failed as e:  # a core type this processor lacks; OpenMP on a busy machine
+                log(f"  {self.name}, {name}: left out: {e}")
+        if not scored:
+            raise Failed(f"{self.name}: no setting of OpenBLAS works")
+        scored.sort(key=lambda s: -s[0])
+        self.settings = [(name, env) for _, name, env in scored[:2]]
+
+    def measure(self):
+        for name, env in self.settings:
+            result = run(self.command(False), env)
+            if self.result is None or self.better(result) > self.better(self.result):
+                self.result, self.setting = result, name
+
+
+def measure_all(programs, rounds):
+    """Rounds over all programs in turn, so that a busy moment does not hit one of them only."""
+    for p in programs:
+        p.tune()
+    for i in range(rounds):
+        for p in programs:
+            if p.rounds is None or i < p.rounds:
+                p.measure()
+                log(f"  round {i + 1}, {p.name}: {abs(p.better(p.result)):.4g}")
+
+
+def log(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def table(title, header, rows):
+    widths = [max(len(r[i]) for r in [header] + rows) for i in range(len(header))]
+    print(f"\n{title}\n")
+    for r in [header, ["-" * w for w in widths]] + rows:
+        cells = [r[0].ljust(widths[0])] + [c.rjust(w) for c, w in zip(r[1:], widths[1:])]
+        print("| " + " | ".join(cells) + " |")
+    sys.stdout.flush()
+
+
+def closed_form(o, settings):
+    left, right = (os.path.join(WORK, f"fashion_{side}.npy") for side in ("left", "right"))
+    if not (os.path.exists(left) and os.path.exists(right)):
+        os.makedirs(WORK, exist_ok=True)
+        subprocess.run([sys.executable, os.path.join(HERE, "peers", "halves.py"), IMAGES, left, right],
+                       check=True)
+
+    def peer(name, title, common=o.common, repeats=3, short_rows=None, **more):
+        def command(short):
+            c = [sys.executable, os.path.join(HERE, "peers", "cca.py"), name, left, right,
+                 "--common", common, "--ridge", o.ridge, "--repeats", 1 if short else repeats]
+            return c + (["--rows", short_rows] if short and short_rows else [])
+        return Program(title, command, lambda r: -r["seconds"], settings, **more)
+
+    mucmm = Program("mucmm", lambda short: [
+        MUCMM, "bench", "closed-form", "--json", "--threads", o.threads, "--repeats", 3,
+        "--view", f"left={left}", "--view", f"right={right}", "--common", o.common],
+        lambda r: -r["seconds"])
+    programs = [] if o.peers_only else [mucmm]
+    programs += [peer("numpy-float64", "NumPy, float64"),
+                 peer("numpy-float32", "NumPy, float32 products"),
+                 peer("statsmodels", "statsmodels CanCorr", repeats=1, short_rows=6000)]
+    if o.slow:
+        programs.append(peer("sklearn", "scikit-learn CCA, 5 components", common=5, repeats=1,
+                             short_rows=2000, rounds=1))
+    measure_all(programs, o.rounds)
+
+    base, truth = programs[0], next(p for p in programs if p.name == "NumPy, float64").result
+    rows = []
+    for p in programs:
+        rho = p.result["correlations"]
+        rows.append([p.name, p.setting, f"{p.result['seconds']:.3f}",
+                     "-" if base is not mucmm else f"{p.result['seconds'] / base.result['seconds']:.2f}",
+                     f"{sum(rho):.6f}",
+                     f"{max(abs(a - b) for a, b in zip(rho, truth['correlations'])):.1e}"])
+    table(f"Closed form CCA, two views of 60,000 x 392 float32, k = {o.common}: from arrays in memory "
+          "to weights",
+          ["program", "OpenBLAS", "seconds", "of mucmm's", "sum of correlations",
+           "largest difference from NumPy, float64"], rows)
+
+
+def training(o, settings):
+    def command(short):
+        steps = ["--steps", 5, "--warmup", 2] if short else ["--steps", o.steps]
+        return [sys.executable, os.path.join(HERE, "peers", "torch_train.py"), "--threads", o.threads] + steps
+
+    speed = lambda r: r["rows_per_second"]
+    mucmm = Program("mucmm", lambda short: [MUCMM, "bench", "train", "--json", "--threads", o.threads,
+                                            "--steps", o.steps], speed)
+    torch = Program("PyTorch", command, speed, settings)
+    programs = [torch] if o.peers_only else [mucmm, torch]
+    measure_all(programs, o.rounds)
+
+    # One count of operations for both: mucmm's.
+    count = None if o.peers_only else mucmm.result["gflops"] / speed(mucmm.result)
+    rows = [[p.name, p.setting, f"{speed(p.result):,.0f}",
+             "-" if count is None else f"{speed(p.result) / speed(mucmm.result):.2f}",
+             "-" if count is None else f"{speed(p.result) * count:.0f}",
+             f"{p.result['best_gemm_gflops']:.0f}"] for p in programs]
+    table("Training the common heads: two views, 768-1024-1024-64 with BatchNorm, GELU and a linear "
+          "skip, batch 2000",
+          ["program", "OpenBLAS", "rows/s", "of mucmm's", "GFLOP/s", "best product, GFLOP/s"], rows)
+
+
+def main():
+    a = argparse.ArgumentParser(prog="bench/run.sh", description="Speed of mucmm beside its peers.")
+    a.add_argument("what", nargs="*", metavar="closed-form|train", help="default: both")
+    a.add_argument("--rounds", type=int, default=3, help="of each measurement; the best counts")
+    a.add_argument("--steps", type=int, default=20, help="train: timed steps of a round")
+    a.add_argument("--common", type=int, default=50, help="closed-form: k")
+    a.add_argument("--ridge", type=float, default=0.0,
+                   help="closed-form: NumPy's, in units of the mean variance")
+    a.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    a.add_argument("--slow", action="store_true", help="closed-form: scikit-learn too")
+    a.add_argument("--peers-only", action="store_true", help="leave mucmm out")
+    o = a.parse_args()
+    parts = {"closed-form": closed_form, "train": training}
+    for what in o.what:
+        if what not in parts:
+            a.error(f"'{what}' is none of {', '.join(parts)}")
+    if not o.peers_only and not os.access(MUCMM, os.X_OK):
+        sys.exit("bench/run.sh: build/cli/mucmm is missing; run 'make all' first")
+
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(o.threads)
+    model, flags = cpu()
+    versions = ", ".join(f"{n} {importlib.import_module(m).__version__}" for n, m in (
+        ("NumPy", "numpy"), ("SciPy", "scipy"), ("statsmodels", "statsmodels"),
+        ("scikit-learn", "sklearn"), ("PyTorch", "torch")))
+    print(f"Processor  {model}{', AVX-512' if 'avx512f' in flags else ''}\n"
+          f"Threads    {o.threads}\n"
+          f"Load       {os.getloadavg()[0]:.2f} at the start\n"
+          f"Peers      Python {platform.python_version()}, {versions}\n"
+          f"Date       {time.strftime('%Y-%m-%d')}", flush=True)
+    settings = list(blas_settings(flags)) or [("-", {})]
+    try:
+        for what in o.what or parts:
+            parts[what](o, settings)
+    except Failed as e:
+        sys.exit(f"bench/run.sh: {e}")
+
+
+if __name__ == "__main__":
+    main()
