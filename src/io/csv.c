@@ -43,7 +43,7 @@ void mucmm__table_drop(mucmm__table *t)
     *t = (mucmm__table){0};
 }
 
-/* ---- fields ------------------------------------------------------------------------ */
+/* ---- fields ---------------------------------------------------------------- */
 
 static mucmm_status append(reader *r, const unsigned char *p, size_t n)
 {
@@ -153,7 +153,7 @@ done:
     return status;
 }
 
-/* ---- the header --------------------------------------------------------------------- */
+/* ---- the header ------------------------------------------------------------ */
 
 /* Outside quotes in the first line, the most frequent of , tab ; wins; .tsv means tab. */
 static unsigned char choose_delimiter(const reader *r)
@@ -290,7 +290,7 @@ done:
     return status;
 }
 
-/* ---- rows ---------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------ */
 
 static mucmm_status fail_cell(reader *r, mucmm_status s, int64_t column, const char *what)
 {

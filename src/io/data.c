@@ -14,7 +14,7 @@ void mucmm_data_params_init(mucmm_data_params *p)
     *p = (mucmm_data_params){.struct_size = sizeof *p};
 }
 
-/* ---- making and freeing --------------------------------------------------------------- */
+/* ---- making and freeing ---------------------------------------------------- */
 
 static mucmm_status create(mucmm_ctx *ctx, const char *label, mucmm_data **out)
 {
@@ -269,7 +269,7 @@ done:
     return status;
 }
 
-/* ---- looking ----------------------------------------------------------------------------- */
+/* ---- looking --------------------------------------------------------------- */
 
 int64_t mucmm_data_rows(const mucmm_data *d)
 {
@@ -304,7 +304,7 @@ const char *mucmm_data_key(const mucmm_data *d, int64_t i)
     return t->key_at && i >= 0 && i < d->n ? t->text + t->key_at[mucmm__data_row(d, i)] : NULL;
 }
 
-/* ---- reading ------------------------------------------------------------------------------ */
+/* ---- reading --------------------------------------------------------------- */
 
 typedef struct read_job {
     const mucmm_data *data, *base;
@@ -318,16 +318,30 @@ static int64_t source_row(const read_job *job, int64_t i)
     return mucmm__data_row(job->data, job->rows ? job->rows[i] : i);
 }
 
+/* 1 for NaN and infinity, whose exponent is all ones. */
+static uint32_t is_bad(float x)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &x, sizeof bits);
+    return (bits & 0x7f800000) == 0x7f800000;
+}
+
+/* In pieces of a fixed length, which the compiler vectorizes at -O2. */
 static bool all_finite(const float *x, int64_t n)
 {
-    uint32_t bad = 0;
+    enum { PIECE = 16 };
+    uint32_t bad[PIECE] = {0};
+    int64_t j = 0;
 
-    for (int64_t j = 0; j < n; j++) {
-        uint32_t bits;
-        memcpy(&bits, x + j, sizeof bits);
-        bad |= (bits & 0x7f800000) == 0x7f800000;
-    }
-    return !bad;
+    for (; j + PIECE <= n; j += PIECE)
+        for (int k = 0; k < PIECE; k++)
+            bad[k] |= is_bad(x[j + k]);
+    for (; j < n; j++)
+        bad[0] |= is_bad(x[j]);
+    for (int k = 1; k < PIECE; k++)
+        bad[0] |= bad[k];
+    return !bad[0];
 }
 
 static void read_row(const mucmm_data *d, int64_t row, float *out)
@@ -335,10 +349,13 @@ static void read_row(const mucmm_data *d, int64_t row, float *out)
     const mucmm__number_def *number = &mucmm__numbers[d->type];
     const unsigned char *p = d->values + row * d->row_step;
 
-    if (!d->column_at)
+    if (d->column_at)
+        for (int64_t j = 0; j < d->cols; j++)
+            number->convert(p + d->column_at[j], 0, d->swap, 1, out + j);
+    else if (d->type == MUCMM__NUMBER_FLOAT32 && !d->swap && d->column_step == sizeof *out)
+        memcpy(out, p, (size_t)d->cols * sizeof *out);
+    else
         number->convert(p, d->column_step, d->swap, d->cols, out);
-    for (int64_t j = 0; d->column_at && j < d->cols; j++)
-        number->convert(p + d->column_at[j], 0, d->swap, 1, out + j);
 }
 
 static void read_block(void *arg, int64_t first, int64_t last)

@@ -8,7 +8,7 @@
 #include "core/core.h"
 #include <stdio.h>
 
-/* ---- a whole file, read-only ---------------------------------------------------- */
+/* ---- a whole file, read-only ----------------------------------------------- */
 typedef struct mucmm__map {
     const unsigned char *data; /* NULL when size is 0 */
     size_t size;
@@ -17,7 +17,7 @@ typedef struct mucmm__map {
 mucmm_status mucmm__map_open(mucmm_ctx *ctx, const char *path, mucmm__map *out);
 void mucmm__map_close(mucmm__map *m);
 
-/* ---- atomic write: temporary file beside the target, sync, rename ------------------ */
+/* ---- atomic write: temporary file beside the target, sync, rename ---------- */
 typedef struct mucmm__writer mucmm__writer;
 mucmm_status mucmm__writer_create(mucmm_ctx *ctx, const char *path, mucmm__writer **out);
 mucmm_status mucmm__writer_put(mucmm_ctx *ctx, mucmm__writer *w, const void *data, size_t size);
@@ -25,7 +25,7 @@ mucmm_status mucmm__writer_put(mucmm_ctx *ctx, mucmm__writer *w, const void *dat
 mucmm_status mucmm__writer_commit(mucmm_ctx *ctx, mucmm__writer *w);
 void mucmm__writer_free(mucmm__writer *w); /* without commit: removes the temporary file */
 
-/* ---- safetensors ------------------------------------------------------------------- */
+/* ---- safetensors ----------------------------------------------------------- */
 typedef enum mucmm__dtype { MUCMM__F32, MUCMM__F64, MUCMM__I64 } mucmm__dtype;
 
 typedef struct mucmm__tensor {
@@ -51,12 +51,12 @@ void mucmm__safetensors_free(mucmm__safetensors *s);
 const mucmm__tensor *mucmm__safetensors_find(const mucmm__safetensors *s, const char *name);
 const char *mucmm__safetensors_metadata(const mucmm__safetensors *s, const char *key);
 
-/* ---- PNG ----------------------------------------------------------------------------- */
+/* ---- PNG ------------------------------------------------------------------- */
 /* rgb [height, width, 3]. Atomic. */
 mucmm_status mucmm__png_write(mucmm_ctx *ctx, const char *path, int64_t width, int64_t height,
                               const unsigned char *rgb);
 
-/* ---- the same parsers over bytes in memory, which are borrowed: for tests and fuzzing ---- */
+/* ---- the same parsers over bytes in memory (borrowed): tests and fuzzing  */
 mucmm_status mucmm__data_open_memory(mucmm_ctx *ctx, const char *name,
                                      const mucmm_data_params *params, const void *bytes,
                                      size_t size, mucmm_data **out);

@@ -272,7 +272,7 @@ done:
     return status;
 }
 
-/* ---- writing ---------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------- */
 
 /* The header with its prefix, padded with spaces so that the data begin at a multiple of 64. */
 static size_t format_header(char *out, size_t size, const int64_t *shape, int32_t rank)

@@ -5,10 +5,8 @@
  *   {"__metadata__": {"key": "text"}, "name": {"dtype": "F32", "shape": [2, 3],
  *    "data_offsets": [begin, end]}}            offsets count from the end of the header
  * https://github.com/huggingface/safetensors#format */
-#include "io/io.h"
-
 #include "io/data.h"
-#include <inttypes.h>
+
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +34,7 @@ static bool tensor_bytes(const mucmm__tensor *t, int64_t *bytes)
     return true;
 }
 
-/* ---- writing --------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------- */
 
 /* Where each tensor's data go: 8-byte numbers first, so that all are aligned whatever the
  * order of the tensors; the format asks for data without gaps. */
@@ -60,6 +58,7 @@ static mucmm_status place_tensors(mucmm_ctx *ctx, const char *path, const mucmm_
     return MUCMM_OK;
 }
 
+/* NULL when memory runs out. */
 static json_t *describe_tensor(const mucmm__tensor *t, int64_t begin)
 {
     json_t *shape = json_array();
@@ -67,7 +66,10 @@ static json_t *describe_tensor(const mucmm__tensor *t, int64_t begin)
 
     tensor_bytes(t, &bytes);
     for (int32_t k = 0; k < t->rank; k++)
-        json_array_append_new(shape, json_integer(t->shape[k]));
+        if (json_array_append_new(shape, json_integer(t->shape[k])) != 0) {
+            json_decref(shape);
+            return NULL;
+        }
     return json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtypes[t->dtype].name, "shape", shape,
                      "data_offsets", (json_int_t)begin, (json_int_t)(begin + bytes));
 }
@@ -83,7 +85,7 @@ static mucmm_status add_entry(mucmm_ctx *ctx, const char *path, json_t *object, 
         json_decref(value);
     return mucmm__fail(ctx, MUCMM_EARG, "cannot write %s: '%s' %s", path, key,
                        twice ? "stands twice"
-                             : "cannot be stored: its name and text must be UTF-8");
+                             : "cannot be stored: it is not UTF-8, or memory ran out");
 }
 
 static mucmm_status build_header(mucmm_ctx *ctx, const char *path, const mucmm__tensor *tensors,
@@ -163,7 +165,7 @@ done:
     return status;
 }
 
-/* ---- reading --------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------- */
 
 typedef struct span {
     int64_t begin, end;
@@ -229,16 +231,18 @@ static mucmm_status parse_header(parser *p, const unsigned char *bytes, size_t s
     return MUCMM_OK;
 }
 
-static mucmm_status check_metadata(parser *p, const json_t *metadata)
+static mucmm_status check_metadata(parser *p, json_t *metadata)
 {
     const char *key;
     json_t *value;
 
     if (!json_is_object(metadata))
         return fail_file(p, METADATA " is not an object");
-    json_object_foreach(
-        (json_t *)(uintptr_t)metadata, key,
-        value) if (!json_is_string(value)) return fail_tensor(p, METADATA, "a value is not text");
+    json_object_foreach(metadata, key, value)
+    {
+        if (!json_is_string(value))
+            return fail_tensor(p, METADATA, "a value is not text");
+    }
     return MUCMM_OK;
 }
 

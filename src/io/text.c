@@ -24,7 +24,7 @@ bool mucmm__ends_with(const char *name, const char *end)
     return n >= m && strncasecmp(name + n - m, end, m) == 0;
 }
 
-/* ---- hash index: open addressing, at most half full ------------------------------ */
+/* ---- hash index: open addressing, at most half full ------------------------ */
 
 mucmm_status mucmm__index_init(mucmm_ctx *ctx, mucmm__index *x, int64_t n,
                                const char *(*name)(const void *, int64_t), const void *arg)
