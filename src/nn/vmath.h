@@ -37,13 +37,6 @@ VMATH uint32_t bits_of_float(float f)
     return u;
 }
 
-/* x limited to [-m, m]; a NaN stays. */
-VMATH float clamp(float x, float m)
-{
-    float y = x > m ? m : x;
-    return y < -m ? -m : y;
-}
-
 /* e^x for -87 <= x <= 0:  2^k 2^r,  k = round(x log2 e), |r| <= 1/2 (2e-9). */
 VMATH float exp_negative(float x)
 {
@@ -101,41 +94,47 @@ VMATH float cos_half(float x)
     return 1.0f + u * p;
 }
 
-#define NORMAL_END 5.6f /* Phi(-5.6) = 1e-8: below, x Phi(x) is put to 0 */
-
-/* Phi(x) = (1 + erf(x / sqrt 2)) / 2 = 1/2 + x P(x^2) / Q(x^2) (1e-8). */
-VMATH float normal_cdf(float x)
+/* The normal distribution's tail for t >= 0:
+ *   Phi(-t) = e^(-t^2 / 2) P(t) / Q(t)   (6e-10 of itself up to t = 8), with *e = e^(-t^2 / 2).
+ * As a tail it is accurate where it is small; Phi(t) = 1 - Phi(-t) never cancels. */
+VMATH float normal_tail(float t, float *e)
 {
-    float c = clamp(x, NORMAL_END), u = c * c, p, q, y;
+    float p, q;
 
-    p = 2.214511145e-8f;
-    p = p * u + 6.352721977e-6f;
-    p = p * u + 0.0001736406199f;
-    p = p * u + 0.0047059741f;
-    p = p * u + 0.03435806569f;
-    p = p * u + 0.3989422235f;
-    q = 1.179920421e-6f;
-    q = q * u + 7.502174886e-5f;
-    q = q * u + 0.001911811362f;
-    q = q * u + 0.02892929051f;
-    q = q * u + 0.2527886399f;
-    q = q * u + 1.0f;
-    y = 0.5f + c * p / q;
-    return x <= -NORMAL_END ? 0.0f : y;
+    p = 0.003173067342f;
+    p = p * t + 0.03402102341f;
+    p = p * t + 0.1631356182f;
+    p = p * t + 0.4102640342f;
+    p = p * t + 0.5f;
+    q = 0.007953117801f;
+    q = q * t + 0.08529998006f;
+    q = q * t + 0.4164984342f;
+    q = q * t + 1.117577035f;
+    q = q * t + 1.618412679f;
+    q = q * t + 1.0f;
+    *e = exp_negative(-0.5f * t * t);
+    return *e * p / q;
 }
 
-/* x Phi(x); 0 at -infinity, too. */
+/* |x|, at most 13, where the tail is 1e-37. A NaN stays. */
+VMATH float tail_place(float x)
+{
+    float t = fabsf(x);
+    return t > 13.0f ? 13.0f : t;
+}
+
+/* x Phi(x) = max(x, 0) - |x| Phi(-|x|). */
 VMATH float gelu(float x)
 {
-    float y = x * normal_cdf(x);
-    return x <= -NORMAL_END ? 0.0f : y;
+    float t = tail_place(x), e;
+    return (x > 0.0f ? x : 0.0f) - t * normal_tail(t, &e);
 }
 
 /* d gelu / dx = Phi(x) + x phi(x),  phi(x) = e^(-x^2 / 2) / sqrt(2 pi). */
 VMATH float gelu_slope(float x)
 {
-    float c = clamp(x, 13.0f); /* 13 phi(13) = 1e-36 */
-    return normal_cdf(x) + c * 0.398942280f * exp_negative(-0.5f * c * c);
+    float t = tail_place(x), e, tail = normal_tail(t, &e), bump = t * 0.398942280f * e;
+    return x > 0.0f ? (1.0f - tail) + bump : tail - bump;
 }
 
 #endif
