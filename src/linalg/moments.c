@@ -7,6 +7,8 @@
  * the totals (Chan, Golub & LeVeque 1983), all sums in double:
  *   delta = mean_block - mean,   n' = n + R,   mean += delta R / n'
  *   M += sum_block (x - mean_block)(y - mean_block)' + n R / n' delta_x delta_y'
+ * A mean is kept as the column's first value and an offset from it: delta would otherwise lose
+ * the digits of a large mean, and a constant column would not be exactly constant.
  * With many columns the block's product is float32. Every column is then also scaled by the power
  * of two that brings it to unit size, which is exact and keeps the products from overflow and
  * underflow whatever the unit of the data.
@@ -36,8 +38,9 @@ enum {
 
 typedef struct totals {
     int64_t n;
-    double *mean, *square; /* [cols], square: sum of squares about the mean */
-    double *product;       /* [p, width] */
+    double *origin, *offset; /* [cols], mean = origin + offset, see above */
+    double *square;          /* [cols], sum of squares about the mean */
+    double *product;         /* [p, width] */
 } totals;
 
 struct mucmm__moments {
@@ -50,8 +53,8 @@ struct mucmm__moments {
     float *rows_float;
     double *rows_double;
     /* of the block being merged; unit: what a centred column has been divided by */
-    double *mean, *square, *unit, *delta; /* [cols] */
-    float *centred_float;                 /* [block_rows, cols] */
+    double *origin, *offset, *square, *unit, *delta; /* [cols] */
+    float *centred_float;                            /* [block_rows, cols] */
     double *centred_double;
 };
 
@@ -76,7 +79,8 @@ static int64_t tile_edge(int64_t n)
 
 static void totals_drop(totals *t)
 {
-    mucmm__free(t->mean);
+    mucmm__free(t->origin);
+    mucmm__free(t->offset);
     mucmm__free(t->square);
     mucmm__free(t->product);
 }
@@ -90,7 +94,8 @@ static mucmm_status totals_init(mucmm_ctx *ctx, const mucmm__moments *m, totals 
         return mucmm__fail(ctx, MUCMM_ENOMEM,
                            "out of memory: covariance of %" PRId64 " x %" PRId64 " columns", m->p,
                            m->width);
-    TRY(mucmm__alloc(ctx, m->cols, sizeof *t->mean, &t->mean));
+    TRY(mucmm__alloc(ctx, m->cols, sizeof *t->origin, &t->origin));
+    TRY(mucmm__alloc(ctx, m->cols, sizeof *t->offset, &t->offset));
     TRY(mucmm__alloc(ctx, m->cols, sizeof *t->square, &t->square));
     TRY(mucmm__alloc(ctx, items, sizeof *t->product, &t->product));
 done:
@@ -99,9 +104,12 @@ done:
 
 static void totals_copy(const mucmm__moments *m, const totals *from, totals *to)
 {
+    size_t bytes = (size_t)m->cols * sizeof(double);
+
     to->n = from->n;
-    memcpy(to->mean, from->mean, (size_t)m->cols * sizeof *to->mean);
-    memcpy(to->square, from->square, (size_t)m->cols * sizeof *to->square);
+    memcpy(to->origin, from->origin, bytes);
+    memcpy(to->offset, from->offset, bytes);
+    memcpy(to->square, from->square, bytes);
     memcpy(to->product, from->product, (size_t)(m->p * m->width) * sizeof *to->product);
 }
 
@@ -124,7 +132,8 @@ mucmm_status mucmm__moments_create(mucmm_ctx *ctx, int64_t p, int64_t q, mucmm__
     m->edge_x = tile_edge(p);
     m->edge_y = tile_edge(m->width);
     TRY(totals_init(ctx, m, &m->total));
-    TRY(mucmm__alloc(ctx, m->cols, sizeof *m->mean, &m->mean));
+    TRY(mucmm__alloc(ctx, m->cols, sizeof *m->origin, &m->origin));
+    TRY(mucmm__alloc(ctx, m->cols, sizeof *m->offset, &m->offset));
     TRY(mucmm__alloc(ctx, m->cols, sizeof *m->square, &m->square));
     TRY(mucmm__alloc(ctx, m->cols, sizeof *m->unit, &m->unit));
     TRY(mucmm__alloc(ctx, m->cols, sizeof *m->delta, &m->delta));
@@ -142,7 +151,8 @@ void mucmm__moments_free(mucmm__moments *m)
     totals_drop(&m->total);
     mucmm__free(m->rows_float);
     mucmm__free(m->rows_double);
-    mucmm__free(m->mean);
+    mucmm__free(m->origin);
+    mucmm__free(m->offset);
     mucmm__free(m->square);
     mucmm__free(m->unit);
     mucmm__free(m->delta);
@@ -177,7 +187,7 @@ typedef struct fold_job {
 /* Where the columns of a stripe are and go. x [rows, cols] with stride. */
 typedef struct stripe {
     int64_t rows, cols, stride, out_stride;
-    double *restrict mean, *restrict square, *restrict unit;
+    double *restrict origin, *restrict offset, *restrict square, *restrict unit;
 } stripe;
 
 /* Power of two u with 1/2 <= standard deviation / u < 1; 1 for a constant column. */
@@ -192,12 +202,12 @@ static double unit_of(double square, int64_t rows)
     return ldexp(1, exponent);
 }
 
-/* The mean is taken about the first row: exact for a constant column. The sum of squares about
- * that row gives the size of a column well enough to choose its unit before the second pass. */
+/* The sum of squares about the first row gives the size of a column well enough to choose its unit
+ * before the second pass. */
 VECTOR static void centre_float(const stripe *s, const float *restrict x, float *restrict out)
 {
-    double sum[STRIPE] = {0}, rough[STRIPE] = {0}, origin[STRIPE], scale[STRIPE];
-    double *restrict mean = s->mean, *restrict square = s->square;
+    double sum[STRIPE] = {0}, rough[STRIPE] = {0}, scale[STRIPE];
+    double *restrict origin = s->origin, *restrict offset = s->offset, *restrict square = s->square;
     double rows = (double)s->rows;
 
     for (int64_t j = 0; j < s->cols; j++)
@@ -211,15 +221,15 @@ VECTOR static void centre_float(const stripe *s, const float *restrict x, float 
         }
     }
     for (int64_t j = 0; j < s->cols; j++) {
-        mean[j] = origin[j] + sum[j] / rows;
+        offset[j] = sum[j] / rows;
         square[j] = 0;
-        s->unit[j] = unit_of(rough[j] - sum[j] * (sum[j] / rows), s->rows);
+        s->unit[j] = unit_of(rough[j] - sum[j] * offset[j], s->rows);
         scale[j] = 1 / s->unit[j];
     }
     for (int64_t i = 0; i < s->rows; i++) {
 #pragma omp simd
         for (int64_t j = 0; j < s->cols; j++) {
-            double d = (double)x[i * s->stride + j] - mean[j];
+            double d = (double)x[i * s->stride + j] - origin[j] - offset[j];
             square[j] += d * d;
             out[i * s->out_stride + j] = (float)(d * scale[j]);
         }
@@ -228,23 +238,24 @@ VECTOR static void centre_float(const stripe *s, const float *restrict x, float 
 
 VECTOR static void centre_double(const stripe *s, const double *restrict x, double *restrict out)
 {
-    double *restrict mean = s->mean, *restrict square = s->square;
+    double *restrict origin = s->origin, *restrict offset = s->offset, *restrict square = s->square;
     double sum[STRIPE] = {0};
 
+    memcpy(origin, x, (size_t)s->cols * sizeof *x);
     for (int64_t i = 0; i < s->rows; i++) {
 #pragma omp simd
         for (int64_t j = 0; j < s->cols; j++)
-            sum[j] += x[i * s->stride + j] - x[j];
+            sum[j] += x[i * s->stride + j] - origin[j];
     }
     for (int64_t j = 0; j < s->cols; j++) {
-        mean[j] = x[j] + sum[j] / (double)s->rows;
+        offset[j] = sum[j] / (double)s->rows;
         square[j] = 0;
         s->unit[j] = 1;
     }
     for (int64_t i = 0; i < s->rows; i++) {
 #pragma omp simd
         for (int64_t j = 0; j < s->cols; j++) {
-            double d = x[i * s->stride + j] - mean[j];
+            double d = x[i * s->stride + j] - origin[j] - offset[j];
             square[j] += d * d;
             out[i * s->out_stride + j] = d;
         }
@@ -259,10 +270,14 @@ static void centre_stripe(void *arg, int64_t i)
     const block *b = job->b;
     int64_t of_x = pieces(m->p, STRIPE), view = i >= of_x;
     int64_t col = (i - view * of_x) * STRIPE, at = view * m->p + col;
-    stripe s = {b->rows,      least(STRIPE, (view ? m->q : m->p) - col),
-                m->cols,      m->cols,
-                m->mean + at, m->square + at,
-                m->unit + at};
+    stripe s = {.rows = b->rows,
+                .cols = least(STRIPE, (view ? m->q : m->p) - col),
+                .stride = m->cols,
+                .out_stride = m->cols,
+                .origin = m->origin + at,
+                .offset = m->offset + at,
+                .square = m->square + at,
+                .unit = m->unit + at};
 
     if (b->both) {
         centre_double(&s, b->both + at, m->centred_double + at);
@@ -380,26 +395,36 @@ static mucmm_status fold_room(mucmm_ctx *ctx, mucmm__moments *m, bool is_double)
     return MUCMM_OK;
 }
 
-static void fold_means(const mucmm__moments *m, totals *t, int64_t rows, double weight)
+/* m->delta = mean of what is added - mean of t; returns the weight of delta delta' in M. */
+static double compare_means(mucmm__moments *m, totals *t, int64_t rows, const double *origin,
+                            const double *offset)
+{
+    if (t->n == 0)
+        memcpy(t->origin, origin, (size_t)m->cols * sizeof *origin);
+    for (int64_t j = 0; j < m->cols; j++)
+        m->delta[j] = origin[j] - t->origin[j] + (offset[j] - t->offset[j]);
+    return (double)t->n * ((double)rows / (double)(t->n + rows));
+}
+
+static void add_vectors(const mucmm__moments *m, totals *t, int64_t rows, const double *square,
+                        double weight)
 {
     t->n += rows;
     for (int64_t j = 0; j < m->cols; j++) {
-        t->mean[j] += m->delta[j] * ((double)rows / (double)t->n);
-        t->square[j] += m->square[j] + weight * m->delta[j] * m->delta[j];
+        t->offset[j] += m->delta[j] * ((double)rows / (double)t->n);
+        t->square[j] += square[j] + weight * m->delta[j] * m->delta[j];
     }
 }
 
 /* Merges a block into t, which need not be m's own totals. */
 static mucmm_status fold(mucmm_ctx *ctx, mucmm__moments *m, const block *b, totals *t)
 {
-    double n = (double)t->n, rows = (double)b->rows;
-    fold_job job = {m, t, b, n * rows / (n + rows), MUCMM_OK};
+    fold_job job = {m, t, b, 0, MUCMM_OK};
     mucmm_status status = MUCMM_OK;
 
     TRY(fold_room(ctx, m, b->both != NULL));
     mucmm__parallel(ctx, pieces(m->p, STRIPE) + pieces(m->q, STRIPE), centre_stripe, &job);
-    for (int64_t j = 0; j < m->cols; j++)
-        m->delta[j] = m->mean[j] - t->mean[j];
+    job.weight = compare_means(m, t, b->rows, m->origin, m->offset);
     mucmm__blas_begin();
     mucmm__parallel(ctx, pieces(m->p, m->edge_x) * pieces(m->width, m->edge_y), fold_tile, &job);
     mucmm__blas_end();
@@ -408,7 +433,7 @@ static mucmm_status fold(mucmm_ctx *ctx, mucmm__moments *m, const block *b, tota
                            "oneDNN could not multiply a block of %" PRId64 " rows and %" PRId64
                            " columns",
                            b->rows, m->cols);
-    fold_means(m, t, b->rows, job.weight);
+    add_vectors(m, t, b->rows, m->square, job.weight);
 done:
     return status;
 }
@@ -579,22 +604,17 @@ mucmm_status mucmm__moments_push_double(mucmm_ctx *ctx, mucmm__moments *m, int64
 /* ---- results -------------------------------------------------------------------------------- */
 
 /* t += o, o's rows being the later ones. */
-static void add_totals(const mucmm__moments *m, totals *t, const totals *o)
+static void add_totals(mucmm__moments *m, totals *t, const totals *o)
 {
-    double n = (double)t->n, more = (double)o->n, weight = n * more / (n + more);
+    double weight = compare_means(m, t, o->n, o->origin, o->offset);
+    const double *delta = m->delta + (m->q > 0 ? m->p : 0);
 
-    for (int64_t j = 0; j < m->cols; j++) {
-        m->delta[j] = o->mean[j] - t->mean[j];
-        t->mean[j] += m->delta[j] * (more / (n + more));
-        t->square[j] += o->square[j] + weight * m->delta[j] * m->delta[j];
-    }
     for (int64_t i = 0; i < m->p; i++) {
-        const double *delta = m->delta + (m->q > 0 ? m->p : 0);
         double d = weight * m->delta[i];
         for (int64_t j = 0; j < m->width; j++)
             t->product[i * m->width + j] += o->product[i * m->width + j] + d * delta[j];
     }
-    t->n += o->n;
+    add_vectors(m, t, o->n, o->square, weight);
 }
 
 mucmm_status mucmm__moments_merge(mucmm_ctx *ctx, mucmm__moments *m, const mucmm__moments *other)
@@ -634,10 +654,12 @@ static void covariance(const mucmm__moments *m, const totals *t, double *cov)
     }
 }
 
-static void copy_scaled(int64_t n, const double *from, double divisor, double *to)
+static void means_and_variances(const totals *t, int64_t from, int64_t n, double *mean, double *var)
 {
-    for (int64_t j = 0; to && j < n; j++)
-        to[j] = from[j] / divisor;
+    for (int64_t j = 0; mean && j < n; j++)
+        mean[j] = t->origin[from + j] + t->offset[from + j];
+    for (int64_t j = 0; var && j < n; j++)
+        var[j] = t->square[from + j] / (double)(t->n - 1);
 }
 
 mucmm_status mucmm__moments_get(mucmm_ctx *ctx, mucmm__moments *m, double *mean_x, double *mean_y,
@@ -655,10 +677,8 @@ mucmm_status mucmm__moments_get(mucmm_ctx *ctx, mucmm__moments *m, double *mean_
         t = &copy;
         TRY(fold_gathered(ctx, m, m, t));
     }
-    copy_scaled(m->p, t->mean, 1, mean_x);
-    copy_scaled(m->q, t->mean + m->p, 1, mean_y);
-    copy_scaled(m->p, t->square, (double)(t->n - 1), var_x);
-    copy_scaled(m->q, t->square + m->p, (double)(t->n - 1), var_y);
+    means_and_variances(t, 0, m->p, mean_x, var_x);
+    means_and_variances(t, m->p, m->q, mean_y, var_y);
     if (cov)
         covariance(m, t, cov);
 done:
