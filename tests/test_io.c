@@ -524,6 +524,7 @@ static void test_io_csv_rejects_malformed(void **state)
     } cases[] = {
         {"a,b,c,d,e,f\n1,2,3,4,5,6\n1,2,3,4,5\n", NULL, MUCMM_EFORMAT,
          "x.csv:3: 5 fields, the header has 6"},
+        {"a,b,c\n1,\n", NULL, MUCMM_EFORMAT, "x.csv:2: 2 fields, the header has 3"},
         {"a,b\n1,2,3\n", NULL, MUCMM_EFORMAT, "x.csv:2: 3 fields, the header has 2"},
         {"a,b,age\n1,2,n/a\n", NULL, MUCMM_EFORMAT,
          "x.csv:2: column 3 ('age'): 'n/a' is not a number"},
@@ -871,10 +872,13 @@ static const char *const some_metadata[] = {"format", "1", "text", "{\"x\": \"\x
 static void test_io_safetensors_round_trip(void **state)
 {
     mucmm__safetensors *s;
+    char length[8];
 
     (void)state;
     CHECK_OK(ctx,
              mucmm__safetensors_write(ctx, in_folder("t.st"), some_tensors, 5, some_metadata, 2));
+    assert_int_equal(get_file("t.st", length, 1), 1);
+    assert_int_equal(length[0] % 8, 0); /* so that the data begin aligned */
     CHECK_OK(ctx, mucmm__safetensors_open(ctx, in_folder("t.st"), &s));
     for (int k = 0; k < 5; k++) {
         const mucmm__tensor *want = &some_tensors[k];

@@ -139,26 +139,35 @@ static mucmm_status parse(mucmm_ctx *ctx, const mucmm__map *file, const mucmm_da
                        d->label);
 }
 
-mucmm_status mucmm__data_open_memory(mucmm_ctx *ctx, const char *name,
-                                     const mucmm_data_params *params, const void *bytes,
-                                     size_t size, mucmm_data **out)
+/* A map that the values lie in moves into the data object: *map becomes empty. */
+static mucmm_status open_file(mucmm_ctx *ctx, const char *name, const mucmm_data_params *params,
+                              const mucmm__map *file, mucmm__map *map, mucmm_data **out)
 {
     mucmm_status status = MUCMM_OK;
-    mucmm__map file = {bytes, size};
     mucmm_data *d = NULL;
 
-    *out = NULL;
-    if (!name || (params && params->struct_size != sizeof *params))
-        return mucmm__fail(
-            ctx, MUCMM_EARG,
-            name ? "%s: params were not set up with mucmm_data_params_init" : "no file name", name);
+    if (params && params->struct_size != sizeof *params)
+        return mucmm__fail(ctx, MUCMM_EARG,
+                           "%s: params were not set up with mucmm_data_params_init", name);
     TRY(create(ctx, name, &d));
-    TRY(parse(ctx, &file, params, d));
+    TRY(parse(ctx, file, params, d));
+    if (map && !d->owned && !d->table.values) {
+        d->map = *map;
+        *map = (mucmm__map){NULL, 0};
+    }
     *out = d;
     d = NULL;
 done:
     mucmm_data_free(d);
     return status;
+}
+
+mucmm_status mucmm__data_open_memory(mucmm_ctx *ctx, const char *name,
+                                     const mucmm_data_params *params, const void *bytes,
+                                     size_t size, mucmm_data **out)
+{
+    *out = NULL;
+    return open_file(ctx, name, params, &(mucmm__map){bytes, size}, NULL, out);
 }
 
 mucmm_status mucmm_data_open(mucmm_ctx *ctx, const char *path, const mucmm_data_params *params,
@@ -168,13 +177,10 @@ mucmm_status mucmm_data_open(mucmm_ctx *ctx, const char *path, const mucmm_data_
     mucmm__map map = {NULL, 0};
 
     *out = NULL;
-    if (path)
-        TRY(mucmm__map_open(ctx, path, &map));
-    TRY(mucmm__data_open_memory(ctx, path, params, map.data, map.size, out));
-    if (!(*out)->owned && !(*out)->table.values) { /* values lie in the map */
-        (*out)->map = map;
-        map = (mucmm__map){NULL, 0};
-    }
+    if (!path)
+        return mucmm__fail(ctx, MUCMM_EARG, "no file name");
+    TRY(mucmm__map_open(ctx, path, &map));
+    TRY(open_file(ctx, path, params, &map, &map, out));
 done:
     mucmm__map_close(&map);
     return status;

@@ -149,7 +149,7 @@ static mucmm_status inflate_idx(inflater *f, size_t compressed, unsigned char **
     unsigned char header[MAX_HEADER + 1] = {0};
     size_t n_header = 4, got, more;
     mucmm__array a;
-    int64_t total;
+    int64_t total = 0;
 
     TRY(inflate_some(f, header, 4, &got));
     if (!mucmm__is_idx(header, got))
