@@ -449,6 +449,7 @@ static void test_nn_layout_refuses(void **state)
     mucmm_ctx *ctx = new_ctx();
     const int64_t fine = 3, none = 0, huge = INT64_C(1) << 40;
     mucmm__mlp net;
+    mucmm__tape *tape;
     (void)state;
 
     assert_int_equal(mucmm__mlp_layout(ctx, 0, &fine, 1, 2, true, true, &net), MUCMM_ESHAPE);
@@ -459,6 +460,11 @@ static void test_nn_layout_refuses(void **state)
     assert_int_equal(mucmm__mlp_layout(ctx, 2, &fine, -1, 2, true, true, &net), MUCMM_EARG);
     assert_int_equal(mucmm__mlp_layout(ctx, 2, &fine, 1, 2, false, false, &net), MUCMM_EARG);
     assert_int_equal(mucmm__mlp_layout(ctx, huge, &huge, 1, 2, true, true, &net), MUCMM_ENOMEM);
+    CHECK_OK(ctx, mucmm__mlp_layout(ctx, 2, &fine, 1, 2, true, true, &net));
+    assert_int_equal(mucmm__tape_create(ctx, &net, -1, &tape), MUCMM_ESHAPE);
+    assert_int_equal(mucmm__tape_create(ctx, &net, INT64_MAX, &tape), MUCMM_ENOMEM);
+    assert_int_equal(mucmm__tape_create(ctx, &net, INT64_MAX / 99, &tape), MUCMM_ENOMEM);
+    assert_null(tape);
     mucmm_ctx_free(ctx);
 }
 
@@ -663,8 +669,8 @@ static void test_nn_elementwise_bytes_for_any_threads(void **state)
     free(want);
 }
 
-/* The products use one thread in all three runs, so that every difference is one of ours: with
- * in = 1 and out = 1 they are exact in any order. */
+/* With in = 1 and out = 1 the products before the sums have one term each: every difference between
+ * the runs would be one of the sums. */
 static void test_nn_batch_sums_for_any_threads(void **state)
 {
     net_case s = {1, {700}, 1, 1, true, false, 400};

@@ -48,11 +48,13 @@ mucmm_status mucmm__tape_create(mucmm_ctx *ctx, const mucmm__mlp *net, int64_t r
 void mucmm__tape_free(mucmm__tape *t);
 
 /* Training forward: batch statistics, running ones updated. x [rows, in] is kept by reference until
- * the backward pass; y [rows, out]. */
+ * the backward pass; y [rows, out]. ESHAPE if there are more rows than the tape holds, or, with
+ * hidden layers, fewer than 2. */
 mucmm_status mucmm__mlp_forward_train(mucmm_ctx *ctx, const mucmm__mlp *net, const float *params,
                                       float *stats, int64_t rows, const float *x, mucmm__tape *tape,
                                       float *y);
-/* dy [rows, out]; grads [n_params] is written (not added to); dx [rows, in] or NULL. */
+/* dy [rows, out]; grads [n_params] is written (not added to); dx [rows, in] or NULL. The gradient
+ * of a bias before a BatchNorm, which takes it away again, is exactly 0. */
 mucmm_status mucmm__mlp_backward(mucmm_ctx *ctx, const mucmm__mlp *net, const float *params,
                                  mucmm__tape *tape, const float *dy, float *grads, float *dx);
 
@@ -69,6 +71,7 @@ mucmm_status mucmm__mlp_vjp(mucmm_ctx *ctx, const mucmm__mlp *net, const float *
                             int64_t rows, const float *x, const float *dy, float *dx);
 
 /* ---- elementwise kernels, vectorized and threaded, the same bytes everywhere ----
+ * The output may be the input.
  * gelu(x) = x Phi(x), Phi by erf to float accuracy (max error <= 4 ulp of the result's scale). */
 void mucmm__gelu(mucmm_ctx *ctx, int64_t n, const float *x, float *y);
 void mucmm__gelu_vjp(mucmm_ctx *ctx, int64_t n, const float *x, const float *dy, float *dx);

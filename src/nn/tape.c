@@ -59,7 +59,7 @@ mucmm_status mucmm__tape_create(mucmm_ctx *ctx, const mucmm__mlp *net, int64_t r
     *out = NULL;
     if (rows < 0)
         return mucmm__fail(ctx, MUCMM_ESHAPE, "a tape for %" PRId64 " rows", rows);
-    if (!mucmm__mul(rows + 1, 4 * (MUCMM_MAX_HIDDEN + 1), &limit) ||
+    if (rows == INT64_MAX || !mucmm__mul(rows + 1, 4 * (MUCMM_MAX_HIDDEN + 1), &limit) ||
         !mucmm__mul(limit, widest + 16, &limit))
         return mucmm__fail(ctx, MUCMM_ENOMEM,
                            "out of memory: activations of %" PRId64 " rows of %" PRId64 " columns",
