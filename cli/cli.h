@@ -40,6 +40,7 @@ int allocate(void *out, int64_t count, size_t size);
 typedef struct session {
     mucmm_ctx *ctx;
     progress progress;
+    bool verbose;           /* tell more than warnings */
     const char *checkpoint; /* for the message of a run that is stopped; or NULL */
 } session;
 
@@ -85,11 +86,12 @@ int output_check(const char *path);
 
 enum { MAX_PATH = 4096 };
 
-/* A folder for results. It is created with its first file; what a failed command
- * has written is removed again, the folder too if it was created here. */
+/* A folder for results. It is created with its first file, those above it too if
+ * they are missing; what a failed command has written and created is removed again. */
 typedef struct output_dir {
     const char *path;
     bool created;
+    size_t existing; /* of a created path: the length that was there before */
     char **files;
     int64_t n_files;
     char full[MAX_PATH]; /* the path that was asked for last */

@@ -27,6 +27,7 @@ const option demo_options[] = {
     OPTION_SEED,
     OPTION_THREADS,
     OPTION_JSON,
+    OPTION_VERBOSE,
     OPTION_END,
 };
 
@@ -259,17 +260,15 @@ done:
 
 /* ---- maps ------------------------------------------------------------------------- */
 
-/* Maps of test pairs 0 .. n: of a method, a part's score, a kind of map, a view. */
-static int map_pairs(demo *d, int64_t n, int method, int part, int map, int view, float *maps)
+/* Maps of test pairs rows[0..n): of a method, a part's score, a kind of map, a view. */
+static int map_pairs(demo *d, const int64_t *rows, int64_t n, int method, int part, int map,
+                     int view, float *maps)
 {
     static const mucmm_score_kind scores[N_PARTS] = {MUCMM_SCORE_COMMON, MUCMM_SCORE_INDIVIDUAL};
     static const mucmm_map_kind kinds[N_MAPS] = {MUCMM_MAP_PATTERN, MUCMM_MAP_GRADIENT};
     const mucmm_mat out = {maps, n, COMPOSITE, COMPOSITE};
     mucmm_explain_params p;
-    int64_t rows[MAPPED];
 
-    for (int64_t i = 0; i < n; i++)
-        rows[i] = i;
     mucmm_explain_params_init(&p);
     p.score = scores[part];
     p.map = kinds[map];
@@ -298,16 +297,19 @@ static double half_share(const float *maps, int64_t n, int half)
 static int measure_maps(demo *d)
 {
     int64_t n = d->results.mapped, done = 0, total = DEMO_METHODS * N_PARTS * N_MAPS * DEMO_VIEWS;
+    int64_t rows[MAPPED];
     float *maps = NULL;
     int code = 0;
 
+    for (int64_t i = 0; i < n; i++)
+        rows[i] = i;
     TRY(allocate(&maps, n * COMPOSITE, sizeof *maps));
     for (int m = 0; m < DEMO_METHODS; m++)
         for (int part = 0; part < N_PARTS; part++)
             for (int map = 0; map < N_MAPS; map++)
                 for (int v = 0; v < DEMO_VIEWS; v++) {
                     TRY(tick(d, "maps", done++, total));
-                    TRY(map_pairs(d, n, m, part, map, v, maps));
+                    TRY(map_pairs(d, rows, n, m, part, map, v, maps));
                     d->results.energy[m][part][map][v] = half_share(maps, n, part);
                 }
     TRY(tick(d, "maps", total, total));
@@ -318,8 +320,23 @@ done:
 
 /* ---- the contact sheet --------------------------------------------------------------- */
 
+/* The first test pair of each class, until there are SHOWN. */
+static void choose_pairs(const composite *c, int64_t rows[SHOWN])
+{
+    bool seen[CLASSES] = {false};
+    int n = 0;
+
+    memset(rows, 0, SHOWN * sizeof *rows);
+    for (int64_t i = 0; i < c->n && n < SHOWN; i++)
+        if (!seen[c->shared[i]]) {
+            seen[c->shared[i]] = true;
+            rows[n++] = i;
+        }
+}
+
 /* One column of the sheet: SHOWN pictures of a view, or maps of a score. part < 0: the input. */
-static int draw_column(demo *d, mucmm_sheet *sheet, int64_t column, int view, int part)
+static int draw_column(demo *d, const int64_t *rows, mucmm_sheet *sheet, int64_t column, int view,
+                       int part)
 {
     static const char *const captions[N_PARTS] = {"common", "individual"};
     const int64_t cells = (int64_t)SHOWN * COMPOSITE;
@@ -330,9 +347,9 @@ static int draw_column(demo *d, mucmm_sheet *sheet, int64_t column, int view, in
     TRY(allocate(&values, cells, sizeof *values));
     const mucmm_mat out = {values, SHOWN, COMPOSITE, COMPOSITE};
     if (part < 0)
-        TRY(check(&d->s, mucmm_data_read(d->s.ctx, d->data[TEST][view], NULL, SHOWN, &out)));
+        TRY(check(&d->s, mucmm_data_read(d->s.ctx, d->data[TEST][view], rows, SHOWN, &out)));
     else
-        TRY(map_pairs(d, SHOWN, MUCMM_HEADS, part, MAP_PATTERN, view, values));
+        TRY(map_pairs(d, rows, SHOWN, MUCMM_HEADS, part, MAP_PATTERN, view, values));
     if (part >= 0)
         scale = map_scale(values, cells);
     snprintf(caption, sizeof caption, "%s view%s%s", view_names[view], part < 0 ? "" : ": ",
@@ -353,8 +370,10 @@ static int draw_sheet(demo *d)
 {
     mucmm_sheet *sheet = NULL;
     mucmm_sheet_params p;
+    int64_t rows[SHOWN];
     int code = 0;
 
+    choose_pairs(&d->pairs[TEST], rows);
     mucmm_sheet_params_init(&p);
     p.cols = DEMO_VIEWS * (1 + N_PARTS);
     p.rows = SHOWN;
@@ -366,7 +385,7 @@ static int draw_sheet(demo *d)
     TRY(check(&d->s, mucmm_sheet_create(d->s.ctx, &p, &sheet)));
     for (int v = 0; v < DEMO_VIEWS; v++)
         for (int part = -1; part < N_PARTS; part++)
-            TRY(draw_column(d, sheet, v * (1 + N_PARTS) + part + 1, v, part));
+            TRY(draw_column(d, rows, sheet, v * (1 + N_PARTS) + part + 1, v, part));
     TRY(output_dir_file(&d->dir, "maps.png"));
     TRY(check(&d->s, mucmm_sheet_write_png(d->s.ctx, sheet, d->dir.full)));
 done:

@@ -96,7 +96,7 @@ static void print_meaning(void)
 
 static void print_commands(const char *folder)
 {
-    printf("\nOpen %s/maps.png: six test pairs with their maps.\n", folder);
+    printf("\nOpen %s/maps.png: six test pairs of six classes with their maps.\n", folder);
     printf("\nThe same by hand:\n"
            "  cd %s\n"
            "  mucmm fit --view left=left.train.npy --view right=right.train.npy --common 9 "

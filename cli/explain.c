@@ -249,7 +249,7 @@ static int draw_bars(session *s, const view_maps *v, int64_t sample, mucmm_sheet
         values[i] = row[columns[i]];
     }
     mucmm_sheet_params_init(&p);
-    p.height = 20 * SHOWN_BARS + 20;
+    p.height = 20 * (n > 2 ? n : 2) + 20; /* pixels: 20 a bar, and a frame */
     p.width = 420;
     p.zoom = 1;
     int code = check(s, mucmm_sheet_create(s->ctx, &p, out));

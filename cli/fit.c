@@ -47,6 +47,7 @@ const option fit_options[] = {
     {"beta", 0, OPTION_REAL, false, AT(beta), 0, 1e9, "X",
      "weight of the kernel term (default 10)"},
     OPTION_JSON,
+    OPTION_VERBOSE,
     OPTION_END,
 };
 

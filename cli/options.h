@@ -36,7 +36,7 @@ typedef struct settings {
     int64_t head, scale, method, representation;
     double validation, ridge, learning_rate, weight_decay, input_noise, alpha, beta;
     counts hidden;
-    bool json;
+    bool json, verbose;
 } settings;
 
 typedef enum option_kind {
@@ -87,6 +87,10 @@ typedef struct option {
 #define OPTION_JSON                                                                                \
     {                                                                                              \
         "json", 0, OPTION_FLAG, false, AT(json), 0, 0, NULL, "print the results as JSON"           \
+    }
+#define OPTION_VERBOSE                                                                             \
+    {                                                                                              \
+        "verbose", 0, OPTION_FLAG, false, AT(verbose), 0, 0, NULL, "tell what each epoch brought"  \
     }
 #define OPTION_OUTPUT(required, value, help)                                                       \
     {                                                                                              \

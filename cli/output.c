@@ -26,15 +26,23 @@ static void parent_of(const char *path, char *out, size_t size)
         snprintf(out, size, "%.*s", (int)length, path);
 }
 
-static int check_parent(const char *path)
+static int check_name(const char *path)
 {
-    char parent[MAX_PATH];
-    struct stat st;
-
     if (path[0] == '\0')
         return fail(EXIT_USAGE, "--output: the name is empty");
     if (strlen(path) >= MAX_PATH - 2 * MAX_NAME)
         return fail(EXIT_RUN, "--output: the name is too long");
+    return 0;
+}
+
+static int check_parent(const char *path)
+{
+    char parent[MAX_PATH];
+    struct stat st;
+    int code = check_name(path);
+
+    if (code != 0)
+        return code;
     parent_of(path, parent, sizeof parent);
     if (stat(parent, &st) != 0)
         return fail(EXIT_RUN, "cannot write %s: folder %s: %s", path, parent, strerror(errno));
@@ -61,36 +69,71 @@ int output_check(const char *path)
     return 0;
 }
 
+/* The part of `path` that exists: the folder itself, or the nearest one above it. */
+static void existing_part(const char *path, char *out, size_t size)
+{
+    char child[MAX_PATH];
+    struct stat st;
+
+    snprintf(out, size, "%s", path);
+    while (stat(out, &st) != 0 && strcmp(out, ".") != 0 && strcmp(out, "/") != 0) {
+        snprintf(child, sizeof child, "%s", out);
+        parent_of(child, out, size);
+    }
+}
+
 int output_dir_check(const char *path)
 {
-    char parent[MAX_PATH];
-    const char *where = path;
+    char where[MAX_PATH];
     struct stat st;
-    int code = check_parent(path);
+    int code = check_name(path);
 
     if (code != 0)
         return code;
-    if (stat(path, &st) != 0) {
-        parent_of(path, parent, sizeof parent);
-        where = parent;
-    } else if (!S_ISDIR(st.st_mode)) {
-        return fail(EXIT_RUN, "cannot write into %s: it is not a folder", path);
-    }
+    existing_part(path, where, sizeof where);
+    if (stat(where, &st) != 0)
+        return fail(EXIT_RUN, "cannot write into %s: %s: %s", path, where, strerror(errno));
+    if (!S_ISDIR(st.st_mode))
+        return fail(EXIT_RUN, "cannot write into %s: %s is not a folder", path, where);
     if (access(where, W_OK) != 0)
-        return fail(EXIT_RUN, "cannot write into %s: %s", where, strerror(errno));
+        return fail(EXIT_RUN, "cannot write into %s: %s: %s", path, where, strerror(errno));
     return 0;
 }
 
+/* Creates the folder and those above it; remembers where the new ones begin. */
 static int create_dir(output_dir *d)
 {
-    struct stat st;
+    char missing[MAX_PATH];
+    size_t known;
 
-    if (stat(d->path, &st) == 0 && S_ISDIR(st.st_mode))
+    existing_part(d->path, missing, sizeof missing);
+    if (strcmp(missing, d->path) == 0)
         return 0;
-    if (mkdir(d->path, 0777) != 0)
-        return fail(EXIT_RUN, "cannot create folder %s: %s", d->path, strerror(errno));
+    known = strcmp(missing, ".") == 0 && d->path[0] != '.' ? 0 : strlen(missing);
+    if (!d->created)
+        d->existing = known;
     d->created = true;
+    for (size_t i = known + 1; i <= strlen(d->path); i++) {
+        if (d->path[i] != '/' && d->path[i] != '\0')
+            continue;
+        snprintf(missing, sizeof missing, "%.*s", (int)i, d->path);
+        if (mkdir(missing, 0777) != 0 && errno != EEXIST)
+            return fail(EXIT_RUN, "cannot create folder %s: %s", missing, strerror(errno));
+    }
     return 0;
+}
+
+/* Removes the folders that create_dir made, as far as they are empty. */
+static void remove_dirs(const output_dir *d)
+{
+    char path[MAX_PATH];
+
+    for (size_t i = strlen(d->path); i > d->existing; i--) {
+        if (d->path[i] != '/' && d->path[i] != '\0')
+            continue;
+        snprintf(path, sizeof path, "%.*s", (int)i, d->path);
+        rmdir(path);
+    }
 }
 
 /* Remembers a file that a failed command must remove. One that stood there
@@ -135,7 +178,7 @@ void output_dir_close(output_dir *d, bool keep)
         free(d->files[i]);
     }
     if (!keep && d->created)
-        rmdir(d->path);
+        remove_dirs(d);
     free(d->files);
     *d = (output_dir){0};
 }

@@ -45,6 +45,8 @@ static void print_log(void *user, mucmm_log_level level, const char *message)
 {
     session *s = user;
 
+    if (level != MUCMM_LOG_WARN && !s->verbose)
+        return;
     progress_pause(&s->progress);
     fprintf(stderr, "mucmm: %s%s\n", level == MUCMM_LOG_WARN ? "warning: " : "", message);
 }
@@ -53,7 +55,7 @@ int session_open(session *s, const settings *given)
 {
     mucmm_ctx_params p;
 
-    *s = (session){0};
+    *s = (session){.verbose = given->verbose};
     progress_init(&s->progress);
     mucmm_ctx_params_init(&p);
     p.threads = given->threads > 0 ? (int32_t)given->threads : 0;

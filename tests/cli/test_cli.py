@@ -1,0 +1,698 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""test_cli.py MUCMM
+
+Runs the program on small arrays: what each command writes and prints, exit statuses, and that every bad input ends with
+one clear line and leaves nothing behind. Prints TAP. MUCMM_TEST_DEMO=1 also runs the demo on the real data.
+"""
+import csv
+import json
+import math
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+from arrays import npy_bytes, paired_rows, patch_model, read_npy, write_csv, write_fashion, write_npy
+
+PROGRAM = os.path.abspath(sys.argv[1])
+COMMANDS = ['fit', 'transform', 'score', 'explain', 'info', 'check-gradient', 'bench', 'demo']
+SUMMARY_KEYS = {'correlations', 'p_values', 'significant', 'total_correlation', 'leakage', 'views'}
+TESTS = []
+
+
+class Skip(Exception):
+    pass
+
+
+def test(function):
+    TESTS.append(function)
+    return function
+
+
+def run(*args, timeout=300, **options):
+    return subprocess.run([PROGRAM, *args], capture_output=True, text=True, timeout=timeout,
+                          env=dict(os.environ, OMP_WAIT_POLICY='PASSIVE'), **options)
+
+
+def lines_of(result, warnings=False):
+    """The program's own lines on stderr: errors, or warnings. Progress lines have no prefix."""
+    own = [line for line in result.stderr.splitlines() if line.startswith('mucmm: ')]
+    return [line for line in own if line.startswith('mucmm: warning: ') == warnings]
+
+
+def check(condition, what):
+    if not condition:
+        raise AssertionError(what)
+
+
+def succeeds(*args, **options):
+    result = run(*args, **options)
+    check(result.returncode == 0, '%s: exit %d: %s' % (' '.join(args), result.returncode, result.stderr))
+    check(not lines_of(result), 'an error line in spite of exit 0: ' + result.stderr)
+    return result
+
+
+def fails(code, words, *args, leaves=(), **options):
+    """Exit status `code`, one error line with all the words, nothing on stdout, no new file."""
+    before = set(os.listdir('.'))
+    result = run(*args, **options)
+    shown = '%s: exit %d: %s' % (' '.join(args), result.returncode, result.stderr)
+    check(result.returncode == code, 'not exit %d: %s' % (code, shown))
+    errors = lines_of(result)
+    check(len(errors) == 1, 'not one error line: ' + shown)
+    for word in words:
+        check(word in errors[0], 'no %r in: %s' % (word, errors[0]))
+    check(result.stdout == '', 'output in spite of an error: ' + result.stdout)
+    left = set(os.listdir('.')) - before - set(leaves)
+    check(not left, 'left behind: %s after %s' % (sorted(left), shown))
+    return result
+
+
+def views(left='l.npy', right='r.npy'):
+    return ['--view', 'left=' + left, '--view', 'right=' + right]
+
+
+def fit(*more, left='l.npy', right='r.npy', common='2', individual='2', out='out.mucmm'):
+    return ['fit', *views(left, right), '--common', common, '--individual', individual, '--head', 'linear', '-o', out,
+            '--threads', '1', *more]
+
+
+MLP = ['--head', 'mlp', '--hidden', '16', '--epochs', '2', '--batch', '200']
+UNSEEN = views('tl.npy', 'tr.npy')
+
+
+def prepare():
+    left, right = paired_rows(500, 1)
+    write_npy('l.npy', left)
+    write_npy('r.npy', right, (500, 2, 4))
+    keys = ['s%d' % i for i in range(500)]
+    write_csv('l.csv', list('abcdef'), left, keys)
+    write_csv('r.csv', ['g%d' % j for j in range(8)], right[::-1], keys[::-1])
+    left, right = paired_rows(150, 2)
+    write_npy('tl.npy', left)
+    write_npy('tr.npy', right, (150, 2, 4))
+    succeeds(*fit(out='linear.mucmm'))
+    succeeds(*fit(*MLP, out='mlp.mucmm'))
+
+
+# ---- help and usage -------------------------------------------------------------------
+
+
+@test
+def overview_lists_every_command():
+    for args in (['help'], ['--help'], ['-h']):
+        text = succeeds(*args).stdout
+        for name in COMMANDS:
+            check('\n  %s ' % name in text, '%s is not in: %s' % (name, text))
+    result = run()
+    check(result.returncode == 2 and result.stdout == '' and 'usage:' in result.stderr, result)
+
+
+@test
+def help_of_every_command_has_usage_options_and_example():
+    for name in COMMANDS:
+        text = succeeds('help', name).stdout
+        for word in ('usage: mucmm %s ' % name, 'options:', 'example:', 'mucmm ' + name):
+            check(word in text, '%r is not in: %s' % (word, text))
+        check(text == succeeds(name, '--help').stdout == succeeds(name, '-h').stdout, name)
+
+
+@test
+def version_is_printed():
+    check(succeeds('--version').stdout.startswith('mucmm 0.'), 'version')
+
+
+@test
+def wrong_usage_is_exit_2():
+    fails(2, ["'fitt'", "'fit'"], 'fitt')
+    fails(2, ["'quux'"], 'quux')
+    fails(2, ["'fitt'"], 'help', 'fitt')
+    fails(2, ['--comon', '--common'], 'fit', '--comon', '3')
+    fails(2, ['--common', 'needs a value'], 'fit', '--common')
+    fails(2, ['--common', "'x'", 'whole number'], 'fit', '--common', 'x')
+    fails(2, ['--common', "'0'"], *fit(common='0'))
+    fails(2, ['--individual', "'-1'"], *fit(individual='-1'))
+    fails(2, ['--validation', "'0.7'", '0.5'], *fit('--validation', '0.7'))
+    fails(2, ['--validation', "'nan'"], *fit('--validation=nan'))
+    fails(2, ['--head', "'deep'", 'linear|mlp'], *fit('--head', 'deep'))
+    fails(2, ['--hidden', "'12,x'"[1:-1].split(',')[1]], *fit('--hidden', '12,x'))
+    fails(2, ['--view', "'l.npy'", 'NAME=FILE'], 'fit', '--view', 'l.npy')
+    fails(2, ['--view', 'a/b'], 'fit', '--view', 'a/b=l.npy')
+    fails(2, ['left', 'twice'], 'fit', '--view', 'left=l.npy', '--view', 'left=r.npy')
+    fails(2, ['--json', 'no value'], *fit('--json=yes'))
+    fails(2, ['--common', 'missing'], 'fit', *views(), '--individual', '1', '-o', 'x')
+    fails(2, ['--view'], 'fit', '--view', 'left=l.npy', '--common', '1', '--individual', '1', '-o', 'x')
+    fails(2, ['study.json', 'not supported'], 'fit', 'study.json', '-o', 'x')
+    fails(2, ['argument is missing'], 'score', *views())
+    fails(2, ["'more'", 'too many'], 'info', 'linear.mucmm', 'more')
+    fails(2, ['--score', "'size'"], 'explain', 'mlp.mucmm', *UNSEEN, '--samples', '0', '--score', 'size', '-o', 'x')
+    fails(2, ['--samples', "'1;2'"], 'explain', 'mlp.mucmm', *UNSEEN, '--samples', '1;2', '-o', 'x')
+    fails(2, ['--shape', "'2xx4'"], 'explain', 'mlp.mucmm', *UNSEEN, '--samples', '0', '--shape', 'right=2xx4', '-o',
+          'x')
+    fails(2, ["'speed'"], 'bench', 'speed')
+    fails(2, ["'cars'"], 'demo', 'cars')
+
+
+# ---- what the commands write -----------------------------------------------------------
+
+
+@test
+def fit_prints_a_summary_and_writes_the_model():
+    result = succeeds(*fit(*MLP))
+    for word in ('component 0', 'held-out', 'linear yardstick', 'left, common', 'left on right', 'total'):
+        check(word in result.stdout, '%r is not in: %s' % (word, result.stdout))
+    check(os.path.getsize('out.mucmm') > 1000, 'no model')
+
+
+@test
+def fit_json_has_train_and_held_out():
+    root = json.loads(succeeds(*fit('--json')).stdout)
+    for part, rows in (('train', 450), ('held_out', 50)):
+        check(root[part]['rows'] == rows, root[part]['rows'])
+        check(SUMMARY_KEYS <= set(root[part]), list(root[part]))
+        check(set(root[part]['linear']) == SUMMARY_KEYS, list(root[part]['linear']))
+    check(1.7 < root['held_out']['total_correlation'] <= 2, root['held_out'])
+
+
+@test
+def fit_accepts_equals_signs_and_many_components():
+    text = succeeds('fit', '--view=left=r.npy', '--view=right=l.npy', '--common=5', '--individual=1', '--head=linear',
+                    '--output=out.mucmm').stdout
+    check('component 4' in text, text)
+
+
+@test
+def fit_with_no_individual_dimensions():
+    for more in ([], MLP):
+        succeeds(*fit(*more, individual='0'))
+        succeeds('transform', 'out.mucmm', *UNSEEN, '-o', 'dir')
+        check(read_npy('dir/left.individual.npy')[0] == (150, 0), 'shape')
+        root = json.loads(succeeds('score', 'out.mucmm', *UNSEEN, '--json').stdout)
+        check(root['views']['left']['individual_share'] in (0, None), root['views'])
+
+
+@test
+def same_seed_and_threads_give_the_same_bytes():
+    models = []
+    for seed in ('7', '7', '8'):
+        succeeds(*fit(*MLP, '--seed', seed))
+        with open('out.mucmm', 'rb') as f:
+            models.append(f.read())
+    check(models[0] == models[1], 'the same seed differs')
+    check(models[0] != models[2], 'another seed does not')
+
+
+@test
+def transform_writes_variates():
+    succeeds('transform', 'mlp.mucmm', *UNSEEN, '-o', 'dir')
+    names = sorted(os.listdir('dir'))
+    check(names == ['%s.%s.npy' % (v, p) for v in ('left', 'right') for p in ('common', 'individual')], names)
+    for name in names:
+        shape, values = read_npy('dir/' + name)
+        check(shape == (150, 2) and all(math.isfinite(x) for x in values), (name, shape))
+    common = {v: read_npy('dir/%s.common.npy' % v)[1] for v in ('left', 'right')}
+    agreement = sum(a * b for a, b in zip(common['left'], common['right'])) / 300
+    check(agreement > 0.7, agreement)
+    succeeds('transform', 'mlp.mucmm', *UNSEEN, '--method', 'linear', '-o', 'dir')
+    check(read_npy('dir/left.common.npy')[1] != common['left'], 'linear is the same')
+
+
+def read_scores():
+    with open('scores.csv', newline='') as f:
+        text = f.read()
+    return text.splitlines()[0], list(csv.reader(text.splitlines()[1:]))
+
+
+@test
+def score_writes_the_csv():
+    result = succeeds('score', 'mlp.mucmm', *UNSEEN, '-o', 'scores.csv')
+    check(result.stdout == '', result.stdout)
+    header, rows = read_scores()
+    check(header == 'sample,common,left.common_energy,left.individual,right.common_energy,right.individual', header)
+    check([r[0] for r in rows] == [str(i) for i in range(150)], 'samples')
+    values = [[float(x) for x in r[1:]] for r in rows]
+    check(all(math.isfinite(x) for r in values for x in r), 'finite')
+    energy = sum(r[1] for r in values) / 150
+    check(0.7 < energy < 1.3, 'mean common energy is %g, not about k/2' % energy)
+
+
+@test
+def score_uses_keys_as_sample_names():
+    keyed = views('l.csv', 'r.csv') + ['--key', 'id']
+    succeeds('fit', *keyed, '--common', '2', '--individual', '2', '--head', 'linear', '-o', 'keyed.mucmm')
+    succeeds('score', 'keyed.mucmm', *keyed, '-o', 'scores.csv')
+    _, rows = read_scores()
+    check([r[0] for r in rows] == ['s%d' % i for i in range(500)], rows[0])
+    by_key = {r[0]: float(r[1]) for r in rows}
+    succeeds('score', 'keyed.mucmm', *keyed[2:4], *keyed[:2], '--key', 'id', '-o', 'scores.csv')
+    _, rows = read_scores()
+    check(rows[0][0] == 's499', rows[0])
+    check(all(abs(by_key[r[0]] - float(r[1])) < 1e-4 for r in rows), 'scores depend on the order of views')
+    aligned = json.loads(succeeds('score', 'linear.mucmm', *views(), '--json').stdout)
+    keyed_root = json.loads(succeeds('score', 'keyed.mucmm', *keyed, '--json').stdout)
+    check(abs(aligned['total_correlation'] - keyed_root['total_correlation']) < 1e-3, 'keys pair the rows')
+
+
+@test
+def score_json_has_the_keys_of_the_contract():
+    root = json.loads(succeeds('score', 'mlp.mucmm', *UNSEEN, '--json', '--permutations', '50').stdout)
+    check(set(root) == SUMMARY_KEYS | {'linear'}, list(root))
+    check(set(root['linear']) == SUMMARY_KEYS, list(root['linear']))
+    for part in (root, root['linear']):
+        check(len(part['correlations']) == len(part['p_values']) == 2, part)
+        check(part['significant'] == 2 and all(0 < p <= 0.05 for p in part['p_values']), part)
+        check(abs(sum(part['correlations']) - part['total_correlation']) < 1e-12, part)
+        check(set(part['leakage']) == {'linear', 'kernel', 'individual'}, part['leakage'])
+        check(set(part['leakage']['linear']) == set(part['leakage']['kernel']) == {'left', 'right'}, part['leakage'])
+        check(set(part['leakage']['individual']) == {'left,right'}, part['leakage'])
+        for view in ('left', 'right'):
+            check(set(part['views'][view]) == {'common_share', 'individual_share', 'rest_share'}, part['views'])
+    root = json.loads(succeeds('score', 'mlp.mucmm', *UNSEEN, '--json', '--permutations', '0').stdout)
+    check(root['p_values'] == [None, None] and root['significant'] == 0, root['p_values'])
+
+
+@test
+def score_prints_a_table_and_takes_views_in_any_order():
+    one = succeeds('score', 'mlp.mucmm', *UNSEEN).stdout
+    check('150 rows' in one and 'component 1' in one and 'linear yardstick' in one, one)
+    two = succeeds('score', 'mlp.mucmm', *UNSEEN[2:], *UNSEEN[:2]).stdout
+    check(one == two, 'the order of views changes the table')
+
+
+def is_png(path):
+    with open(path, 'rb') as f:
+        return f.read(8) == b'\x89PNG\r\n\x1a\n'
+
+
+@test
+def explain_writes_maps_and_pictures():
+    succeeds('explain', 'mlp.mucmm', *UNSEEN, '--samples', '3,0-1', '-o', 'dir')
+    check(read_npy('dir/left.common.npy')[0] == (3, 6), 'left')
+    check(read_npy('dir/right.common.npy')[0] == (3, 2, 4), 'right')
+    expected = {'%s.common.%s' % (v, e) for v in ('left', 'right') for e in ('npy', '0.png', '1.png', '3.png')}
+    check(set(os.listdir('dir')) == expected, os.listdir('dir'))
+    check(all(is_png('dir/' + n) for n in expected if n.endswith('png')), 'png')
+
+
+@test
+def explain_every_score_and_method():
+    maps = {}
+    for score in ('common', 'common-energy', 'individual', 'common:1', 'individual:0'):
+        for method in ('gradient', 'input-x-gradient', 'pattern'):
+            for representation in ('heads', 'linear'):
+                succeeds('explain', 'mlp.mucmm', *UNSEEN, '--samples', '2', '--score', score, '--method', method,
+                         '--representation', representation, '-o', 'dir')
+                shape, values = read_npy('dir/left.%s.npy' % score.replace(':', '-'))
+                check(shape == (1, 6) and any(values), (score, method))
+                maps[score, method, representation] = values
+    check(len(set(maps.values())) == len(maps), 'two of the maps are the same')
+
+
+@test
+def explain_shape_and_training():
+    succeeds('explain', 'mlp.mucmm', *UNSEEN, '--samples', '0', '--shape', 'left=2x3', '-o', 'dir')
+    check(read_npy('dir/left.common.npy')[0] == (1, 2, 3), 'shape')
+    kept = read_npy('dir/left.common.npy')[1]
+    succeeds('explain', 'mlp.mucmm', *UNSEEN, '--samples', '0', '--training', 'left=tl.npy', '-o', 'dir')
+    other = read_npy('dir/left.common.npy')[1]
+    check(kept != other, 'training rows change nothing')
+    check(sum(a * b for a, b in zip(kept, other)) > 0, 'training rows turn the map around')
+    fails(1, ['left=2x4', '8', '6'], 'explain', 'mlp.mucmm', *UNSEEN, '--samples', '0', '--shape', 'left=2x4', '-o', 'x')
+    fails(1, ['--shape', 'middle'], 'explain', 'mlp.mucmm', *UNSEEN, '--samples', '0', '--shape', 'middle=2x4', '-o',
+          'x')
+    fails(1, ['nosuch.npy'], 'explain', 'mlp.mucmm', *UNSEEN, '--samples', '0', '--training', 'right=nosuch.npy', '-o',
+          'x')
+
+
+@test
+def explain_refuses_what_is_not_there():
+    fails(1, ['150'], 'explain', 'mlp.mucmm', *UNSEEN, '--samples', '3,150', '-o', 'x')
+    fails(1, ['999'], 'explain', 'mlp.mucmm', *UNSEEN, '--samples', '0', '--score', 'common:999', '-o', 'x')
+    fails(1, ['left'], 'explain', 'mlp.mucmm', '--view', 'right=tr.npy', '--samples', '0', '-o', 'x')
+
+
+@test
+def info_tells_what_is_in_the_model():
+    text = succeeds('info', 'mlp.mucmm').stdout
+    for word in ('view left: 6 columns', '(2x4)', 'seed', 'component 1', 'mlp'):
+        check(word in text, '%r is not in: %s' % (word, text))
+    check(isinstance(json.loads(succeeds('info', 'mlp.mucmm', '--json').stdout), dict), 'json')
+
+
+@test
+def gradients_are_right():
+    text = succeeds('check-gradient', 'mlp.mucmm', *UNSEEN).stdout
+    check(text.count('pass') == 20 and 'FAIL' not in text, text)
+    cases = json.loads(succeeds('check-gradient', 'mlp.mucmm', *UNSEEN, '--samples', '4', '--json').stdout)
+    check(len(cases) == 20 and all(c['passed'] and c['worst'] <= 1e-3 for c in cases), cases)
+
+
+@test
+def bench_measures():
+    root = json.loads(succeeds('bench', 'gemm', '--json', '--repeats', '1', '--threads', '1').stdout)
+    check(root['best_gflops'] > 0 and root['threads'] == 1 and root['gemm'][0]['m'] == 2000, root)
+    root = json.loads(succeeds('bench', 'train', '--json', '--steps', '2', '--features', '32', '--hidden', '64',
+                               '--common', '4', '--batch', '400').stdout)
+    check(root['rows_per_second'] > 0 and root['ratio'] > 0, root)
+    root = json.loads(succeeds('bench', 'closed-form', *views(), '--common', '2').stdout)
+    check(set(root) == {'seconds', 'correlations'} and len(root['correlations']) == 2, root)
+    check(1.7 < sum(root['correlations']) < 2, root)
+    fails(2, ['--common'], 'bench', 'closed-form', *views())
+
+
+@test
+def demo_runs_on_any_data_of_that_shape():
+    os.mkdir('items')
+    write_fashion('items', 200, 3)
+    root = json.loads(succeeds('demo', 'fashion', '--data', 'items', '--pairs', '1800', '--epochs', '1', '--json', '-o',
+                               'dir').stdout)
+    check(root['training_pairs'] == 1800 and root['test_pairs'] == 450, root)
+    check(root['linear']['shared_class_from_common']['linear']['mean'] > 0.8, root['linear'])
+    names = {'model.mucmm', 'maps.png'} | {'%s.%s.npy' % (v, s) for v in ('left', 'right') for s in ('train', 'test')}
+    check(set(os.listdir('dir')) == names | {'labels.train.csv', 'labels.test.csv'}, os.listdir('dir'))
+    check(read_npy('dir/left.test.npy')[0] == (450, 28, 56) and is_png('dir/maps.png'), 'files')
+    fails(1, ['no-such-folder', 'dataset-fashion-mnist'], 'demo', 'fashion', '--data', 'no-such-folder')
+
+
+@test
+def demo_on_the_real_data():
+    if os.environ.get('MUCMM_TEST_DEMO') != '1':
+        raise Skip('takes minutes; set MUCMM_TEST_DEMO=1')
+    root = json.loads(succeeds('demo', 'fashion', '--json', '-o', 'dir', timeout=900).stdout)['heads']
+    check(root['total_correlation_test'] >= 6.0, root)
+    check(root['shared_class_from_common']['linear']['mean'] >= 0.83, root)
+    check(root['shared_class_from_individual']['linear']['mean'] <= 0.15, root)
+    check(root['shared_class_from_individual']['nonlinear']['mean'] <= 0.16, root)
+    check(root['own_class_from_individual']['linear']['mean'] >= 0.67, root)
+    check(root['own_class_from_individual']['nonlinear']['mean'] >= 0.70, root)
+    check(root['own_class_from_common']['linear']['mean'] <= 0.20, root)
+    check(root['common_map_energy_in_left_half']['pattern']['mean'] >= 0.95, root)
+    check(root['individual_map_energy_in_right_half']['pattern']['mean'] >= 0.83, root)
+
+
+# ---- bad data ----------------------------------------------------------------------------
+
+
+def with_value(row, column, value, path='bad.npy', rows=500):
+    left, _ = paired_rows(rows, 1)
+    for r in left if row is None else [left[row]]:
+        r[column] = value
+    write_npy(path, left)
+
+
+@test
+def views_of_different_length():
+    fails(1, ['l.npy', '500', 'tr.npy', '150'], *fit(right='tr.npy'))
+    fails(1, ['tl.npy', '150', 'r.npy', '500'], 'score', 'mlp.mucmm', *views('tl.npy', 'r.npy'), '-o', 'x.csv')
+
+
+@test
+def not_a_number():
+    with_value(17, 3, float('nan'))
+    fails(1, ['bad.npy', 'row 17', 'column 3'], *fit(left='bad.npy'))
+    fails(1, ['bad.npy', 'row 17', 'column 3'], 'transform', 'mlp.mucmm', *views('bad.npy'), '-o', 'x')
+    fails(1, ['bad.npy', 'row 17', 'column 3'], 'score', 'mlp.mucmm', *views('bad.npy'), '-o', 'x.csv')
+
+
+@test
+def infinity():
+    with_value(499, 5, float('inf'))
+    fails(1, ['bad.npy', 'row 499', 'column 5'], *fit(left='bad.npy'))
+    fails(1, ['bad.npy', 'row 499', 'column 5'], 'explain', 'mlp.mucmm', *views('bad.npy'), '--samples', '499', '-o',
+          'x')
+
+
+@test
+def constant_column_is_a_warning():
+    with_value(None, 2, 1.5)
+    result = succeeds(*fit(left='bad.npy'))
+    warnings = lines_of(result, warnings=True)
+    check(len(warnings) == 1 and 'left' in warnings[0] and 'column 2' in warnings[0], result.stderr)
+    succeeds('score', 'out.mucmm', *views('bad.npy'), '-o', 'scores.csv')
+
+
+@test
+def more_dimensions_than_rows():
+    for n in (1, 3, 6):
+        left, right = paired_rows(n, 5)
+        write_npy('few_l.npy', left)
+        write_npy('few_r.npy', right)
+        fails(1, [str(n)], *fit(left='few_l.npy', right='few_r.npy'))
+
+
+@test
+def too_many_components():
+    fails(1, ['7', 'left', '6'], *fit(common='7'))
+    fails(1, ['left', '6'], *fit(individual='6'))
+    fails(1, ['7', 'left', '6'], *fit(*MLP, common='7'))
+
+
+@test
+def truncated_npy():
+    with open('l.npy', 'rb') as f:
+        data = f.read()
+    for size in (len(data) - 1, 200, 60, 9, 5):
+        with open('bad.npy', 'wb') as f:
+            f.write(data[:size])
+        fails(1, ['bad.npy'], *fit(left='bad.npy'))
+
+
+@test
+def empty_file():
+    open('bad.npy', 'wb').close()
+    fails(1, ['bad.npy'], *fit(left='bad.npy'))
+    open('bad.csv', 'wb').close()
+    fails(1, ['bad.csv'], *fit(left='bad.csv'))
+    open('bad.mucmm', 'wb').close()
+    fails(1, ['bad.mucmm'], 'info', 'bad.mucmm')
+
+
+@test
+def object_npy():
+    data = npy_bytes([0.0] * 8, (4, 2), '<f8').replace(b"'<f8'", b"'|O' ")
+    with open('bad.npy', 'wb') as f:
+        f.write(data)
+    fails(1, ['bad.npy', '|O'], *fit(left='bad.npy'))
+
+
+@test
+def missing_file_and_folder():
+    fails(1, ['nosuch.npy', 'No such file'], *fit(left='nosuch.npy'))
+    os.mkdir('folder.npy')
+    fails(1, ['folder.npy'], *fit(left='folder.npy'))
+    fails(1, ['nosuch.mucmm'], 'info', 'nosuch.mucmm')
+    fails(1, ['l.npy'], 'info', 'l.npy')
+
+
+@test
+def csv_ragged_or_not_numeric():
+    with open('l.csv') as f:
+        text = f.read().splitlines()
+    cells = text[41].split(',')
+    for bad, words in ((cells[:-1], ['bad.csv:42', '6', '7']), (cells + ['1'], ['bad.csv:42', '8', '7']),
+                       (cells[:3] + ['n/a'] + cells[4:], ['bad.csv:42', 'column', "'n/a'"]),
+                       (cells[:3] + [''] + cells[4:], ['bad.csv:42', 'column'])):
+        with open('bad.csv', 'w') as f:
+            f.write('\n'.join(text[:41] + [','.join(bad)] + text[42:]) + '\n')
+        fails(1, words, *fit('--key', 'id', left='bad.csv', right='r.csv'))
+
+
+@test
+def keys_that_do_not_fit():
+    fails(1, ['l.csv', "'nokey'"], *fit('--key', 'nokey', left='l.csv', right='r.csv'))
+    fails(1, ['l.npy', 'key'], *fit('--key', 'id'))
+    with open('r.csv') as f:
+        text = f.read()
+    with open('bad.csv', 'w') as f:
+        f.write(text.replace('\ns300,', '\nother,'))
+    fails(1, ["'other'", 'bad.csv:201'], *fit('--key', 'id', left='l.csv', right='bad.csv'))
+    with open('bad.csv', 'w') as f:
+        f.write(text.replace('\ns300,', '\ns299,'))
+    fails(1, ['s299', 'bad.csv'], *fit('--key', 'id', left='l.csv', right='bad.csv'))
+
+
+@test
+def model_of_a_newer_format_or_damaged():
+    def newer(meta):
+        meta['format_version'] = '99'
+
+    patch_model('mlp.mucmm', 'newer.mucmm', newer)
+    fails(1, ['newer.mucmm', '99'], 'info', 'newer.mucmm')
+    fails(1, ['newer.mucmm', '99'], 'transform', 'newer.mucmm', *UNSEEN, '-o', 'x')
+    with open('mlp.mucmm', 'rb') as f:
+        data = f.read()
+    r = random.Random(4)
+    for size in [0, 1, 7, 8, 9, len(data) - 1] + [r.randrange(len(data)) for _ in range(10)]:
+        with open('bad.mucmm', 'wb') as f:
+            f.write(data[:size])
+        fails(1, ['bad.mucmm'], 'info', 'bad.mucmm')
+
+
+@test
+def views_that_are_not_the_models():
+    for command, out in (('transform', 'x'), ('score', 'x.csv')):
+        fails(1, ["'middle'", 'left, right'], command, 'mlp.mucmm', '--view', 'left=tl.npy', '--view',
+              'middle=tr.npy', '-o', out)
+        fails(1, ["'right'", 'not given'], command, 'mlp.mucmm', '--view', 'left=tl.npy', '-o', out)
+        fails(1, ['left', '8', '6'], command, 'mlp.mucmm', *views('tr.npy', 'tr.npy'), '-o', out)
+
+
+# ---- outputs that cannot be written ----------------------------------------------------------
+
+
+@test
+def full_device():
+    if not os.path.exists('/dev/full'):
+        raise Skip('no /dev/full')
+    fails(1, ['/dev/full', 'No space left'], *fit(out='/dev/full'))
+    fails(1, ['/dev/full', 'No space left'], 'score', 'mlp.mucmm', *UNSEEN, '-o', '/dev/full')
+    check(os.path.exists('/dev/full') and not os.path.isfile('/dev/full'), '/dev/full was replaced')
+    with open('/dev/full', 'w') as full:
+        result = subprocess.run([PROGRAM, 'score', 'mlp.mucmm', *UNSEEN, '--json'], stdout=full,
+                                stderr=subprocess.PIPE, text=True)
+    check(result.returncode == 1 and len(lines_of(result)) == 1, result)
+
+
+def small_files():
+    """As on a full disk: writes beyond 300 bytes of a file fail (Python ignores the signal, and hands that on)."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))
+
+
+@test
+def full_disk():
+    small = {'preexec_fn': small_files, 'restore_signals': False}
+    fails(1, ['full.mucmm'], *fit(out='full.mucmm'), **small)
+    fails(1, ['x.csv'], 'score', 'mlp.mucmm', *UNSEEN, '-o', 'x.csv', **small)
+    fails(1, ['x/'], 'transform', 'mlp.mucmm', *UNSEEN, '-o', 'x', **small)
+    fails(1, ['x/'], 'transform', 'mlp.mucmm', *UNSEEN, '-o', 'x/y/z', **small)
+    fails(1, ['x/'], 'transform', 'mlp.mucmm', *UNSEEN, '-o', './x/y/', **small)
+    os.mkdir('kept')
+    fails(1, ['kept/'], 'transform', 'mlp.mucmm', *UNSEEN, '-o', 'kept/y', **small)
+    check(os.listdir('kept') == [], 'a folder is left')
+    fails(1, ['x/'], 'explain', 'mlp.mucmm', *UNSEEN, '--samples', '0', '-o', 'x', **small)
+    shutil.copy('mlp.mucmm', 'kept.mucmm')
+    fails(1, ['kept.mucmm'], *fit(out='kept.mucmm'), **small)
+    with open('mlp.mucmm', 'rb') as a, open('kept.mucmm', 'rb') as b:
+        check(a.read() == b.read(), 'a failed write harmed the old file')
+
+
+@test
+def output_in_a_place_that_is_none():
+    open('file.txt', 'w').close()
+    fails(1, ['file.txt'], *fit(out='file.txt/out'))
+    fails(1, ['nosuch'], *fit(out='nosuch/out'))
+    os.mkdir('taken')
+    fails(1, ['taken'], *fit(out='taken'))
+    fails(1, ['file.txt'], 'score', 'mlp.mucmm', *UNSEEN, '-o', 'file.txt/x')
+    for command in (['transform', 'mlp.mucmm', *UNSEEN], ['explain', 'mlp.mucmm', *UNSEEN, '--samples', '0']):
+        fails(1, ['file.txt'], *command, '-o', 'file.txt')
+        fails(1, ['file.txt'], *command, '-o', 'file.txt/dir')
+        succeeds(*command, '-o', 'new/a/b')
+        check(len(os.listdir('new/a/b')) > 3, 'folders above the output folder')
+        shutil.rmtree('new')
+
+
+@test
+def output_without_permission():
+    if os.geteuid() == 0:
+        raise Skip('root may write everywhere')
+    os.mkdir('closed', 0o500)
+    fails(1, ['closed', 'Permission denied'], *fit(out='closed/out'))
+    fails(1, ['closed', 'Permission denied'], 'transform', 'mlp.mucmm', *UNSEEN, '-o', 'closed/dir')
+
+
+# ---- stopping ----------------------------------------------------------------------------------
+
+
+def long_fit(out, *more, epochs='40'):
+    return fit('--head', 'mlp', '--hidden', '64,64', '--epochs', epochs, '--batch', '200', *more, out=out)
+
+
+def start(args):
+    return subprocess.Popen([PROGRAM, *args], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+@test
+def killed_fit_resumes_to_the_same_bytes():
+    begin = time.monotonic()
+    succeeds(*long_fit('whole.mucmm', '--checkpoint', 'whole.state'))
+    whole = time.monotonic() - begin
+    r = random.Random(6)
+    for round_number in range(3):
+        for _ in range(3):
+            process = start(long_fit('again.mucmm', '--checkpoint', 'again.state'))
+            time.sleep(r.uniform(0.1, 0.9) * whole)
+            process.kill()
+            process.communicate()
+        succeeds(*long_fit('again.mucmm', '--checkpoint', 'again.state'))
+        with open('whole.mucmm', 'rb') as a, open('again.mucmm', 'rb') as b:
+            check(a.read() == b.read(), 'round %d: other bytes after a resume' % round_number)
+        for name in ('again.mucmm', 'again.state'):
+            if os.path.exists(name):
+                os.remove(name)
+
+
+@test
+def interrupted_fit_says_so_and_leaves_nothing():
+    for more, words in (([], ['no result']), (['--checkpoint', 'int.state'], ['resume', 'int.state'])):
+        process = start(long_fit('int.mucmm', *more, epochs='4000'))
+        time.sleep(1.0)
+        process.send_signal(signal.SIGINT)
+        _, text = process.communicate(timeout=120)
+        errors = [line for line in text.splitlines() if line.startswith('mucmm: ')]
+        check(process.returncode == 130, (process.returncode, text))
+        check(len(errors) == 1 and all(w in errors[0] for w in words), errors)
+        check(not os.path.exists('int.mucmm'), 'a model in spite of Ctrl-C')
+    check(not [n for n in os.listdir('.') if n.endswith('.tmp')], 'temporary files')
+
+
+# ---- TAP -------------------------------------------------------------------------------------------
+
+
+def clean(keep):
+    for name in set(os.listdir('.')) - keep:
+        if os.path.isdir(name):
+            shutil.rmtree(name)
+        else:
+            os.remove(name)
+
+
+def run_test(number, function, keep):
+    name = function.__name__.replace('_', ' ')
+    try:
+        function()
+        print('ok %d - %s' % (number, name), flush=True)
+        return True
+    except Skip as skip:
+        print('ok %d - %s # SKIP %s' % (number, name, skip), flush=True)
+        return True
+    except Exception as error:
+        print('not ok %d - %s' % (number, name))
+        detail = str(error) if isinstance(error, AssertionError) else traceback.format_exc()
+        print('\n'.join('# ' + line for line in detail.splitlines()), flush=True)
+        return False
+    finally:
+        clean(keep)
+
+
+def main():
+    chosen = [t for t in TESTS if len(sys.argv) < 3 or any(w in t.__name__ for w in sys.argv[2:])]
+    print('1..%d' % len(chosen), flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        prepare()
+        keep = set(os.listdir('.'))
+        good = [run_test(i + 1, t, keep) for i, t in enumerate(chosen)]
+        os.chdir('/')
+    return 0 if all(good) else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())
