@@ -17,7 +17,7 @@ typedef struct mucmm__block {
 /* Correlation maximization over M = n_views blocks [n, d_m] of the same rows (method, section 2):
  *   S = F'F/(n-1) + r I, D = blockdiag(S), S v = lambda D v, rho = (lambda - 1)/(M - 1),
  *   loss = -sum of the k largest rho.
- * rho [k], descending. grads: M blocks of the shapes of f, written; NULL = value only.
+ * rho [k], descending, 1 <= k <= min d_m. grads: M blocks of the shapes of f, written; NULL = value only.
  * vectors: [sum d_m, k] or NULL, the eigenvectors with V'DV = I.
  * ESHAPE if n <= sum d_m. ENUMERIC on a non-finite input (collapse is not: r keeps D definite). */
 mucmm_status mucmm__correlation_max(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *f,
@@ -30,7 +30,8 @@ mucmm_status mucmm__correlation_min(mucmm_ctx *ctx, const mucmm__block *a, const
                                     double ridge, double *value, double *grad_a, double *grad_b);
 
 /* The cross-fitted form K_x(a, c): rows 0 .. n/2-1 are half A, n/2 .. 2(n/2)-1 half B (an odd last row
- * counts only in S_aa), covariances divide by the number of rows; c is used as given. */
+ * counts only in S_aa), covariances divide by the number of rows; c is used as given, centred
+ * on each half, a on the whole batch. At least 4 rows. */
 mucmm_status mucmm__correlation_min_crossfit(mucmm_ctx *ctx, const mucmm__block *a,
                                              const mucmm__block *c, double ridge, double *value,
                                              double *grad_a);
@@ -47,9 +48,9 @@ mucmm_status mucmm__fourier_features_vjp(mucmm_ctx *ctx, const mucmm__block *u, 
 void mucmm__fourier_draw(uint64_t key, int64_t q, int64_t d, double *omega, double *phase);
 
 /* Columns to mean 0 and variance 1 (divisor n) on these rows: y [n, d], sd [d] (of x, at least 1e-6 of
- * the largest). */
+ * the largest; 1 if all columns are constant). A constant column stays 0. */
 void mucmm__standardize(const mucmm__block *x, double *y, double *sd);
-/* dx [n, d] from dy, y = standardized x and sd. */
+/* dx [n, d] from dy, y = standardized x and sd; a raised sd counts as a constant. */
 void mucmm__standardize_vjp(const mucmm__block *y, const double *sd, const double *dy, double *dx);
 
 /* ---- the linear setting in closed form (section 4) ----------------------------- */
@@ -66,8 +67,13 @@ mucmm_status mucmm__linear_common(mucmm_ctx *ctx, int32_t n_views, const int64_t
                                   int64_t k, int64_t k_all, double *rho, double *const *weights);
 
 /* The part of a view that its common variates do not explain, its q leading principal components, whitened:
- * cov [p, p] (without ridge), weights [p, k]; out individual [p, q] such that u = individual' h has
- * Cov(u, c) = 0, variance 1, ordered by explained variance; column sums positive. */
+ * cov [p, p], weights [p, k]; out individual [p, q], q <= p - k, such that under cov u = individual' h has
+ * Cov(u, c) = 0 and Cov(u, u) = I, ordered by explained variance |Cov(h, u_j)|^2; column sums positive.
+ * The regression on c is solved, not assumed to have Cov(c, c) = I, so either covariance is exact in its own
+ * sense: the plain one makes the identities of section 7 hold on the training rows, cov + ridge (with weights of
+ * the same ridge) makes them hold in that metric, which is what the reference values do. There only the
+ * variance shares are of the plain covariance.
+ * ENUMERIC, naming the view, if fewer than q directions of variance are left or the k variates are dependent. */
 mucmm_status mucmm__linear_individual(mucmm_ctx *ctx, int64_t p, const double *cov, int64_t k,
                                       const double *weights, int64_t q, const char *name,
                                       double *individual);
@@ -77,6 +83,7 @@ mucmm_status mucmm__linear_individual(mucmm_ctx *ctx, int64_t p, const double *c
  * over pairs of views of corr(c_m[:, j], c_l[:, j]). Each permutation shuffles the rows of every view but
  * the first, all components together. Step-down maximum (Westfall and Young 1993), exact
  * p = (b + 1)/(N + 1), monotone in the order of the observed statistics.
+ * One-sided: a negative correlation is never significant. A constant variate has correlation 0.
  * correlations [k], p_values [k] (NULL, or permutations = 0: none). The same bytes for any threads. */
 mucmm_status mucmm__permutation_test(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
                                      int64_t permutations, uint64_t seed, double *correlations,

@@ -98,11 +98,12 @@ mucmm_status mucmm__correlation_max(mucmm_ctx *ctx, int32_t n_views, const mucmm
                                     mucmm__block *grads, double *vectors)
 {
     double *centered = NULL, *cov = NULL, *z = NULL;
-    int64_t dims[MUCMM_MAX_VIEWS], n = f[0].rows, total = 0;
+    int64_t dims[MUCMM_MAX_VIEWS], n, total = 0;
     mucmm__views v = {0};
     mucmm_status status = MUCMM_OK;
 
     TRY(check_views(ctx, n_views, f, k, ridge));
+    n = f[0].rows;
     for (int32_t m = 0; m < n_views; m++)
         total += dims[m] = f[m].cols;
     TRY(mucmm__alloc(ctx, n * total, sizeof *centered, &centered));
