@@ -107,6 +107,7 @@ static void start_stage(progress *p, const char *stage, int64_t done)
 {
     progress_pause(p);
     snprintf(p->stage, sizeof p->stage, "%s", stage);
+    p->note[0] = '\0';
     p->started = now();
     p->printed = p->started;
     p->first = done;
@@ -136,7 +137,8 @@ int progress_report(void *user, const char *stage, int64_t done, int64_t total, 
 
     if (strncmp(stage, p->stage, sizeof p->stage - 1) != 0 || (p->share >= 1 && share < 1))
         start_stage(p, stage, done);
-    snprintf(p->note, sizeof p->note, "%s", note ? note : "");
+    if (note && note[0]) /* an older one still says more than none */
+        snprintf(p->note, sizeof p->note, "%s", note);
     if (is_due(p, share)) {
         format_left(p, done, total, left, sizeof left);
         if (p->terminal)

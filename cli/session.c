@@ -35,6 +35,7 @@ int allocate(void *out, int64_t count, size_t size)
     void *block = calloc((size_t)(count > 0 ? count : 1), size);
 
     memcpy(out, &block, sizeof block);
+    /* cppcheck-suppress memleak ; the copy in *out owns it */
     return block ? 0
                  : fail(EXIT_RUN, "out of memory: %" PRId64 " elements of %zu bytes", count, size);
 }
