@@ -731,6 +731,29 @@ static void test_standardize_vjp_is_the_difference_quotient(void **state)
     free(t.sd);
 }
 
+/* A column whose sd is raised to 1e-6 of the largest is divided by a constant. */
+static void test_standardize_vjp_of_a_raised_sd(void **state)
+{
+    int64_t n = 21;
+    mucmm__block x = random_block(8, n, 2), y = zero_block(n, 2);
+    double *dy = normals(9, n * 2), *dx = zeros(n * 2), sd[2], mean = 0;
+
+    (void)state;
+    for (int64_t i = 0; i < n; i++) {
+        x.data[i * 2] *= 3e-7;
+        mean += dy[i * 2] / (double)n;
+    }
+    mucmm__standardize(&x, y.data, sd);
+    CHECK_CLOSE(sd[0], 1e-6 * sd[1], 1e-18);
+    mucmm__standardize_vjp(&y, sd, dy, dx);
+    for (int64_t i = 0; i < n; i++)
+        CHECK_CLOSE(dx[i * 2] * sd[0], dy[i * 2] - mean, 1e-13);
+    free(x.data);
+    free(y.data);
+    free(dy);
+    free(dx);
+}
+
 /* ---- invariances and bounds
  * ----------------------------------------------------------------------- */
 
@@ -1094,6 +1117,26 @@ static void test_linear_parts_are_uncorrelated_and_additive(void **state)
     mucmm_ctx_free(ctx);
 }
 
+/* A direction whose entries cancel exactly: the first entry decides the sign. */
+static void test_linear_sign_of_a_zero_sum(void **state)
+{
+    mucmm_ctx *ctx = new_ctx();
+    int64_t p[2] = {2, 2};
+
+    (void)state;
+    for (int flip = -1; flip <= 1; flip += 2) {
+        double a = 0.5 * flip, rho[1], w0[2], w1[2], *w[2] = {w0, w1};
+        double cov[16] = {1, 0, a, 0, 0, 1, -a, 0, a, -a, 1, 0, 0, 0, 0, 1};
+        CHECK_OK(ctx, mucmm__linear_common(ctx, 2, p, three_names, cov, 0, 1, 1, rho, w));
+        CHECK_CLOSE(rho[0], sqrt(0.5), 1e-14);
+        if (w0[0] + w0[1] == 0) {
+            CHECK_CLOSE(w0[0], sqrt(0.5), 1e-14);
+            CHECK_CLOSE(w1[0], flip, 1e-14);
+        }
+    }
+    mucmm_ctx_free(ctx);
+}
+
 /* Three views: S v = lambda D v for the stacked weights up to one scale per view and component;
  * each variate has variance 1 under cov + ridge, and view 0's columns have positive sums. */
 static void test_linear_three_views_residuals(void **state)
@@ -1166,7 +1209,11 @@ static void test_correlation_max_refusals(void **state)
     g[0].rows = g[1].rows = 12;
     expect(ctx, mucmm__correlation_max(ctx, 2, g, 2, 1e-3, rho, &loss, NULL, NULL), MUCMM_ESHAPE,
            "batch of 12 rows for 2 views of 8 columns: more rows than the 16 columns are needed");
+    g[0].rows = g[1].rows = 16;
+    expect(ctx, mucmm__correlation_max(ctx, 2, g, 2, 1e-3, rho, &loss, NULL, NULL), MUCMM_ESHAPE,
+           "batch of 16 rows");
     g[0].rows = 40;
+    g[1].rows = 12;
     expect(ctx, mucmm__correlation_max(ctx, 2, g, 2, 1e-3, rho, &loss, NULL, NULL), MUCMM_ESHAPE,
            "view 0 has 40 rows and view 1 has 12");
     expect(ctx, mucmm__correlation_max(ctx, 2, f, 9, 1e-3, rho, &loss, NULL, NULL), MUCMM_ESHAPE,
@@ -1347,6 +1394,37 @@ static void test_permutation_finds_what_was_planted(void **state)
         }
         free_views(n_views, c);
     }
+    mucmm_ctx_free(ctx);
+}
+
+/* Two views that are the same and a third that is independent: only if each is shuffled on its own
+ * does a permutation break what they share. */
+static void test_permutation_shuffles_each_view_on_its_own(void **state)
+{
+    mucmm_ctx *ctx = new_ctx();
+    mucmm__block c[3];
+    double r[2], p[2];
+
+    (void)state;
+    plant(9, 3, 100, 2, 0, 0, c);
+    memcpy(c[2].data, c[1].data, 200 * sizeof *c[1].data);
+    CHECK_OK(ctx, mucmm__permutation_test(ctx, 3, c, 199, 5, r, p));
+    CHECK_CLOSE(p[0], 1.0 / 200, 1e-15);
+    CHECK_CLOSE(p[1], 1.0 / 200, 1e-15);
+    free_views(3, c);
+    mucmm_ctx_free(ctx);
+}
+
+/* Four rows in the best order: 1 of 24 permutations restores it and must count. */
+static void test_permutation_counts_ties(void **state)
+{
+    mucmm_ctx *ctx = new_ctx();
+    double a[4] = {0.1, 0.7, 1.9, 2.3}, b[4] = {-0.3, 0.2, 0.35, 1.1}, r, p;
+    mucmm__block c[2] = {{a, 4, 1}, {b, 4, 1}};
+
+    (void)state;
+    CHECK_OK(ctx, mucmm__permutation_test(ctx, 2, c, 2399, 5, &r, &p));
+    CHECK_CLOSE(p, 1.0 / 24, 0.02);
     mucmm_ctx_free(ctx);
 }
 
@@ -1544,6 +1622,7 @@ int main(void)
         cmocka_unit_test(test_crossfit_gradient_is_the_difference_quotient),
         cmocka_unit_test(test_fourier_features_vjp_is_the_difference_quotient),
         cmocka_unit_test(test_standardize_vjp_is_the_difference_quotient),
+        cmocka_unit_test(test_standardize_vjp_of_a_raised_sd),
         cmocka_unit_test(test_rho_and_dependence_ignore_invertible_maps),
         cmocka_unit_test(test_dependence_is_the_mean_square_of_rho),
         cmocka_unit_test(test_vectors_solve_the_eigenproblem),
@@ -1555,6 +1634,7 @@ int main(void)
         cmocka_unit_test(test_standardize_makes_unit_columns),
         cmocka_unit_test(test_linear_leading_equals_whole),
         cmocka_unit_test(test_linear_parts_are_uncorrelated_and_additive),
+        cmocka_unit_test(test_linear_sign_of_a_zero_sum),
         cmocka_unit_test(test_linear_three_views_residuals),
         cmocka_unit_test(test_correlation_max_refusals),
         cmocka_unit_test(test_correlation_min_refusals),
@@ -1562,6 +1642,8 @@ int main(void)
         cmocka_unit_test(test_permutation_refusals),
         cmocka_unit_test(test_permutation_statistic_is_the_mean_correlation),
         cmocka_unit_test(test_permutation_finds_what_was_planted),
+        cmocka_unit_test(test_permutation_shuffles_each_view_on_its_own),
+        cmocka_unit_test(test_permutation_counts_ties),
         cmocka_unit_test(test_permutation_error_rate_under_the_null),
         cmocka_unit_test(test_every_thread_count_gives_the_same_bytes),
         cmocka_unit_test(test_large_batches_give_the_same_bytes),
