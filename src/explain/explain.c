@@ -244,7 +244,7 @@ static mucmm_status find_data(mucmm_ctx *ctx, samples *s, const mucmm_view *view
     if (s->p->score == MUCMM_SCORE_COMMON)
         TRY(mucmm__match_views(ctx, s->m, views, n_views, s->data));
     for (int32_t i = 0; i < n_views; i++)
-        if (strcmp(views[i].name, s->m->view[s->view].name) == 0)
+        if (views[i].name && strcmp(views[i].name, s->m->view[s->view].name) == 0)
             s->data[s->view] = views[i].data;
     if (!s->data[s->view])
         return mucmm__fail(ctx, MUCMM_EARG, "view '%s' of the model is not given",

@@ -13,6 +13,9 @@
 /* Streams of random numbers: training uses (stage + 1) * 1,000,000 and above. */
 #define STREAM_SPLIT 1
 
+/* A checkpoint is written at the end of an epoch, but not more often than this. */
+#define SAVE_EVERY_SECONDS 5.0
+
 void mucmm_fit_params_init(mucmm_fit_params *p)
 {
     *p = (mucmm_fit_params){
@@ -51,6 +54,12 @@ static mucmm_status check_params(mucmm_ctx *ctx, const mucmm_fit_params *p)
         return mucmm__fail(ctx, MUCMM_EARG,
                            "mucmm_fit_params has another size than this library's; call "
                            "mucmm_fit_params_init and rebuild against its header");
+    if (p->head != MUCMM_HEAD_LINEAR && p->head != MUCMM_HEAD_MLP)
+        return mucmm__fail(ctx, MUCMM_EARG, "head is %d; there are 0 (linear) and 1 (mlp)",
+                           (int)p->head);
+    if (p->scaling != MUCMM_SCALE_VIEW && p->scaling != MUCMM_SCALE_COLUMN)
+        return mucmm__fail(ctx, MUCMM_EARG, "scaling is %d; there are 0 (view) and 1 (column)",
+                           (int)p->scaling);
     TRY(check_range(ctx, "the number of common dimensions", (double)p->common, 1, large));
     TRY(check_range(ctx, "the number of individual dimensions", (double)p->individual, 0, large));
     TRY(check_range(ctx, "the number of hidden layers", p->n_hidden, 0, MUCMM_MAX_HIDDEN));
@@ -440,9 +449,15 @@ static void resolve_defaults(mucmm_fit_params *p)
 mucmm_status mucmm_fit(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_views,
                        const mucmm_fit_params *params, mucmm_model **out)
 {
+    return mucmm__fit_saving(ctx, views, n_views, params, SAVE_EVERY_SECONDS, out);
+}
+
+mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_views,
+                               const mucmm_fit_params *params, double save_every, mucmm_model **out)
+{
     mucmm_status status = MUCMM_OK;
     mucmm_fit_params p = *params;
-    mucmm__fit f = {.ctx = ctx, .p = &p};
+    mucmm__fit f = {.ctx = ctx, .p = &p, .save_every = save_every};
 
     *out = NULL;
     TRY(check_params(ctx, params));

@@ -273,13 +273,10 @@ static mucmm_status run_stage(mucmm__fit *f, mucmm__stage stage)
     common_work w = {0};
     mucmm__problem problem = {names[stage], f->p->common_epochs, common_step, common_evaluate, &w};
     int64_t n_params, n_stats;
-    bool resumed = t->params != NULL;
 
     TRY(work_init(f, stage, &w, &n_params, &n_stats));
-    if (resumed && (t->n_params != n_params || t->n_stats != n_stats))
-        TRY(mucmm__fail(f->ctx, MUCMM_EFORMAT, "%s: its networks have another size; remove it",
-                        f->p->checkpoint));
-    if (!resumed)
+    TRY(mucmm__check_restored(f, stage, n_params, n_stats));
+    if (!t->params)
         TRY(mucmm__trainer_create(f->ctx, n_params, n_stats, t));
     if (t->epoch == 0)
         initialize(f, &w, t);
@@ -410,6 +407,7 @@ mucmm_status mucmm__fit_common(mucmm__fit *f)
                           : MUCMM__STAGE_SKIP;
     best = &f->stage[f->model->start];
     TRY(work_init(f, MUCMM__STAGE_SKIP, &w, &n_params, &n_stats)); /* for the layout */
+    TRY(mucmm__check_restored(f, f->model->start, n_params, n_stats));
     TRY(mucmm__alloc(f->ctx, f->model->k, sizeof *rep->rho, &rep->rho));
     for (int32_t m = 0; m < f->model->n_views; m++)
         TRY(mucmm__part_head(f, &w.part[m], best->best_params, best->best_stats,

@@ -75,7 +75,7 @@ static mucmm_status kernel_term(mucmm__fit *f, individual_work *w, int32_t m, ui
     mucmm__block phi = {w->phi, n, d}, phi_std = {w->phi_std, n, d};
     double beta = f->p->beta, k_value;
 
-    if (!(beta > 0))
+    if (!(beta > 0) || n < 4) /* held-out rows too few for two halves */
         return MUCMM_OK;
     mucmm__fourier_draw(key, w->u[m].cols, d, w->omega, w->phase);
     mucmm__fourier_features(f->ctx, &w->u[m], d, w->omega, w->phase, w->phi);
@@ -369,9 +369,6 @@ static mucmm_status run_stage(mucmm__fit *f, individual_work *w, int64_t n_param
     mucmm__problem problem = {"individual heads", f->p->individual_epochs, individual_step,
                               individual_evaluate, w};
 
-    if (t->params && (t->n_params != n_params || t->n_stats != n_stats))
-        TRY(mucmm__fail(f->ctx, MUCMM_EFORMAT, "%s: its networks have another size; remove it",
-                        f->p->checkpoint));
     if (!t->params)
         TRY(mucmm__trainer_create(f->ctx, n_params, n_stats, t));
     if (t->epoch == 0)
@@ -592,12 +589,9 @@ done:
 static mucmm_status empty_heads(mucmm__fit *f)
 {
     mucmm_status status = MUCMM_OK;
-    mucmm__mlp net;
 
-    for (int32_t m = 0; m < f->model->n_views; m++) {
-        TRY(mucmm__mlp_layout(f->ctx, f->model->view[m].p, NULL, 0, 0, false, true, &net));
-        TRY(mucmm__head_alloc(f->ctx, &net, &f->model->heads.view[m].individual));
-    }
+    for (int32_t m = 0; m < f->model->n_views; m++)
+        TRY(mucmm__head_empty(f->ctx, f->model->view[m].p, &f->model->heads.view[m].individual));
 done:
     return status;
 }
@@ -612,6 +606,7 @@ mucmm_status mucmm__fit_individual(mucmm__fit *f)
     if (f->p->individual == 0)
         return empty_heads(f);
     TRY(work_init(f, &w, &n_params, &n_stats));
+    TRY(mucmm__check_restored(f, MUCMM__STAGE_INDIVIDUAL, n_params, n_stats));
     if (f->stage_now <= MUCMM__STAGE_INDIVIDUAL)
         TRY(run_stage(f, &w, n_params, n_stats));
     for (int32_t m = 0; m < f->model->n_views; m++) {

@@ -124,13 +124,14 @@ static mucmm_status individual_weights(mucmm__fit *f, int32_t m, const double *w
     int64_t total = f->offset[f->model->n_views];
     double *cov = NULL, *u = NULL;
 
+    if (v->q == 0)
+        return mucmm__head_empty(f->ctx, v->p, &f->model->linear.view[m].individual);
     TRY(mucmm__alloc(f->ctx, v->p * v->p, sizeof *cov, &cov));
     TRY(mucmm__alloc(f->ctx, v->p * v->q, sizeof *u, &u));
     for (int64_t i = 0; i < v->p; i++)
         memcpy(cov + i * v->p, f->cov[MUCMM_ROWS_TRAIN] + (f->offset[m] + i) * total + f->offset[m],
                (size_t)v->p * sizeof *cov);
-    if (v->q > 0)
-        TRY(mucmm__linear_individual(f->ctx, v->p, cov, f->model->k, weights, v->q, v->name, u));
+    TRY(mucmm__linear_individual(f->ctx, v->p, cov, f->model->k, weights, v->q, v->name, u));
     TRY(linear_head(f->ctx, v->p, v->q, u, &f->model->linear.view[m].individual));
 done:
     mucmm__free(cov);

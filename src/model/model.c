@@ -178,6 +178,11 @@ done:
     return status;
 }
 
+mucmm_status mucmm__head_empty(mucmm_ctx *ctx, int64_t in, mucmm__head *head)
+{
+    return mucmm__head_alloc(ctx, &(mucmm__mlp){.in = in, .skip = -1}, head);
+}
+
 void mucmm__head_drop(mucmm__head *head)
 {
     mucmm__free(head->params);

@@ -77,6 +77,8 @@ mucmm_status mucmm__match_views(mucmm_ctx *ctx, const mucmm_model *m, const mucm
 mucmm_status mucmm__features(mucmm_ctx *ctx, const mucmm__view_info *v, const mucmm_data *data,
                              const int64_t *rows, int64_t n, float *h);
 mucmm_status mucmm__head_alloc(mucmm_ctx *ctx, const mucmm__mlp *net, mucmm__head *head);
+/* A head of no outputs, for a view without individual dimensions: no network at all. */
+mucmm_status mucmm__head_empty(mucmm_ctx *ctx, int64_t in, mucmm__head *head);
 void mucmm__head_drop(mucmm__head *head);
 void mucmm__representation_drop(mucmm__representation *r);
 mucmm_status mucmm__head_forward(mucmm_ctx *ctx, const mucmm__head *head, int64_t n, const float *h,
@@ -141,7 +143,7 @@ typedef struct mucmm__fit {
     mucmm__trainer stage[MUCMM__STAGES];
     int32_t stage_now; /* the first stage that is not finished */
     uint64_t fingerprint;
-    double last_save; /* seconds */
+    double last_save, save_every; /* seconds */
 } mucmm__fit;
 
 typedef mucmm_status (*mucmm__step_fn)(mucmm__fit *f, mucmm__trainer *t, void *arg,
@@ -157,12 +159,19 @@ typedef struct mucmm__problem {
     void *arg;
 } mucmm__problem;
 
+/* mucmm_fit with checkpoints inside a stage at least save_every seconds apart (0: after every epoch). */
+mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_views,
+                               const mucmm_fit_params *params, double save_every,
+                               mucmm_model **out);
+
 /* Trains t from its epoch to problem->epochs, with checkpoints. */
 mucmm_status mucmm__train(mucmm__fit *f, int32_t stage, const mucmm__problem *problem);
 
 mucmm_status mucmm__checkpoint_save(mucmm__fit *f);
 /* Restores f->stage and f->stage_now if the file exists. */
 mucmm_status mucmm__checkpoint_load(mucmm__fit *f);
+/* EFORMAT if a stage that was restored is of networks of another size. */
+mucmm_status mucmm__check_restored(mucmm__fit *f, int32_t stage, int64_t n_params, int64_t n_stats);
 
 mucmm_status mucmm__fit_linear(mucmm__fit *f);
 mucmm_status mucmm__fit_common(mucmm__fit *f);

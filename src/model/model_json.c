@@ -252,6 +252,8 @@ static mucmm_status read_net(mucmm_ctx *ctx, const json_t *parent, const char *k
     TRY(get_integer(ctx, o, "outputs", out, out, &got));
     TRY(get_flag(ctx, o, "deep", &deep));
     TRY(get_flag(ctx, o, "skip", &skip));
+    if (out == 0)
+        return mucmm__head_empty(ctx, in, head);
     if (!json_is_array(list) || json_array_size(list) > MUCMM_MAX_HIDDEN || (!deep && !skip))
         return wrong(ctx, key, "describes no network this program knows");
     for (size_t i = 0; i < json_array_size(list); i++) {

@@ -29,6 +29,7 @@ mucmm_status mucmm__summary_create(mucmm_ctx *ctx, int64_t k, int64_t n_views, m
     TRY(mucmm__alloc(ctx, n_views * n_views, sizeof(double), &s->leakage_individual));
     for (int64_t j = 0; j < k; j++)
         s->correlations[j] = s->p_values[j] = NAN;
+    s->total_correlation = NAN;
     *out = s;
     s = NULL;
 done:
@@ -62,6 +63,7 @@ static mucmm_status correlations(mucmm_ctx *ctx, int32_t n_views, const mucmm__b
         return MUCMM_OK;
     TRY(mucmm__permutation_test(ctx, n_views, c, permutations, seed, s->correlations,
                                 permutations > 0 ? s->p_values : NULL));
+    s->total_correlation = 0;
     for (int64_t j = 0; j < s->components; j++) {
         s->total_correlation += s->correlations[j];
         s->significant += s->p_values[j] <= 0.05;
@@ -81,14 +83,16 @@ static mucmm_status shares_from_moments(mucmm_ctx *ctx, int64_t p, int64_t k, in
 {
     mucmm_status status = MUCMM_OK;
     int64_t width = k + q;
-    double *y = NULL, parts[2] = {0, 0};
+    double *y = NULL, parts[2] = {0, 0}, largest = 1;
 
     TRY(mucmm__alloc(ctx, width * p, sizeof *y, &y));
     for (int64_t i = 0; i < p; i++)
         for (int64_t j = 0; j < width; j++)
             y[j * p + i] = cross[i * width + j];
     for (int64_t j = 0; j < width; j++)
-        cov[j * (width + 1)] += 1e-9;
+        largest = fmax(largest, cov[j * (width + 1)]);
+    for (int64_t j = 0; j < width; j++)
+        cov[j * (width + 1)] += 1e-9 * largest;
     TRY(mucmm__cholesky(ctx, width, cov, "the covariance of the variates"));
     TRY(mucmm__solve_lower(ctx, false, width, p, cov, y));
     for (int64_t j = 0; j < width; j++)
@@ -196,6 +200,22 @@ done:
     return status;
 }
 
+/* The ridge for K(a, b): relative for variates far larger than those of the training rows. */
+static double leakage_ridge(const mucmm__block *a, const mucmm__block *b)
+{
+    const mucmm__block *blocks[] = {a, b};
+    double largest = 1;
+
+    for (int i = 0; i < 2; i++)
+        for (int64_t j = 0; j < blocks[i]->cols; j++) {
+            double sum = 0;
+            for (int64_t r = 0; r < blocks[i]->rows; r++)
+                sum += pow(blocks[i]->data[r * blocks[i]->cols + j], 2);
+            largest = fmax(largest, sum / (double)blocks[i]->rows);
+        }
+    return LEAKAGE_RIDGE * largest;
+}
+
 static mucmm_status leakage(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
                             const mucmm__block *u, uint64_t seed, mucmm_summary *s)
 {
@@ -212,8 +232,8 @@ static mucmm_status leakage(mucmm_ctx *ctx, int32_t n_views, const mucmm__block 
         s->leakage_linear[m] = s->leakage_kernel[m] = q > 0 ? NAN : 0;
         if (q == 0 || n <= q + all.cols + 1)
             continue; /* too few rows to say anything */
-        TRY(mucmm__correlation_min(ctx, &u[m], &all, LEAKAGE_RIDGE, &s->leakage_linear[m], NULL,
-                                   NULL));
+        TRY(mucmm__correlation_min(ctx, &u[m], &all, leakage_ridge(&u[m], &all),
+                                   &s->leakage_linear[m], NULL, NULL));
         if (n >= 100)
             TRY(kernel_leakage(ctx, &u[m], &c[m], seed, &s->leakage_kernel[m]));
     }
@@ -221,7 +241,8 @@ static mucmm_status leakage(mucmm_ctx *ctx, int32_t n_views, const mucmm__block 
         for (int32_t l = 0; l < m; l++) {
             double value = u[m].cols > 0 && u[l].cols > 0 ? NAN : 0;
             if (value != 0 && n > u[m].cols + u[l].cols + 1)
-                TRY(mucmm__correlation_min(ctx, &u[m], &u[l], LEAKAGE_RIDGE, &value, NULL, NULL));
+                TRY(mucmm__correlation_min(ctx, &u[m], &u[l], leakage_ridge(&u[m], &u[l]), &value,
+                                           NULL, NULL));
             s->leakage_individual[m * n_views + l] = s->leakage_individual[l * n_views + m] = value;
         }
 done:

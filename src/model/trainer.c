@@ -14,9 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A checkpoint is written at the end of an epoch, but not more often than this. */
-#define SAVE_EVERY_SECONDS 5.0
-
 double mucmm__now(void)
 {
     struct timespec t;
@@ -137,7 +134,7 @@ mucmm_status mucmm__train(mucmm__fit *f, int32_t stage, const mucmm__problem *pr
         mucmm__info(f->ctx, "%s: epoch %" PRId64 ": %s", problem->name, t->epoch, note);
         TRY(mucmm__progress(f->ctx, problem->name, t->epoch * (f->n_train / f->batch),
                             problem->epochs * (f->n_train / f->batch), note));
-        if (t->epoch < problem->epochs && mucmm__now() - f->last_save >= SAVE_EVERY_SECONDS)
+        if (t->epoch < problem->epochs && mucmm__now() - f->last_save >= f->save_every)
             TRY(mucmm__checkpoint_save(f));
     }
 done:
@@ -210,6 +207,27 @@ done:
     return status;
 }
 
+static mucmm_status not_whole(mucmm__fit *f)
+{
+    return mucmm__fail(f->ctx, MUCMM_EFORMAT, "%s: not a whole checkpoint; remove it",
+                       f->p->checkpoint);
+}
+
+static bool is_count(double x, double last)
+{
+    return x >= 0 && x <= last && x == floor(x);
+}
+
+mucmm_status mucmm__check_restored(mucmm__fit *f, int32_t stage, int64_t n_params, int64_t n_stats)
+{
+    const mucmm__trainer *t = &f->stage[stage];
+
+    if (t->params && (t->n_params != n_params || t->n_stats != n_stats))
+        return mucmm__fail(f->ctx, MUCMM_EFORMAT, "%s: its networks have another size; remove it",
+                           f->p->checkpoint);
+    return MUCMM_OK;
+}
+
 static mucmm_status load_stage(mucmm__fit *f, const mucmm__safetensors *file, int s,
                                const double state[2])
 {
@@ -220,12 +238,12 @@ static mucmm_status load_stage(mucmm__fit *f, const mucmm__safetensors *file, in
 
     snprintf(name, sizeof name, "stage%d.best_params", s);
     first = mucmm__safetensors_find(file, name);
-    if (!first)
+    if (s > f->stage_now || (s == f->stage_now && !first))
         return MUCMM_OK;
     snprintf(name, sizeof name, "stage%d.best_stats", s);
-    if (!mucmm__safetensors_find(file, name) || first->rank != 1)
-        return mucmm__fail(f->ctx, MUCMM_EFORMAT, "%s: not a whole checkpoint; remove it",
-                           f->p->checkpoint);
+    if (!first || first->rank != 1 || !mucmm__safetensors_find(file, name) ||
+        !is_count(state[0], 1e9) || isnan(state[1]))
+        return not_whole(f);
     TRY(mucmm__trainer_create(f->ctx, first->shape[0],
                               mucmm__safetensors_find(file, name)->shape[0], t));
     t->epoch = (int64_t)state[0];
@@ -254,6 +272,8 @@ static mucmm_status load_history(mucmm__fit *f, const mucmm__tensor *x)
     for (int64_t i = 0; x && i < x->shape[0]; i++) {
         double line[4];
         memcpy(line, (const double *)x->data + 4 * i, sizeof line);
+        if (!is_count(line[0], MUCMM__STAGES - 1) || !is_count(line[1], 1e9))
+            return not_whole(f);
         TRY(add_history(f, (mucmm__epoch){(int32_t)line[0], (int64_t)line[1], line[2], line[3]}));
     }
 done:
@@ -286,7 +306,9 @@ mucmm_status mucmm__checkpoint_load(mucmm__fit *f)
                         "%s: this checkpoint is of another fit (other data or options); remove it "
                         "or give another --checkpoint", path));
     text = mucmm__safetensors_metadata(file, "stage");
-    f->stage_now = text && text[0] >= '0' && text[0] <= '3' ? text[0] - '0' : 0;
+    if (!text || strlen(text) != 1 || text[0] < '0' || text[0] > '0' + MUCMM__STAGES)
+        TRY(not_whole(f));
+    f->stage_now = text[0] - '0';
     for (int s = 0; s < MUCMM__STAGES; s++)
         TRY(load_stage(f, file, s, (const double *)state->data + 2 * s));
     TRY(load_history(f, history));
