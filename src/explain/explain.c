@@ -224,6 +224,10 @@ static mucmm_status check_params(mucmm_ctx *ctx, const mucmm_model *m, int32_t v
 
     if (p->struct_size != sizeof *p)
         return mucmm__fail(ctx, MUCMM_EARG, "call mucmm_explain_params_init first");
+    if (p->score < MUCMM_SCORE_COMMON || p->score > MUCMM_SCORE_INDIVIDUAL_COMPONENT)
+        return mucmm__fail(ctx, MUCMM_EARG, "there is no score %d", (int)p->score);
+    if (p->map < MUCMM_MAP_GRADIENT || p->map > MUCMM_MAP_PATTERN)
+        return mucmm__fail(ctx, MUCMM_EARG, "there is no map %d", (int)p->map);
     if (view < 0 || view >= m->n_views)
         return mucmm__fail(ctx, MUCMM_EARG, "view %d is out of range: the model has %d", view,
                            m->n_views);
