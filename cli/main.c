@@ -8,7 +8,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct command {
     const char *name;
@@ -178,8 +180,21 @@ static int dispatch(int argc, char **argv)
     return c ? run_command(c, argc - 1, argv + 1) : refuse_command(argv[0]);
 }
 
+/* Between parallel loops the threads of OpenMP wait busily, for milliseconds. On processors that
+ * other programs use too, that makes training several times slower (docs/speed.md), so the wait is
+ * cut short unless the user has set it. The OpenMP library reads this when it is loaded: the
+ * program starts once more. */
+static void wait_briefly(char **argv)
+{
+    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT") ||
+        setenv("GOMP_SPINCOUNT", "10000", 1) != 0)
+        return;
+    execv("/proc/self/exe", argv); /* where that fails, go on as it is */
+}
+
 int main(int argc, char **argv)
 {
+    wait_briefly(argv);
     int code = dispatch(argc - 1, argv + 1);
 
     if ((fflush(stdout) != 0 || ferror(stdout)) && code == 0)

@@ -232,16 +232,16 @@ typedef struct mucmm_fit_params {
     int64_t hidden[MUCMM_MAX_HIDDEN]; /* their widths; default 512, 512                 */
     int64_t common_epochs;  /* 0 = default                                              */
     int64_t individual_epochs; /* 0 = default                                           */
-    int64_t batch;          /* rows; 0 = max(1000, 20 M k), capped by the training rows */
+    int64_t batch;          /* rows; 0 = max(2000, 20 M k), capped by the training rows */
     double validation;      /* share of the rows held out, in (0, 0.5]; default 0.1     */
     uint64_t seed;          /* default 1                                                */
     double ridge;           /* of the closed form, in units of the mean variance;
                                negative (default) = chosen on the held-out rows         */
     double learning_rate;   /* peak of the one-cycle schedule; 0 = default              */
     double weight_decay;    /* default 1e-4                                             */
-    double input_noise;     /* standard deviation, in units of the feature's; default 0.1 */
+    double input_noise;     /* standard deviation, in units of the feature's; default 0.3 */
     double alpha;           /* weight of the linear correlation_min terms; default 5    */
-    double beta;            /* weight of the kernel term; default 10                    */
+    double beta;            /* weight of the kernel term; default 20                    */
     const char *checkpoint; /* file; NULL = none. Resumed from if it exists.            */
 } mucmm_fit_params;
 

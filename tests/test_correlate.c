@@ -973,7 +973,7 @@ static void test_fourier_draw_has_the_three_bandwidths(void **state)
     (void)state;
     mucmm__fourier_draw(17, q, d, omega, phase);
     for (int part = 0; part < 3; part++) {
-        double square = 0, want = 1 / (0.5 * (1 << part) * sqrt((double)q));
+        double square = 0, want = 1 / ((double)(1 << part) * sqrt((double)q));
         for (int64_t i = 0; i < q; i++)
             for (int64_t j = 100 * part; j < 100 * (part + 1); j++)
                 square += omega[i * d + j] * omega[i * d + j];

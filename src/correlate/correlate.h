@@ -43,7 +43,7 @@ void mucmm__fourier_features(mucmm_ctx *ctx, const mucmm__block *u, int64_t d, c
 mucmm_status mucmm__fourier_features_vjp(mucmm_ctx *ctx, const mucmm__block *u, int64_t d,
                                          const double *omega, const double *phase,
                                          const double *dphi, double *du);
-/* Gaussian omega [q, d] with bandwidths {1/2, 1, 2} sqrt(q) in equal parts (frequencies N(0,1)/bandwidth),
+/* Gaussian omega [q, d] with bandwidths {1, 2, 4} sqrt(q) in equal parts (frequencies N(0,1)/bandwidth),
  * phase [d] uniform in [0, 2 pi). */
 void mucmm__fourier_draw(uint64_t key, int64_t q, int64_t d, double *omega, double *phase);
 

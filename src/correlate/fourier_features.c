@@ -84,7 +84,7 @@ done:
 
 void mucmm__fourier_draw(uint64_t key, int64_t q, int64_t d, double *omega, double *phase)
 {
-    static const double bandwidth[3] = {0.5, 1, 2}; /* times sqrt(q) */
+    static const double bandwidth[3] = {1, 2, 4}; /* times sqrt(q) */
     uint64_t normal = mucmm__rng_key(key, 0), uniform = mucmm__rng_key(key, 1);
 
     for (int64_t i = 0; i < q; i++)

@@ -114,7 +114,8 @@ done:
     return status;
 }
 
-/* ---- pattern: covariance times gradient, from a pass over training rows ------------------------ */
+/* ---- pattern: covariance times gradient, from a pass over training rows ------------------------
+ */
 
 /* out [n, p] = X'(X g)/(rows - 1) for every gradient row g, X the centred scaled training rows. */
 static mucmm_status pattern_from_rows(mucmm_ctx *ctx, const mucmm__view_info *v,
@@ -166,7 +167,8 @@ static mucmm_status pattern(mucmm_ctx *ctx, const samples *s, float *g)
 
     if (!training && !v->covariance)
         return mucmm__fail(ctx, MUCMM_EARG,
-                           "view '%s' has %" PRId64 " columns, too many for the model to carry their "
+                           "view '%s' has %" PRId64
+                           " columns, too many for the model to carry their "
                            "covariance; give the training rows (--training %s=FILE)",
                            v->name, v->p, v->name);
     if (training && mucmm_data_cols(training) != v->p)
@@ -186,7 +188,8 @@ done:
     return status;
 }
 
-/* ---- maps ------------------------------------------------------------------------------------------ */
+/* ---- maps
+ * ------------------------------------------------------------------------------------------ */
 
 /* dh [n, p], in units of the scaled features -> the map in units of the raw input. */
 static mucmm_status to_map(mucmm_ctx *ctx, const samples *s, const float *h, float *dh)
@@ -218,8 +221,8 @@ done:
 static mucmm_status check_params(mucmm_ctx *ctx, const mucmm_model *m, int32_t view,
                                  const mucmm_explain_params *p)
 {
-    bool component = p->score == MUCMM_SCORE_COMMON_COMPONENT ||
-                     p->score == MUCMM_SCORE_INDIVIDUAL_COMPONENT;
+    bool component =
+        p->score == MUCMM_SCORE_COMMON_COMPONENT || p->score == MUCMM_SCORE_INDIVIDUAL_COMPONENT;
     int64_t d;
 
     if (p->struct_size != sizeof *p)
@@ -259,11 +262,10 @@ static mucmm_status find_data(mucmm_ctx *ctx, samples *s, const mucmm_view *view
                            s->m->view[s->view].p);
     for (int64_t i = 0; i < s->n; i++)
         if (s->rows[i] < 0 || s->rows[i] >= mucmm_data_rows(s->data[s->view]))
-            return mucmm__fail(ctx, MUCMM_EARG,
-                               "sample %" PRId64 " is out of range: %s has %" PRId64
-                               " rows, counted from 0",
-                               s->rows[i], mucmm_data_label(s->data[s->view]),
-                               mucmm_data_rows(s->data[s->view]));
+            return mucmm__fail(
+                ctx, MUCMM_EARG,
+                "sample %" PRId64 " is out of range: %s has %" PRId64 " rows, counted from 0",
+                s->rows[i], mucmm_data_label(s->data[s->view]), mucmm_data_rows(s->data[s->view]));
 done:
     return status;
 }
@@ -275,8 +277,12 @@ static mucmm_status start(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view
     mucmm_status status = MUCMM_OK;
 
     TRY(check_params(ctx, m, view, p));
-    *s = (samples){.m = m, .rep = mucmm__model_representation(m, p->method), .view = view,
-                   .rows = rows, .n = n, .p = p};
+    *s = (samples){.m = m,
+                   .rep = mucmm__model_representation(m, p->method),
+                   .view = view,
+                   .rows = rows,
+                   .n = n,
+                   .p = p};
     TRY(find_data(ctx, s, views, n_views));
     if (p->score == MUCMM_SCORE_COMMON)
         TRY(gather_others(ctx, s));
@@ -319,10 +325,11 @@ done:
     return status;
 }
 
-/* ---- checking ----------------------------------------------------------------------------------------
+/* ---- checking
+ * ----------------------------------------------------------------------------------------
  * Directions of each sample: its own gradient, random Gaussian ones, and the gradient's largest
- * coordinates alone. A difference of float32 scores is rounded at about 1e-7 of the score, so the step is large
- * (1e-2 of a standard deviation) and two steps are extrapolated (Richardson). */
+ * coordinates alone. A difference of float32 scores is rounded at about 1e-7 of the score, so the
+ * step is large (1e-2 of a standard deviation) and two steps are extrapolated (Richardson). */
 
 #define RANDOM_DIRECTIONS 4
 #define COORDINATES 2

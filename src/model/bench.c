@@ -25,7 +25,8 @@ static mucmm_status closed_form(mucmm_ctx *ctx, const mucmm_view *views, int32_t
     total = offset[n_views];
     TRY(mucmm__alloc(ctx, total, sizeof *mean, &mean));
     TRY(mucmm__alloc(ctx, total * total, sizeof *cov, &cov));
-    TRY(mucmm__joint_moments(ctx, n_views, data, offset, NULL, mucmm_data_rows(data[0]), mean, cov));
+    TRY(mucmm__joint_moments(ctx, n_views, data, offset, NULL, mucmm_data_rows(data[0]), mean,
+                             cov));
     for (int64_t i = 0; i < total; i++)
         trace += cov[i * (total + 1)];
     TRY(mucmm__linear_common(ctx, n_views, p, names, cov, 1e-8 * trace / (double)total, k, k, rho,
@@ -46,12 +47,15 @@ mucmm_status mucmm_bench_closed_form(mucmm_ctx *ctx, const mucmm_view *views, in
 
     *seconds = INFINITY;
     if (n_views < 2 || n_views > MUCMM_MAX_VIEWS || k < 1 || repeats < 1)
-        return mucmm__fail(ctx, MUCMM_EARG, "two or more views, k >= 1 and repeats >= 1 are needed");
+        return mucmm__fail(ctx, MUCMM_EARG,
+                           "two or more views, k >= 1 and repeats >= 1 are needed");
     for (int32_t m = 0; m < n_views; m++)
         if (mucmm_data_rows(views[m].data) != mucmm_data_rows(views[0].data) ||
             k > mucmm_data_cols(views[m].data))
-            return mucmm__fail(ctx, MUCMM_ESHAPE, "view '%s': rows must be paired, and it needs at "
-                               "least k columns", views[m].name);
+            return mucmm__fail(ctx, MUCMM_ESHAPE,
+                               "view '%s': rows must be paired, and it needs at "
+                               "least k columns",
+                               views[m].name);
     for (int32_t r = 0; r < repeats; r++) {
         double begin = mucmm__now();
         TRY(closed_form(ctx, views, n_views, k, correlations));
@@ -65,8 +69,12 @@ done:
 
 void mucmm_bench_train_params_init(mucmm_bench_train_params *p)
 {
-    *p = (mucmm_bench_train_params){.struct_size = sizeof *p, .features = 768, .common = 64,
-                                    .batch = 2000, .steps = 20, .n_hidden = 2,
+    *p = (mucmm_bench_train_params){.struct_size = sizeof *p,
+                                    .features = 768,
+                                    .common = 64,
+                                    .batch = 2000,
+                                    .steps = 20,
+                                    .n_hidden = 2,
                                     .hidden = {1024, 1024}};
 }
 

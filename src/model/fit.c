@@ -28,9 +28,9 @@ void mucmm_fit_params_init(mucmm_fit_params *p)
         .seed = 1,
         .ridge = -1,
         .weight_decay = 1e-4,
-        .input_noise = 0.1,
+        .input_noise = 0.3,
         .alpha = 5,
-        .beta = 10,
+        .beta = 20,
     };
 }
 
@@ -123,7 +123,8 @@ static mucmm_status check_dimensions(mucmm__fit *f, const mucmm_view *views)
         int64_t cols = mucmm_data_cols(views[i].data);
         if (p->common > cols)
             return mucmm__fail(f->ctx, MUCMM_ESHAPE,
-                               "%" PRId64 " common dimensions are asked for, but view '%s' has only "
+                               "%" PRId64
+                               " common dimensions are asked for, but view '%s' has only "
                                "%" PRId64 " columns; give a smaller --common",
                                p->common, views[i].name, cols);
         if (p->individual > cols - p->common)
@@ -133,11 +134,12 @@ static mucmm_status check_dimensions(mucmm__fit *f, const mucmm_view *views)
                                "--individual",
                                p->common, p->individual, views[i].name, cols);
         if (f->n_train <= cols && p->ridge < 0)
-            return mucmm__fail(f->ctx, MUCMM_ESHAPE,
-                               "view '%s' has %" PRId64 " columns and only %" PRId64 " training rows "
-                               "(of %" PRId64 "); more rows than columns are needed, or a fixed --ridge "
-                               "such as 0.1",
-                               views[i].name, cols, f->n_train, f->n_train + f->n_held_out);
+            return mucmm__fail(
+                f->ctx, MUCMM_ESHAPE,
+                "view '%s' has %" PRId64 " columns and only %" PRId64 " training rows "
+                "(of %" PRId64 "); more rows than columns are needed, or a fixed --ridge "
+                "such as 0.1",
+                views[i].name, cols, f->n_train, f->n_train + f->n_held_out);
     }
     return MUCMM_OK;
 }
@@ -168,8 +170,9 @@ static mucmm_status split_rows(mucmm__fit *f, int64_t n)
     mucmm__rng_permutation(mucmm__rng_key(f->p->seed, STREAM_SPLIT), perm, n);
     memcpy(f->held_out, perm, (size_t)f->n_held_out * sizeof *perm);
     memcpy(f->train, perm + f->n_held_out, (size_t)f->n_train * sizeof *perm);
-    /* ascending, so that a pass over the rows reads a file from front to back */
-    qsort(f->held_out, (size_t)f->n_held_out, sizeof *perm, compare_rows);
+    /* ascending, so that a pass over the rows reads a file from front to back; the held-out rows
+     * stay shuffled, because cross-fitting takes their first and second half for two samples of one
+     * kind */
     qsort(f->train, (size_t)f->n_train, sizeof *perm, compare_rows);
     f->model->rows[MUCMM_ROWS_TRAIN] = f->n_train;
     f->model->rows[MUCMM_ROWS_HELD_OUT] = f->n_held_out;
@@ -227,7 +230,8 @@ static mucmm_status warn_constant(mucmm__fit *f, int32_t m, const double *cov, i
     if (constant == 0)
         return MUCMM_OK;
     name = mucmm_data_column(f->data[m], first);
-    mucmm__warn(f->ctx, "view '%s': %" PRId64 " of %" PRId64 " columns %s constant (the first is "
+    mucmm__warn(f->ctx,
+                "view '%s': %" PRId64 " of %" PRId64 " columns %s constant (the first is "
                 "column %" PRId64 "%s%s%s); %s nothing",
                 v->name, constant, v->p, constant == 1 ? "is" : "are", first, name ? " '" : "",
                 name ? name : "", name ? "'" : "", constant == 1 ? "it carries" : "they carry");
@@ -257,7 +261,8 @@ static void divide_by_scale(const mucmm__fit *f, double *cov)
             double *row = cov + (f->offset[a] + i) * total;
             for (int32_t b = 0; b < f->model->n_views; b++)
                 for (int64_t j = 0; j < f->model->view[b].p; j++)
-                    row[f->offset[b] + j] /= f->model->view[a].scale[i] * f->model->view[b].scale[j];
+                    row[f->offset[b] + j] /=
+                        f->model->view[a].scale[i] * f->model->view[b].scale[j];
         }
 }
 
@@ -328,18 +333,29 @@ static uint64_t fingerprint(const mucmm__fit *f)
     mucmm_fit_params p = f->model->params;
     int64_t total = f->offset[f->model->n_views];
     uint64_t hash = hash_bytes(0xcbf29ce484222325u, &p.head, sizeof p.head);
-    const double numbers[] = {(double)p.scaling,      (double)p.common,      (double)p.individual,
-                              (double)p.n_hidden,     (double)p.common_epochs,
-                              (double)p.individual_epochs, (double)f->batch, p.validation,
-                              (double)p.seed,         p.ridge,               p.learning_rate,
-                              p.weight_decay,         p.input_noise,         p.alpha,
-                              p.beta,                 (double)f->n_train,    (double)mucmm_version()};
+    const double numbers[] = {(double)p.scaling,
+                              (double)p.common,
+                              (double)p.individual,
+                              (double)p.n_hidden,
+                              (double)p.common_epochs,
+                              (double)p.individual_epochs,
+                              (double)f->batch,
+                              p.validation,
+                              (double)p.seed,
+                              p.ridge,
+                              p.learning_rate,
+                              p.weight_decay,
+                              p.input_noise,
+                              p.alpha,
+                              p.beta,
+                              (double)f->n_train,
+                              (double)mucmm_version()};
 
     hash = hash_bytes(hash, numbers, sizeof numbers);
     hash = hash_bytes(hash, p.hidden, sizeof p.hidden[0] * (size_t)p.n_hidden);
     for (int32_t m = 0; m < f->model->n_views; m++)
-        hash = hash_bytes(hash, f->model->view[m].mean,
-                          sizeof(double) * (size_t)f->model->view[m].p);
+        hash =
+            hash_bytes(hash, f->model->view[m].mean, sizeof(double) * (size_t)f->model->view[m].p);
     return hash_bytes(hash, f->cov[0], sizeof(double) * (size_t)total);
 }
 
@@ -368,18 +384,25 @@ done:
     return status;
 }
 
-/* Batches: large against the number of columns that are correlated, or the sample correlations
- * are inflated and training diverges. */
+/* Batches must be large against the number of columns that are correlated, or the sample
+ * correlations are inflated and training diverges. */
+#define BATCH_PER_COLUMN 20
+#define LEAST_BATCH_PER_COLUMN 10
+
 static mucmm_status choose_batch(mucmm__fit *f)
 {
-    int64_t columns = f->model->n_views * f->p->common, least = 2 * columns + 2;
+    int64_t columns = f->model->n_views * f->p->common;
+    int64_t least = LEAST_BATCH_PER_COLUMN * columns;
 
     f->batch = f->p->batch;
     if (f->batch == 0)
-        f->batch = columns * 20 > 1000 ? columns * 20 : 1000;
+        f->batch = columns * BATCH_PER_COLUMN > 2000 ? columns * BATCH_PER_COLUMN : 2000;
     if (f->batch > f->n_train)
         f->batch = f->n_train;
     f->model->params.batch = f->batch;
+    /* all rows there are may be fewer, down to what leaves the correlations a meaning */
+    if (f->batch == f->n_train)
+        least = 2 * columns + 2;
     if (f->p->head == MUCMM_HEAD_MLP && f->batch < least)
         return mucmm__fail(f->ctx, MUCMM_ESHAPE,
                            "a batch of %" PRId64 " rows is too small for %d views of %" PRId64
@@ -441,9 +464,9 @@ static void resolve_defaults(mucmm_fit_params *p)
     if (p->common_epochs == 0)
         p->common_epochs = 20;
     if (p->individual_epochs == 0)
-        p->individual_epochs = 12;
+        p->individual_epochs = 16;
     if (p->learning_rate == 0)
-        p->learning_rate = 1e-3;
+        p->learning_rate = 2e-3;
 }
 
 mucmm_status mucmm_fit(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_views,

@@ -27,7 +27,7 @@ typedef struct common_work {
     float *y, *dy;             /* [batch, k] */
     mucmm__block f[MUCMM_MAX_VIEWS], df[MUCMM_MAX_VIEWS];
     double *rho;
-    int64_t *rows; /* [batch] */
+    int64_t *rows;                       /* [batch] */
     int64_t offset[MUCMM_MAX_VIEWS + 1]; /* of each view's outputs: m k */
 } common_work;
 
@@ -354,7 +354,8 @@ static mucmm_status warn_collapse(mucmm__fit *f, int32_t m, const double *cov)
         if (values[i] > 0)
             entropy -= values[i] / sum * log(values[i] / sum);
     if (!(sum > 0) || exp(entropy) < 0.25 * (double)k)
-        mucmm__warn(f->ctx, "view '%s': the common head's outputs have an effective rank of %.1f "
+        mucmm__warn(f->ctx,
+                    "view '%s': the common head's outputs have an effective rank of %.1f "
                     "of %" PRId64 "; give a smaller --common or a larger --batch",
                     f->model->view[m].name, sum > 0 ? exp(entropy) : 0, k);
 done:

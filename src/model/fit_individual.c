@@ -2,18 +2,21 @@
  *
  * Training of the individual heads by correlation minimization: section 3 of the method.
  *
- *   L = sum_m [ |h_m - d_m(c_m, u_m)|^2 / (n tr Cov h_m) + alpha K(u_m, c_m) + beta K_x(phi(u_m), c_m) ]
- *       + alpha sum_{m<l} K(u_m, u_l)
+ *   L = sum_m [ |h_m - d_m(c_m, u_m)|^2 / (n tr Cov h_m) + alpha K(u_m, c_m) + beta K_x(phi(u_m),
+ * c) ]
+ *       + alpha sum_{m<l} K(u_m, u_l),   c = mean over the views of c_m
  *
  * with the common heads frozen, u standardized on the batch, phi fresh random Fourier features
- * in every step. The decoders d_m are only needed here. */
+ * in every step. The mean of the views' common variates holds what they share with less of what
+ * each adds to it by chance, so it is what u must be denied. The decoders d_m are only needed here.
+ */
 #include "model/model.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
-#define FOURIER_FEATURES 300
+#define FOURIER_FEATURES 600
 #define KERNEL_RIDGE 0.1 /* on standardized features */
 #define LINEAR_RIDGE 1e-4
 
@@ -28,6 +31,7 @@ typedef struct individual_work {
     float *joint[MUCMM_MAX_VIEWS];                  /* [rows, k + q]: c beside u */
     float *rebuilt, *d_joint;                       /* [rows, p], [rows, k + q] */
     mucmm__block c[MUCMM_MAX_VIEWS], u[MUCMM_MAX_VIEWS], du[MUCMM_MAX_VIEWS];
+    mucmm__block shared;         /* mean over views of c */
     double *sd[MUCMM_MAX_VIEWS]; /* [q] of the raw outputs on this batch */
     double *omega, *phase, *phi, *phi_std, *phi_sd, *d_phi, *d_phi_std, *d_u, *d_other;
 } individual_work;
@@ -54,7 +58,8 @@ static mucmm_status linear_terms(mucmm__fit *f, individual_work *w, bool gradien
         if (gradient)
             add(one, size, alpha, w->du[m].data);
         for (int32_t l = 0; l < m; l++) {
-            TRY(mucmm__correlation_min(f->ctx, &w->u[m], &w->u[l], LINEAR_RIDGE, &k_value, one, two));
+            TRY(mucmm__correlation_min(f->ctx, &w->u[m], &w->u[l], LINEAR_RIDGE, &k_value, one,
+                                       two));
             *value += alpha * k_value;
             if (gradient) {
                 add(one, size, alpha, w->du[m].data);
@@ -66,7 +71,7 @@ done:
     return status;
 }
 
-/* beta K_x(phi(u_m), c_m). */
+/* beta K_x(phi(u_m), c). */
 static mucmm_status kernel_term(mucmm__fit *f, individual_work *w, int32_t m, uint64_t key,
                                 bool gradient, double *value)
 {
@@ -80,7 +85,7 @@ static mucmm_status kernel_term(mucmm__fit *f, individual_work *w, int32_t m, ui
     mucmm__fourier_draw(key, w->u[m].cols, d, w->omega, w->phase);
     mucmm__fourier_features(f->ctx, &w->u[m], d, w->omega, w->phase, w->phi);
     mucmm__standardize(&phi, w->phi_std, w->phi_sd);
-    TRY(mucmm__correlation_min_crossfit(f->ctx, &phi_std, &w->c[m], KERNEL_RIDGE, &k_value,
+    TRY(mucmm__correlation_min_crossfit(f->ctx, &phi_std, &w->shared, KERNEL_RIDGE, &k_value,
                                         gradient ? w->d_phi_std : NULL));
     *value += beta * k_value;
     if (!gradient)
@@ -135,6 +140,16 @@ static void take_common(individual_work *w, int32_t m, const float *c, const int
             w->c[m].data[i * k + j] = c[(rows ? rows[i] : i) * k + j];
 }
 
+static void average_common(individual_work *w, int32_t n_views, int64_t n)
+{
+    int64_t size = n * w->shared.cols;
+
+    w->shared.rows = n;
+    memset(w->shared.data, 0, (size_t)size * sizeof(double));
+    for (int32_t m = 0; m < n_views; m++)
+        add(w->c[m].data, size, 1.0 / n_views, w->shared.data);
+}
+
 /* ---- one step ---------------------------------------------------------------------------- */
 
 static mucmm_status decode(mucmm__fit *f, individual_work *w, mucmm__trainer *t, int32_t m,
@@ -173,6 +188,7 @@ static mucmm_status individual_step(mucmm__fit *f, mucmm__trainer *t, void *arg,
         take_common(w, m, w->c_train[m], rows, n);
         take_outputs(w, m, n);
     }
+    average_common(w, f->model->n_views, n);
     TRY(linear_terms(f, w, true, loss));
     for (int32_t m = 0; m < f->model->n_views; m++) {
         const mucmm__part *g = &w->head[m];
@@ -191,18 +207,28 @@ done:
 
 /* ---- judging ------------------------------------------------------------------------------- */
 
-static mucmm_status evaluate_view(mucmm__fit *f, individual_work *w, mucmm__trainer *t, int32_t m,
-                                  int64_t first, int64_t n, double *loss)
+static mucmm_status encode_held_out(mucmm__fit *f, individual_work *w, mucmm__trainer *t, int32_t m,
+                                    int64_t first, int64_t n)
 {
     mucmm_status status = MUCMM_OK;
-    const mucmm__part *g = &w->head[m], *d = &w->decoder[m];
-    mucmm__view_info *v = &f->model->view[m];
+    const mucmm__part *g = &w->head[m];
 
-    TRY(mucmm__features(f->ctx, v, f->data[m], f->held_out + first, n, w->h[m]));
+    TRY(mucmm__features(f->ctx, &f->model->view[m], f->data[m], f->held_out + first, n, w->h[m]));
     TRY(mucmm__mlp_forward(f->ctx, &g->net, t->params + g->params, t->stats + g->stats, n, w->h[m],
                            w->raw));
     take_common(w, m, w->c_held_out[m] + first * f->model->k, NULL, n);
     take_outputs(w, m, n);
+done:
+    return status;
+}
+
+static mucmm_status judge_held_out(mucmm__fit *f, individual_work *w, mucmm__trainer *t, int32_t m,
+                                   int64_t n, double *loss)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__part *d = &w->decoder[m];
+    const mucmm__view_info *v = &f->model->view[m];
+
     TRY(mucmm__mlp_forward(f->ctx, &d->net, t->params + d->params, t->stats + d->stats, n,
                            w->joint[m], w->rebuilt));
     *loss += reconstruction(w->h[m], n * v->p, n, v->variance, w->rebuilt);
@@ -224,7 +250,10 @@ static mucmm_status individual_evaluate(mucmm__fit *f, mucmm__trainer *t, void *
         int64_t first = b * f->n_held_out / blocks, n = (b + 1) * f->n_held_out / blocks - first;
         double loss = 0;
         for (int32_t m = 0; m < f->model->n_views; m++)
-            TRY(evaluate_view(f, w, t, m, first, n, &loss));
+            TRY(encode_held_out(f, w, t, m, first, n));
+        average_common(w, f->model->n_views, n);
+        for (int32_t m = 0; m < f->model->n_views; m++)
+            TRY(judge_held_out(f, w, t, m, n, &loss));
         TRY(linear_terms(f, w, false, &loss));
         *value -= loss * (double)n / (double)f->n_held_out;
     }
@@ -252,6 +281,7 @@ static void work_drop(individual_work *w)
         mucmm__free(w->du[m].data);
         mucmm__free(w->sd[m]);
     }
+    mucmm__free(w->shared.data);
     mucmm__free(w->raw);
     mucmm__free(w->rebuilt);
     mucmm__free(w->d_joint);
@@ -320,6 +350,8 @@ static mucmm_status shared_buffers(mucmm__fit *f, individual_work *w)
 
     for (int32_t m = 0; m < f->model->n_views; m++)
         widest = f->model->view[m].p > widest ? f->model->view[m].p : widest;
+    w->shared.cols = k;
+    TRY(mucmm__alloc(f->ctx, n * k, sizeof(double), &w->shared.data));
     TRY(mucmm__alloc(f->ctx, n * q, sizeof(float), &w->raw));
     TRY(mucmm__alloc(f->ctx, n * widest, sizeof(float), &w->rebuilt));
     TRY(mucmm__alloc(f->ctx, n * (k + q), sizeof(float), &w->d_joint));
@@ -385,9 +417,10 @@ done:
 }
 
 /* ---- canonical form ---------------------------------------------------------------------------
- * On the training rows, with v the raw outputs: r = v - B'c with B = Cov(c)^-1 Cov(c, v), so Cov(r, c) = 0;
- * r is whitened by the eigenvectors of its covariance and rotated by those of Cov(r, h) Cov(h, r), so the
- * columns of u are ordered by how much of h each explains. u = A'(v - mean) - A'B' (c - mean c). */
+ * On the training rows, with v the raw outputs: r = v - B'c with B = Cov(c)^-1 Cov(c, v), so Cov(r,
+ * c) = 0; r is whitened by the eigenvectors of its covariance and rotated by those of Cov(r, h)
+ * Cov(h, r), so the columns of u are ordered by how much of h each explains. u = A'(v - mean) -
+ * A'B' (c - mean c). */
 
 typedef struct canonical_moments {
     int64_t k, q;
@@ -395,8 +428,8 @@ typedef struct canonical_moments {
     double *cross;      /* Cov(h, [c, v]) [p, k + q] */
 } canonical_moments;
 
-static mucmm_status push_rows(mucmm__fit *f, individual_work *w, int32_t m,
-                              const mucmm__head *head, mucmm__moments *own, mucmm__moments *cross)
+static mucmm_status push_rows(mucmm__fit *f, individual_work *w, int32_t m, const mucmm__head *head,
+                              mucmm__moments *own, mucmm__moments *cross)
 {
     mucmm_status status = MUCMM_OK;
     const mucmm__view_info *v = &f->model->view[m];
@@ -463,8 +496,8 @@ done:
     return status;
 }
 
-/* white [q, q]: columns scaled so that white' Cov(r) white = I; cov_r is destroyed. Directions with no
- * variance left (a collapsed head) are held at a tiny one rather than blown up. */
+/* white [q, q]: columns scaled so that white' Cov(r) white = I; cov_r is destroyed. Directions with
+ * no variance left (a collapsed head) are held at a tiny one rather than blown up. */
 static mucmm_status whiten(mucmm__fit *f, int32_t m, int64_t q, double *cov_r, double *white)
 {
     mucmm_status status = MUCMM_OK;
@@ -475,7 +508,8 @@ static mucmm_status whiten(mucmm__fit *f, int32_t m, int64_t q, double *cov_r, d
     if (!(values[0] > 0))
         TRY(mucmm__fail(f->ctx, MUCMM_ENUMERIC,
                         "view '%s': the individual head collapsed to a constant; give a smaller "
-                        "--beta or --alpha", f->model->view[m].name));
+                        "--beta or --alpha",
+                        f->model->view[m].name));
     floor = 1e-8 * values[0];
     for (int64_t j = 0; j < q; j++)
         sum += values[j] > 0 ? values[j] : 0;
@@ -486,7 +520,8 @@ static mucmm_status whiten(mucmm__fit *f, int32_t m, int64_t q, double *cov_r, d
             white[i * q + j] /= sqrt(values[j] > floor ? values[j] : floor);
     }
     if (exp(entropy) < 0.25 * (double)q)
-        mucmm__warn(f->ctx, "view '%s': the individual head's outputs have an effective rank of "
+        mucmm__warn(f->ctx,
+                    "view '%s': the individual head's outputs have an effective rank of "
                     "%.1f of %" PRId64 "; give a smaller --individual or --beta",
                     f->model->view[m].name, exp(entropy), q);
 done:

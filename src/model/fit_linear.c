@@ -16,7 +16,8 @@ static mucmm_status weighted_diagonal(mucmm_ctx *ctx, const double *cov, int64_t
                                       int64_t q, int64_t k, const double *a, const double *b,
                                       double *work, double *out)
 {
-    mucmm_status status = mucmm__dgemm(ctx, false, false, p, k, q, 1, cov, stride, b, k, 0, work, k);
+    mucmm_status status =
+        mucmm__dgemm(ctx, false, false, p, k, q, 1, cov, stride, b, k, 0, work, k);
 
     for (int64_t j = 0; j < k && status == MUCMM_OK; j++) {
         out[j] = 0;
@@ -70,8 +71,8 @@ static mucmm_status solve(mucmm__fit *f, double ridge, double *rho, double *cons
         p[m] = f->model->view[m].p;
         names[m] = f->model->view[m].name;
     }
-    return mucmm__linear_common(f->ctx, f->model->n_views, p, names, f->cov[MUCMM_ROWS_TRAIN], ridge,
-                                f->model->k, f->model->k, rho, weights);
+    return mucmm__linear_common(f->ctx, f->model->n_views, p, names, f->cov[MUCMM_ROWS_TRAIN],
+                                ridge, f->model->k, f->model->k, rho, weights);
 }
 
 static mucmm_status try_ridges(mucmm__fit *f, double *rho, double *const *weights)

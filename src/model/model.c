@@ -393,7 +393,8 @@ mucmm_status mucmm_transform(mucmm_ctx *ctx, const mucmm_model *m, mucmm_method 
     TRY(mucmm__alloc(ctx, n * m->k, sizeof *c, &c));
     if (individual)
         TRY(mucmm__alloc(ctx, n * q, sizeof *u, &u));
-    TRY(mucmm__represent(ctx, m, mucmm__model_representation(m, method), view, data, NULL, n, c, u));
+    TRY(mucmm__represent(ctx, m, mucmm__model_representation(m, method), view, data, NULL, n, c,
+                         u));
     if (common)
         copy_out(common, c);
     if (individual)

@@ -137,8 +137,8 @@ typedef struct mucmm__fit {
     mucmm_model *model;
     const mucmm_data *data[MUCMM_MAX_VIEWS];
     int64_t n_train, n_held_out, batch;
-    int64_t *train, *held_out;         /* row numbers, ascending                    */
-    double *cov[2];                    /* [P, P] joint covariance of h, by mucmm_rows */
+    int64_t *train, *held_out;           /* row numbers, ascending                    */
+    double *cov[2];                      /* [P, P] joint covariance of h, by mucmm_rows */
     int64_t offset[MUCMM_MAX_VIEWS + 1]; /* of each view's columns in cov           */
     mucmm__trainer stage[MUCMM__STAGES];
     int32_t stage_now; /* the first stage that is not finished */
@@ -154,12 +154,13 @@ typedef mucmm_status (*mucmm__evaluate_fn)(mucmm__fit *f, mucmm__trainer *t, voi
 typedef struct mucmm__problem {
     const char *name;
     int64_t epochs;
-    mucmm__step_fn step;         /* writes t->grads for the batch's rows (numbers into the training rows) */
+    mucmm__step_fn step; /* writes t->grads for the batch's rows (numbers into the training rows) */
     mucmm__evaluate_fn evaluate; /* held-out value of t->params, higher is better */
     void *arg;
 } mucmm__problem;
 
-/* mucmm_fit with checkpoints inside a stage at least save_every seconds apart (0: after every epoch). */
+/* mucmm_fit with checkpoints inside a stage at least save_every seconds apart (0: after every
+ * epoch). */
 mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_views,
                                const mucmm_fit_params *params, double save_every,
                                mucmm_model **out);
@@ -177,19 +178,20 @@ mucmm_status mucmm__fit_linear(mucmm__fit *f);
 mucmm_status mucmm__fit_common(mucmm__fit *f);
 mucmm_status mucmm__fit_individual(mucmm__fit *f);
 
-/* Sum over k components of the mean correlation over pairs of views, of fixed weights[m] [p_m, k] under
- * a joint covariance cov [P, P]; offset[m] is where view m begins, offset[n_views] = P. */
+/* Sum over k components of the mean correlation over pairs of views, of fixed weights[m] [p_m, k]
+ * under a joint covariance cov [P, P]; offset[m] is where view m begins, offset[n_views] = P. */
 mucmm_status mucmm__fixed_correlation(mucmm_ctx *ctx, int32_t n_views, const int64_t *offset,
                                       const double *cov, int64_t k, double *const *weights,
                                       double *total);
 
-/* Joint mean [P] and covariance [P, P] of the raw inputs of all views on rows[0..n) (NULL: 0..n), in one
- * pass; offset as above. */
+/* Joint mean [P] and covariance [P, P] of the raw inputs of all views on rows[0..n) (NULL: 0..n),
+ * in one pass; offset as above. */
 mucmm_status mucmm__joint_moments(mucmm_ctx *ctx, int32_t n_views, const mucmm_data *const *data,
                                   const int64_t *offset, const int64_t *rows, int64_t n,
                                   double *mean, double *cov);
 
-/* `steps` steps of training common heads from scratch on f's rows, after one that is not counted. */
+/* `steps` steps of training common heads from scratch on f's rows, after one that is not counted.
+ */
 mucmm_status mucmm__time_common_steps(mucmm__fit *f, int64_t steps, double *seconds, double *flops);
 
 /* Seconds on a clock that never goes back. */

@@ -168,8 +168,10 @@ static mucmm_status load_tensor(mucmm_ctx *ctx, const mucmm__safetensors *file,
         return mucmm__fail(ctx, MUCMM_EFORMAT, "tensor '%s' is missing", want->name);
     if (t->dtype != want->dtype || t->rank != want->rank || t->shape[0] != want->shape[0] ||
         (t->rank == 2 && t->shape[1] != want->shape[1]))
-        return mucmm__fail(ctx, MUCMM_EFORMAT, "tensor '%s' has another type or shape than the "
-                           "metadata says", want->name);
+        return mucmm__fail(ctx, MUCMM_EFORMAT,
+                           "tensor '%s' has another type or shape than the "
+                           "metadata says",
+                           want->name);
     if (!all_finite(t, n))
         return mucmm__fail(ctx, MUCMM_ENUMERIC, "tensor '%s' holds a NaN or an infinity",
                            want->name);
@@ -183,8 +185,10 @@ static mucmm_status check_scale(mucmm_ctx *ctx, const mucmm_model *m)
     for (int32_t i = 0; i < m->n_views; i++)
         for (int64_t j = 0; j < m->view[i].p; j++)
             if (!(m->view[i].scale[j] > 0))
-                return mucmm__fail(ctx, MUCMM_EFORMAT, "tensor '%s.scale' holds a number that is "
-                                   "not positive", m->view[i].name);
+                return mucmm__fail(ctx, MUCMM_EFORMAT,
+                                   "tensor '%s.scale' holds a number that is "
+                                   "not positive",
+                                   m->view[i].name);
     return MUCMM_OK;
 }
 

@@ -73,13 +73,13 @@ done:
 }
 
 /* ---- variance shares -------------------------------------------------------------------
- * With z = [c, u], Cov(z) = L L' and Y = L^-1 Cov(z, h): the first k rows of Y hold what the best linear
- * prediction from c explains, the others what u adds to it. On training rows of two views Cov(z) = I, and the
- * shares are |Cov(h, c)|_F^2 / tr Cov(h) and |Cov(h, u)|_F^2 / tr Cov(h). */
+ * With z = [c, u], Cov(z) = L L' and Y = L^-1 Cov(z, h): the first k rows of Y hold what the best
+ * linear prediction from c explains, the others what u adds to it. On training rows of two views
+ * Cov(z) = I, and the shares are |Cov(h, c)|_F^2 / tr Cov(h) and |Cov(h, u)|_F^2 / tr Cov(h). */
 
-static mucmm_status shares_from_moments(mucmm_ctx *ctx, int64_t p, int64_t k, int64_t q, double *cov,
-                                        const double *cross, double variance, double *common,
-                                        double *individual)
+static mucmm_status shares_from_moments(mucmm_ctx *ctx, int64_t p, int64_t k, int64_t q,
+                                        double *cov, const double *cross, double variance,
+                                        double *common, double *individual)
 {
     mucmm_status status = MUCMM_OK;
     int64_t width = k + q;
@@ -170,6 +170,13 @@ done:
 
 /* ---- leakage -------------------------------------------------------------------------------- */
 
+static void take_rows(const mucmm__block *from, const int64_t *order, mucmm__block *to)
+{
+    for (int64_t i = 0; i < from->rows; i++)
+        memcpy(to->data + i * to->cols, from->data + order[i] * from->cols,
+               (size_t)from->cols * sizeof(double));
+}
+
 static mucmm_status kernel_leakage(mucmm_ctx *ctx, const mucmm__block *u, const mucmm__block *c,
                                    uint64_t seed, double *value)
 {
@@ -177,7 +184,9 @@ static mucmm_status kernel_leakage(mucmm_ctx *ctx, const mucmm__block *u, const 
     int64_t n = u->rows, q = u->cols;
     int64_t d = LEAKAGE_FEATURES < n / 3 ? LEAKAGE_FEATURES : n / 3;
     mucmm__block std = {NULL, n, q}, phi = {NULL, n, d}, phi_std = {NULL, n, d};
+    mucmm__block shuffled_u = {NULL, n, q}, shuffled_c = {NULL, n, c->cols};
     double *omega = NULL, *phase = NULL, *sd = NULL;
+    int64_t *order = NULL;
 
     TRY(mucmm__alloc(ctx, n * q, sizeof(double), &std.data));
     TRY(mucmm__alloc(ctx, n * d, sizeof(double), &phi.data));
@@ -185,12 +194,23 @@ static mucmm_status kernel_leakage(mucmm_ctx *ctx, const mucmm__block *u, const 
     TRY(mucmm__alloc(ctx, q * d, sizeof(double), &omega));
     TRY(mucmm__alloc(ctx, d, sizeof(double), &phase));
     TRY(mucmm__alloc(ctx, q > d ? q : d, sizeof(double), &sd));
-    mucmm__standardize(u, std.data, sd);
+    TRY(mucmm__alloc(ctx, n * q, sizeof(double), &shuffled_u.data));
+    TRY(mucmm__alloc(ctx, n * c->cols, sizeof(double), &shuffled_c.data));
+    TRY(mucmm__alloc(ctx, n, sizeof *order, &order));
+    /* the two halves must be samples of one kind, and files are often sorted */
+    mucmm__rng_permutation(mucmm__rng_key(seed, 78), order, n);
+    take_rows(u, order, &shuffled_u);
+    take_rows(c, order, &shuffled_c);
+    mucmm__standardize(&shuffled_u, std.data, sd);
     mucmm__fourier_draw(mucmm__rng_key(seed, 77), q, d, omega, phase);
     mucmm__fourier_features(ctx, &std, d, omega, phase, phi.data);
     mucmm__standardize(&phi, phi_std.data, sd);
-    TRY(mucmm__correlation_min_crossfit(ctx, &phi_std, c, LEAKAGE_KERNEL_RIDGE, value, NULL));
+    TRY(mucmm__correlation_min_crossfit(ctx, &phi_std, &shuffled_c, LEAKAGE_KERNEL_RIDGE, value,
+                                        NULL));
 done:
+    mucmm__free(order);
+    mucmm__free(shuffled_u.data);
+    mucmm__free(shuffled_c.data);
     mucmm__free(std.data);
     mucmm__free(phi.data);
     mucmm__free(phi_std.data);
@@ -296,7 +316,8 @@ done:
     return status;
 }
 
-/* ---- scores -------------------------------------------------------------------------------------- */
+/* ---- scores
+ * -------------------------------------------------------------------------------------- */
 
 struct mucmm_scores {
     int64_t n;

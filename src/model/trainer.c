@@ -25,8 +25,8 @@ mucmm_status mucmm__trainer_create(mucmm_ctx *ctx, int64_t n_params, int64_t n_s
                                    mucmm__trainer *t)
 {
     mucmm_status status = MUCMM_OK;
-    float **arrays[] = {&t->params,      &t->first, &t->second, &t->best_params,
-                        &t->grads,       &t->mask,  &t->stats,  &t->best_stats};
+    float **arrays[] = {&t->params, &t->first, &t->second, &t->best_params,
+                        &t->grads,  &t->mask,  &t->stats,  &t->best_stats};
 
     *t = (mucmm__trainer){.n_params = n_params, .n_stats = n_stats, .best = -INFINITY};
     for (int i = 0; i < 8; i++)
@@ -64,8 +64,8 @@ static void keep_if_best(mucmm__trainer *t, double value)
 static mucmm_status add_history(mucmm__fit *f, mucmm__epoch e)
 {
     mucmm_model *m = f->model;
-    mucmm_status status = mucmm__realloc(f->ctx, m->n_history, m->n_history + 1, sizeof *m->history,
-                                         &m->history);
+    mucmm_status status =
+        mucmm__realloc(f->ctx, m->n_history, m->n_history + 1, sizeof *m->history, &m->history);
     if (status == MUCMM_OK)
         m->history[m->n_history++] = e;
     return status;
@@ -171,7 +171,8 @@ mucmm_status mucmm__checkpoint_save(mucmm__fit *f)
     mucmm__tensor tensors[MUCMM__STAGES * SAVED_ARRAYS + 2];
     char names[MUCMM__STAGES * SAVED_ARRAYS][32], now[16], fingerprint[32];
     double state[MUCMM__STAGES][2], *history = NULL;
-    const char *metadata[] = {"format", CHECKPOINT_FORMAT, "fingerprint", fingerprint, "stage", now};
+    const char *metadata[] = {"format",    CHECKPOINT_FORMAT, "fingerprint",
+                              fingerprint, "stage",           now};
     int64_t n = 0, n_history = f->model->n_history;
 
     if (!f->p->checkpoint)
@@ -258,8 +259,10 @@ static mucmm_status load_stage(mucmm__fit *f, const mucmm__safetensors *file, in
         if (x && x->dtype == MUCMM__F32 && x->rank == 1 && x->shape[0] == len)
             memcpy(*array, x->data, (size_t)len * sizeof(float));
         else if (is_saved(f, s, i))
-            return mucmm__fail(f->ctx, MUCMM_EFORMAT, "%s: '%s' is missing or has another size; "
-                               "remove the file", f->p->checkpoint, name);
+            return mucmm__fail(f->ctx, MUCMM_EFORMAT,
+                               "%s: '%s' is missing or has another size; "
+                               "remove the file",
+                               f->p->checkpoint, name);
     }
 done:
     return status;
@@ -304,7 +307,8 @@ mucmm_status mucmm__checkpoint_load(mucmm__fit *f)
     if (!text || strcmp(text, fingerprint) != 0)
         TRY(mucmm__fail(f->ctx, MUCMM_EARG,
                         "%s: this checkpoint is of another fit (other data or options); remove it "
-                        "or give another --checkpoint", path));
+                        "or give another --checkpoint",
+                        path));
     text = mucmm__safetensors_metadata(file, "stage");
     if (!text || strlen(text) != 1 || text[0] < '0' || text[0] > '0' + MUCMM__STAGES)
         TRY(not_whole(f));
