@@ -41,7 +41,7 @@ const option fit_options[] = {
      "peak learning rate"},
     {"weight-decay", 0, OPTION_REAL, false, AT(weight_decay), 0, 1e3, "X", "weight decay"},
     {"input-noise", 0, OPTION_REAL, false, AT(input_noise), 0, 1e3, "X",
-     "noise on the inputs in training, in standard deviations"},
+     "noise on the inputs in training, in standard deviations (default 0.3)"},
     {"alpha", 0, OPTION_REAL, false, AT(alpha), 0, 1e9, "X",
      "weight of the linear correlation_min terms (default 5)"},
     {"beta", 0, OPTION_REAL, false, AT(beta), 0, 1e9, "X",
