@@ -49,6 +49,9 @@ def blas_settings(flags):
             yield f"{threads}, {core or 'default'}", env
 
 
+AS_INSTALLED = [("as installed", {})]
+
+
 class Failed(Exception):
     pass
 
@@ -129,19 +132,20 @@ def closed_form(o, settings):
         subprocess.run([sys.executable, os.path.join(HERE, "peers", "halves.py"), IMAGES, left, right],
                        check=True)
 
-    def peer(name, title, common=o.common, repeats=3, short_rows=None, **more):
+    def peer(name, title, common=o.common, repeats=3, short_rows=None, choose=settings, **more):
         def command(short):
             c = [sys.executable, os.path.join(HERE, "peers", "cca.py"), name, left, right,
                  "--common", common, "--ridge", o.ridge, "--repeats", 1 if short else repeats]
             return c + (["--rows", short_rows] if short and short_rows else [])
-        return Program(title, command, lambda r: -r["seconds"], settings, **more)
+        return Program(title, command, lambda r: -r["seconds"], choose, **more)
 
     mucmm = Program("mucmm", lambda short: [
         MUCMM, "bench", "closed-form", "--json", "--threads", o.threads, "--repeats", 3,
         "--view", f"left={left}", "--view", f"right={right}", "--common", o.common],
         lambda r: -r["seconds"])
     programs = [] if o.peers_only else [mucmm]
-    programs += [peer("numpy-float64", "NumPy, float64"),
+    programs += [peer("numpy-float64", "NumPy, float64, as installed", choose=AS_INSTALLED),
+                 peer("numpy-float64", "NumPy, float64"),
                  peer("numpy-float32", "NumPy, float32 products"),
                  peer("statsmodels", "statsmodels CanCorr", repeats=1, short_rows=6000)]
     if o.slow:
@@ -172,7 +176,8 @@ def training(o, settings):
     mucmm = Program("mucmm", lambda short: [MUCMM, "bench", "train", "--json", "--threads", o.threads,
                                             "--steps", o.steps], speed)
     torch = Program("PyTorch", command, speed, settings)
-    programs = [torch] if o.peers_only else [mucmm, torch]
+    plain = Program("PyTorch, as installed", command, speed, AS_INSTALLED)
+    programs = [plain, torch] if o.peers_only else [mucmm, plain, torch]
     measure_all(programs, o.rounds)
 
     # One count of operations for both: mucmm's.

@@ -240,8 +240,8 @@ typedef struct mucmm_fit_params {
     double learning_rate;   /* peak of the one-cycle schedule; 0 = default              */
     double weight_decay;    /* default 1e-4                                             */
     double input_noise;     /* standard deviation, in units of the feature's; default 0.3 */
-    double alpha;           /* weight of the linear correlation_min terms; default 5    */
-    double beta;            /* weight of the kernel term; default 20                    */
+    double alpha;           /* weight of the linear correlation_min terms; default 20   */
+    double beta;            /* weight of the kernel term; default 40                    */
     const char *checkpoint; /* file; NULL = none. Resumed from if it exists.            */
 } mucmm_fit_params;
 

@@ -28,10 +28,10 @@ enum {
     TILE = 128   /* largest edge of a tile of M */
 };
 
-/* Versions of a loop for two instruction sets, chosen when the library is loaded. Elements are
- * independent and products are not fused with sums, so both give the same bytes. */
+/* Versions of a loop for several instruction sets, chosen when the library is loaded. Elements are
+ * independent and products are not fused with sums, so all give the same bytes. */
 #if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
-#define VECTOR __attribute__((target_clones("avx2", "default")))
+#define VECTOR __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
 #else
 #define VECTOR
 #endif

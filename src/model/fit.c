@@ -29,8 +29,8 @@ void mucmm_fit_params_init(mucmm_fit_params *p)
         .ridge = -1,
         .weight_decay = 1e-4,
         .input_noise = 0.3,
-        .alpha = 5,
-        .beta = 20,
+        .alpha = 20,
+        .beta = 40,
     };
 }
 
@@ -464,7 +464,7 @@ static void resolve_defaults(mucmm_fit_params *p)
     if (p->common_epochs == 0)
         p->common_epochs = 20;
     if (p->individual_epochs == 0)
-        p->individual_epochs = 16;
+        p->individual_epochs = 40;
     if (p->learning_rate == 0)
         p->learning_rate = 2e-3;
 }
