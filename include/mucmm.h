@@ -230,14 +230,14 @@ typedef struct mucmm_fit_params {
     int64_t individual;     /* q of every view, >= 0; required                          */
     int32_t n_hidden;       /* hidden layers of an MLP head, 0..MUCMM_MAX_HIDDEN        */
     int64_t hidden[MUCMM_MAX_HIDDEN]; /* their widths; default 512, 512                 */
-    int64_t common_epochs;  /* 0 = default                                              */
-    int64_t individual_epochs; /* 0 = default                                           */
+    int64_t common_epochs;  /* 0 = 20, or more if that is less than 180 steps           */
+    int64_t individual_epochs; /* 0 = 12, or more if that is less than 360 steps        */
     int64_t batch;          /* rows; 0 = max(2000, 20 M k), capped by the training rows */
     double validation;      /* share of the rows held out, in (0, 0.5]; default 0.1     */
     uint64_t seed;          /* default 1                                                */
     double ridge;           /* of the closed form, in units of the mean variance;
                                negative (default) = chosen on the held-out rows         */
-    double learning_rate;   /* peak of the one-cycle schedule; 0 = default              */
+    double learning_rate;   /* peak of the one-cycle schedule; 0 = 2e-3                 */
     double weight_decay;    /* default 1e-4                                             */
     double input_noise;     /* standard deviation, in units of the feature's; default 0.3 */
     double alpha;           /* weight of the linear correlation_min terms; default 20   */

@@ -459,14 +459,24 @@ static void fit_drop(mucmm__fit *f)
     mucmm_model_free(f->model);
 }
 
-static void resolve_defaults(mucmm_fit_params *p)
+static int64_t at_least(int64_t epochs, int64_t steps, int64_t steps_per_epoch)
 {
+    int64_t enough = (steps + steps_per_epoch - 1) / steps_per_epoch;
+
+    return epochs > enough ? epochs : enough;
+}
+
+/* Epochs of few batches would be few steps: enough of both. */
+static void resolve_epochs(const mucmm__fit *f, mucmm_fit_params *p)
+{
+    int64_t steps = f->n_train / f->batch;
+
     if (p->common_epochs == 0)
-        p->common_epochs = 20;
+        p->common_epochs = at_least(20, 180, steps);
     if (p->individual_epochs == 0)
-        p->individual_epochs = 40;
-    if (p->learning_rate == 0)
-        p->learning_rate = 2e-3;
+        p->individual_epochs = at_least(12, 360, steps);
+    f->model->params.common_epochs = p->common_epochs;
+    f->model->params.individual_epochs = p->individual_epochs;
 }
 
 mucmm_status mucmm_fit(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_views,
@@ -485,12 +495,14 @@ mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t 
     *out = NULL;
     TRY(check_params(ctx, params));
     TRY(check_views(ctx, views, n_views));
-    resolve_defaults(&p);
+    if (p.learning_rate == 0)
+        p.learning_rate = 2e-3;
     TRY(mucmm__alloc(ctx, 1, sizeof *f.model, &f.model));
     TRY(start_model(&f, views, n_views));
     TRY(split_rows(&f, mucmm_data_rows(views[0].data)));
     TRY(check_dimensions(&f, views));
     TRY(choose_batch(&f));
+    resolve_epochs(&f, &p);
     TRY(scale_views(&f));
     TRY(mucmm__fit_linear(&f));
     if (p.head == MUCMM_HEAD_MLP) {
