@@ -144,7 +144,8 @@ def closed_form(o, settings):
         "--view", f"left={left}", "--view", f"right={right}", "--common", o.common],
         lambda r: -r["seconds"])
     programs = [] if o.peers_only else [mucmm]
-    programs += [peer("numpy-float64", "NumPy, float64, as installed", choose=AS_INSTALLED),
+    programs += [peer("numpy-cov", "NumPy, np.cov, as installed", choose=AS_INSTALLED),
+                 peer("numpy-float64", "NumPy, float64, as installed", choose=AS_INSTALLED),
                  peer("numpy-float64", "NumPy, float64"),
                  peer("numpy-float32", "NumPy, float32 products"),
                  peer("statsmodels", "statsmodels CanCorr", repeats=1, short_rows=6000)]

@@ -44,6 +44,8 @@ mucmm_status mucmm__moments_push_double(mucmm_ctx *ctx, mucmm__moments *m, int64
 /* Adds the rows of other, as if they came after those of m (Chan et al. 1983). */
 mucmm_status mucmm__moments_merge(mucmm_ctx *ctx, mucmm__moments *m, const mucmm__moments *other);
 int64_t mucmm__moments_rows(const mucmm__moments *m);
+/* Rows of a block: chunks of exactly so many float rows are used where they are, without a copy. */
+int64_t mucmm__moments_block(const mucmm__moments *m);
 /* Means [p], [q] and the covariance, divided by rows - 1: [p, p], or [p, q] when q > 0; var_x [p],
  * var_y [q]. Any pointer may be NULL. ESHAPE if there are fewer than 2 rows. May be called at any
  * time; more rows may follow. */

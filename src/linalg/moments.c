@@ -161,6 +161,11 @@ void mucmm__moments_free(mucmm__moments *m)
     mucmm__free(m);
 }
 
+int64_t mucmm__moments_block(const mucmm__moments *m)
+{
+    return m->block_rows;
+}
+
 int64_t mucmm__moments_rows(const mucmm__moments *m)
 {
     return m->total.n + m->filled;

@@ -188,14 +188,17 @@ mucmm_status mucmm__joint_moments(mucmm_ctx *ctx, int32_t n_views, const mucmm_d
                                   double *mean, double *cov)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t total = offset[n_views], chunk[MUCMM__CHUNK];
+    int64_t total = offset[n_views], block = 0, *chunk = NULL;
     mucmm__moments *moments = NULL;
     float *x = NULL;
 
-    TRY(mucmm__alloc(ctx, MUCMM__CHUNK * total, sizeof *x, &x));
     TRY(mucmm__moments_create(ctx, total, 0, &moments));
-    for (int64_t i = 0; i < n; i += MUCMM__CHUNK) {
-        int64_t b = n - i < MUCMM__CHUNK ? n - i : MUCMM__CHUNK;
+    block = mucmm__moments_block(moments);
+    block = block < n ? block : n;
+    TRY(mucmm__alloc(ctx, block, sizeof *chunk, &chunk));
+    TRY(mucmm__alloc(ctx, block * total, sizeof *x, &x));
+    for (int64_t i = 0; i < n; i += block) {
+        int64_t b = n - i < block ? n - i : block;
         for (int64_t j = 0; j < b; j++)
             chunk[j] = rows ? rows[i + j] : i + j;
         for (int32_t m = 0; m < n_views; m++) {
@@ -208,6 +211,7 @@ mucmm_status mucmm__joint_moments(mucmm_ctx *ctx, int32_t n_views, const mucmm_d
     TRY(mucmm__moments_get(ctx, moments, mean, NULL, cov, NULL, NULL));
 done:
     mucmm__moments_free(moments);
+    mucmm__free(chunk);
     mucmm__free(x);
     return status;
 }
