@@ -4,6 +4,7 @@
 #include "cli.h"
 #include "print.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -94,17 +95,31 @@ static void print_meaning(void)
            "  the covariance of the pixels; the bare gradient also shows what cancels noise.\n");
 }
 
+/* A command on both views of one set, as it can be pasted. */
+static void print_command(const char *before, const char *folder, const char *set,
+                          const char *after)
+{
+    printf("  %s %s", program_invocation_name, before);
+    for (int v = 0; v < DEMO_VIEWS; v++) {
+        const char *name = v == 0 ? "left" : "right";
+        printf(" --view %s=%s/%s.%s.npy", name, folder, name, set);
+    }
+    printf(" %s\n", after);
+}
+
 static void print_commands(const char *folder)
 {
+    char words[2][4096];
+
     printf("\nOpen %s/maps.png: six test pairs of six classes with their maps.\n", folder);
-    printf("\nThe same by hand:\n"
-           "  cd %s\n"
-           "  mucmm fit --view left=left.train.npy --view right=right.train.npy --common 9 "
-           "--individual 20 -o again.mucmm\n"
-           "  mucmm score model.mucmm --view left=left.test.npy --view right=right.test.npy\n"
-           "  mucmm explain model.mucmm --view left=left.test.npy --view right=right.test.npy "
-           "--samples 0-5 -o maps\n",
-           folder);
+    printf("\nThe same by hand:\n");
+    snprintf(words[1], sizeof words[1], "--common 9 --individual 20 -o %s/again.mucmm", folder);
+    print_command("fit", folder, "train", words[1]);
+    snprintf(words[0], sizeof words[0], "score %s/model.mucmm", folder);
+    print_command(words[0], folder, "test", "");
+    snprintf(words[0], sizeof words[0], "explain %s/model.mucmm", folder);
+    snprintf(words[1], sizeof words[1], "--samples 0-5 -o %s/maps", folder);
+    print_command(words[0], folder, "test", words[1]);
 }
 
 void demo_print(const demo_results *r, const char *folder)
