@@ -71,16 +71,16 @@ MUCMM_API uint32_t mucmm_version(void);
 /* ---- status -------------------------------------------------------------- */
 
 /* The numbers are ABI: append, never renumber. */
-#define MUCMM_STATUS_MAP(X)                                                    \
-    X(OK, 0, "success")                                                        \
-    X(EARG, 1, "invalid argument")                                             \
-    X(ESHAPE, 2, "shapes do not conform")                                      \
-    X(ENOMEM, 3, "out of memory")                                              \
-    X(EIO, 4, "cannot read or write file")                                     \
-    X(EFORMAT, 5, "malformed input file")                                      \
-    X(EUNSUPPORTED, 6, "valid input, but not supported by this build")         \
-    X(ENUMERIC, 7, "singular, indefinite or non-finite data")                  \
-    X(EBACKEND, 8, "a numerical library reported an error")                    \
+#define MUCMM_STATUS_MAP(X)                                                                        \
+    X(OK, 0, "success")                                                                            \
+    X(EARG, 1, "invalid argument")                                                                 \
+    X(ESHAPE, 2, "shapes do not conform")                                                          \
+    X(ENOMEM, 3, "out of memory")                                                                  \
+    X(EIO, 4, "cannot read or write file")                                                         \
+    X(EFORMAT, 5, "malformed input file")                                                          \
+    X(EUNSUPPORTED, 6, "valid input, but not supported by this build")                             \
+    X(ENUMERIC, 7, "singular, indefinite or non-finite data")                                      \
+    X(EBACKEND, 8, "a numerical library reported an error")                                        \
     X(ECANCELED, 9, "stopped by the progress callback")
 
 typedef enum mucmm_status {
@@ -102,10 +102,7 @@ typedef struct mucmm_allocator {
     void *user;
 } mucmm_allocator;
 
-typedef enum mucmm_log_level {
-    MUCMM_LOG_WARN = 1,
-    MUCMM_LOG_INFO = 2
-} mucmm_log_level;
+typedef enum mucmm_log_level { MUCMM_LOG_WARN = 1, MUCMM_LOG_INFO = 2 } mucmm_log_level;
 
 typedef void (*mucmm_log_fn)(void *user, mucmm_log_level level, const char *message);
 
@@ -224,21 +221,21 @@ typedef enum mucmm_scaling { MUCMM_SCALE_VIEW = 0, MUCMM_SCALE_COLUMN = 1 } mucm
 
 typedef struct mucmm_fit_params {
     uint32_t struct_size;
-    mucmm_head_kind head;   /* default MUCMM_HEAD_MLP                                   */
-    mucmm_scaling scaling;  /* one divisor per view (default) or per column             */
-    int64_t common;         /* k, >= 1; required                                        */
-    int64_t individual;     /* q of every view, >= 0; required                          */
-    int32_t n_hidden;       /* hidden layers of an MLP head, 0..MUCMM_MAX_HIDDEN        */
+    mucmm_head_kind head;             /* default MUCMM_HEAD_MLP                                   */
+    mucmm_scaling scaling;            /* one divisor per view (default) or per column             */
+    int64_t common;                   /* k, >= 1; required                                        */
+    int64_t individual;               /* q of every view, >= 0; required                          */
+    int32_t n_hidden;                 /* hidden layers of an MLP head, 0..MUCMM_MAX_HIDDEN        */
     int64_t hidden[MUCMM_MAX_HIDDEN]; /* their widths; default 512, 512                 */
-    int64_t common_epochs;  /* 0 = 20, or more if that is less than 180 steps           */
-    int64_t individual_epochs; /* 0 = 12, or more if that is less than 360 steps        */
-    int64_t batch;          /* rows; 0 = max(2000, 20 M k), capped by the training rows */
-    double validation;      /* share of the rows held out, in (0, 0.5]; default 0.1     */
-    uint64_t seed;          /* default 1                                                */
-    double ridge;           /* of the closed form, in units of the mean variance;
-                               negative (default) = chosen on the held-out rows         */
-    double learning_rate;   /* peak of the one-cycle schedule; 0 = 2e-3                 */
-    double weight_decay;    /* default 1e-4                                             */
+    int64_t common_epochs;            /* 0 = 20, or more if that is less than 180 steps           */
+    int64_t individual_epochs;        /* 0 = 12, or more if that is less than 360 steps        */
+    int64_t batch;                    /* rows; 0 = max(2000, 20 M k), capped by the training rows */
+    double validation;                /* share of the rows held out, in (0, 0.5]; default 0.1     */
+    uint64_t seed;                    /* default 1                                                */
+    double ridge;                     /* of the closed form, in units of the mean variance;
+                                         negative (default) = chosen on the held-out rows         */
+    double learning_rate;             /* peak of the one-cycle schedule; 0 = 2e-3                 */
+    double weight_decay;              /* default 1e-4                                             */
     double input_noise;     /* standard deviation, in units of the feature's; default 0.3 */
     double alpha;           /* weight of the linear correlation_min terms; default 20   */
     double beta;            /* weight of the kernel term; default 40                    */
@@ -266,7 +263,7 @@ MUCMM_API int32_t mucmm_model_view_index(const mucmm_model *m, const char *name)
 MUCMM_API int64_t mucmm_model_view_cols(const mucmm_model *m, int32_t view);
 MUCMM_API int32_t mucmm_model_view_shape(const mucmm_model *m, int32_t view,
                                          int64_t shape[MUCMM_MAX_RANK]);
-MUCMM_API int64_t mucmm_model_common(const mucmm_model *m);                 /* k */
+MUCMM_API int64_t mucmm_model_common(const mucmm_model *m);                   /* k */
 MUCMM_API int64_t mucmm_model_individual(const mucmm_model *m, int32_t view); /* q_m */
 /* The model's metadata as JSON text: everything but the tensors. */
 MUCMM_API const char *mucmm_model_json(const mucmm_model *m);
@@ -286,15 +283,16 @@ MUCMM_API mucmm_status mucmm_transform(mucmm_ctx *ctx, const mucmm_model *m, muc
 /* What a set of rows shows under a model. Arrays have M or k entries. */
 typedef struct mucmm_summary {
     int64_t rows, components, views;
-    double *correlations;        /* [k] of fixed projections; mean over pairs of views  */
-    double *p_values;            /* [k] pairing permuted, step-down maximum statistic;
-                                    NaN if not computed                                 */
-    int64_t significant;         /* how many p_values are <= 0.05                       */
-    double total_correlation;    /* sum of correlations                                 */
+    double *correlations;     /* [k] of fixed projections; mean over pairs of views  */
+    double *p_values;         /* [k] pairing permuted, step-down maximum statistic;
+                                 NaN if not computed                                 */
+    int64_t significant;      /* how many p_values are <= 0.05                       */
+    double total_correlation; /* sum of correlations                                 */
     double *common_share, *individual_share, *rest_share; /* [M] of the view's variance */
-    double *leakage_linear;      /* [M] K(u_m, c_all), in [0, 1]                        */
-    double *leakage_kernel;      /* [M] cross-fitted, Fourier features of u_m           */
-    double *leakage_individual;  /* [M * M] K(u_m, u_l); diagonal 0                     */
+    /* The next three are NaN where there are too few rows to say anything. */
+    double *leakage_linear;     /* [M] K(u_m, c_all), in [0, 1]                        */
+    double *leakage_kernel;     /* [M] cross-fitted, Fourier features of u_m           */
+    double *leakage_individual; /* [M * M] K(u_m, u_l); diagonal 0                     */
 } mucmm_summary;
 
 typedef struct mucmm_score_params {
@@ -342,18 +340,18 @@ typedef enum mucmm_map_kind {
 
 typedef struct mucmm_explain_params {
     uint32_t struct_size;
-    mucmm_score_kind score; /* default common                                     */
-    mucmm_map_kind map;     /* default pattern                                    */
-    mucmm_method method;    /* default MUCMM_HEADS                                */
-    int64_t component;      /* for the *_COMPONENT scores, from 0                 */
+    mucmm_score_kind score;     /* default common                                     */
+    mucmm_map_kind map;         /* default pattern                                    */
+    mucmm_method method;        /* default MUCMM_HEADS                                */
+    int64_t component;          /* for the *_COMPONENT scores, from 0                 */
     const mucmm_data *training; /* pattern: rows whose covariance is taken; NULL =
                                    the training covariance in the model file      */
 } mucmm_explain_params;
 
 MUCMM_API void mucmm_explain_params_init(mucmm_explain_params *p);
 
-/* Maps d score / d raw input of one view for samples rows[0..n): maps [n, cols],
- * scores [n] or NULL. Only MUCMM_SCORE_COMMON needs the other views. */
+/* view counts in the model's order; views may come in any. Maps d score / d raw input for samples
+ * rows[0..n): maps [n, cols], scores [n] or NULL. Only MUCMM_SCORE_COMMON needs the other views. */
 MUCMM_API mucmm_status mucmm_explain(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
                                      int32_t n_views, int32_t view, const int64_t *rows, int64_t n,
                                      const mucmm_explain_params *params, const mucmm_mat *maps,
