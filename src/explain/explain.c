@@ -125,13 +125,11 @@ static mucmm_status pattern_from_rows(mucmm_ctx *ctx, const mucmm__view_info *v,
     mucmm_status status = MUCMM_OK;
     int64_t rows = mucmm_data_rows(training), chunk[MUCMM__CHUNK], p = v->p;
     float *x = NULL, *xg = NULL;
-    double *mean_x = NULL, *mean_xg = NULL, *cov = NULL;
+    double *cov = NULL;
     mucmm__moments *moments = NULL;
 
     TRY(mucmm__alloc(ctx, MUCMM__CHUNK * p, sizeof *x, &x));
     TRY(mucmm__alloc(ctx, MUCMM__CHUNK * n, sizeof *xg, &xg));
-    TRY(mucmm__alloc(ctx, p, sizeof *mean_x, &mean_x));
-    TRY(mucmm__alloc(ctx, n, sizeof *mean_xg, &mean_xg));
     TRY(mucmm__alloc(ctx, p * n, sizeof *cov, &cov));
     TRY(mucmm__moments_create(ctx, p, n, &moments));
     for (int64_t i = 0; i < rows; i += MUCMM__CHUNK) {
@@ -143,7 +141,7 @@ static mucmm_status pattern_from_rows(mucmm_ctx *ctx, const mucmm__view_info *v,
         TRY(mucmm__moments_push(ctx, moments, &(mucmm_cmat){x, b, p, p},
                                 &(mucmm_cmat){xg, b, n, n}));
     }
-    TRY(mucmm__moments_get(ctx, moments, mean_x, mean_xg, cov, NULL, NULL));
+    TRY(mucmm__moments_get(ctx, moments, NULL, NULL, cov, NULL, NULL));
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j < p; j++)
             out[i * p + j] = (float)cov[j * n + i];
@@ -151,8 +149,6 @@ done:
     mucmm__moments_free(moments);
     mucmm__free(x);
     mucmm__free(xg);
-    mucmm__free(mean_x);
-    mucmm__free(mean_xg);
     mucmm__free(cov);
     return status;
 }

@@ -252,7 +252,6 @@ static void initialize(mucmm__fit *f, const common_work *w, mucmm__trainer *t)
         uint64_t stream = ((uint64_t)w->stage + 1) * 1000000 + 600000 + (uint64_t)m;
         mucmm__mlp_init(net, mucmm__rng_key(f->p->seed, stream), params,
                         t->stats + w->part[m].stats);
-        mucmm__mlp_decay_mask(net, t->mask + w->part[m].params);
         if (w->stage != MUCMM__STAGE_SKIP)
             continue;
         const mucmm__mlp_layer *last = &net->layers[net->n_layers - 1];
@@ -262,6 +261,13 @@ static void initialize(mucmm__fit *f, const common_work *w, mucmm__trainer *t)
         memcpy(params + net->skip, linear->params + linear->net.skip,
                (size_t)(net->in * net->out) * sizeof *params);
     }
+}
+
+/* Not part of a checkpoint, so set for every run. */
+static void mask_decay(const mucmm__fit *f, const common_work *w, mucmm__trainer *t)
+{
+    for (int32_t m = 0; m < f->model->n_views; m++)
+        mucmm__mlp_decay_mask(&w->part[m].net, t->mask + w->part[m].params);
 }
 
 static mucmm_status run_stage(mucmm__fit *f, mucmm__stage stage)
@@ -280,8 +286,7 @@ static mucmm_status run_stage(mucmm__fit *f, mucmm__stage stage)
         TRY(mucmm__trainer_create(f->ctx, n_params, n_stats, t));
     if (t->epoch == 0)
         initialize(f, &w, t);
-    for (int32_t m = 0; m < f->model->n_views; m++)
-        mucmm__mlp_decay_mask(&w.part[m].net, t->mask + w.part[m].params);
+    mask_decay(f, &w, t);
     TRY(mucmm__train(f, stage, &problem));
     f->stage_now = stage + 1;
     TRY(mucmm__checkpoint_save(f));
@@ -316,6 +321,7 @@ mucmm_status mucmm__time_common_steps(mucmm__fit *f, int64_t steps, double *seco
     TRY(work_init(f, MUCMM__STAGE_SCRATCH, &w, &n_params, &n_stats));
     TRY(mucmm__trainer_create(f->ctx, n_params, n_stats, t));
     initialize(f, &w, t);
+    mask_decay(f, &w, t);
     mucmm__rng_permutation(mucmm__rng_key(f->p->seed, 1), order, f->n_train);
     for (int64_t s = 0; s <= steps; s++) {
         if (s == 1)
