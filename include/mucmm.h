@@ -407,6 +407,116 @@ MUCMM_API mucmm_status mucmm_sheet_bars(mucmm_ctx *ctx, mucmm_sheet *s, int64_t 
 MUCMM_API mucmm_status mucmm_sheet_write_png(mucmm_ctx *ctx, const mucmm_sheet *s,
                                              const char *path);
 
+/* ---- networks: ONNX graphs, forward and backward -------------------------------------- */
+
+/* The numbers are ONNX's (TensorProto.DataType). */
+typedef enum mucmm_dtype {
+    MUCMM_F32 = 1,
+    MUCMM_U8 = 2,
+    MUCMM_I8 = 3,
+    MUCMM_U16 = 4,
+    MUCMM_I16 = 5,
+    MUCMM_I32 = 6,
+    MUCMM_I64 = 7,
+    MUCMM_BOOL = 9, /* one byte, 0 or 1 */
+    MUCMM_F16 = 10,
+    MUCMM_F64 = 11,
+    MUCMM_U32 = 12,
+    MUCMM_U64 = 13,
+    MUCMM_BF16 = 16
+} mucmm_dtype;
+
+/* Dense, row-major, no gaps; rank 0 is a single number. */
+typedef struct mucmm_tensor {
+    mucmm_dtype dtype;
+    int32_t rank;
+    int64_t shape[MUCMM_MAX_RANK];
+    void *data;
+} mucmm_tensor;
+
+typedef struct mucmm_named_tensor {
+    const char *name;
+    mucmm_tensor tensor;
+} mucmm_named_tensor;
+
+/* A network: operators and constants. Read-only after loading; may be shared by threads. */
+typedef struct mucmm_graph mucmm_graph;
+
+/* External weights are read from files inside the model's folder.
+ * EFORMAT       not a well-formed ONNX model (what and which node)
+ * EUNSUPPORTED  names every node that cannot be run, with operator and opset */
+MUCMM_API mucmm_status mucmm_graph_load(mucmm_ctx *ctx, const char *path, mucmm_graph **out);
+/* The same from memory (copied), without external weights; label stands for a path in messages. */
+MUCMM_API mucmm_status mucmm_graph_load_memory(mucmm_ctx *ctx, const void *bytes, size_t size,
+                                               const char *label, mucmm_graph **out);
+MUCMM_API void mucmm_graph_free(mucmm_graph *g);
+
+/* What the file declares: in shape, -1 is a dimension that is open until the run, and rank -1 a
+ * shape that is not declared; data is NULL. NULL if i is out of range. */
+MUCMM_API int32_t mucmm_graph_inputs(const mucmm_graph *g);
+MUCMM_API const mucmm_named_tensor *mucmm_graph_input(const mucmm_graph *g, int32_t i);
+MUCMM_API int32_t mucmm_graph_outputs(const mucmm_graph *g);
+MUCMM_API const mucmm_named_tensor *mucmm_graph_output(const mucmm_graph *g, int32_t i);
+/* Is there a tensor (input, output or inner) of that name? If not, the EARG message offers the
+ * nearest names. */
+MUCMM_API mucmm_status mucmm_graph_find(mucmm_ctx *ctx, const mucmm_graph *g, const char *name);
+MUCMM_API int32_t mucmm_graph_nodes(const mucmm_graph *g);
+/* Operator and name of a node, the name of its first output. */
+typedef struct mucmm_node_info {
+    const char *op, *name, *output;
+    int32_t opset;
+} mucmm_node_info;
+MUCMM_API void mucmm_graph_node(const mucmm_graph *g, int32_t i, mucmm_node_info *out);
+
+/* The operators that are supported, in the order of the table: returns false when i is behind the
+ * last. until is the newest opset this library knows where the entry has no end. */
+typedef struct mucmm_op_info {
+    const char *type;
+    int32_t since, until;
+    int32_t differentiable; /* 1: gradients pass; 0: they do not (and are zero, or refused) */
+} mucmm_op_info;
+MUCMM_API int32_t mucmm_op_at(int32_t i, mucmm_op_info *out);
+
+typedef struct mucmm_run_params {
+    uint32_t struct_size;
+    const char *const *outputs; /* names of any tensors; NULL = the graph's outputs            */
+    int32_t n_outputs;
+    const char *const *wrt; /* inputs or inner tensors whose gradients will be asked for;
+                               0 = forward only                                            */
+    int32_t n_wrt;
+    uint64_t memory; /* bytes the activations may take; 0 = 8 GiB. With wrt, what does not fit is
+                        computed again in the vjp instead of being kept.                  */
+} mucmm_run_params;
+
+MUCMM_API void mucmm_run_params_init(mucmm_run_params *p);
+
+/* One forward pass; with wrt it keeps what a vjp needs. */
+typedef struct mucmm_run mucmm_run;
+
+/* inputs: by name, in any order; also inner tensors, which are then given instead of computed.
+ * The numbers are only read during the call.
+ * EARG  an unknown name, or an input that is needed and not given
+ * ESHAPE  an input that does not fit the declared shape, or a node whose inputs do not fit */
+MUCMM_API mucmm_status mucmm_graph_run(mucmm_ctx *ctx, mucmm_graph *g,
+                                       const mucmm_named_tensor *inputs, int32_t n_inputs,
+                                       const mucmm_run_params *params, mucmm_run **out);
+/* Bytes of activations that such a run would take: only the shapes of inputs are used (data may be
+ * NULL). For a network whose shapes depend on data: UINT64_MAX. */
+MUCMM_API mucmm_status mucmm_graph_memory(mucmm_ctx *ctx, mucmm_graph *g,
+                                          const mucmm_named_tensor *inputs, int32_t n_inputs,
+                                          const mucmm_run_params *params, uint64_t *out);
+MUCMM_API void mucmm_run_free(mucmm_run *r);
+/* In the order of params.outputs; belongs to the run. NULL if i is out of range. */
+MUCMM_API const mucmm_tensor *mucmm_run_output(const mucmm_run *r, int32_t i);
+/* Shape and type of wrt i (data NULL). */
+MUCMM_API const mucmm_tensor *mucmm_run_wrt(const mucmm_run *r, int32_t i);
+/* Reverse mode: grads[i] (float32, caller's memory of the shape of wrt i) becomes
+ * d sum_o <cotangents[o], output o> / d wrt i. cotangents [n_outputs]: float32 of the output's
+ * shape, data NULL = zero. May be called many times on one run, with different cotangents.
+ * EUNSUPPORTED names a node on the way that has no gradient. */
+MUCMM_API mucmm_status mucmm_run_vjp(mucmm_ctx *ctx, mucmm_run *r, const mucmm_tensor *cotangents,
+                                     mucmm_tensor *grads);
+
 /* ---- benchmarks ------------------------------------------------------------------ */
 
 /* GFLOP/s of float32 C = A B through oneDNN, best of `repeats`. */

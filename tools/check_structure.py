@@ -50,7 +50,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 def files_under(root):
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(f for f in folders if f in KEPT_HIDDEN or not SKIPPED_FOLDERS.match(f))
-        for name in sorted(names):
+        for name in sorted(n for n in names if n != '.git'):  # a file in a linked work tree
             yield os.path.relpath(os.path.join(folder, name), root).replace(os.sep, '/')
 
 

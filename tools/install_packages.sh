@@ -19,10 +19,10 @@ done
 # Not Debian: the libraries come from somewhere else. Say which are missing and let the build decide.
 check_by_hand() {
     missing=
-    for tool in meson ninja cc pkg-config; do
+    for tool in meson ninja cc pkg-config protoc-c; do
         command -v "$tool" > /dev/null || missing="$missing $tool"
     done
-    modules='openblas lapacke libpng zlib jansson'
+    modules='openblas lapacke libpng zlib jansson libprotobuf-c libjpeg sndfile samplerate libutf8proc'
     case " $* " in *" test "*) modules="$modules cmocka" ;; esac
     for module in $modules; do
         pkg-config --exists "$module" 2> /dev/null || missing="$missing $module"

@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * op.c - the table of operators, and what they share: types, shapes, attributes, messages. */
+#include "graph/graph.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- types ------------------------------------------------------------------------------- */
+
+#define DTYPE_MAP(X)                                                                               \
+    X(F32, 4, "float32", true)                                                                     \
+    X(U8, 1, "uint8", false)                                                                       \
+    X(I8, 1, "int8", false)                                                                        \
+    X(U16, 2, "uint16", false)                                                                     \
+    X(I16, 2, "int16", false)                                                                      \
+    X(I32, 4, "int32", false)                                                                      \
+    X(I64, 8, "int64", false)                                                                      \
+    X(BOOL, 1, "bool", false)                                                                      \
+    X(F16, 2, "float16", true)                                                                     \
+    X(F64, 8, "float64", true)                                                                     \
+    X(U32, 4, "uint32", false)                                                                     \
+    X(U64, 8, "uint64", false)                                                                     \
+    X(BF16, 2, "bfloat16", true)
+
+int64_t mucmm__dtype_size(mucmm_dtype t)
+{
+    switch (t) {
+#define X(id, size, name, is_float)                                                                \
+    case MUCMM_##id:                                                                               \
+        return size;
+        DTYPE_MAP(X)
+#undef X
+    }
+    return 0;
+}
+
+const char *mucmm__dtype_name(mucmm_dtype t)
+{
+    switch (t) {
+#define X(id, size, name, is_float)                                                                \
+    case MUCMM_##id:                                                                               \
+        return name;
+        DTYPE_MAP(X)
+#undef X
+    }
+    return (int)t == 8 ? "string" : "an unknown type";
+}
+
+bool mucmm__dtype_is_float(mucmm_dtype t)
+{
+    switch (t) {
+#define X(id, size, name, is_float)                                                                \
+    case MUCMM_##id:                                                                               \
+        return is_float;
+        DTYPE_MAP(X)
+#undef X
+    }
+    return false;
+}
+
+float mucmm__half_to_float(uint16_t h)
+{
+    uint32_t sign = (uint32_t)(h & 0x8000u) << 16, e = h >> 10 & 0x1fu, m = h & 0x3ffu, bits;
+    float f;
+
+    if (e == 0) /* zero or subnormal: m 2^-24 */
+        f = (float)m * 0x1p-24f, memcpy(&bits, &f, sizeof bits), bits |= sign;
+    else
+        bits = sign | (e == 31 ? 0x7f800000u : (e + 112) << 23) | m << 13;
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+uint16_t mucmm__float_to_half(float f)
+{
+    uint32_t bits, sign, a;
+    float magnitude;
+
+    memcpy(&bits, &f, sizeof bits);
+    sign = bits >> 16 & 0x8000u;
+    a = bits & 0x7fffffffu;
+    if (a > 0x7f800000u)
+        return (uint16_t)(sign | 0x7e00u);
+    if (a >= 0x477ff000u) /* 65520 and above round to infinity */
+        return (uint16_t)(sign | 0x7c00u);
+    if (a < 0x38800000u) { /* subnormal: the sum's last bits are the rounded multiple of 2^-24 */
+        memcpy(&magnitude, &a, sizeof a);
+        magnitude += 0.5f;
+        memcpy(&a, &magnitude, sizeof a);
+        return (uint16_t)(sign | (a - 0x3f000000u));
+    }
+    a += 0xfffu + (a >> 13 & 1u);
+    return (uint16_t)(sign | ((a - 0x38000000u) >> 13));
+}
+
+static float bf16_to_float(uint16_t h)
+{
+    uint32_t bits = (uint32_t)h << 16;
+    float f;
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+static uint16_t float_to_bf16(float f)
+{
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    if (isnan(f))
+        return 0x7fc0u;
+    return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+}
+
+/* A cast out of range is undefined in C: NaN becomes 0, all else the nearest end. */
+static int64_t to_int64(double v)
+{
+    return isnan(v) ? 0 : v >= 0x1p63 ? INT64_MAX : v <= -0x1p63 ? INT64_MIN : (int64_t)v;
+}
+
+#define INTEGER_MAP(X)                                                                             \
+    X(U8, uint8_t)                                                                                 \
+    X(I8, int8_t) X(U16, uint16_t) X(I16, int16_t) X(I32, int32_t) X(I64, int64_t)                 \
+        X(U32, uint32_t) X(U64, uint64_t)
+
+double mucmm__number_get(mucmm_dtype t, const void *data, int64_t i)
+{
+    switch (t) {
+#define X(id, type)                                                                                \
+    case MUCMM_##id:                                                                               \
+        return (double)((const type *)data)[i];
+        INTEGER_MAP(X)
+        X(F32, float)
+        X(F64, double)
+#undef X
+    case MUCMM_BOOL:
+        return ((const uint8_t *)data)[i] != 0;
+    case MUCMM_F16:
+        return (double)mucmm__half_to_float(((const uint16_t *)data)[i]);
+    case MUCMM_BF16:
+        return (double)bf16_to_float(((const uint16_t *)data)[i]);
+    }
+    return NAN;
+}
+
+void mucmm__number_put(mucmm_dtype t, void *data, int64_t i, double v)
+{
+    switch (t) {
+    case MUCMM_F32:
+        ((float *)data)[i] = (float)v;
+        return;
+    case MUCMM_F64:
+        ((double *)data)[i] = v;
+        return;
+    case MUCMM_BOOL:
+        ((uint8_t *)data)[i] = v != 0;
+        return;
+    case MUCMM_F16:
+        ((uint16_t *)data)[i] = mucmm__float_to_half((float)v);
+        return;
+    case MUCMM_BF16:
+        ((uint16_t *)data)[i] = float_to_bf16((float)v);
+        return;
+    case MUCMM_U64:
+        ((uint64_t *)data)[i] = v >= 0x1p64   ? UINT64_MAX
+                                : v >= 0x1p63 ? (uint64_t)v
+                                              : (uint64_t)to_int64(v);
+        return;
+    case MUCMM_U8:
+    case MUCMM_I8:
+    case MUCMM_U16:
+    case MUCMM_I16:
+    case MUCMM_I32:
+    case MUCMM_I64:
+    case MUCMM_U32:
+        mucmm__integer_put(t, data, i, to_int64(v));
+        return;
+    }
+}
+
+int64_t mucmm__integer_get(mucmm_dtype t, const void *data, int64_t i)
+{
+    switch (t) {
+#define X(id, type)                                                                                \
+    case MUCMM_##id:                                                                               \
+        return (int64_t)((const type *)data)[i];
+        INTEGER_MAP(X)
+#undef X
+    case MUCMM_BOOL:
+        return ((const uint8_t *)data)[i] != 0;
+    case MUCMM_F32:
+    case MUCMM_F64:
+    case MUCMM_F16:
+    case MUCMM_BF16:
+        return to_int64(mucmm__number_get(t, data, i));
+    }
+    return 0;
+}
+
+void mucmm__integer_put(mucmm_dtype t, void *data, int64_t i, int64_t v)
+{
+    switch (t) {
+#define X(id, type)                                                                                \
+    case MUCMM_##id:                                                                               \
+        ((type *)data)[i] = (type)v;                                                               \
+        return;
+        INTEGER_MAP(X)
+#undef X
+    case MUCMM_BOOL:
+        ((uint8_t *)data)[i] = v != 0;
+        return;
+    case MUCMM_F32:
+    case MUCMM_F64:
+    case MUCMM_F16:
+    case MUCMM_BF16:
+        mucmm__number_put(t, data, i, (double)v);
+        return;
+    }
+}
+
+void mucmm__convert(mucmm_dtype from, const void *x, mucmm_dtype to, void *y, int64_t n)
+{
+    if (from == to)
+        memcpy(y, x, (size_t)(n * mucmm__dtype_size(from)));
+    else if (from == MUCMM_I64 && to == MUCMM_F32)
+        for (int64_t i = 0; i < n; i++)
+            ((float *)y)[i] = (float)((const int64_t *)x)[i];
+    else if (mucmm__dtype_is_float(from) || mucmm__dtype_is_float(to))
+        for (int64_t i = 0; i < n; i++)
+            mucmm__number_put(to, y, i, mucmm__number_get(from, x, i));
+    else
+        for (int64_t i = 0; i < n; i++)
+            mucmm__integer_put(to, y, i, mucmm__integer_get(from, x, i));
+}
+
+/* ---- descriptions ------------------------------------------------------------------------ */
+
+int64_t mucmm__desc_product(const mucmm__desc *d, int32_t first, int32_t last)
+{
+    int64_t n = 1;
+
+    for (int32_t k = first; k < last; k++)
+        n *= d->shape[k];
+    return n;
+}
+
+int64_t mucmm__desc_count(const mucmm__desc *d)
+{
+    return mucmm__desc_product(d, 0, d->rank);
+}
+
+int64_t mucmm__desc_bytes(const mucmm__desc *d)
+{
+    int64_t n = mucmm__desc_count(d), b = d->block;
+
+    if (b > 1 && d->shape[1] > 0)
+        n = n / d->shape[1] * ((d->shape[1] + b - 1) / b * b);
+    return n * mucmm__dtype_size(d->dtype);
+}
+
+bool mucmm__same_shape(const mucmm__desc *a, const mucmm__desc *b)
+{
+    return a->rank == b->rank &&
+           memcmp(a->shape, b->shape, (size_t)a->rank * sizeof *a->shape) == 0;
+}
+
+const char *mucmm__shape_text(char out[MUCMM__SHAPE_TEXT], const mucmm__desc *d)
+{
+    size_t used = (size_t)snprintf(out, MUCMM__SHAPE_TEXT, "[");
+
+    for (int32_t k = 0; k < d->rank && used < MUCMM__SHAPE_TEXT; k++)
+        used += (size_t)snprintf(out + used, MUCMM__SHAPE_TEXT - used, "%s%" PRId64, k ? ", " : "",
+                                 d->shape[k]);
+    if (used < MUCMM__SHAPE_TEXT)
+        snprintf(out + used, MUCMM__SHAPE_TEXT - used, "]");
+    return out;
+}
+
+/* ---- attributes --------------------------------------------------------------------------- */
+
+const mucmm__attr *mucmm__attr_find(const mucmm__node *n, const char *name, mucmm__attr_kind kind)
+{
+    for (int32_t i = 0; i < n->n_attrs; i++)
+        if (n->attrs[i].kind == kind && strcmp(n->attrs[i].name, name) == 0)
+            return &n->attrs[i];
+    return NULL;
+}
+
+int64_t mucmm__attr_int(const mucmm__node *n, const char *name, int64_t otherwise)
+{
+    const mucmm__attr *a = mucmm__attr_find(n, name, MUCMM__ATTR_INT);
+    return a ? a->i : otherwise;
+}
+
+float mucmm__attr_float(const mucmm__node *n, const char *name, float otherwise)
+{
+    const mucmm__attr *a = mucmm__attr_find(n, name, MUCMM__ATTR_FLOAT);
+    return a ? a->f : otherwise;
+}
+
+const char *mucmm__attr_string(const mucmm__node *n, const char *name, const char *otherwise)
+{
+    const mucmm__attr *a = mucmm__attr_find(n, name, MUCMM__ATTR_STRING);
+    return a ? a->s : otherwise;
+}
+
+const int64_t *mucmm__attr_ints(const mucmm__node *n, const char *name, int64_t *count)
+{
+    const mucmm__attr *a = mucmm__attr_find(n, name, MUCMM__ATTR_INTS);
+    *count = a ? a->n : 0;
+    return a ? a->ints : NULL;
+}
+
+/* ---- helpers ------------------------------------------------------------------------------- */
+
+mucmm_status mucmm__op_fail(const mucmm__call *c, mucmm_status s, const char *format, ...)
+{
+    char text[sizeof c->ctx->message];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return mucmm__fail(c->ctx, s, "node '%.200s' (%s): %s", c->node->name, c->node->op->type, text);
+}
+
+mucmm_status mucmm__out(mucmm__call *c, int32_t i, mucmm_dtype t, int32_t rank,
+                        const int64_t *shape)
+{
+    mucmm__desc *d;
+    int64_t n = mucmm__dtype_size(t);
+    bool empty = false;
+
+    if (!mucmm__has_out(c, i))
+        return MUCMM_OK;
+    if (n == 0)
+        return mucmm__op_fail(c, MUCMM_EUNSUPPORTED, "output %d is %s, which is not supported", i,
+                              mucmm__dtype_name(t));
+    if (rank < 0 || rank > MUCMM_MAX_RANK)
+        return mucmm__op_fail(c, MUCMM_EUNSUPPORTED,
+                              "output %d has %d dimensions; at most %d are supported", i, rank,
+                              MUCMM_MAX_RANK);
+    d = c->out[i];
+    *d = (mucmm__desc){.dtype = t, .rank = rank, .block = 1};
+    for (int32_t k = 0; k < rank; k++) {
+        if (shape[k] < 0)
+            return mucmm__op_fail(c, MUCMM_ESHAPE, "dimension %d of output %d would be %" PRId64, k,
+                                  i, shape[k]);
+        d->shape[k] = shape[k];
+        empty = empty || shape[k] == 0;
+    }
+    /* The factor 64 leaves room for the padding of a blocked layout. */
+    for (int32_t k = 0; k < rank && !empty; k++)
+        if (!mucmm__mul(n, shape[k], &n) || (uint64_t)n > c->ctx->max_alloc / 64) {
+            char text[MUCMM__SHAPE_TEXT];
+            return mucmm__op_fail(
+                c, MUCMM_ENOMEM, "out of memory: an output of shape %s",
+                mucmm__shape_text(
+                    text,
+                    &(mucmm__desc){.rank = rank,
+                                   .shape = {shape[0], rank > 1 ? shape[1] : 0,
+                                             rank > 2 ? shape[2] : 0, rank > 3 ? shape[3] : 0,
+                                             rank > 4 ? shape[4] : 0, rank > 5 ? shape[5] : 0,
+                                             rank > 6 ? shape[6] : 0, rank > 7 ? shape[7] : 0}}));
+        }
+    return MUCMM_OK;
+}
+
+mucmm_status mucmm__out_like(mucmm__call *c, int32_t i, int32_t j)
+{
+    return mucmm__out(c, i, c->in[j]->dtype, c->in[j]->rank, c->in[j]->shape);
+}
+
+mucmm_status mucmm__known_ints(const mucmm__call *c, int32_t i, int64_t *values, int64_t max,
+                               int64_t *n)
+{
+    const mucmm__desc *d = c->in[i];
+
+    if (d->rank > 1 || mucmm__dtype_is_float(d->dtype))
+        return mucmm__op_fail(c, MUCMM_ESHAPE, "input %d must be a list of integers", i);
+    *n = mucmm__desc_count(d);
+    if (*n > max)
+        return mucmm__op_fail(c, MUCMM_ESHAPE,
+                              "input %d has %" PRId64 " numbers; at most %" PRId64 " make sense", i,
+                              *n, max);
+    if (!c->known[i] && *n > 0)
+        return MUCMM__EVALUE;
+    for (int64_t k = 0; k < *n; k++)
+        values[k] = mucmm__integer_get(d->dtype, c->known[i], k);
+    return MUCMM_OK;
+}
+
+mucmm_status mucmm__check_type(const mucmm__call *c, int32_t i, uint32_t types)
+{
+    if (types >> c->in[i]->dtype & 1u)
+        return MUCMM_OK;
+    return mucmm__op_fail(c, MUCMM_EUNSUPPORTED, "input %d is %s, which is not supported", i,
+                          mucmm__dtype_name(c->in[i]->dtype));
+}
+
+mucmm_status mucmm__axis(const mucmm__call *c, const char *what, int64_t given, int32_t rank,
+                         int32_t *axis)
+{
+    if (given < -rank || given >= rank)
+        return mucmm__op_fail(c, MUCMM_EARG,
+                              "%s is %" PRId64 "; with %d dimensions it must be in %d..%d", what,
+                              given, rank, -rank, rank - 1);
+    *axis = (int32_t)(given < 0 ? given + rank : given);
+    return MUCMM_OK;
+}
+
+mucmm_status mucmm__broadcast(const mucmm__call *c, const mucmm__desc *a, const mucmm__desc *b,
+                              int32_t *rank, int64_t shape[MUCMM_MAX_RANK])
+{
+    char first[MUCMM__SHAPE_TEXT], second[MUCMM__SHAPE_TEXT];
+
+    *rank = a->rank > b->rank ? a->rank : b->rank;
+    for (int32_t k = 1; k <= *rank; k++) { /* from the last axis */
+        int64_t m = k <= a->rank ? a->shape[a->rank - k] : 1,
+                n = k <= b->rank ? b->shape[b->rank - k] : 1;
+        if (m != n && m != 1 && n != 1)
+            return mucmm__op_fail(c, MUCMM_ESHAPE, "shapes %s and %s cannot be broadcast together",
+                                  mucmm__shape_text(first, a), mucmm__shape_text(second, b));
+        shape[*rank - k] = m == 1 ? n : m;
+    }
+    return MUCMM_OK;
+}
+
+/* ---- the table ------------------------------------------------------------------------------- */
+
+static const mucmm__op *const families[] = {
+#define X(name) mucmm__ops_##name,
+    MUCMM__FAMILY_MAP(X)
+#undef X
+};
+#define N_FAMILIES ((int32_t)(sizeof families / sizeof *families))
+
+const mucmm__op *mucmm__op_find(const char *type, int32_t opset, bool *known_type)
+{
+    *known_type = false;
+    for (int32_t f = 0; f < N_FAMILIES; f++)
+        for (const mucmm__op *op = families[f]; op->type; op++) {
+            if (op->flags & MUCMM__INTERNAL || strcmp(op->type, type) != 0)
+                continue;
+            *known_type = true;
+            if (op->since <= opset && (op->until == 0 || opset <= op->until))
+                return op;
+        }
+    return NULL;
+}
+
+const mucmm__op *mucmm__op_internal(const char *type)
+{
+    for (int32_t f = 0; f < N_FAMILIES; f++)
+        for (const mucmm__op *op = families[f]; op->type; op++)
+            if (op->flags & MUCMM__INTERNAL && strcmp(op->type, type) == 0)
+                return op;
+    return NULL;
+}
+
+int32_t mucmm_op_at(int32_t i, mucmm_op_info *out)
+{
+    for (int32_t f = 0; f < N_FAMILIES; f++)
+        for (const mucmm__op *op = families[f]; op->type; op++) {
+            if (op->flags & MUCMM__INTERNAL || i-- > 0)
+                continue;
+            *out = (mucmm_op_info){op->type, op->since, op->until ? op->until : MUCMM__OPSET_MAX,
+                                   op->vjp || op->flags & MUCMM__VIEW};
+            return 1;
+        }
+    return 0;
+}

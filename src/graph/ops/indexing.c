@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: MIT */
+#include "graph/graph.h"
+
+const mucmm__op mucmm__ops_indexing[] = {
+    {0},
+};
