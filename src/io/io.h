@@ -56,6 +56,32 @@ const char *mucmm__safetensors_metadata(const mucmm__safetensors *s, const char 
 mucmm_status mucmm__png_write(mucmm_ctx *ctx, const char *path, int64_t width, int64_t height,
                               const unsigned char *rgb);
 
+/* ---- pictures: PNG and JPEG from memory -------------------------------------- */
+typedef struct mucmm__picture {
+    unsigned char *rgb; /* [height, width, 3] */
+    int64_t height, width;
+} mucmm__picture;
+
+/* Any PNG; JPEG in grey or colour, turned as its EXIF orientation says. Transparent pixels are laid
+ * over background (red, green, blue; NULL = white). At most 64 million pixels. name stands for
+ * the file in messages. EFORMAT: neither, or damaged or cut off; EUNSUPPORTED: CMYK, too large. */
+mucmm_status mucmm__picture_decode(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
+                                   size_t size, const unsigned char background[3],
+                                   mucmm__picture *out);
+void mucmm__picture_drop(mucmm__picture *p);
+
+/* ---- sound: WAV, FLAC and OGG from memory ------------------------------------ */
+typedef struct mucmm__sound {
+    float *samples; /* [n] in [-1, 1], the mean of the channels */
+    int64_t n;
+    int64_t rate; /* Hz */
+} mucmm__sound;
+
+/* EFORMAT: unknown, damaged, without samples, or with a NaN. */
+mucmm_status mucmm__sound_decode(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
+                                 size_t size, mucmm__sound *out);
+void mucmm__sound_drop(mucmm__sound *s);
+
 /* ---- the same parsers over bytes in memory (borrowed): tests and fuzzing  */
 mucmm_status mucmm__data_open_memory(mucmm_ctx *ctx, const char *name,
                                      const mucmm_data_params *params, const void *bytes,
