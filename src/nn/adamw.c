@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "nn/nn.h"
-#include "nn/vmath.h"
+#include "core/vmath.h"
 
 #define GRAIN 8192 /* parameters a task handles: six vectors of 32 KiB */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "nn/kernels.h"
-#include "nn/vmath.h"
+#include "core/vmath.h"
 
 #include <math.h>
 #include <string.h>

@@ -6,8 +6,8 @@
  * compiled without contraction), so that every instruction set gives the same bytes. The
  * coefficients are minimax fits (weighted least squares in 50 digits, reweighted until the
  * error is level); the error beside each is that of the fit, before rounding. */
-#ifndef MUCMM_VMATH_H
-#define MUCMM_VMATH_H
+#ifndef MUCMM_CORE_VMATH_H
+#define MUCMM_CORE_VMATH_H
 
 #include <math.h>
 #include <stdint.h>
@@ -135,6 +135,97 @@ VMATH float gelu_slope(float x)
 {
     float t = tail_place(x), e, tail = normal_tail(t, &e), bump = t * 0.398942280f * e;
     return x > 0.0f ? (1.0f - tail) + bump : tail - bump;
+}
+
+/* ---- for every float: infinities, NaN and what overflows as IEEE 754 has it ------------------ */
+
+/* 2^k p for -150 <= k <= 128, in two steps that stay in range. */
+VMATH float times_power2(float p, int32_t k)
+{
+    int32_t half = k >> 1;
+    return p * float_of_bits((uint32_t)(half + 127) << 23) *
+           float_of_bits((uint32_t)(k - half + 127) << 23);
+}
+
+/* e^r - 1 with x = k ln 2 + r, |r| <= ln 2 / 2 (3e-9). Beyond -104 and 89 e^x is 0 and inf. */
+VMATH float exp_reduced(float x, int32_t *k)
+{
+    const float to_int = 12582912.0f; /* as above */
+    float at_least = x < -104.0f ? -104.0f : x, z = at_least > 89.0f ? 89.0f : at_least;
+    float sum = z * 1.44269504f + to_int, n = sum - to_int;
+    float r = z - n * 0.693145752f - n * 1.42860677e-6f, p; /* the first product is exact */
+
+    *k = (int32_t)(bits_of_float(sum) - bits_of_float(to_int));
+    p = 0.00139506003f;
+    p = p * r + 0.008368953708f;
+    p = p * r + 0.04166620417f;
+    p = p * r + 0.166665183f;
+    p = p * r + 0.5000000096f;
+    return r + r * r * p;
+}
+
+VMATH float exp_any(float x)
+{
+    int32_t k;
+    float p = exp_reduced(x, &k);
+    return times_power2(1.0f + p, k);
+}
+
+VMATH float expm1_any(float x)
+{
+    int32_t k;
+    float p = exp_reduced(x, &k);
+    return k == 0 ? p : times_power2(1.0f + p, k) - 1.0f;
+}
+
+VMATH float log_any(float x)
+{
+    float tiny = x < 1.17549435e-38f ? 1.0f : 0.0f;
+    float y = log_positive(tiny > 0.0f ? x * 8388608.0f : x) - tiny * 15.9423851f; /* 23 ln 2 */
+
+    y = x < INFINITY ? y : x; /* inf and NaN */
+    y = x == 0.0f ? -INFINITY : y;
+    return x < 0.0f ? NAN : y;
+}
+
+/* ln(1 + u) for 0 <= u <= 1: what 1 + u has lost in rounding comes back as its slope. */
+VMATH float log1p_unit(float u)
+{
+    float w = 1.0f + u;
+    return log_positive(w) + (u - (w - 1.0f)) / w;
+}
+
+VMATH float tanh_any(float x)
+{
+    float t = expm1_any(-2.0f * fabsf(x));
+    return copysignf(t / (t + 2.0f), x);
+}
+
+VMATH float sigmoid(float x)
+{
+    float e = exp_any(-fabsf(x));
+    return (x < 0.0f ? e : 1.0f) / (1.0f + e);
+}
+
+/* ln(1 + e^x) */
+VMATH float softplus(float x)
+{
+    return (x > 0.0f ? x : 0.0f) + log1p_unit(exp_any(-fabsf(x)));
+}
+
+/* |x| < 1: x P(x^2) (1e-9); else 1 - 2 Phi(-sqrt 2 |x|). */
+VMATH float erf_any(float x)
+{
+    float t = fabsf(x), u = x * x, e, p, tail = normal_tail(tail_place(1.41421356f * t), &e);
+
+    p = 7.889119542e-05f;
+    p = p * u - 0.0008020841282f;
+    p = p * u + 0.00518953534f;
+    p = p * u - 0.02685444459f;
+    p = p * u + 0.1128360018f;
+    p = p * u - 0.3761262714f;
+    p = p * u + 1.128379166f;
+    return t < 1.0f ? x * p : copysignf(1.0f - 2.0f * tail, x);
 }
 
 #endif
