@@ -345,13 +345,16 @@ typedef struct mucmm_explain_params {
     mucmm_method method;        /* default MUCMM_HEADS                                */
     int64_t component;          /* for the *_COMPONENT scores, from 0                 */
     const mucmm_data *training; /* pattern: rows whose covariance is taken; NULL =
-                                   the training covariance in the model file      */
+                                   the training covariance in the model file (encoded
+                                   data: required)                                */
 } mucmm_explain_params;
 
 MUCMM_API void mucmm_explain_params_init(mucmm_explain_params *p);
 
 /* view counts in the model's order; views may come in any. Maps d score / d raw input for samples
- * rows[0..n): maps [n, cols], scores [n] or NULL. Only MUCMM_SCORE_COMMON needs the other views. */
+ * rows[0..n): maps [n, mucmm_data_raw_cols], scores [n] or NULL. Only MUCMM_SCORE_COMMON needs the
+ * other views. Of encoded data the maps lie in the raw input, before the encoder: a pattern then
+ * needs params.training, and input-x-gradient takes the mean of its raw inputs (without: zero). */
 MUCMM_API mucmm_status mucmm_explain(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
                                      int32_t n_views, int32_t view, const int64_t *rows, int64_t n,
                                      const mucmm_explain_params *params, const mucmm_mat *maps,
@@ -516,6 +519,145 @@ MUCMM_API const mucmm_tensor *mucmm_run_wrt(const mucmm_run *r, int32_t i);
  * EUNSUPPORTED names a node on the way that has no gradient. */
 MUCMM_API mucmm_status mucmm_run_vjp(mucmm_ctx *ctx, mucmm_run *r, const mucmm_tensor *cotangents,
                                      mucmm_tensor *grads);
+
+/* ---- raw inputs: pictures, texts and sound, through an encoder ---------------------------- */
+
+/* A description is a JSON object: what kind the raw inputs of a view are, how they are prepared,
+ * and which network they go through, for example
+ *   {"kind": "image", "size": 224, "normalize": "signed",
+ *    "encoder": "mobilenet.onnx", "tensor": "last_map", "pool": "4x4"}
+ * docs/study.md lists all keys. Relative paths in it are taken from `folder` (NULL: the current
+ * one). EARG names an unknown key and offers the nearest. */
+
+typedef enum mucmm_source_kind {
+    MUCMM_SOURCE_ROWS = 0, /* rows of numbers                      */
+    MUCMM_SOURCE_IMAGE = 1,
+    MUCMM_SOURCE_TEXT = 2,
+    MUCMM_SOURCE_AUDIO = 3
+} mucmm_source_kind;
+
+/* The raw inputs of one view. Read-only after creation. */
+typedef struct mucmm_source mucmm_source;
+
+/* items [n]: file names (image, audio) or texts, copied. Files are read when they are needed. */
+MUCMM_API mucmm_status mucmm_source_create(mucmm_ctx *ctx, const char *description,
+                                           const char *folder, const char *const *items, int64_t n,
+                                           mucmm_source **out);
+/* Rows of numbers, such as pictures in an .npy file; data is kept alive. */
+MUCMM_API mucmm_status mucmm_source_wrap(mucmm_ctx *ctx, const mucmm_data *data,
+                                         mucmm_source **out);
+MUCMM_API void mucmm_source_free(mucmm_source *s);
+
+/* From the raw input of a row to its features, and gradients back. Read-only after creation. */
+typedef struct mucmm_encoder mucmm_encoder;
+
+/* Through the ONNX network, or the chain of networks, that the description names. */
+MUCMM_API mucmm_status mucmm_encoder_load(mucmm_ctx *ctx, const char *description,
+                                          const char *folder, mucmm_encoder **out);
+
+/* The caller's own encoder. raw [n, r] are the prepared rows of an image, audio or rows source;
+ * features [n, product of shape]. A nonzero return is a failure (EBACKEND). Called by one thread
+ * at a time. */
+typedef struct mucmm_encoder_callbacks {
+    uint32_t struct_size;
+    const char *name; /* in messages and model files; a cache is valid for one name   */
+    int32_t rank;     /* of a row of features */
+    int64_t shape[MUCMM_MAX_RANK];
+    int (*forward)(void *user, int64_t n, const float *raw, float *features);
+    /* grads [n, r] = cotangents [n, features] times d features / d raw; NULL = no maps */
+    int (*vjp)(void *user, int64_t n, const float *raw, const float *cotangents, float *grads);
+    void *user;
+} mucmm_encoder_callbacks;
+
+MUCMM_API void mucmm_encoder_callbacks_init(mucmm_encoder_callbacks *c);
+MUCMM_API mucmm_status mucmm_encoder_wrap(mucmm_ctx *ctx, const mucmm_encoder_callbacks *callbacks,
+                                          mucmm_encoder **out);
+MUCMM_API void mucmm_encoder_free(mucmm_encoder *e);
+
+typedef struct mucmm_encode_params {
+    uint32_t struct_size;
+    const char *cache; /* .npy file for the features, with a .json beside it; NULL = in memory. An
+                          interrupted run is resumed; other inputs, description or network start
+                          anew. */
+    uint64_t memory;   /* bytes the encoder's activations may take; 0 = 1 GiB                   */
+    int32_t skip_bad;  /* 1: leave out rows that cannot be read, with a warning; 0: fail        */
+} mucmm_encode_params;
+
+MUCMM_API void mucmm_encode_params_init(mucmm_encode_params *p);
+
+/* The features of all rows as float32 data, which keeps source and encoder: mucmm_explain and
+ * mucmm_check_gradient on it, and on its subsets, reach the raw input. The shape of a row is the
+ * tensor's (pooled), without the batch. */
+MUCMM_API mucmm_status mucmm_data_encode(mucmm_ctx *ctx, mucmm_source *source,
+                                         mucmm_encoder *encoder, const mucmm_encode_params *params,
+                                         mucmm_data **out);
+
+/* Raw inputs of data, in which explanations live: of encoded data the encoder's input (image:
+ * [3, height, width] or nhwc; audio: [samples]) or the inner tensor that the description's "wrt"
+ * names (text: [tokens, width]); of all other data the rows themselves. */
+MUCMM_API int32_t mucmm_data_raw_shape(const mucmm_data *d, int64_t shape[MUCMM_MAX_RANK]);
+MUCMM_API int64_t mucmm_data_raw_cols(const mucmm_data *d);
+/* As mucmm_data_read; out [n, raw cols]. */
+MUCMM_API mucmm_status mucmm_data_read_raw(mucmm_ctx *ctx, const mucmm_data *d, const int64_t *rows,
+                                           int64_t n, const mucmm_mat *out);
+MUCMM_API mucmm_source_kind mucmm_data_source_kind(const mucmm_data *d);
+/* File name or text of a row; NULL if the data has none. */
+MUCMM_API const char *mucmm_data_item(const mucmm_data *d, int64_t row);
+/* Row of the source that is row i (others may have been skipped). */
+MUCMM_API int64_t mucmm_data_source_row(const mucmm_data *d, int64_t i);
+/* Text: the piece at place t of a row, "" for padding. EARG for other kinds. */
+MUCMM_API mucmm_status mucmm_data_token(mucmm_ctx *ctx, const mucmm_data *d, int64_t row, int64_t t,
+                                        char *out, size_t size);
+/* Image: the prepared picture [height, width, 3], 8-bit; rgb NULL = only the sizes. */
+MUCMM_API mucmm_status mucmm_data_picture(mucmm_ctx *ctx, const mucmm_data *d, int64_t row,
+                                          int64_t *height, int64_t *width, unsigned char *rgb);
+/* Description of source and encoder as JSON text; NULL for data that is not encoded. */
+MUCMM_API const char *mucmm_data_description(const mucmm_data *d);
+
+/* ---- study files ------------------------------------------------------------------------ */
+
+/* A JSON file that names a table, how its rows are split, and the views (docs/study.md). */
+typedef struct mucmm_study mucmm_study;
+
+typedef enum mucmm_part {
+    MUCMM_PART_ALL = 0,
+    MUCMM_PART_TRAIN = 1,
+    MUCMM_PART_TEST = 2
+} mucmm_part;
+
+/* Reads and checks the file and its table. EFORMAT, EARG name file, line and key. */
+MUCMM_API mucmm_status mucmm_study_load(mucmm_ctx *ctx, const char *path, mucmm_study **out);
+MUCMM_API void mucmm_study_free(mucmm_study *s);
+MUCMM_API int32_t mucmm_study_views(const mucmm_study *s);
+MUCMM_API const char *mucmm_study_view_name(const mucmm_study *s, int32_t view);
+MUCMM_API int32_t mucmm_study_has_split(const mucmm_study *s);
+
+typedef struct mucmm_study_params {
+    uint32_t struct_size;
+    const char *cache; /* folder for features, made if missing; NULL = .mucmm-cache beside the
+                          study file                                                          */
+    uint64_t memory;   /* as in mucmm_encode_params */
+    int32_t skip_bad;  /* 1: a row that is bad in one view is left out of all, with a warning */
+} mucmm_study_params;
+
+MUCMM_API void mucmm_study_params_init(mucmm_study_params *p);
+
+/* Opens all views and computes the features that the cache does not have. */
+MUCMM_API mucmm_status mucmm_study_encode(mucmm_ctx *ctx, mucmm_study *s,
+                                          const mucmm_study_params *params);
+/* The rest needs mucmm_study_encode first. Rows of a part, without those skipped; EARG a part of a
+ * study without a split, or an empty one. */
+MUCMM_API mucmm_status mucmm_study_view(mucmm_ctx *ctx, const mucmm_study *s, int32_t view,
+                                        mucmm_part part, mucmm_data **out);
+MUCMM_API int64_t mucmm_study_rows(const mucmm_study *s, mucmm_part part);
+MUCMM_API int64_t mucmm_study_skipped(const mucmm_study *s);
+/* Row of the table, from 0, that is row i of a part. */
+MUCMM_API int64_t mucmm_study_row(const mucmm_study *s, mucmm_part part, int64_t i);
+/* A cell of the table by its row (from 0) and the column's name; NULL if there is none. */
+MUCMM_API const char *mucmm_study_cell(const mucmm_study *s, int64_t row, const char *column);
+/* Description of a view as in the file, and the folder its paths are relative to. */
+MUCMM_API const char *mucmm_study_description(const mucmm_study *s, int32_t view);
+MUCMM_API const char *mucmm_study_folder(const mucmm_study *s);
 
 /* ---- benchmarks ------------------------------------------------------------------ */
 
