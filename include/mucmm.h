@@ -442,6 +442,16 @@ typedef struct mucmm_named_tensor {
     mucmm_tensor tensor;
 } mucmm_named_tensor;
 
+/* The whole array of a .npy file; release it with mucmm_tensor_free. want 0: with the type it has
+ * in the file. Else converted: fractions are rounded to the nearest of a float type; ENUMERIC for a
+ * number that an integer type or bool does not hold exactly. NaN and infinities are kept. */
+MUCMM_API mucmm_status mucmm_npy_read(mucmm_ctx *ctx, const char *path, mucmm_dtype want,
+                                      mucmm_tensor *out);
+MUCMM_API void mucmm_tensor_free(mucmm_tensor *t);
+/* As mucmm_npy_write; NumPy has no bfloat16: it is written as float32. */
+MUCMM_API mucmm_status mucmm_npy_write_tensor(mucmm_ctx *ctx, const char *path,
+                                              const mucmm_tensor *t);
+
 /* A network: operators and constants. Read-only after loading; may be shared by threads. */
 typedef struct mucmm_graph mucmm_graph;
 

@@ -296,6 +296,80 @@ static void test_io_npy_write_round_trip(void **state)
                   MUCMM_ESHAPE, "negative");
 }
 
+static void test_io_npy_tensors_keep_every_type(void **state)
+{
+    static const mucmm_dtype types[] = {MUCMM_BOOL, MUCMM_I8,  MUCMM_I16, MUCMM_I32,
+                                        MUCMM_I64,  MUCMM_U8,  MUCMM_U16, MUCMM_U32,
+                                        MUCMM_U64,  MUCMM_F16, MUCMM_F32, MUCMM_F64};
+    static const unsigned char ones[48] = {[0] = 1, [1] = 1, [5] = 1, [17] = 1};
+    mucmm_tensor back;
+
+    (void)state;
+    for (size_t k = 0; k < sizeof types / sizeof *types; k++) {
+        mucmm_tensor t = {types[k], 3, {1, 2, 3}, (void *)ones};
+        CHECK_OK(ctx, mucmm_npy_write_tensor(ctx, in_folder("t.npy"), &t));
+        CHECK_OK(ctx, mucmm_npy_read(ctx, in_folder("t.npy"), 0, &back));
+        assert_int_equal(back.dtype, types[k]);
+        assert_int_equal(back.rank, 3);
+        assert_memory_equal(back.shape, t.shape, sizeof t.shape);
+        assert_memory_equal(back.data, ones, 6);
+        mucmm_tensor_free(&back);
+    }
+    mucmm_tensor half = {MUCMM_BF16, 1, {2}, (uint16_t[]){0x3f80, 0xc000}};
+    CHECK_OK(ctx, mucmm_npy_write_tensor(ctx, in_folder("t.npy"), &half));
+    CHECK_OK(ctx, mucmm_npy_read(ctx, in_folder("t.npy"), 0, &back));
+    assert_int_equal(back.dtype, MUCMM_F32);
+    CHECK_CLOSE(((float *)back.data)[0], 1, 0);
+    CHECK_CLOSE(((float *)back.data)[1], -2, 0);
+    mucmm_tensor_free(&back);
+    half.dtype = (mucmm_dtype)8;
+    check_message(mucmm_npy_write_tensor(ctx, in_folder("t.npy"), &half), MUCMM_EARG, "no type");
+    half = (mucmm_tensor){MUCMM_BF16, 9, {2}, ""};
+    check_message(mucmm_npy_write_tensor(ctx, in_folder("t.npy"), &half), MUCMM_EARG, "rank 9");
+    mucmm_tensor_free(NULL);
+}
+
+static void test_io_npy_tensors_are_converted(void **state)
+{
+    unsigned char bytes[256];
+    double numbers[4] = {3, -2, 0, 1e300}, *d;
+    const int64_t large[2] = {INT64_MAX, 1};
+    mucmm_tensor t;
+    size_t n;
+
+    (void)state;
+    n = make_npy(bytes, 1, "{'descr': '<f8', 'fortran_order': True, 'shape': (1, 3)}", numbers, 24);
+    put_file("c.npy", bytes, n);
+    CHECK_OK(ctx, mucmm_npy_read(ctx, in_folder("c.npy"), MUCMM_I8, &t));
+    assert_memory_equal(t.data, ((int8_t[]){3, -2, 0}), 3);
+    mucmm_tensor_free(&t);
+    check_message(mucmm_npy_read(ctx, in_folder("c.npy"), MUCMM_U8, &t), MUCMM_ENUMERIC,
+                  "number 1 in C order is -2, which dtype 'u1' does not hold");
+    assert_null(t.data);
+    check_message(mucmm_npy_read(ctx, in_folder("c.npy"), MUCMM_BOOL, &t), MUCMM_ENUMERIC,
+                  "number 0");
+    check_message(mucmm_npy_read(ctx, in_folder("c.npy"), MUCMM_F16, &t), MUCMM_EUNSUPPORTED,
+                  "not converted");
+    n = make_npy(bytes, 1, "{'descr': '>f8', 'fortran_order': True, 'shape': (2, 2)}", numbers, 32);
+    put_file("c.npy", bytes, n);
+    CHECK_OK(ctx, mucmm_npy_read(ctx, in_folder("c.npy"), MUCMM_F64, &t));
+    d = t.data; /* numbers 0, 2, 1, 3, their bytes turned round */
+    assert_memory_equal(((unsigned char[]){0, 0, 0, 0, 0, 0, 8, 0x40}), &numbers[0], 8);
+    assert_memory_equal(((unsigned char[]){0x40, 8, 0, 0, 0, 0, 0, 0}), &d[0], 8);
+    CHECK_CLOSE(d[1], 0, 0);
+    mucmm_tensor_free(&t);
+    n = make_npy(bytes, 1, "{'descr': '<i8', 'fortran_order': False, 'shape': (2,)}", large, 16);
+    put_file("c.npy", bytes, n);
+    check_message(mucmm_npy_read(ctx, in_folder("c.npy"), MUCMM_U64, &t), MUCMM_ENUMERIC,
+                  "number 0");
+    CHECK_OK(ctx, mucmm_npy_read(ctx, in_folder("c.npy"), MUCMM_I64, &t));
+    assert_memory_equal(t.data, large, sizeof large);
+    mucmm_tensor_free(&t);
+    put_file("c.npy", "no", 2);
+    check_message(mucmm_npy_read(ctx, in_folder("c.npy"), 0, &t), MUCMM_EFORMAT, "not a .npy file");
+    check_message(mucmm_npy_read(ctx, in_folder("nosuch"), 0, &t), MUCMM_EIO, "nosuch");
+}
+
 static void test_io_open_reads_mapped_files(void **state)
 {
     float values[6] = {1, 2, 3, 4, 5, 6};
@@ -1136,6 +1210,7 @@ static mucmm_status sweep_safetensors(mucmm_ctx *low)
 static mucmm_status sweep_write(mucmm_ctx *low)
 {
     unsigned char rgb[3] = {1, 2, 3};
+    mucmm_tensor half = {MUCMM_BF16, 1, {2}, (uint16_t[]){0x3f80, 0}}, back = {0};
     int files = count_files();
     mucmm_status status =
         mucmm__safetensors_write(low, in_folder("oom"), some_tensors, 5, some_metadata, 2);
@@ -1144,6 +1219,11 @@ static mucmm_status sweep_write(mucmm_ctx *low)
         status = mucmm__png_write(low, in_folder("oom"), 1, 1, rgb);
     if (status == MUCMM_OK)
         status = mucmm_npy_write(low, in_folder("oom"), f32, (int64_t[]){3}, 1);
+    if (status == MUCMM_OK)
+        status = mucmm_npy_write_tensor(low, in_folder("oom"), &half);
+    if (status == MUCMM_OK)
+        status = mucmm_npy_read(low, in_folder("oom"), MUCMM_I16, &back);
+    mucmm_tensor_free(&back);
     unlink(in_folder("oom"));
     assert_int_equal(count_files(), files);
     return status;
@@ -1302,6 +1382,8 @@ int main(void)
         cmocka_unit_test(test_io_npy_reads_extreme_values),
         cmocka_unit_test(test_io_npy_rejects_malformed),
         cmocka_unit_test(test_io_npy_write_round_trip),
+        cmocka_unit_test(test_io_npy_tensors_keep_every_type),
+        cmocka_unit_test(test_io_npy_tensors_are_converted),
         cmocka_unit_test(test_io_open_reads_mapped_files),
         cmocka_unit_test(test_io_unknown_kinds_are_refused),
         cmocka_unit_test(test_io_idx_reads_every_type),

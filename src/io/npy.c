@@ -7,6 +7,7 @@
 #include "io/data.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 #define NATIVE_ORDER (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? '<' : '>')
@@ -272,22 +273,156 @@ done:
     return status;
 }
 
+/* ---- tensors ---------------------------------------------------------------- */
+
+static const mucmm_dtype dtypes[MUCMM__NUMBERS] = {
+    [MUCMM__NUMBER_BOOL] = MUCMM_BOOL,   [MUCMM__NUMBER_INT8] = MUCMM_I8,
+    [MUCMM__NUMBER_INT16] = MUCMM_I16,   [MUCMM__NUMBER_INT32] = MUCMM_I32,
+    [MUCMM__NUMBER_INT64] = MUCMM_I64,   [MUCMM__NUMBER_UINT8] = MUCMM_U8,
+    [MUCMM__NUMBER_UINT16] = MUCMM_U16,  [MUCMM__NUMBER_UINT32] = MUCMM_U32,
+    [MUCMM__NUMBER_UINT64] = MUCMM_U64,  [MUCMM__NUMBER_FLOAT16] = MUCMM_F16,
+    [MUCMM__NUMBER_FLOAT32] = MUCMM_F32, [MUCMM__NUMBER_FLOAT64] = MUCMM_F64,
+};
+
+/* The kind of number of a type; MUCMM__NUMBERS if no file has it. */
+static mucmm__number number_of(mucmm_dtype t)
+{
+    int k = 0;
+
+    while (k < MUCMM__NUMBERS && dtypes[k] != t)
+        k++;
+    return (mucmm__number)k;
+}
+
+/* out[i] = x as kind k; false if that kind does not hold it. */
+static bool store(mucmm__number k, double x, int64_t i, void *out)
+{
+#define STORE(type, lo, hi)                                                                        \
+    do {                                                                                           \
+        if (!(x >= (lo) && x <= (hi)) || x != trunc(x))                                            \
+            return false;                                                                          \
+        ((type *)out)[i] = (type)x;                                                                \
+        return true;                                                                               \
+    } while (0)
+    switch (k) {
+    case MUCMM__NUMBER_BOOL:
+        STORE(uint8_t, 0, 1);
+    case MUCMM__NUMBER_INT8:
+        STORE(int8_t, INT8_MIN, INT8_MAX);
+    case MUCMM__NUMBER_INT16:
+        STORE(int16_t, INT16_MIN, INT16_MAX);
+    case MUCMM__NUMBER_INT32:
+        STORE(int32_t, INT32_MIN, INT32_MAX);
+    case MUCMM__NUMBER_INT64: /* beyond 2^53 a double has lost digits */
+        STORE(int64_t, -0x1p53, 0x1p53);
+    case MUCMM__NUMBER_UINT8:
+        STORE(uint8_t, 0, UINT8_MAX);
+    case MUCMM__NUMBER_UINT16:
+        STORE(uint16_t, 0, UINT16_MAX);
+    case MUCMM__NUMBER_UINT32:
+        STORE(uint32_t, 0, UINT32_MAX);
+    case MUCMM__NUMBER_UINT64:
+        STORE(uint64_t, 0, 0x1p53);
+    case MUCMM__NUMBER_FLOAT32:
+        ((float *)out)[i] = (float)x;
+        return true;
+    case MUCMM__NUMBER_FLOAT64:
+        ((double *)out)[i] = x;
+        return true;
+    case MUCMM__NUMBER_FLOAT16:
+    case MUCMM__NUMBERS:
+        break;
+    }
+    return false;
+#undef STORE
+}
+
+static void copy_swapped(unsigned char *out, const unsigned char *from, int64_t size, bool swap)
+{
+    for (int64_t b = 0; b < size; b++)
+        out[b] = from[swap ? size - 1 - b : b];
+}
+
+static mucmm_status load_numbers(mucmm_ctx *ctx, const char *path, const mucmm__array *a,
+                                 mucmm__number want, int64_t n, void *out)
+{
+    const mucmm__number_def *d = &mucmm__numbers[a->type];
+
+    if (want == a->type && !a->fortran && !a->swap && want != MUCMM__NUMBER_BOOL) {
+        if (n > 0)
+            memcpy(out, a->data, (size_t)(n * d->size));
+        return MUCMM_OK;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        const unsigned char *from = a->data + mucmm__array_offset(a, 0, i);
+        if (want == a->type && want != MUCMM__NUMBER_BOOL)
+            copy_swapped((unsigned char *)out + i * d->size, from, d->size, a->swap);
+        else if (!store(want, d->load(from, a->swap), i, out))
+            return mucmm__fail(ctx, MUCMM_ENUMERIC,
+                               "%s: number %" PRId64 " in C order is %g, which dtype '%s' does "
+                               "not hold",
+                               path, i, d->load(from, a->swap), mucmm__numbers[want].name);
+    }
+    return MUCMM_OK;
+}
+
+mucmm_status mucmm_npy_read(mucmm_ctx *ctx, const char *path, mucmm_dtype want, mucmm_tensor *out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__map map;
+    mucmm__array a = {0};
+    mucmm__number kind;
+    int64_t n = 1;
+
+    *out = (mucmm_tensor){0};
+    TRY(mucmm__map_open(ctx, path, &map));
+    if (!mucmm__is_npy(map.data, map.size))
+        TRY(mucmm__fail(ctx, MUCMM_EFORMAT, "%s: not a .npy file", path));
+    TRY(mucmm__npy_parse(ctx, path, map.data, map.size, &a));
+    kind = want == 0 ? a.type : number_of(want);
+    if (kind == MUCMM__NUMBERS || (kind == MUCMM__NUMBER_FLOAT16 && a.type != kind))
+        TRY(mucmm__fail(ctx, MUCMM_EUNSUPPORTED,
+                        "%s: dtype '%s' is not converted to ONNX's type %d", path,
+                        mucmm__numbers[a.type].name, (int)want));
+    for (int32_t k = 0; k < a.rank; k++)
+        n *= a.shape[k]; /* mucmm__npy_parse has checked that it does not overflow */
+    TRY(mucmm__alloc(ctx, n, (size_t)mucmm__numbers[kind].size, &out->data));
+    TRY(load_numbers(ctx, path, &a, kind, n, out->data));
+    out->dtype = dtypes[kind];
+    out->rank = a.rank;
+    memcpy(out->shape, a.shape, sizeof a.shape);
+done:
+    if (status != MUCMM_OK)
+        mucmm_tensor_free(out);
+    mucmm__map_close(&map);
+    return status;
+}
+
+void mucmm_tensor_free(mucmm_tensor *t)
+{
+    if (t) {
+        mucmm__free(t->data);
+        *t = (mucmm_tensor){0};
+    }
+}
+
 /* ---- writing --------------------------------------------------------------- */
 
 /* The header with its prefix, padded with spaces so that the data begin at a multiple of 64. */
-static size_t format_header(char *out, size_t size, const int64_t *shape, int32_t rank)
+static size_t format_header(char *out, size_t size, const mucmm__array *a)
 {
     char dims[MUCMM_MAX_RANK * 22 + 1] = "";
     size_t n, used = 0;
 
-    for (int32_t k = 0; k < rank; k++)
-        used += (size_t)snprintf(dims + used, sizeof dims - used, "%" PRId64 "%s", shape[k],
-                                 rank == 1      ? ","
-                                 : k + 1 < rank ? ", "
-                                                : "");
+    for (int32_t k = 0; k < a->rank; k++)
+        used += (size_t)snprintf(dims + used, sizeof dims - used, "%" PRId64 "%s", a->shape[k],
+                                 a->rank == 1      ? ","
+                                 : k + 1 < a->rank ? ", "
+                                                   : "");
     n = 10 + (size_t)snprintf(out + 10, size - 10,
-                              "{'descr': '%cf4', 'fortran_order': False, 'shape': (%s), }",
-                              NATIVE_ORDER, dims);
+                              "{'descr': '%c%s', 'fortran_order': False, 'shape': (%s), }",
+                              mucmm__numbers[a->type].size == 1 ? '|' : NATIVE_ORDER,
+                              mucmm__numbers[a->type].name, dims);
     while ((n + 1) % 64)
         out[n++] = ' ';
     out[n++] = '\n';
@@ -297,11 +432,11 @@ static size_t format_header(char *out, size_t size, const int64_t *shape, int32_
     return n;
 }
 
-mucmm_status mucmm_npy_write(mucmm_ctx *ctx, const char *path, const float *data,
-                             const int64_t *shape, int32_t rank)
+static mucmm_status write_array(mucmm_ctx *ctx, const char *path, mucmm__number type,
+                                const int64_t *shape, int32_t rank, const void *data)
 {
     mucmm_status status = MUCMM_OK;
-    mucmm__array a = {.type = MUCMM__NUMBER_FLOAT32, .rank = rank};
+    mucmm__array a = {.type = type, .rank = rank};
     mucmm__writer *w = NULL;
     char header[512];
     int64_t bytes;
@@ -315,10 +450,51 @@ mucmm_status mucmm_npy_write(mucmm_ctx *ctx, const char *path, const float *data
         return mucmm__fail(ctx, MUCMM_ESHAPE,
                            "cannot write %s: a dimension is negative or the shape overflows", path);
     TRY(mucmm__writer_create(ctx, path, &w));
-    TRY(mucmm__writer_put(ctx, w, header, format_header(header, sizeof header, shape, rank)));
+    TRY(mucmm__writer_put(ctx, w, header, format_header(header, sizeof header, &a)));
     TRY(mucmm__writer_put(ctx, w, data, (size_t)bytes));
     TRY(mucmm__writer_commit(ctx, w));
 done:
     mucmm__writer_free(w);
     return status;
+}
+
+mucmm_status mucmm_npy_write(mucmm_ctx *ctx, const char *path, const float *data,
+                             const int64_t *shape, int32_t rank)
+{
+    return write_array(ctx, path, MUCMM__NUMBER_FLOAT32, shape, rank, data);
+}
+
+/* bfloat16 is the upper half of a float32. */
+static mucmm_status write_bfloat16(mucmm_ctx *ctx, const char *path, const mucmm_tensor *t)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__array a = {.type = MUCMM__NUMBER_INT8, .rank = t->rank};
+    const uint16_t *from = t->data;
+    uint32_t *wide = NULL;
+    int64_t n = 0;
+
+    if (t->rank >= 0 && t->rank <= MUCMM_MAX_RANK) {
+        memcpy(a.shape, t->shape, sizeof a.shape);
+        if (!mucmm__array_bytes(&a, &n))
+            n = 0; /* write_array refuses it */
+    }
+    TRY(mucmm__alloc(ctx, n, sizeof *wide, &wide));
+    for (int64_t i = 0; i < n; i++)
+        wide[i] = (uint32_t)from[i] << 16;
+    TRY(write_array(ctx, path, MUCMM__NUMBER_FLOAT32, t->shape, t->rank, wide));
+done:
+    mucmm__free(wide);
+    return status;
+}
+
+mucmm_status mucmm_npy_write_tensor(mucmm_ctx *ctx, const char *path, const mucmm_tensor *t)
+{
+    mucmm__number kind = number_of(t->dtype);
+
+    if (t->dtype == MUCMM_BF16)
+        return write_bfloat16(ctx, path, t);
+    if (kind == MUCMM__NUMBERS)
+        return mucmm__fail(ctx, MUCMM_EARG, "cannot write %s: %d is no type of numbers", path,
+                           (int)t->dtype);
+    return write_array(ctx, path, kind, t->shape, t->rank, t->data);
 }
