@@ -72,7 +72,7 @@ void mucmm__picture_drop(mucmm__picture *p);
 
 /* ---- sound: WAV, FLAC and OGG from memory ------------------------------------ */
 typedef struct mucmm__sound {
-    float *samples; /* [n] in [-1, 1], the mean of the channels */
+    float *samples; /* [n], the mean of the channels; full scale is 1 */
     int64_t n;
     int64_t rate; /* Hz */
 } mucmm__sound;
