@@ -244,9 +244,10 @@ int32_t mucmm__conv_block(void);
 /* ---- families of operators: each ends with a row whose type is NULL
  * ------------------------------- */
 #define MUCMM__FAMILY_MAP(X)                                                                       \
-    X(elementwise)                                                                                 \
-    X(compare) X(quantize) X(shape) X(movement) X(indexing) X(generate) X(reduce) X(matmul)        \
-        X(normalize) X(recurrent) X(conv) X(pool) X(resize) X(detect) X(signal) X(loss) X(planner)
+    X(unary)                                                                                       \
+    X(elementwise) X(compare) X(quantize) X(shape) X(movement) X(indexing) X(generate) X(reduce)   \
+        X(matmul) X(normalize) X(recurrent) X(conv) X(pool) X(resize) X(detect) X(signal) X(loss)  \
+            X(planner)
 #define X(name) extern const mucmm__op mucmm__ops_##name[];
 MUCMM__FAMILY_MAP(X)
 #undef X
