@@ -17,7 +17,7 @@ struct mucmm_ctx {
     void *log_user;
     mucmm_progress_fn progress;
     void *progress_user;
-    char message[1024];
+    char message[4096];
 };
 
 /* The only control-flow macro of the tree: a function that uses it declares

@@ -83,6 +83,7 @@ typedef struct mucmm__node {
     int32_t *in, *out;   /* ids of values; -1 = absent                                      */
     int32_t n_attrs;
     mucmm__attr *attrs;
+    int32_t n_captures, *captures; /* values of outer scopes that its bodies use */
 } mucmm__node;
 
 /* NULL / the default if the node has no such attribute of that kind. */
@@ -244,10 +245,17 @@ int32_t mucmm__conv_block(void);
 /* ---- families of operators: each ends with a row whose type is NULL
  * ------------------------------- */
 #define MUCMM__FAMILY_MAP(X)                                                                       \
+<<<<<<< HEAD
     X(unary)                                                                                       \
     X(elementwise) X(compare) X(quantize) X(shape) X(movement) X(indexing) X(generate) X(reduce)   \
         X(matmul) X(normalize) X(recurrent) X(conv) X(pool) X(resize) X(detect) X(signal) X(loss)  \
             X(planner)
+=======
+    X(elementwise)                                                                                 \
+    X(compare)                                                                                     \
+    X(quantize) X(shape) X(movement) X(indexing) X(generate) X(reduce) X(matmul) X(normalize)      \
+        X(recurrent) X(conv) X(pool) X(resize) X(detect) X(signal) X(loss) X(planner)
+>>>>>>> 26a8944 (graph: import, planner, execution and reverse mode)
 #define X(name) extern const mucmm__op mucmm__ops_##name[];
 MUCMM__FAMILY_MAP(X)
 #undef X
