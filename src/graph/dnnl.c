@@ -70,9 +70,9 @@ static int32_t put_axes(int64_t *to, int32_t axes, const int64_t *from, int64_t 
 static dnnl_status_t tensor_layout(dnnl_memory_desc_t *out, int64_t n, int64_t c, int32_t axes,
                                    const int64_t *sizes, int32_t block)
 {
-    static const dnnl_format_tag_t flat[] = {dnnl_abcd, dnnl_aBcd8b, dnnl_aBcd16b},
-                                   solid[] = {dnnl_abcde, dnnl_aBcde8b, dnnl_aBcde16b};
-    int32_t at = block == 1 ? 0 : block == 8 ? 1 : 2;
+    static const dnnl_format_tag_t flat[] = {dnnl_abcd, dnnl_aBcd8b, dnnl_aBcd16b, dnnl_acdb},
+                                   solid[] = {dnnl_abcde, dnnl_aBcde8b, dnnl_aBcde16b, dnnl_acdeb};
+    int32_t at = block == MUCMM__CHANNELS_LAST ? 3 : block == 1 ? 0 : block == 8 ? 1 : 2;
     dnnl_dims_t dims = {n, c};
     int32_t rank = 2 + put_axes(dims + 2, axes, sizes, 1);
 

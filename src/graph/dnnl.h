@@ -6,6 +6,9 @@
 
 #include "graph/ops/window.h"
 
+/* A block of a tensor that a product uses: x as [n, in..., c]. */
+#define MUCMM__CHANNELS_LAST 0
+
 /* y = conv(x, w):  x [n, c, in...], w [k, c / groups, kernel...], y [n, k, out...]. */
 typedef struct mucmm__conv {
     mucmm__window window;
