@@ -244,18 +244,12 @@ int32_t mucmm__conv_block(void);
 
 /* ---- families of operators: each ends with a row whose type is NULL
  * ------------------------------- */
+/* clang-format off */
 #define MUCMM__FAMILY_MAP(X)                                                                       \
-<<<<<<< HEAD
-    X(unary)                                                                                       \
-    X(elementwise) X(compare) X(quantize) X(shape) X(movement) X(indexing) X(generate) X(reduce)   \
-        X(matmul) X(normalize) X(recurrent) X(conv) X(pool) X(resize) X(detect) X(signal) X(loss)  \
-            X(planner)
-=======
-    X(elementwise)                                                                                 \
-    X(compare)                                                                                     \
-    X(quantize) X(shape) X(movement) X(indexing) X(generate) X(reduce) X(matmul) X(normalize)      \
-        X(recurrent) X(conv) X(pool) X(resize) X(detect) X(signal) X(loss) X(planner)
->>>>>>> 26a8944 (graph: import, planner, execution and reverse mode)
+    X(unary) X(elementwise) X(compare) X(quantize) X(shape) X(movement) X(indexing) X(generate)    \
+    X(reduce) X(matmul) X(normalize) X(recurrent) X(conv) X(pool) X(resize) X(detect) X(signal)    \
+    X(loss) X(planner)
+/* clang-format on */
 #define X(name) extern const mucmm__op mucmm__ops_##name[];
 MUCMM__FAMILY_MAP(X)
 #undef X
