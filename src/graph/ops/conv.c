@@ -1,6 +1,894 @@
-/* SPDX-License-Identifier: MIT */
-#include "graph/graph.h"
+/* SPDX-License-Identifier: MIT
+ *
+ * conv.c - Conv and ConvTranspose. ConvTranspose is the gradient of a convolution with respect to
+ * its input, so both are the same three primitives: with (x, y) the tensors of the convolution,
+ *
+ *                   Conv                 ConvTranspose
+ *   forward         FORWARD  x -> y      BACK_DATA  y -> x
+ *   vjp, input      BACK_DATA  y -> x    FORWARD    x -> y
+ *   vjp, weights    BACK_WEIGHTS x, y    BACK_WEIGHTS x, y
+ *
+ * Groups with fewer channels than a block has places are merged, m at a time, with zeros in the
+ * weights between channels of different groups: more arithmetic, but fast arithmetic. */
+#include "core/vmath.h"
+#include "graph/dnnl.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { IN_X, IN_W, IN_BIAS };
+
+/* The convolution of a node as the file has it. */
+typedef struct problem {
+    mucmm__conv conv;
+    bool transposed;
+} problem;
+
+/* ---- shapes ---------------------------------------------------------------------------------- */
+
+/* Along an axis with one output the stride means nothing, with one tap the dilation. Larger
+ * numbers than these would overflow the offsets of generated code. */
+static mucmm_status check_window(const mucmm__call *c, mucmm__window *w)
+{
+    for (int32_t k = 0; k < w->axes; k++) {
+        if (w->in[k] + w->before[k] + w->after[k] > INT64_C(1) << 26)
+            return mucmm__op_fail(c, MUCMM_EUNSUPPORTED,
+                                  "spatial axis %d has %" PRId64
+                                  " places with its padding; at most "
+                                  "2^26 are supported",
+                                  k, w->in[k] + w->before[k] + w->after[k]);
+        if (w->out[k] <= 1)
+            w->stride[k] = 1;
+        if (w->kernel[k] == 1)
+            w->dilation[k] = 1;
+        /* What no window reaches is cut off, or padding that the last window misses added. */
+        w->after[k] =
+            (w->out[k] - 1) * w->stride[k] + mucmm__window_extent(w, k) - w->in[k] - w->before[k];
+    }
+    return MUCMM_OK;
+}
+
+static mucmm_status read_output_padding(const mucmm__call *c, int32_t axes, int64_t *padding)
+{
+    int64_t count;
+    const int64_t *given = mucmm__attr_ints(c->node, "output_padding", &count);
+
+    if (given && count > 0 && count != axes)
+        return mucmm__op_fail(
+            c, MUCMM_EARG, "output_padding has %" PRId64 " numbers; it must have %d", count, axes);
+    for (int32_t k = 0; k < axes; k++) {
+        padding[k] = given && count > 0 ? given[k] : 0;
+        if (padding[k] < 0 || padding[k] > INT32_MAX)
+            return mucmm__op_fail(c, MUCMM_EARG, "output_padding has a value of %" PRId64,
+                                  padding[k]);
+    }
+    return MUCMM_OK;
+}
+
+/* w->in holds the sizes of ConvTranspose's input when this begins: the outputs of the
+ * convolution that it transposes. */
+static mucmm_status transposed_sizes(const mucmm__call *c, mucmm__window *w)
+{
+    mucmm__auto_pad pad;
+    int64_t count, padding[3], total;
+    const int64_t *shape = mucmm__attr_ints(c->node, "output_shape", &count);
+    mucmm_status status = MUCMM_OK;
+
+    TRY(mucmm__window_auto_pad(c, &pad));
+    TRY(read_output_padding(c, w->axes, padding));
+    if (shape && count > 0 && count != w->axes && count != w->axes + 2)
+        return mucmm__op_fail(
+            c, MUCMM_EARG, "output_shape has %" PRId64 " numbers; it must have %d", count, w->axes);
+    for (int32_t k = 0; k < w->axes; k++) {
+        w->out[k] = w->in[k];
+        total = w->stride[k] * (w->in[k] - 1) + padding[k] + mucmm__window_extent(w, k);
+        if (shape && count > 0)
+            w->in[k] = shape[count - w->axes + k];
+        else if (pad == MUCMM__PAD_SAME_UPPER || pad == MUCMM__PAD_SAME_LOWER)
+            w->in[k] = w->out[k] * w->stride[k];
+        else {
+            if (pad == MUCMM__PAD_VALID)
+                w->before[k] = w->after[k] = 0;
+            w->in[k] = total - w->before[k] - w->after[k];
+            continue;
+        }
+        if (w->in[k] < 0 || w->in[k] > INT32_MAX)
+            return mucmm__op_fail(c, MUCMM_ESHAPE,
+                                  "output_shape asks for %" PRId64 " along spatial axis %d",
+                                  w->in[k], k);
+        total = total > w->in[k] ? total - w->in[k] : 0;
+        mucmm__window_split(w, k, total, pad == MUCMM__PAD_SAME_UPPER);
+    }
+done:
+    return status;
+}
+
+static mucmm_status read_weights(const mucmm__call *c, problem *p)
+{
+    const mucmm__desc *x = c->in[IN_X], *w = c->in[IN_W];
+    int64_t groups = mucmm__attr_int(c->node, "group", 1);
+    char text[MUCMM__SHAPE_TEXT], more[MUCMM__SHAPE_TEXT];
+    mucmm__conv *s = &p->conv;
+    int64_t inner, outer, channels;
+
+    if (x->rank < 3 || x->rank > 5 || w->rank != x->rank)
+        return mucmm__op_fail(c, MUCMM_EUNSUPPORTED,
+                              "input %s and weights %s; both must have the same 3 to 5 dimensions",
+                              mucmm__shape_text(text, x), mucmm__shape_text(more, w));
+    channels = x->shape[1];
+    outer = w->shape[0];
+    inner = w->shape[1];
+    if (groups < 1 || outer < 1 || inner < 1 || outer % groups != 0 ||
+        channels != (p->transposed ? outer : inner * groups))
+        return mucmm__op_fail(c, MUCMM_ESHAPE,
+                              "input %s and weights %s in %" PRId64 " groups do not fit together",
+                              mucmm__shape_text(text, x), mucmm__shape_text(more, w), groups);
+    *s = (mucmm__conv){.n = x->shape[0], .groups = groups, .k = outer, .x_block = 1, .y_block = 1};
+    if (!mucmm__mul(inner, groups, &s->c) || s->c > INT32_MAX || s->k > INT32_MAX)
+        return mucmm__op_fail(c, MUCMM_EUNSUPPORTED, "there are too many channels");
+    return MUCMM_OK;
+}
+
+static mucmm_status read_problem(const mucmm__call *c, problem *p)
+{
+    mucmm_status status = MUCMM_OK;
+
+    p->transposed = strcmp(c->node->op->type, "ConvTranspose") == 0;
+    TRY(read_weights(c, p));
+    if (p->transposed) {
+        TRY(mucmm__window_attributes(c, c->in[IN_W]->shape + 2, &p->conv.window));
+        TRY(transposed_sizes(c, &p->conv.window));
+    } else {
+        TRY(mucmm__window_read(c, c->in[IN_W]->shape + 2, &p->conv.window));
+    }
+    TRY(check_window(c, &p->conv.window));
+done:
+    return status;
+}
+
+static mucmm_status conv_infer(mucmm__call *c)
+{
+    int64_t shape[MUCMM_MAX_RANK];
+    mucmm_status status = MUCMM_OK;
+    problem p;
+
+    for (int32_t i = IN_X; i <= IN_BIAS; i++)
+        if (mucmm__has_in(c, i))
+            TRY(mucmm__check_type(c, i, 1u << MUCMM_F32));
+    TRY(read_problem(c, &p));
+    shape[0] = p.conv.n;
+    shape[1] = p.transposed ? p.conv.c : p.conv.k;
+    for (int32_t k = 0; k < p.conv.window.axes; k++)
+        shape[2 + k] = p.transposed ? p.conv.window.in[k] : p.conv.window.out[k];
+    if (mucmm__has_in(c, IN_BIAS) &&
+        (c->in[IN_BIAS]->rank != 1 || c->in[IN_BIAS]->shape[0] != shape[1])) {
+        char text[MUCMM__SHAPE_TEXT];
+        return mucmm__op_fail(c, MUCMM_ESHAPE, "the bias is %s; it must be [%" PRId64 "]",
+                              mucmm__shape_text(text, c->in[IN_BIAS]), shape[1]);
+    }
+    TRY(mucmm__out(c, 0, MUCMM_F32, c->in[IN_X]->rank, shape));
+done:
+    return status;
+}
+
+/* ---- layout ---------------------------------------------------------------------------------- */
+
+static mucmm__conv_kind forward_kind(const problem *p)
+{
+    return p->transposed ? MUCMM__CONV_BACK_DATA : MUCMM__CONV_FORWARD;
+}
+
+static mucmm__conv_post post_of(const mucmm__call *c, bool bias)
+{
+    const mucmm__fused *f = c->fused;
+    mucmm__conv_post post = {.bias = bias};
+
+    if (f) {
+        post.residual = f->residual >= 0;
+        post.activation = f->activation;
+        post.alpha = f->alpha;
+        post.beta = f->beta;
+    }
+    return post;
+}
+
+static bool has_bias(const mucmm__call *c)
+{
+    return mucmm__has_in(c, IN_BIAS) || (c->fused && c->fused->shift);
+}
+
+static bool is_empty(const mucmm__call *c)
+{
+    return mucmm__desc_count(c->in[IN_X]) == 0 || mucmm__desc_count(c->out[0]) == 0;
+}
+
+/* Merges groups until oneDNN has a fast convolution; false if it has none. */
+static bool find_merge(const mucmm__call *c, mucmm__conv_kind kind, const mucmm__conv *s,
+                       int64_t *merge)
+{
+    mucmm__conv_post post = post_of(c, has_bias(c)),
+                     *use = kind == MUCMM__CONV_FORWARD ? &post : NULL;
+    int64_t block = s->x_block > s->y_block ? s->x_block : s->y_block;
+
+    for (*merge = 1; *merge <= s->groups && *merge <= 64; ++*merge) {
+        mucmm__conv merged = *s;
+        bool fits =
+            s->c / s->groups * *merge % block == 0 && s->k / s->groups * *merge % block == 0;
+        if (s->groups % *merge != 0 || (*merge != 1 && *merge != s->groups && !fits))
+            continue;
+        merged.groups = s->groups / *merge;
+        if (mucmm__conv_fast(c->ctx, kind, &merged, use))
+            return true;
+    }
+    *merge = 1;
+    return false;
+}
+
+static void conv_layout(mucmm__call *c)
+{
+    int32_t b = mucmm__conv_block(), in = c->in[IN_X]->block, pairs[3][2] = {{b, b}};
+    int32_t n = 1;
+    int64_t merge;
+    problem p;
+
+    if (b == 1 || is_empty(c) || read_problem(c, &p) != MUCMM_OK)
+        return;
+    if (!p.transposed && p.conv.c < b && p.conv.groups == 1) { /* pictures: 1 to 4 channels */
+        pairs[in == 1 ? 0 : 1][0] = 1;
+        pairs[in == 1 ? 0 : 1][1] = b;
+        pairs[in == 1 ? 1 : 0][0] = pairs[in == 1 ? 1 : 0][1] = b;
+        n = 2;
+    }
+    for (int32_t i = 0; i < n; i++) {
+        p.conv.x_block = pairs[i][p.transposed ? 1 : 0];
+        p.conv.y_block = pairs[i][p.transposed ? 0 : 1];
+        if (!find_merge(c, forward_kind(&p), &p.conv, &merge))
+            continue;
+        c->want[IN_X] = pairs[i][0];
+        c->out[0]->block = pairs[i][1];
+        if (c->fused && c->fused->residual >= 0)
+            c->want[c->fused->residual] = pairs[i][1];
+        return;
+    }
+}
+
+/* ---- weights --------------------------------------------------------------------------------- */
+
+/* How a primitive gets its weights. */
+typedef struct weights {
+    mucmm__conv shape; /* groups merged */
+    int64_t merge;
+    mucmm__prim *conv, *copy;     /* copy: dense -> the layout of conv                   */
+    const float *packed;          /* of constants; else they are copied in each run      */
+    int64_t expand_at, packed_at; /* places in the work space then                    */
+} weights;
+
+typedef struct conv_state {
+    problem problem;
+    mucmm__conv_post post; /* what the forward primitive does itself                  */
+    bool finish;           /* the rest of bias, residual and activation is ours       */
+    weights forward, back;
+    mucmm__prim *back_copy; /* from the layout of back's result to that of the input */
+    mucmm__prim *grad, *grad_copy;
+    const float *bias; /* packed; NULL: that of the node, or made in each run         */
+    int64_t bias_at, back_at, grad_at, dz_at, finish_scratch;
+} conv_state;
+
+static void weights_drop(weights *w)
+{
+    mucmm__prim_free(w->conv);
+    mucmm__prim_free(w->copy);
+}
+
+static void conv_drop(void *state)
+{
+    conv_state *s = state;
+
+    if (!s)
+        return;
+    weights_drop(&s->forward);
+    weights_drop(&s->back);
+    mucmm__prim_free(s->back_copy);
+    mucmm__prim_free(s->grad);
+    mucmm__prim_free(s->grad_copy);
+    mucmm__free(s);
+}
+
+static int64_t place(int64_t *total, int64_t bytes)
+{
+    int64_t at = *total;
+    *total += (bytes + 63) / 64 * 64;
+    return at;
+}
+
+static int64_t taps(const mucmm__conv *s)
+{
+    int64_t n = 1;
+
+    for (int32_t k = 0; k < s->window.axes; k++)
+        n *= s->window.kernel[k];
+    return n;
+}
+
+/* out [k, m c / groups, taps] from w [k, c / groups, taps], each channel of the operator's output
+ * times its scale. */
+static void expand(const problem *p, int64_t m, const float *scale, const float *w, float *out)
+{
+    const mucmm__conv *s = &p->conv;
+    int64_t inner = s->c / s->groups, rows = s->k / s->groups, n = taps(s);
+
+    for (int64_t r = 0; r < s->k; r++) {
+        int64_t group = r / rows;
+        for (int64_t j = 0; j < m * inner; j++) {
+            int64_t i = j - group % m * inner;
+            float f = !scale ? 1.0f : p->transposed ? scale[group * inner + i] : scale[r];
+            for (int64_t t = 0; t < n; t++)
+                out[(r * m * inner + j) * n + t] =
+                    i >= 0 && i < inner ? f * w[(r * inner + i) * n + t] : 0.0f;
+        }
+    }
+}
+
+typedef struct packing {
+    const problem *problem;
+    const weights *weights;
+    const float *scale, *w;
+} packing;
+
+static int64_t expanded_bytes(const weights *w)
+{
+    return w->shape.k * (w->shape.c / w->shape.groups) * taps(&w->shape) * (int64_t)sizeof(float);
+}
+
+static mucmm_status pack(mucmm_ctx *ctx, void *arg, void *bytes)
+{
+    const packing *a = arg;
+    const void *tensors[MUCMM__SLOTS] = {[MUCMM__SLOT_X] = a->w, [MUCMM__SLOT_Y] = bytes};
+    mucmm_status status = MUCMM_OK;
+    float *dense = NULL;
+    char *work = NULL;
+
+    if (a->scale || a->weights->merge > 1) {
+        TRY(mucmm__alloc(ctx, expanded_bytes(a->weights), 1, &dense));
+        expand(a->problem, a->weights->merge, a->scale, a->w, dense);
+        tensors[MUCMM__SLOT_X] = dense;
+    }
+    TRY(mucmm__alloc(ctx, mucmm__prim_scratch(a->weights->copy), 1, &work));
+    TRY(mucmm__prim_run(ctx, a->weights->copy, tensors, work));
+done:
+    mucmm__free(dense);
+    mucmm__free(work);
+    return status;
+}
+
+/* Numbers that depend on the shapes of a plan can be known too, so the node alone is no key. */
+static void hash_numbers(const float *w, int64_t n, uint64_t hash[2])
+{
+    hash[0] = hash[1] = (uint64_t)n;
+    for (int64_t i = 0; i < n; i++) {
+        hash[0] = (hash[0] ^ bits_of_float(w[i])) * UINT64_C(0x9e3779b97f4a7c15);
+        hash[0] ^= hash[0] >> 32;
+        hash[1] = (hash[1] ^ bits_of_float(w[i])) * UINT64_C(0x100000001b3);
+    }
+}
+
+#define KEY_BYTES 2048
+
+/* Constant weights, packed once for all plans of the graph. */
+static mucmm_status pack_constant(mucmm__call *c, const problem *p, weights *w)
+{
+    packing a = {p, w, c->fused ? c->fused->scale : NULL, c->known[IN_W]};
+    struct {
+        char family[8];
+        const void *node, *scale;
+        int64_t merge;
+        uint64_t hash[2];
+        unsigned char layout[KEY_BYTES];
+    } key = {.family = "weights"};
+    size_t n;
+    const void *layout = mucmm__prim_weights_layout(w->conv, &n), *out;
+    mucmm_status status;
+
+    if (n > KEY_BYTES)
+        return mucmm__op_fail(c, MUCMM_EBACKEND, "the layout of the weights has %zu bytes", n);
+    key.node = c->node;
+    key.scale = a.scale;
+    key.merge = w->merge;
+    hash_numbers(a.w, mucmm__desc_count(c->in[IN_W]), key.hash);
+    memcpy(key.layout, layout, n);
+    status = mucmm__graph_pack(c->ctx, c->graph, &key, sizeof key,
+                               mucmm__prim_bytes(w->conv, MUCMM__SLOT_W), pack, &a, &out);
+    if (status == MUCMM_OK)
+        w->packed = out;
+    return status;
+}
+
+/* Makes the primitive and its weights. scratch: the work space of the run grows by what it needs
+ * after the primitive's own part, which is at its start. */
+static mucmm_status weights_make(mucmm__call *c, const problem *p, mucmm__conv_kind kind,
+                                 const mucmm__conv_post *post, weights *w, int64_t *scratch)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t own;
+
+    w->shape.groups = p->conv.groups / w->merge;
+    TRY(mucmm__conv_make(c->ctx, kind, &w->shape, post, &w->conv));
+    TRY(mucmm__weights_copy_make(c->ctx, &w->shape, w->conv, false, &w->copy));
+    own = mucmm__prim_scratch(w->conv);
+    if (c->known[IN_W]) {
+        place(scratch, own);
+        return pack_constant(c, p, w);
+    }
+    if (mucmm__prim_scratch(w->copy) > own)
+        own = mucmm__prim_scratch(w->copy);
+    place(scratch, own);
+    w->expand_at = place(scratch, expanded_bytes(w));
+    w->packed_at = place(scratch, mucmm__prim_bytes(w->conv, MUCMM__SLOT_W));
+done:
+    return status;
+}
+
+static mucmm_status weights_for_run(mucmm__call *c, const problem *p, const weights *w,
+                                    const float **out)
+{
+    const float *scale = c->fused ? c->fused->scale : NULL;
+    char *work = c->work;
+    const void *tensors[MUCMM__SLOTS] = {
+        [MUCMM__SLOT_X] = c->x[IN_W], [MUCMM__SLOT_Y] = work + w->packed_at};
+
+    *out = w->packed;
+    if (w->packed)
+        return MUCMM_OK;
+    if (scale || w->merge > 1) {
+        expand(p, w->merge, scale, c->x[IN_W], (float *)(void *)(work + w->expand_at));
+        tensors[MUCMM__SLOT_X] = work + w->expand_at;
+    }
+    *out = tensors[MUCMM__SLOT_Y];
+    return mucmm__prim_run(c->ctx, w->copy, tensors, work);
+}
+
+/* ---- bias ------------------------------------------------------------------------------------ */
+
+typedef struct bias_parts {
+    const float *scale, *shift, *bias;
+    int64_t n;
+} bias_parts;
+
+static mucmm_status make_bias(mucmm_ctx *ctx, void *arg, void *bytes)
+{
+    const bias_parts *a = arg;
+    float *out = bytes;
+
+    (void)ctx;
+    for (int64_t i = 0; i < a->n; i++)
+        out[i] = (a->bias ? a->bias[i] * (a->scale ? a->scale[i] : 1.0f) : 0.0f) +
+                 (a->shift ? a->shift[i] : 0.0f);
+    return MUCMM_OK;
+}
+
+static bool bias_is_plain(const mucmm__call *c)
+{
+    return !c->fused || (!c->fused->shift && !c->fused->scale);
+}
+
+static bias_parts parts_of_bias(const mucmm__call *c, const void *bias)
+{
+    return (bias_parts){c->fused ? c->fused->scale : NULL, c->fused ? c->fused->shift : NULL, bias,
+                        c->out[0]->shape[1]};
+}
+
+static mucmm_status prepare_bias(mucmm__call *c, conv_state *s)
+{
+    bool given = mucmm__has_in(c, IN_BIAS);
+    bias_parts a = parts_of_bias(c, given ? c->known[IN_BIAS] : NULL);
+    struct {
+        char family[8];
+        const void *node, *scale, *shift;
+        uint64_t hash[2];
+    } key = {.family = "bias", .node = c->node, .scale = a.scale, .shift = a.shift};
+    mucmm_status status = MUCMM_OK;
+    const void *out;
+
+    if (!has_bias(c) || bias_is_plain(c))
+        return MUCMM_OK;
+    s->bias_at = place(&c->scratch, a.n * (int64_t)sizeof(float));
+    if (given && !a.bias)
+        return MUCMM_OK;
+    if (given)
+        hash_numbers(a.bias, a.n, key.hash);
+    TRY(mucmm__graph_pack(c->ctx, c->graph, &key, sizeof key, a.n * (int64_t)sizeof(float),
+                          make_bias, &a, &out));
+    s->bias = out;
+done:
+    return status;
+}
+
+static const float *bias_for_run(mucmm__call *c, const conv_state *s)
+{
+    float *made = (float *)(void *)((char *)c->work + s->bias_at);
+    bias_parts a;
+
+    if (!has_bias(c) || s->bias || bias_is_plain(c))
+        return s->bias || !has_bias(c) ? s->bias : c->x[IN_BIAS];
+    a = parts_of_bias(c, c->x[IN_BIAS]);
+    make_bias(c->ctx, &a, made);
+    return made;
+}
+
+/* ---- what the primitive leaves to us ------------------------------------------------------------
+ */
+
+VMATH float clip(float v, float low, float high)
+{
+    float at_least = v > low ? v : low;
+    return at_least < high ? at_least : high;
+}
+
+SIMD_CLONES static void activate(float *y, int64_t n, mucmm__activation kind, float alpha,
+                                 float beta)
+{
+#define LOOP(id, value)                                                                            \
+    case MUCMM__ACT_##id:                                                                          \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            float v = y[i];                                                                        \
+            y[i] = value;                                                                          \
+        }                                                                                          \
+        return;
+    switch (kind) {
+    case MUCMM__ACT_NONE:
+        return;
+        LOOP(RELU, v > 0.0f ? v : 0.0f)
+        LOOP(CLIP, clip(v, alpha, beta))
+        LOOP(LEAKY, v < 0.0f ? alpha * v : v)
+        LOOP(SIGMOID, sigmoid(v))
+        LOOP(TANH, tanh_any(v))
+        LOOP(HARDSWISH, v * clip(v + 3.0f, 0.0f, 6.0f) * (1.0f / 6.0f))
+        LOOP(HARDSIGMOID, clip(alpha * v + beta, 0.0f, 1.0f))
+        LOOP(GELU, gelu(v))
+        LOOP(SILU, v * sigmoid(v))
+    }
+#undef LOOP
+}
+
+/* y [rows, lanes] += bias [lanes] + residual [rows, lanes] */
+SIMD_CLONES static void add_terms(float *y, int64_t rows, int64_t lanes, const float *bias,
+                                  const float *residual)
+{
+    for (int64_t r = 0; r < rows && bias; r++)
+        for (int64_t l = 0; l < lanes; l++)
+            y[r * lanes + l] += bias[l];
+    for (int64_t i = 0; i < rows * lanes && residual; i++)
+        y[i] += residual[i];
+}
+
+typedef struct finish_job {
+    float *y;
+    const float *bias, *residual;
+    int64_t channels, lanes, places, blocks;
+    mucmm__activation activation;
+    float alpha, beta;
+} finish_job;
+
+/* Tasks: (sample, block of channels). */
+static void finish_range(void *arg, int64_t first, int64_t last)
+{
+    const finish_job *j = arg;
+
+    for (int64_t i = first; i < last; i++) {
+        int64_t lanes = j->lanes, c0 = i % j->blocks * lanes, used = j->channels - c0;
+        float bias[16] = {0}, *y = j->y + i * j->places * lanes;
+        const float *residual = j->residual ? j->residual + i * j->places * lanes : NULL;
+
+        used = used < lanes ? used : lanes;
+        if (j->bias)
+            memcpy(bias, j->bias + c0, (size_t)used * sizeof *bias);
+        for (int64_t p = 0; p < j->places; p += 512) {
+            int64_t n = j->places - p < 512 ? j->places - p : 512;
+            float *part = y + p * lanes;
+            add_terms(part, n, lanes, j->bias ? bias : NULL,
+                      residual ? residual + p * lanes : NULL);
+            activate(part, n * lanes, j->activation, j->alpha, j->beta);
+            for (int64_t r = 0; r < n && used < lanes; r++)
+                memset(part + r * lanes + used, 0, (size_t)(lanes - used) * sizeof *part);
+        }
+    }
+}
+
+static void finish(mucmm__call *c, const conv_state *s, const float *bias)
+{
+    const mucmm__desc *d = c->out[0];
+    mucmm__conv_post all = post_of(c, bias != NULL);
+    finish_job j = {.y = c->y[0],
+                    .bias = s->post.bias ? NULL : bias,
+                    .residual = all.residual && !s->post.residual ? c->x[c->fused->residual] : NULL,
+                    .channels = d->shape[1],
+                    .lanes = d->block,
+                    .places = mucmm__desc_product(d, 2, d->rank),
+                    .blocks = (d->shape[1] + d->block - 1) / d->block,
+                    .activation = s->post.activation ? MUCMM__ACT_NONE : all.activation,
+                    .alpha = all.alpha,
+                    .beta = all.beta};
+    int64_t each = j.places * j.lanes;
+
+    mucmm__parallel_range(c->ctx, d->shape[0] * j.blocks, each < 16384 ? 16384 / (each + 1) + 1 : 1,
+                          finish_range, &j);
+}
+
+/* ---- forward --------------------------------------------------------------------------------- */
+
+/* With all that is fused if oneDNN can, else with the bias alone; never with both for back data. */
+static mucmm_status prepare_forward(mucmm__call *c, conv_state *s)
+{
+    mucmm__conv_kind kind = forward_kind(&s->problem);
+    mucmm__conv_post all = post_of(c, has_bias(c));
+    mucmm_status status;
+
+    s->forward.shape = s->problem.conv;
+    find_merge(c, kind, &s->problem.conv, &s->forward.merge);
+    if (kind == MUCMM__CONV_FORWARD) {
+        s->post = all;
+        status = weights_make(c, &s->problem, kind, &s->post, &s->forward, &c->scratch);
+        if (status != MUCMM_EUNSUPPORTED)
+            return status;
+        weights_drop(&s->forward);
+        s->forward.conv = s->forward.copy = NULL;
+    }
+    s->finish = all.bias || all.residual || all.activation;
+    s->post = (mucmm__conv_post){.bias = all.bias && kind == MUCMM__CONV_FORWARD};
+    return weights_make(c, &s->problem, kind, &s->post, &s->forward, &c->scratch);
+}
+
+/* The gradient with respect to the input. A few channels of a dense picture are padded to a block,
+ * which oneDNN wants there, and copied. */
+static mucmm_status prepare_back(mucmm__call *c, conv_state *s)
+{
+    mucmm__conv_kind kind = s->problem.transposed ? MUCMM__CONV_FORWARD : MUCMM__CONV_BACK_DATA;
+    mucmm__conv *shape = &s->back.shape;
+    int32_t b = mucmm__conv_block();
+    mucmm_status status = MUCMM_OK;
+
+    *shape = s->problem.conv;
+    if (!find_merge(c, kind, shape, &s->back.merge) && shape->y_block == b &&
+        !s->problem.transposed) {
+        shape->x_block = b;
+        if (!find_merge(c, kind, shape, &s->back.merge))
+            shape->x_block = s->problem.conv.x_block;
+    }
+    TRY(weights_make(c, &s->problem, kind, NULL, &s->back, &c->vjp_scratch));
+    if (shape->x_block != s->problem.conv.x_block) {
+        TRY(mucmm__tensor_copy_make(c->ctx, c->in[IN_X], shape->x_block, s->problem.conv.x_block,
+                                    &s->back_copy));
+        place(&c->vjp_scratch, mucmm__prim_scratch(s->back_copy));
+        s->back_at = place(&c->vjp_scratch, mucmm__prim_bytes(s->back.conv, MUCMM__SLOT_X));
+    }
+done:
+    return status;
+}
+
+static mucmm_status prepare_grad(mucmm__call *c, conv_state *s)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t own;
+
+    TRY(mucmm__conv_make(c->ctx, MUCMM__CONV_BACK_WEIGHTS, &s->problem.conv, NULL, &s->grad));
+    TRY(mucmm__weights_copy_make(c->ctx, &s->problem.conv, s->grad, true, &s->grad_copy));
+    own = mucmm__prim_scratch(s->grad);
+    if (mucmm__prim_scratch(s->grad_copy) > own)
+        own = mucmm__prim_scratch(s->grad_copy);
+    s->grad_at = place(&c->vjp_scratch, own);
+    s->grad_at = place(&c->vjp_scratch, mucmm__prim_bytes(s->grad, MUCMM__SLOT_W));
+done:
+    return status;
+}
+
+static mucmm_status conv_prepare(mucmm__call *c)
+{
+    mucmm_status status = MUCMM_OK;
+    conv_state *s = NULL;
+
+    TRY(mucmm__alloc(c->ctx, 1, sizeof *s, &s));
+    TRY(read_problem(c, &s->problem));
+    s->problem.conv.x_block = s->problem.transposed ? c->out[0]->block : c->in[IN_X]->block;
+    s->problem.conv.y_block = s->problem.transposed ? c->in[IN_X]->block : c->out[0]->block;
+    s->finish = is_empty(c);
+    if (!is_empty(c)) {
+        TRY(prepare_forward(c, s));
+        if (c->differentiable) {
+            TRY(prepare_back(c, s));
+            if (!c->known[IN_W])
+                TRY(prepare_grad(c, s));
+        }
+    }
+    TRY(prepare_bias(c, s));
+    if (c->differentiable)
+        s->dz_at = place(&c->vjp_scratch, mucmm__desc_bytes(c->out[0]));
+    c->state = s;
+    s = NULL;
+done:
+    conv_drop(s);
+    return status;
+}
+
+static mucmm_status conv_forward(mucmm__call *c)
+{
+    const conv_state *s = c->state;
+    const void *tensors[MUCMM__SLOTS] = {0};
+    const float *w, *bias = bias_for_run(c, s);
+    mucmm_status status = MUCMM_OK;
+
+    if (!s->forward.conv) {
+        memset(c->y[0], 0, (size_t)mucmm__desc_bytes(c->out[0]));
+    } else {
+        TRY(weights_for_run(c, &s->problem, &s->forward, &w));
+        tensors[MUCMM__SLOT_X] = s->problem.transposed ? c->y[0] : c->x[IN_X];
+        tensors[MUCMM__SLOT_Y] = s->problem.transposed ? c->x[IN_X] : c->y[0];
+        tensors[MUCMM__SLOT_W] = w;
+        tensors[MUCMM__SLOT_BIAS] = bias;
+        if (s->post.residual)
+            tensors[MUCMM__SLOT_RESIDUAL] = c->x[c->fused->residual];
+        TRY(mucmm__prim_run(c->ctx, s->forward.conv, tensors, c->work));
+    }
+    if (s->finish)
+        finish(c, s, bias);
+done:
+    return status;
+}
+
+/* ---- vjp ------------------------------------------------------------------------------------- */
+
+typedef struct slope_job {
+    const float *y, *dy;
+    float *dz;
+    mucmm__activation activation;
+    float alpha, beta;
+} slope_job;
+
+SIMD_CLONES static void slope(const slope_job *j, int64_t first, int64_t last)
+{
+    const float *ys = j->y, *dy = j->dy;
+    float alpha = j->alpha, beta = j->beta, *dz = j->dz;
+
+#define LOOP(id, value)                                                                            \
+    case MUCMM__ACT_##id:                                                                          \
+        for (int64_t i = first; i < last; i++) {                                                   \
+            float y = ys[i];                                                                       \
+            dz[i] = dy[i] * (value);                                                               \
+        }                                                                                          \
+        return;
+    switch (j->activation) {
+        LOOP(RELU, y > 0.0f ? 1.0f : 0.0f)
+        LOOP(CLIP, y > alpha && y < beta ? 1.0f : 0.0f)
+        LOOP(LEAKY, y < 0.0f ? alpha : 1.0f)
+        LOOP(SIGMOID, y * (1.0f - y))
+        LOOP(TANH, 1.0f - y * y)
+    case MUCMM__ACT_NONE:
+    case MUCMM__ACT_HARDSWISH:
+    case MUCMM__ACT_HARDSIGMOID:
+    case MUCMM__ACT_GELU:
+    case MUCMM__ACT_SILU:
+        return; /* never fused into a step that is differentiated */
+    }
+#undef LOOP
+}
+
+static void slope_range(void *arg, int64_t first, int64_t last)
+{
+    slope(arg, first, last);
+}
+
+/* dz: the gradient before the activation; the residual's gradient is the same. */
+static const float *before_activation(mucmm__call *c, const conv_state *s)
+{
+    const mucmm__fused *f = c->fused;
+    float *residual = f && f->residual >= 0 ? c->dx[f->residual] : NULL;
+    int64_t bytes = mucmm__desc_bytes(c->out[0]);
+    slope_job j;
+
+    if (!f || f->activation == MUCMM__ACT_NONE) {
+        if (residual)
+            memcpy(residual, c->dy[0], (size_t)bytes);
+        return c->dy[0];
+    }
+    j = (slope_job){c->y[0],
+                    c->dy[0],
+                    residual ? residual : (float *)(void *)((char *)c->work + s->dz_at),
+                    f->activation,
+                    f->alpha,
+                    f->beta};
+    mucmm__parallel_range(c->ctx, bytes / (int64_t)sizeof(float), 16384, slope_range, &j);
+    return j.dz;
+}
+
+static mucmm_status input_vjp(mucmm__call *c, const conv_state *s, const float *dz)
+{
+    const void *tensors[MUCMM__SLOTS] = {0}, *copy[MUCMM__SLOTS] = {0};
+    char *padded = (char *)c->work + s->back_at;
+    const float *w;
+    mucmm_status status = MUCMM_OK;
+
+    TRY(weights_for_run(c, &s->problem, &s->back, &w));
+    tensors[MUCMM__SLOT_W] = w;
+    tensors[MUCMM__SLOT_X] = s->problem.transposed ? (const void *)dz
+                             : s->back_copy        ? padded
+                                                   : c->dx[IN_X];
+    tensors[MUCMM__SLOT_Y] = s->problem.transposed ? c->dx[IN_X] : (const void *)dz;
+    TRY(mucmm__prim_run(c->ctx, s->back.conv, tensors, c->work));
+    if (s->back_copy) {
+        copy[MUCMM__SLOT_X] = padded;
+        copy[MUCMM__SLOT_Y] = c->dx[IN_X];
+        TRY(mucmm__prim_run(c->ctx, s->back_copy, copy, c->work));
+    }
+done:
+    return status;
+}
+
+static mucmm_status weights_vjp(mucmm__call *c, const conv_state *s, const float *dz)
+{
+    char *packed = (char *)c->work + s->grad_at;
+    const void *tensors[MUCMM__SLOTS] = {
+        [MUCMM__SLOT_X] = s->problem.transposed ? (const void *)dz : c->x[IN_X],
+        [MUCMM__SLOT_W] = packed,
+        [MUCMM__SLOT_Y] = s->problem.transposed ? c->x[IN_X] : (const void *)dz};
+    const void *copy[MUCMM__SLOTS] = {[MUCMM__SLOT_X] = packed, [MUCMM__SLOT_Y] = c->dx[IN_W]};
+    mucmm_status status = MUCMM_OK;
+
+    TRY(mucmm__prim_run(c->ctx, s->grad, tensors, c->work));
+    TRY(mucmm__prim_run(c->ctx, s->grad_copy, copy, c->work));
+done:
+    return status;
+}
+
+static void bias_vjp(const mucmm__call *c, const float *dz)
+{
+    const mucmm__desc *d = c->out[0];
+    int64_t places = mucmm__desc_product(d, 2, d->rank), b = d->block,
+            blocks = (d->shape[1] + b - 1) / b;
+    float *db = c->dx[IN_BIAS];
+
+    for (int64_t k = 0; k < d->shape[1]; k++) {
+        double sum = 0;
+        for (int64_t n = 0; n < d->shape[0]; n++) {
+            const float *z = dz + (n * blocks + k / b) * places * b + k % b;
+            for (int64_t i = 0; i < places; i++)
+                sum += (double)z[i * b];
+        }
+        db[k] = (float)sum * (c->fused && c->fused->scale ? c->fused->scale[k] : 1.0f);
+    }
+}
+
+static mucmm_status conv_vjp(mucmm__call *c)
+{
+    const conv_state *s = c->state;
+    mucmm_status status = MUCMM_OK;
+    const float *dz;
+
+    if (!c->dy[0] || !s->forward.conv)
+        for (int32_t i = 0; i < c->n_in; i++)
+            if (mucmm__has_in(c, i) && c->dx[i])
+                memset(c->dx[i], 0, (size_t)mucmm__desc_bytes(c->in[i]));
+    if (!c->dy[0])
+        return MUCMM_OK;
+    dz = before_activation(c, s);
+    if (s->back.conv && c->dx[IN_X])
+        TRY(input_vjp(c, s, dz));
+    if (s->grad && c->dx[IN_W])
+        TRY(weights_vjp(c, s, dz));
+    if (mucmm__has_in(c, IN_BIAS) && c->dx[IN_BIAS])
+        bias_vjp(c, dz);
+done:
+    return status;
+}
+
+#define ROW(name, first, last)                                                                     \
+    {                                                                                              \
+        .type = name, .since = first, .until = last, .min_in = 2, .max_in = 3, .min_out = 1,       \
+        .max_out = 1, .infer = conv_infer, .forward = conv_forward, .vjp = conv_vjp,               \
+        .diff = MUCMM__ALL, .vjp_x = 1u << IN_X | 1u << IN_W, .vjp_y = 1, .flags = MUCMM__FUSES,   \
+        .layout = conv_layout, .prepare = conv_prepare, .drop = conv_drop                          \
+    }
 
 const mucmm__op mucmm__ops_conv[] = {
+    ROW("Conv", 1, 0),
+    ROW("ConvTranspose", 1, 0),
     {0},
 };

@@ -71,9 +71,26 @@ static mucmm_status run_copy(mucmm__call *c, mucmm__prim *p, const void *from, v
     return p ? mucmm__prim_run(c->ctx, p, tensors, c->work) : MUCMM_OK;
 }
 
+/* The planner calls this without a prepare for numbers that it knows. */
+static mucmm_status reorder_known(mucmm__call *c)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__call known = *c;
+
+    known.state = known.work = NULL;
+    TRY(reorder_prepare(&known));
+    TRY(mucmm__alloc(c->ctx, known.scratch, 1, &known.work));
+    TRY(run_copy(&known, ((reorder *)known.state)->there, c->x[0], c->y[0]));
+done:
+    reorder_drop(known.state);
+    mucmm__free(known.work);
+    return status;
+}
+
 static mucmm_status reorder_forward(mucmm__call *c)
 {
-    return run_copy(c, ((reorder *)c->state)->there, c->x[0], c->y[0]);
+    return c->state ? run_copy(c, ((reorder *)c->state)->there, c->x[0], c->y[0])
+                    : reorder_known(c);
 }
 
 static mucmm_status reorder_vjp(mucmm__call *c)
