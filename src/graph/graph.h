@@ -246,17 +246,10 @@ int32_t mucmm__conv_block(void);
  * ------------------------------- */
 /* clang-format off */
 #define MUCMM__FAMILY_MAP(X)                                                                       \
-<<<<<<< Updated upstream
     X(unary) X(elementwise) X(compare) X(quantize) X(shape) X(movement) X(indexing) X(generate)    \
     X(reduce) X(matmul) X(normalize) X(recurrent) X(conv) X(pool) X(resize) X(detect) X(signal)    \
     X(loss) X(planner)
 /* clang-format on */
-=======
-    X(unary)                                                                                       \
-    X(elementwise) X(compare) X(quantize) X(shape) X(movement) X(indexing) X(generate) X(reduce)   \
-        X(matmul) X(normalize) X(recurrent) X(conv) X(pool) X(resize) X(detect) X(signal) X(loss)  \
-            X(planner)
->>>>>>> Stashed changes
 #define X(name) extern const mucmm__op mucmm__ops_##name[];
 MUCMM__FAMILY_MAP(X)
 #undef X
