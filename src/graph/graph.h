@@ -242,14 +242,28 @@ mucmm_status mucmm__graph_pack(mucmm_ctx *ctx, mucmm_graph *g, const void *key, 
 /* The block of the layout in which this processor convolves fastest: 8, 16, or 1 (dense). */
 int32_t mucmm__conv_block(void);
 
-/* ---- families of operators: each ends with a row whose type is NULL
- * ------------------------------- */
-/* clang-format off */
+/* ---- families of operators: each ends with a row whose type is NULL --------------------- */
+
 #define MUCMM__FAMILY_MAP(X)                                                                       \
-    X(unary) X(elementwise) X(compare) X(quantize) X(shape) X(movement) X(indexing) X(generate)    \
-    X(reduce) X(matmul) X(normalize) X(recurrent) X(conv) X(pool) X(resize) X(detect) X(signal)    \
-    X(loss) X(planner)
-/* clang-format on */
+    X(unary)                                                                                       \
+    X(elementwise)                                                                                 \
+    X(compare)                                                                                     \
+    X(quantize)                                                                                    \
+    X(shape)                                                                                       \
+    X(movement)                                                                                    \
+    X(indexing)                                                                                    \
+    X(generate)                                                                                    \
+    X(reduce)                                                                                      \
+    X(matmul)                                                                                      \
+    X(normalize)                                                                                   \
+    X(recurrent)                                                                                   \
+    X(conv)                                                                                        \
+    X(pool)                                                                                        \
+    X(resize)                                                                                      \
+    X(detect)                                                                                      \
+    X(signal)                                                                                      \
+    X(loss)                                                                                        \
+    X(planner)
 #define X(name) extern const mucmm__op mucmm__ops_##name[];
 MUCMM__FAMILY_MAP(X)
 #undef X
