@@ -331,7 +331,6 @@ mucmm_status mucmm__out(mucmm__call *c, int32_t i, mucmm_dtype t, int32_t rank,
 {
     mucmm__desc *d;
     int64_t n = mucmm__dtype_size(t);
-    bool empty = false;
 
     if (!mucmm__has_out(c, i))
         return MUCMM_OK;
@@ -349,11 +348,12 @@ mucmm_status mucmm__out(mucmm__call *c, int32_t i, mucmm_dtype t, int32_t rank,
             return mucmm__op_fail(c, MUCMM_ESHAPE, "dimension %d of output %d would be %" PRId64, k,
                                   i, shape[k]);
         d->shape[k] = shape[k];
-        empty = empty || shape[k] == 0;
     }
-    /* The factor 64 leaves room for the padding of a blocked layout. */
-    for (int32_t k = 0; k < rank && !empty; k++)
-        if (!mucmm__mul(n, shape[k], &n) || (uint64_t)n > c->ctx->max_alloc / 64) {
+    /* A 0 counts as 1, so that the product of any of the dimensions fits too. The factor 64 leaves
+     * room for the padding of a blocked layout. */
+    for (int32_t k = 0; k < rank; k++)
+        if (!mucmm__mul(n, shape[k] > 0 ? shape[k] : 1, &n) ||
+            (uint64_t)n > c->ctx->max_alloc / 64) {
             char text[MUCMM__SHAPE_TEXT];
             return mucmm__op_fail(
                 c, MUCMM_ENOMEM, "out of memory: an output of shape %s",
