@@ -106,8 +106,8 @@ typedef struct mucmm__call {
     const mucmm__desc *const *in;
     /* infer sets dtype, rank and shape of each (with mucmm__out); layout may set block. */
     mucmm__desc **out;
-    /* infer, prepare: the numbers of an input that are known before the run (constants, shapes and
-     * what is computed from them), dense; NULL = not known. */
+    /* infer, layout, prepare: the numbers of an input that are known before the run (constants,
+     * shapes and what is computed from them), dense; NULL = not known. */
     const void *const *known;
     int32_t *want; /* [n_in], layout: the block in which each input is wanted; 1 at first */
 
@@ -251,6 +251,7 @@ int32_t mucmm__conv_block(void);
     X(quantize)                                                                                    \
     X(shape)                                                                                       \
     X(movement)                                                                                    \
+    X(slice)                                                                                       \
     X(indexing)                                                                                    \
     X(generate)                                                                                    \
     X(reduce)                                                                                      \
