@@ -57,6 +57,7 @@ static const vjp_case cases[] = {
     {"ThresholdedRelu", 10, "alpha=1.0", "2x8", 0, 0},
     {"HardSigmoid", 7, "alpha=0.5 beta=0.5", "2x8", 0, 0},
     {"HardSwish", 14, "", "2x8", 0, 0},
+    {"Mish", 17, "", "2x8", 0, 0},
     {"Shrink", 9, "lambd=1.0 bias=0.25", "2x8", 0, 0},
     {"Identity", 13, "", "2x8", 0, 0},
     {"Identity", 16, "", "s", 0, 0},

@@ -215,11 +215,13 @@ VMATH float power_slope_z(float x, float z)
     return x == 0.0f && z >= 0.0f ? 0.0f : powf(x, z) * logf(x);
 }
 
+/* clang-format off */
 RUN(power_any, powf(x, z))
-RUN(power_2, x *x + 0.0f * z)
+RUN(power_2, x * x)
 SLOPE(power_any_to_a, z == 0.0f ? 0.0f : d * z * powf(x, z - 1.0f))
-SLOPE(power_2_to_a, d *z *x)
-SLOPE(power_to_b, d *power_slope_z(x, z))
+SLOPE(power_2_to_a, d * z * x)
+SLOPE(power_to_b, d * power_slope_z(x, z))
+/* clang-format on */
 
 static void power_run(int64_t n, const float *a, int64_t step_a, const float *b, int64_t step_b,
                       float *y)
@@ -482,13 +484,15 @@ static mucmm_status fold_infer(mucmm__call *c)
 
     for (int32_t i = 0; i < c->n_in; i++) {
         int64_t shape[MUCMM_MAX_RANK] = {0};
+        int32_t rank;
         if (!c->in[i])
             return mucmm__op_fail(c, MUCMM_EFORMAT, "input %d is absent", i);
         TRY(mucmm__check_type(c, i,
                               i > 0                       ? 1u << c->in[0]->dtype
                               : fold_of(c) == &add_binary ? MUCMM__TYPES_FLOAT
                                                           : MUCMM__TYPES_NUMBER));
-        TRY(mucmm__broadcast(c, &sum, c->in[i], &sum.rank, shape));
+        TRY(mucmm__broadcast(c, &sum, c->in[i], &rank, shape));
+        sum.rank = rank;
         memcpy(sum.shape, shape, sizeof shape);
     }
     TRY(mucmm__out(c, 0, c->in[0]->dtype, sum.rank, sum.shape));
