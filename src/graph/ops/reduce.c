@@ -540,16 +540,16 @@ static mucmm_status vjp_selected(mucmm__call *c)
     }
 
 const mucmm__op mucmm__ops_reduce[] = {
-    ROW("ReduceSum", 7, 12, 1, vjp, 0),
+    ROW("ReduceSum", 1, 12, 1, vjp, 0),
     ROW("ReduceSum", 13, 0, 2, vjp, 0),
-    ROW("ReduceMean", 7, 17, 1, vjp, 0),
-    ROW("ReduceSumSquare", 7, 17, 1, vjp, 1),
-    ROW("ReduceL1", 7, 17, 1, vjp, 1),
-    ROW("ReduceL2", 7, 17, 1, vjp, 1),
-    ROW("ReduceLogSum", 7, 17, 1, vjp, 1),
-    ROW("ReduceLogSumExp", 7, 17, 1, vjp, 1),
-    ROW("ReduceMax", 7, 17, 1, vjp_selected, 1),
-    ROW("ReduceMin", 7, 17, 1, vjp_selected, 1),
-    ROW("ReduceProd", 7, 17, 1, vjp_selected, 1),
+    ROW("ReduceMean", 1, 17, 1, vjp, 0),
+    ROW("ReduceSumSquare", 1, 17, 1, vjp, 1),
+    ROW("ReduceL1", 1, 17, 1, vjp, 1),
+    ROW("ReduceL2", 1, 17, 1, vjp, 1),
+    ROW("ReduceLogSum", 1, 17, 1, vjp, 1),
+    ROW("ReduceLogSumExp", 1, 17, 1, vjp, 1),
+    ROW("ReduceMax", 1, 17, 1, vjp_selected, 1),
+    ROW("ReduceMin", 1, 17, 1, vjp_selected, 1),
+    ROW("ReduceProd", 1, 17, 1, vjp_selected, 1),
     {0},
 };
