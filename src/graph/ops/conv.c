@@ -529,7 +529,8 @@ SIMD_CLONES static void activate(float *y, int64_t n, mucmm__activation kind, fl
 {
 #define LOOP(id, value)                                                                            \
     case MUCMM__ACT_##id:                                                                          \
-        for (int64_t i = 0; i < n; i++) {                                                          \
+        _Pragma("omp simd") for (int64_t i = 0; i < n; i++)                                        \
+        {                                                                                          \
             float v = y[i];                                                                        \
             y[i] = value;                                                                          \
         }                                                                                          \
@@ -555,9 +556,13 @@ SIMD_CLONES static void add_terms(float *y, int64_t rows, int64_t lanes, const f
                                   const float *residual)
 {
     for (int64_t r = 0; r < rows && bias; r++)
+#pragma omp simd
         for (int64_t l = 0; l < lanes; l++)
             y[r * lanes + l] += bias[l];
-    for (int64_t i = 0; i < rows * lanes && residual; i++)
+    if (!residual)
+        return;
+#pragma omp simd
+    for (int64_t i = 0; i < rows * lanes; i++)
         y[i] += residual[i];
 }
 
@@ -750,7 +755,8 @@ SIMD_CLONES static void slope(const slope_job *j, int64_t first, int64_t last)
 
 #define LOOP(id, value)                                                                            \
     case MUCMM__ACT_##id:                                                                          \
-        for (int64_t i = first; i < last; i++) {                                                   \
+        _Pragma("omp simd") for (int64_t i = first; i < last; i++)                                 \
+        {                                                                                          \
             float y = ys[i];                                                                       \
             dz[i] = dy[i] * (value);                                                               \
         }                                                                                          \

@@ -1,6 +1,661 @@
-/* SPDX-License-Identifier: MIT */
-#include "graph/graph.h"
+/* SPDX-License-Identifier: MIT
+ *
+ * pool.c - poolings: the maximum, the average or the p-norm of what a window sees.
+ *
+ * A tensor is planes [planes, d, h, w, lanes]: lanes is the block of its layout, and planes are
+ * samples times blocks of channels; axes that it does not have are of size 1. float32 goes
+ * tap by tap over rows of outputs, so that the innermost loops are over memory in order; other
+ * types, and maxima whose places are wanted, go output by output. */
+#include "core/vmath.h"
+#include "graph/ops/window.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+typedef enum pool_kind { POOL_MAX, POOL_AVERAGE, POOL_NORM } pool_kind;
+
+typedef struct pool {
+    pool_kind kind;
+    mucmm__window w; /* always 3 axes */
+    int64_t p;       /* of the norm   */
+    bool whole;      /* one window sees a whole plane */
+    bool column_major;
+    int32_t *share[3]; /* [out]: how many numbers an average divides by, along each axis */
+} pool;
+
+/* ---- shapes ---------------------------------------------------------------------------------- */
+
+static pool_kind kind_of(const mucmm__call *c)
+{
+    const char *type = c->node->op->type;
+    return strstr(type, "Max") ? POOL_MAX : strstr(type, "Average") ? POOL_AVERAGE : POOL_NORM;
+}
+
+static mucmm_status check_types(const mucmm__call *c)
+{
+    uint32_t types = 1u << MUCMM_F16 | 1u << MUCMM_F32 | 1u << MUCMM_F64;
+
+    if (kind_of(c) == POOL_MAX)
+        types |= 1u << MUCMM_I8 | 1u << MUCMM_U8;
+    return mucmm__check_type(c, 0, types);
+}
+
+static mucmm_status read_window(const mucmm__call *c, mucmm__window *w)
+{
+    if (strncmp(c->node->op->type, "Global", 6) != 0)
+        return mucmm__window_read(c, NULL, w);
+    *w = (mucmm__window){.axes = c->in[0]->rank - 2};
+    if (w->axes < 1 || w->axes > 3)
+        return mucmm__op_fail(c, MUCMM_EUNSUPPORTED,
+                              "input 0 has %d dimensions; 3 to 5 are supported", c->in[0]->rank);
+    for (int32_t k = 0; k < w->axes; k++) {
+        w->in[k] = w->kernel[k] = c->in[0]->shape[2 + k];
+        w->out[k] = w->stride[k] = w->dilation[k] = 1;
+        if (w->in[k] == 0)
+            return mucmm__op_fail(c, MUCMM_ESHAPE, "the input is empty along spatial axis %d", k);
+    }
+    return MUCMM_OK;
+}
+
+static mucmm_status pool_infer(mucmm__call *c)
+{
+    int64_t shape[MUCMM_MAX_RANK];
+    mucmm_status status = MUCMM_OK;
+    mucmm__window w;
+
+    TRY(check_types(c));
+    TRY(read_window(c, &w));
+    if (mucmm__desc_product(c->in[0], 2, c->in[0]->rank) > INT32_MAX / 16)
+        return mucmm__op_fail(c, MUCMM_EUNSUPPORTED, "a channel has more than 2^27 numbers");
+    if (mucmm__attr_int(c->node, "p", 2) < 1)
+        return mucmm__op_fail(c, MUCMM_EARG, "p is %" PRId64 "; it must be at least 1",
+                              mucmm__attr_int(c->node, "p", 2));
+    shape[0] = c->in[0]->shape[0];
+    shape[1] = c->in[0]->shape[1];
+    for (int32_t k = 0; k < w.axes; k++)
+        shape[2 + k] = w.out[k];
+    TRY(mucmm__out(c, 0, c->in[0]->dtype, c->in[0]->rank, shape));
+    TRY(mucmm__out(c, 1, MUCMM_I64, c->in[0]->rank, shape));
+done:
+    return status;
+}
+
+static void pool_layout(mucmm__call *c)
+{
+    if (c->in[0]->dtype != MUCMM_F32 || mucmm__has_out(c, 1))
+        return;
+    c->want[0] = c->in[0]->block;
+    c->out[0]->block = c->in[0]->block;
+}
+
+/* ---- windows --------------------------------------------------------------------------------- */
+
+typedef struct range {
+    int64_t first, last;
+} range;
+
+static int64_t divide_up(int64_t a, int64_t b) /* a >= 0 */
+{
+    return (a + b - 1) / b;
+}
+
+/* The taps of output o that fall on inputs. */
+static range taps_of(const mucmm__window *w, int32_t axis, int64_t o)
+{
+    int64_t start = o * w->stride[axis] - w->before[axis], d = w->dilation[axis];
+    range r = {start < 0 ? divide_up(-start, d) : 0,
+               start < w->in[axis] ? divide_up(w->in[axis] - start, d) : 0};
+
+    r.last = r.last < w->kernel[axis] ? r.last : w->kernel[axis];
+    r.first = r.first < r.last ? r.first : r.last;
+    return r;
+}
+
+/* The outputs whose tap t falls on an input. */
+static range outputs_of(const mucmm__window *w, int32_t axis, int64_t t)
+{
+    int64_t shift = t * w->dilation[axis] - w->before[axis], s = w->stride[axis];
+    range r = {shift < 0 ? divide_up(-shift, s) : 0,
+               shift < w->in[axis] ? divide_up(w->in[axis] - shift, s) : 0};
+
+    r.last = r.last < w->out[axis] ? r.last : w->out[axis];
+    r.first = r.first < r.last ? r.first : r.last;
+    return r;
+}
+
+static int64_t input_of(const mucmm__window *w, int32_t axis, int64_t o, int64_t t)
+{
+    return o * w->stride[axis] - w->before[axis] + t * w->dilation[axis];
+}
+
+/* With padding counted: the taps before the end of the padded input. */
+static int64_t share_of(const mucmm__window *w, int32_t axis, int64_t o, bool padding)
+{
+    range r = taps_of(w, axis, o);
+    int64_t end = w->in[axis] + w->after[axis] + w->before[axis] - o * w->stride[axis], n;
+
+    if (!padding)
+        return r.last > r.first ? r.last - r.first : 1;
+    n = end > 0 ? divide_up(end, w->dilation[axis]) : 1;
+    return n < w->kernel[axis] ? n : w->kernel[axis];
+}
+
+static void three_axes(mucmm__window *w)
+{
+    int32_t missing = 3 - w->axes;
+    mucmm__window from = *w;
+
+    *w = (mucmm__window){.axes = 3};
+    for (int32_t k = 0; k < 3; k++) {
+        int32_t j = k - missing;
+        w->in[k] = j < 0 ? 1 : from.in[j];
+        w->out[k] = j < 0 ? 1 : from.out[j];
+        w->kernel[k] = j < 0 ? 1 : from.kernel[j];
+        w->stride[k] = j < 0 ? 1 : from.stride[j];
+        w->dilation[k] = j < 0 ? 1 : from.dilation[j];
+        w->before[k] = j < 0 ? 0 : from.before[j];
+        w->after[k] = j < 0 ? 0 : from.after[j];
+    }
+}
+
+static void pool_drop(void *state)
+{
+    pool *s = state;
+
+    if (s)
+        for (int32_t k = 0; k < 3; k++)
+            mucmm__free(s->share[k]);
+    mucmm__free(s);
+}
+
+static mucmm_status pool_prepare(mucmm__call *c)
+{
+    bool padding = mucmm__attr_int(c->node, "count_include_pad", 0) != 0;
+    mucmm_status status = MUCMM_OK;
+    pool *s = NULL;
+
+    TRY(mucmm__alloc(c->ctx, 1, sizeof *s, &s));
+    TRY(read_window(c, &s->w));
+    three_axes(&s->w);
+    s->kind = kind_of(c);
+    s->p = mucmm__attr_int(c->node, "p", 2);
+    s->column_major = mucmm__attr_int(c->node, "storage_order", 0) != 0;
+    s->whole = strncmp(c->node->op->type, "Global", 6) == 0;
+    for (int32_t k = 0; k < 3 && mucmm__desc_count(c->out[0]) > 0; k++) {
+        TRY(mucmm__alloc(c->ctx, s->w.out[k], sizeof **s->share, &s->share[k]));
+        for (int64_t o = 0; o < s->w.out[k]; o++)
+            s->share[k][o] = (int32_t)share_of(&s->w, k, o, padding);
+    }
+    c->state = s;
+    s = NULL;
+done:
+    pool_drop(s);
+    return status;
+}
+
+typedef struct job {
+    const pool *s;
+    const void *x;
+    void *y;
+    const float *dy;
+    float *dx;
+    int64_t *places; /* of the maxima */
+    mucmm_dtype dtype;
+    int64_t lanes, in, out; /* places of a plane */
+} job;
+
+static job make_job(const mucmm__call *c, int64_t *planes)
+{
+    const pool *s = c->state;
+    const mucmm__desc *d = c->in[0];
+
+    *planes = mucmm__desc_count(c->out[0]) > 0
+                  ? d->shape[0] * ((d->shape[1] + d->block - 1) / d->block)
+                  : 0;
+    return (job){.s = s,
+                 .dtype = d->dtype,
+                 .lanes = d->block,
+                 .in = s->w.in[0] * s->w.in[1] * s->w.in[2],
+                 .out = s->w.out[0] * s->w.out[1] * s->w.out[2]};
+}
+
+static int64_t planes_at_once(const job *j)
+{
+    int64_t each = (j->in + j->out) * j->lanes;
+    return each < 16384 ? 16384 / (each + 1) + 1 : 1;
+}
+
+/* ---- float32, row by row -----------------------------------------------------------------------
+ */
+
+/* y[o] = combined with x[o step], o < n, each of `lanes` numbers. */
+#define ROW_LOOP(value)                                                                            \
+    for (int64_t o = 0; o < n; o++) {                                                              \
+        const float *from = x + o * step * lanes;                                                  \
+        float *to = y + o * lanes;                                                                 \
+        _Pragma("omp simd") for (int64_t l = 0; l < lanes; l++)                                    \
+        {                                                                                          \
+            float v = from[l], a = to[l];                                                          \
+            to[l] = value;                                                                         \
+        }                                                                                          \
+    }                                                                                              \
+    return
+
+VMATH void take_lanes(const pool *s, float *y, const float *x, int64_t n, int64_t step,
+                      int64_t lanes)
+{
+    float p = (float)s->p;
+
+    if (s->kind == POOL_MAX) {
+        ROW_LOOP(v > a ? v : a);
+    } else if (s->kind == POOL_AVERAGE) {
+        ROW_LOOP(a + v);
+    } else if (s->p == 1) {
+        ROW_LOOP(a + fabsf(v));
+    } else if (s->p == 2) {
+        ROW_LOOP(a + v * v);
+    } else {
+        for (int64_t o = 0; o < n; o++)
+            for (int64_t l = 0; l < lanes; l++)
+                y[o * lanes + l] += powf(fabsf(x[o * step * lanes + l]), p);
+    }
+}
+
+/* A dense row that is taken in order is one long lane. */
+SIMD_CLONES static void take_row(const pool *s, float *y, const float *x, int64_t n, int64_t step,
+                                 int64_t lanes)
+{
+    if (lanes == 8)
+        take_lanes(s, y, x, n, step, 8);
+    else if (lanes == 16)
+        take_lanes(s, y, x, n, step, 16);
+    else if (step == 1)
+        take_lanes(s, y, x, 1, 1, n * lanes);
+    else
+        take_lanes(s, y, x, n, step, 1);
+}
+
+static void end_row(const pool *s, float *y, int64_t n, int64_t lanes, int64_t others)
+{
+    for (int64_t o = 0; o < n && s->kind == POOL_AVERAGE; o++) {
+        float factor = 1.0f / (float)(others * s->share[2][o]);
+        for (int64_t l = 0; l < lanes; l++)
+            y[o * lanes + l] *= factor;
+    }
+    for (int64_t i = 0; i < n * lanes && s->kind == POOL_NORM && s->p != 1; i++)
+        y[i] = s->p == 2 ? sqrtf(y[i]) : powf(y[i], 1.0f / (float)s->p);
+}
+
+static void pool_row(const job *j, const float *x, float *y, int64_t od, int64_t oh)
+{
+    const mucmm__window *w = &j->s->w;
+    range d = taps_of(w, 0, od), h = taps_of(w, 1, oh);
+    int64_t lanes = j->lanes;
+
+    for (int64_t i = 0; i < w->out[2] * lanes; i++)
+        y[i] = j->s->kind == POOL_MAX ? -INFINITY : 0.0f;
+    for (int64_t td = d.first; td < d.last; td++)
+        for (int64_t th = h.first; th < h.last; th++) {
+            const float *row =
+                x + (input_of(w, 0, od, td) * w->in[1] + input_of(w, 1, oh, th)) * w->in[2] * lanes;
+            for (int64_t tw = 0; tw < w->kernel[2]; tw++) {
+                range o = outputs_of(w, 2, tw);
+                if (o.first < o.last)
+                    take_row(j->s, y + o.first * lanes, row + input_of(w, 2, o.first, tw) * lanes,
+                             o.last - o.first, w->stride[2], lanes);
+            }
+        }
+    end_row(j->s, y, w->out[2], lanes, (int64_t)j->s->share[0][od] * j->s->share[1][oh]);
+}
+
+#define ACROSS 64 /* a multiple of every number of lanes: independent sums */
+
+/* A whole plane: x in order into ACROSS results, then those into the lanes. */
+static void pool_whole(const job *j, const float *x, float *y)
+{
+    int64_t n = j->in * j->lanes, full = n / ACROSS * ACROSS, lanes = j->lanes;
+    float across[ACROSS], start = j->s->kind == POOL_MAX ? -INFINITY : 0.0f;
+
+    for (int64_t i = 0; i < ACROSS; i++)
+        across[i] = start;
+    for (int64_t i = 0; i < full; i += ACROSS)
+        take_row(j->s, across, x + i, ACROSS, 1, 1);
+    if (n > full)
+        take_row(j->s, across, x + full, n - full, 1, 1);
+    for (int64_t l = 0; l < lanes; l++) {
+        y[l] = start;
+        for (int64_t i = l; i < ACROSS; i += lanes)
+            y[l] = j->s->kind != POOL_MAX ? y[l] + across[i] : across[i] > y[l] ? across[i] : y[l];
+    }
+    end_row(j->s, y, 1, lanes, (int64_t)j->s->share[0][0] * j->s->share[1][0]);
+}
+
+static void pool_planes(void *arg, int64_t first, int64_t last)
+{
+    const job *j = arg;
+    const mucmm__window *w = &j->s->w;
+
+    for (int64_t i = first; i < last; i++) {
+        const float *x = (const float *)j->x + i * j->in * j->lanes;
+        float *y = (float *)j->y + i * j->out * j->lanes;
+        if (j->s->whole) {
+            pool_whole(j, x, y);
+            continue;
+        }
+        for (int64_t od = 0; od < w->out[0]; od++)
+            for (int64_t oh = 0; oh < w->out[1]; oh++)
+                pool_row(j, x, y + (od * w->out[1] + oh) * w->out[2] * j->lanes, od, oh);
+    }
+}
+
+/* ---- any type, output by output ----------------------------------------------------------------
+ */
+
+/* Adds a number to a result; true if it is the new maximum. */
+static bool take_number(const pool *s, double v, double *result)
+{
+    if (s->kind == POOL_MAX && v > *result)
+        return *result = v, true;
+    if (s->kind == POOL_AVERAGE)
+        *result += v;
+    if (s->kind == POOL_NORM)
+        *result += pow(fabs(v), (double)s->p);
+    return false;
+}
+
+static int64_t place_in_plane(const mucmm__window *w, const int64_t at[3], bool column_major)
+{
+    return column_major ? at[0] + w->in[0] * (at[1] + w->in[1] * at[2])
+                        : (at[0] * w->in[1] + at[1]) * w->in[2] + at[2];
+}
+
+static void pool_number(const job *j, int64_t plane, const int64_t o[3], int64_t to)
+{
+    const mucmm__window *w = &j->s->w;
+    range d = taps_of(w, 0, o[0]), h = taps_of(w, 1, o[1]), across = taps_of(w, 2, o[2]);
+    double result = j->s->kind == POOL_MAX ? -INFINITY : 0;
+    int64_t at[3], best = 0;
+    bool any = false;
+
+    for (int64_t td = d.first; td < d.last; td++)
+        for (int64_t th = h.first; th < h.last; th++)
+            for (int64_t tw = across.first; tw < across.last; tw++) {
+                at[0] = input_of(w, 0, o[0], td);
+                at[1] = input_of(w, 1, o[1], th);
+                at[2] = input_of(w, 2, o[2], tw);
+                if (take_number(j->s,
+                                mucmm__number_get(j->dtype, j->x,
+                                                  plane * j->in + place_in_plane(w, at, false)),
+                                &result) ||
+                    !any)
+                    best = place_in_plane(w, at, j->s->column_major);
+                any = true;
+            }
+    if (j->s->kind == POOL_AVERAGE)
+        result /= (double)j->s->share[0][o[0]] * j->s->share[1][o[1]] * j->s->share[2][o[2]];
+    if (j->s->kind == POOL_NORM)
+        result = pow(result, 1.0 / (double)j->s->p);
+    if (j->y)
+        mucmm__number_put(j->dtype, j->y, to, result);
+    if (j->places)
+        j->places[to] = plane * j->in + best;
+}
+
+static void pool_numbers(void *arg, int64_t first, int64_t last)
+{
+    const job *j = arg;
+    const mucmm__window *w = &j->s->w;
+    int64_t o[3];
+
+    for (int64_t i = first; i < last; i++)
+        for (int64_t k = 0; k < j->out; k++) {
+            o[2] = k % w->out[2];
+            o[1] = k / w->out[2] % w->out[1];
+            o[0] = k / w->out[2] / w->out[1];
+            pool_number(j, i, o, i * j->out + k);
+        }
+}
+
+static mucmm_status pool_forward(mucmm__call *c)
+{
+    int64_t planes;
+    job j = make_job(c, &planes);
+
+    j.x = c->x[0];
+    j.y = c->y[0];
+    j.places = mucmm__has_out(c, 1) ? c->y[1] : NULL;
+    mucmm__parallel_range(c->ctx, planes, planes_at_once(&j),
+                          j.places || j.dtype != MUCMM_F32 ? pool_numbers : pool_planes, &j);
+    return MUCMM_OK;
+}
+
+/* ---- vjp ------------------------------------------------------------------------------------- */
+
+/* The first of the largest gets all of it. */
+static void max_vjp(const job *j, const float *x, const float *dy, float *dx, const int64_t o[3])
+{
+    const mucmm__window *w = &j->s->w;
+    range d = taps_of(w, 0, o[0]), h = taps_of(w, 1, o[1]), across = taps_of(w, 2, o[2]);
+    int64_t lanes = j->lanes;
+    int32_t at[16];
+    float best[16];
+
+    if (d.first == d.last || h.first == h.last || across.first == across.last)
+        return;
+    for (int64_t l = 0; l < lanes; l++) {
+        const int64_t first[3] = {input_of(w, 0, o[0], d.first), input_of(w, 1, o[1], h.first),
+                                  input_of(w, 2, o[2], across.first)};
+        at[l] = (int32_t)place_in_plane(w, first, false);
+        best[l] = -INFINITY;
+    }
+    for (int64_t td = d.first; td < d.last; td++)
+        for (int64_t th = h.first; th < h.last; th++) {
+            int64_t row =
+                (input_of(w, 0, o[0], td) * w->in[1] + input_of(w, 1, o[1], th)) * w->in[2];
+            for (int64_t tw = across.first; tw < across.last; tw++) {
+                int32_t place = (int32_t)(row + input_of(w, 2, o[2], tw));
+                const float *from = x + place * lanes;
+#pragma omp simd
+                for (int64_t l = 0; l < lanes; l++) {
+                    at[l] = from[l] > best[l] ? place : at[l];
+                    best[l] = from[l] > best[l] ? from[l] : best[l];
+                }
+            }
+        }
+    for (int64_t l = 0; l < lanes; l++)
+        dx[at[l] * lanes + l] += dy[l];
+}
+
+/* Average: each tap its share. Norm: sign(x) |x / y|^(p - 1). */
+static void sum_vjp(const job *j, const float *x, const float *y, const float *dy, float *dx,
+                    const int64_t o[3])
+{
+    const pool *s = j->s;
+    const mucmm__window *w = &s->w;
+    range d = taps_of(w, 0, o[0]), h = taps_of(w, 1, o[1]), across = taps_of(w, 2, o[2]);
+    float p = (float)(s->p - 1), share = 1.0f / (float)((int64_t)s->share[0][o[0]] *
+                                                        s->share[1][o[1]] * s->share[2][o[2]]);
+
+    for (int64_t td = d.first; td < d.last; td++)
+        for (int64_t th = h.first; th < h.last; th++) {
+            int64_t row =
+                (input_of(w, 0, o[0], td) * w->in[1] + input_of(w, 1, o[1], th)) * w->in[2];
+            for (int64_t tw = across.first; tw < across.last; tw++) {
+                int64_t at = (row + input_of(w, 2, o[2], tw)) * j->lanes;
+                for (int64_t l = 0; l < j->lanes && s->kind == POOL_AVERAGE; l++)
+                    dx[at + l] += dy[l] * share;
+                for (int64_t l = 0; l < j->lanes && s->kind == POOL_NORM; l++) {
+                    float r = y[l] > 0 ? fabsf(x[at + l]) / y[l] : 0.0f;
+                    float slope = s->p == 2 ? r : s->p == 1 ? 1.0f : powf(r, p);
+                    dx[at + l] += x[at + l] == 0 ? 0.0f : copysignf(slope, x[at + l]) * dy[l];
+                }
+            }
+        }
+}
+
+static void vjp_planes(void *arg, int64_t first, int64_t last)
+{
+    const job *j = arg;
+    const mucmm__window *w = &j->s->w;
+    int64_t o[3];
+
+    for (int64_t i = first; i < last; i++) {
+        int64_t in = i * j->in * j->lanes, out = i * j->out * j->lanes;
+        for (o[0] = 0; o[0] < w->out[0]; o[0]++)
+            for (o[1] = 0; o[1] < w->out[1]; o[1]++)
+                for (o[2] = 0; o[2] < w->out[2]; o[2]++, out += j->lanes)
+                    if (j->s->kind == POOL_MAX)
+                        max_vjp(j, (const float *)j->x + in, j->dy + out, j->dx + in, o);
+                    else if (j->s->kind == POOL_AVERAGE)
+                        sum_vjp(j, NULL, NULL, j->dy + out, j->dx + in, o);
+                    else
+                        sum_vjp(j, (const float *)j->x + in, (const float *)j->y + out, j->dy + out,
+                                j->dx + in, o);
+    }
+}
+
+static mucmm_status pool_vjp(mucmm__call *c)
+{
+    int64_t planes;
+    job j = make_job(c, &planes);
+
+    memset(c->dx[0], 0, (size_t)mucmm__desc_bytes(c->in[0]));
+    if (!c->dy[0])
+        return MUCMM_OK;
+    j.x = c->x[0];
+    j.y = c->y[0];
+    j.dy = c->dy[0];
+    j.dx = c->dx[0];
+    mucmm__parallel_range(c->ctx, planes, planes_at_once(&j), vjp_planes, &j);
+    return MUCMM_OK;
+}
+
+/* ---- MaxUnpool --------------------------------------------------------------------------------
+ * y is zero but for y[i[k]] = x[k]. The places count in the shape that the window gives; with an
+ * output_shape the same coordinates are meant in that shape. */
+
+static mucmm_status natural_shape(const mucmm__call *c, int64_t shape[MUCMM_MAX_RANK])
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__window w;
+
+    TRY(mucmm__window_attributes(c, NULL, &w));
+    shape[0] = c->in[0]->shape[0];
+    shape[1] = c->in[0]->shape[1];
+    for (int32_t k = 0; k < w.axes; k++) {
+        shape[2 + k] = (w.in[k] - 1) * w.stride[k] + w.kernel[k] - w.before[k] - w.after[k];
+        if (shape[2 + k] < 0 || shape[2 + k] > INT32_MAX)
+            return mucmm__op_fail(c, MUCMM_ESHAPE, "spatial axis %d would have %" PRId64 " places",
+                                  k, shape[2 + k]);
+    }
+done:
+    return status;
+}
+
+static mucmm_status unpool_infer(mucmm__call *c)
+{
+    int64_t shape[MUCMM_MAX_RANK], count;
+    mucmm_status status = MUCMM_OK;
+
+    TRY(mucmm__check_type(c, 0, 1u << MUCMM_F16 | 1u << MUCMM_F32 | 1u << MUCMM_F64));
+    TRY(mucmm__check_type(c, 1, 1u << MUCMM_I64));
+    if (!mucmm__same_shape(c->in[0], c->in[1]))
+        return mucmm__op_fail(c, MUCMM_ESHAPE, "the places must have the shape of the input");
+    TRY(natural_shape(c, shape));
+    if (mucmm__has_in(c, 2)) {
+        TRY(mucmm__known_ints(c, 2, shape, MUCMM_MAX_RANK, &count));
+        if (count != c->in[0]->rank)
+            return mucmm__op_fail(c, MUCMM_ESHAPE,
+                                  "output_shape has %" PRId64 " numbers; it must have %d", count,
+                                  c->in[0]->rank);
+    }
+    TRY(mucmm__out(c, 0, c->in[0]->dtype, c->in[0]->rank, shape));
+done:
+    return status;
+}
+
+/* *to: where the place is in the output. */
+static mucmm_status unpool_place(const mucmm__call *c, const int64_t *natural, int64_t place,
+                                 int64_t *to)
+{
+    const mucmm__desc *d = c->out[0];
+    int64_t rest = place, factor = 1;
+
+    *to = 0;
+    for (int32_t k = d->rank; k-- > 0 && rest >= 0;) {
+        int64_t at = natural[k] > 0 ? rest % natural[k] : 0;
+        if (natural[k] == 0 || at >= d->shape[k])
+            return mucmm__op_fail(c, MUCMM_EFORMAT, "place %" PRId64 " is outside of the output",
+                                  place);
+        rest /= natural[k];
+        *to += at * factor;
+        factor *= d->shape[k];
+    }
+    if (rest != 0)
+        return mucmm__op_fail(c, MUCMM_EFORMAT, "place %" PRId64 " is outside of the output",
+                              place);
+    return MUCMM_OK;
+}
+
+static mucmm_status unpool_forward(mucmm__call *c)
+{
+    int64_t natural[MUCMM_MAX_RANK], n = mucmm__desc_count(c->in[0]), to;
+    const int64_t *places = c->x[1];
+    mucmm_status status = MUCMM_OK;
+
+    memset(c->y[0], 0, (size_t)mucmm__desc_bytes(c->out[0]));
+    TRY(natural_shape(c, natural));
+    for (int64_t i = 0; i < n; i++) {
+        TRY(unpool_place(c, natural, places[i], &to));
+        mucmm__number_put(c->out[0]->dtype, c->y[0], to,
+                          mucmm__number_get(c->in[0]->dtype, c->x[0], i));
+    }
+done:
+    return status;
+}
+
+static mucmm_status unpool_vjp(mucmm__call *c)
+{
+    int64_t natural[MUCMM_MAX_RANK], n = mucmm__desc_count(c->in[0]), to;
+    const int64_t *places = c->x[1];
+    const float *dy = c->dy[0];
+    mucmm_status status = MUCMM_OK;
+
+    TRY(natural_shape(c, natural));
+    for (int64_t i = 0; i < n; i++) {
+        TRY(unpool_place(c, natural, places[i], &to));
+        ((float *)c->dx[0])[i] = dy ? dy[to] : 0.0f;
+    }
+done:
+    return status;
+}
+
+#define ROW(name, first, last, outs, reads_x, reads_y)                                             \
+    {                                                                                              \
+        .type = name, .since = first, .until = last, .min_in = 1, .max_in = 1, .min_out = 1,       \
+        .max_out = outs, .infer = pool_infer, .forward = pool_forward, .vjp = pool_vjp, .diff = 1, \
+        .vjp_x = reads_x, .vjp_y = reads_y, .layout = pool_layout, .prepare = pool_prepare,        \
+        .drop = pool_drop                                                                          \
+    }
 
 const mucmm__op mucmm__ops_pool[] = {
+    ROW("MaxPool", 1, 7, 1, 1, 0),
+    ROW("MaxPool", 8, 0, 2, 1, 0),
+    ROW("AveragePool", 1, 0, 1, 0, 0),
+    ROW("LpPool", 2, 0, 1, 1, 1),
+    ROW("GlobalMaxPool", 1, 0, 1, 1, 0),
+    ROW("GlobalAveragePool", 1, 0, 1, 0, 0),
+    ROW("GlobalLpPool", 2, 0, 1, 1, 1),
+    {.type = "MaxUnpool",
+     .since = 9,
+     .min_in = 2,
+     .max_in = 3,
+     .min_out = 1,
+     .max_out = 1,
+     .infer = unpool_infer,
+     .forward = unpool_forward,
+     .vjp = unpool_vjp,
+     .diff = 1,
+     .vjp_x = 1u << 1},
     {0},
 };
