@@ -60,9 +60,9 @@ static inline mucmm_run *subject_run(mucmm_ctx *ctx, const subject *s, uint32_t 
     return r;
 }
 
-/* Cotangents in -1..1 for the float32 outputs of a run; data freed by drop_tensors. */
+/* Cotangents v [n_out] in -1..1 for the float32 outputs of a run; data freed by drop_tensors. */
 static inline void random_cotangents(const subject *s, const mucmm_run *r, uint64_t key,
-                                     mucmm_tensor v[SUBJECT_MAX])
+                                     mucmm_tensor *v)
 {
     uint64_t place = 0;
 
@@ -79,7 +79,7 @@ static inline void random_cotangents(const subject *s, const mucmm_run *r, uint6
 
 /* Gradients of all wrt of a run made with with_wrt, NaN where the vjp has not written. */
 static inline void subject_vjp(mucmm_ctx *ctx, const subject *s, mucmm_run *r, uint32_t with_wrt,
-                               const mucmm_tensor *v, mucmm_tensor grads[SUBJECT_MAX])
+                               const mucmm_tensor *v, mucmm_tensor *grads)
 {
     int32_t n = 0;
 
@@ -97,7 +97,7 @@ static inline void subject_vjp(mucmm_ctx *ctx, const subject *s, mucmm_run *r, u
     CHECK_OK(ctx, mucmm_run_vjp(ctx, r, v, grads));
 }
 
-static inline void drop_tensors(mucmm_tensor t[SUBJECT_MAX], int32_t n)
+static inline void drop_tensors(mucmm_tensor *t, int32_t n)
 {
     for (int32_t i = 0; i < n; i++)
         free(t[i].data);
@@ -265,8 +265,9 @@ static inline void *subject_add(subject *s, const char *name, mucmm_dtype t, int
     return in->tensor.data;
 }
 
-/* n values of a permuted even grid between low and high, without the ends and the middle: no two are
- * closer than (high - low) / (n + 1), so that maxima and the kink at zero stay where they are. */
+/* n values of a permuted even grid between low and high, without the ends and the middle: no two
+ * are closer than (high - low) / (n + 1), so that maxima and the kink at zero stay where they are.
+ */
 static inline void spaced_values(uint64_t key, int64_t n, double low, double high, float *out)
 {
     int64_t even = n + n % 2, *perm = calloc((size_t)even + 1, sizeof *perm);

@@ -36,14 +36,16 @@
             fail_msg("%s: %s: %s", #call, mucmm_status_text(status_), mucmm_ctx_message(ctx));     \
     } while (0)
 
-/* Folder of the reference values, ../shared/<name> beside the checkout unless MUCMM_SHARED says otherwise. */
+/* Folder of the reference values, ../shared/<name> beside the checkout unless MUCMM_SHARED says
+ * otherwise. */
 static inline void shared_path(char *out, size_t size, const char *name)
 {
     const char *root = getenv("MUCMM_SHARED");
     snprintf(out, size, "%s/%s", root ? root : "../shared", name);
 }
 
-/* Reads shared file `name` as doubles, or skips the test with the reason. Freed with mucmm__free. */
+/* Reads shared file `name` as doubles, or skips the test with the reason. Freed with mucmm__free.
+ */
 static inline double *shared_npy(mucmm_ctx *ctx, const char *name, int64_t shape[MUCMM_MAX_RANK])
 {
     char path[1024];
