@@ -853,8 +853,15 @@ static mucmm_status read_interface(import *im, const Onnx__GraphProto *p, const 
     TRY(mucmm__alloc(im->ctx, (int64_t)p->n_input, sizeof *g->input_ids, &g->input_ids));
     for (size_t i = 0; i < p->n_input; i++) {
         int32_t id = find_name(s, p->input[i]->name ? p->input[i]->name : "");
+        const Onnx__TypeProto *type = p->input[i]->type;
         if (id < 0 || g->values[id].constant.data)
             continue;
+        if (type && type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE &&
+            type->value_case != ONNX__TYPE_PROTO__VALUE__NOT_SET)
+            TRY(mucmm__fail(
+                im->ctx, MUCMM_EUNSUPPORTED,
+                "input '%s' is a sequence, a map or optional; only tensors are supported",
+                g->names[id]));
         read_declared(p->input[i], g->names[id], &g->inputs[g->n_inputs]);
         g->input_ids[g->n_inputs++] = id;
     }
