@@ -195,6 +195,7 @@ static const vjp_case cases[] = {
      0},
     {"AveragePool", 11, "kernel_shape=[3,3] count_include_pad=1 pads=[1,1,1,1]", "2x3x4x4", 0, 0},
     {"AveragePool", 11, "kernel_shape=[2,2] auto_pad=SAME_UPPER", "1x16x3x3", 0, 0},
+    {"MaxPool", 7, "kernel_shape=[2,2]", "1x2x4x4", 0, 0},
     {"MaxPool", 8, "kernel_shape=[2,2] strides=[2,2]", "1x2x6x6", 0, 0},
     {"MaxPool", 10, "kernel_shape=[3] dilations=[2] pads=[1,1]", "1x2x9", 0, 0},
     {"MaxPool", 12, "kernel_shape=[3,3] strides=[2,2] pads=[1,1,1,1]", "1x4x5x5", 0, 0},
@@ -219,7 +220,7 @@ static const vjp_case cases[] = {
     {"GridSample", 16, "mode=bicubic", "1x2x4x5 u1x2x3x2", 0, 5e-3},
     {"GridSample", 16, "mode=bicubic padding_mode=reflection align_corners=1", "1x1x4x4 1x3x2x2", 0,
      5e-3},
-    {"GridSample", 16, "mode=bicubic padding_mode=border", "1x1x4x4 1x2x2x2", 0, 5e-3},
+    {"GridSample", 16, "mode=bicubic padding_mode=border", "1x1x4x4 1x2x3x2", 0, 5e-3},
     {"GridSample", 16, "mode=nearest", "1x2x4x5 cu1x2x3x2", 0, 0},
 
     /* ---- resizing */
@@ -448,6 +449,16 @@ static void run_case(mucmm_ctx *ctx, const vjp_case *c, const char *what, uint64
     net_drop(&n);
 }
 
+/* A case keeps its numbers when others are added. */
+static uint64_t seed_of(const char *text)
+{
+    uint64_t seed = 0;
+
+    for (; *text; text++)
+        seed = mucmm__rng_key(seed, (uint64_t)*text);
+    return seed;
+}
+
 /* One test a case, so that every failure is seen. */
 static void test_vjp_case(void **state)
 {
@@ -466,7 +477,7 @@ static void test_vjp_case(void **state)
         mucmm_ctx_free(ctx);
         skip();
     }
-    run_case(ctx, c, what, (uint64_t)(c - cases));
+    run_case(ctx, c, what, seed_of(what));
     mucmm_ctx_free(ctx);
 }
 
