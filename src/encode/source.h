@@ -91,8 +91,8 @@ typedef struct mucmm__tokenizer_params {
     mucmm__tokenizer_kind kind;
     const char *vocabulary; /* path of the file; required                                       */
     const char *merges;     /* bpe: path of merges.txt                                          */
-    bool lower_case;        /* wordpiece: lower case without accents; bpe: lower case, as CLIP;
-                               default true                                                     */
+    bool lower_case;        /* wordpiece: lower case, accents dropped; default true. The others
+                               go by their vocabulary: CLIP's is lower case                     */
     int64_t pad;            /* id that fills the rest; negative (default): [PAD] or <pad> of the
                                vocabulary, else 0                                               */
 } mucmm__tokenizer_params;
@@ -105,8 +105,9 @@ typedef struct mucmm__tokenizer mucmm__tokenizer;
 typedef struct mucmm__tokens {
     int64_t *ids;
     float *mask;          /* 1 for a token, 0 for padding                                       */
-    int64_t *begin, *end; /* bytes [begin, end) of the text that the token stands for; equal for
-                             [CLS] and its like and for padding                                 */
+    int64_t *begin, *end; /* bytes [begin, end) of the text that the token stands for, without the
+                             space before a word; equal where there are none: [CLS] and its
+                             like, padding                                                      */
     int64_t n;            /* out: tokens, the first n of `length`                               */
     bool truncated;       /* out: the text had more                                             */
 } mucmm__tokens;
