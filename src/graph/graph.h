@@ -257,6 +257,7 @@ int32_t mucmm__conv_block(void);
     X(reduce)                                                                                      \
     X(matmul)                                                                                      \
     X(normalize)                                                                                   \
+    X(softmax)                                                                                     \
     X(recurrent)                                                                                   \
     X(conv)                                                                                        \
     X(pool)                                                                                        \
