@@ -144,14 +144,18 @@ typedef enum mucmm__activation {
 } mucmm__activation;
 
 typedef struct mucmm__fused {
-    const float *scale,
-        *shift;       /* [channels of the output] (last axis for MatMul and Gemm); NULL = 1, 0 */
-    int32_t residual; /* input that is added, same shape as the output; -1 = none. Added before the
-                         activation. */
+    /* [channels of the output] (last axis for MatMul and Gemm); NULL = 1, 0. On a Conv or
+     * ConvTranspose, scale is given only with constant weights. */
+    const float *scale, *shift;
+    int32_t residual; /* input that is added before the activation, same shape as the output;
+                         -1 = none */
     mucmm__activation activation;
     float alpha, beta;
-    /* VJP reads the output for RELU, CLIP, LEAKY (alpha > 0), SIGMOID, TANH; the planner
-     * fuses no other activation into a step that is to be differentiated. */
+    /* After the activation: y = max(y, floor), then y = out_scale y + out_shift. floor is -INFINITY
+     * and out_scale, out_shift are 1, 0 for nothing. */
+    float floor, out_scale, out_shift;
+    /* The vjp reads the output. A step that is to be differentiated has one of the activations
+     * NONE, RELU, CLIP, LEAKY (alpha > 0), SIGMOID and TANH, and out_scale 1, out_shift 0. */
 } mucmm__fused;
 
 /* A status of infer and prepare only: the numbers of an input are needed and not known. */
