@@ -179,8 +179,10 @@ static mucmm_status is_nan_forward(mucmm__call *c)
     mucmm_dtype t = c->in[0]->dtype;
     uint8_t *y = c->y[0];
 
-    for (int64_t i = 0; i < mucmm__desc_count(c->in[0]); i++)
-        y[i] = isnan(mucmm__number_get(t, c->x[0], i)) != 0;
+    for (int64_t i = 0; i < mucmm__desc_count(c->in[0]); i++) {
+        double x = mucmm__number_get(t, c->x[0], i);
+        y[i] = x != x;
+    }
     return MUCMM_OK;
 }
 
