@@ -257,6 +257,7 @@ int32_t mucmm__conv_block(void);
     X(movement)                                                                                    \
     X(slice)                                                                                       \
     X(indexing)                                                                                    \
+    X(order)                                                                                       \
     X(generate)                                                                                    \
     X(reduce)                                                                                      \
     X(matmul)                                                                                      \

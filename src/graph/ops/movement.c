@@ -116,34 +116,6 @@ static mucmm__walk part_walk(const mucmm__desc *whole, const mucmm__desc *part, 
     return w;
 }
 
-/* Parts into the whole. */
-static void join(mucmm_ctx *ctx, int32_t axis, int32_t n, const mucmm__desc *const *parts,
-                 const void *const *x, const mucmm__desc *whole, void *y)
-{
-    int64_t place = 0, next = 0;
-
-    for (int32_t i = 0; i < n; i++, place = next) {
-        mucmm__walk w = part_walk(whole, parts[i], axis, &next);
-        if (x[i])
-            mucmm__strided_copy(ctx, &w, mucmm__dtype_size(whole->dtype), x[i], (char *)y + place);
-    }
-}
-
-/* The whole into parts. */
-static void cut(mucmm_ctx *ctx, int32_t axis, const mucmm__desc *whole, const void *x, int32_t n,
-                const mucmm__desc *const *parts, void *const *y)
-{
-    int64_t place = 0, next = 0;
-
-    for (int32_t i = 0; i < n; i++, place = next) {
-        mucmm__walk w = part_walk(whole, parts[i], axis, &next);
-        w = mucmm__walk_back(&w);
-        if (y[i])
-            mucmm__strided_copy(ctx, &w, mucmm__dtype_size(whole->dtype), (const char *)x + place,
-                                y[i]);
-    }
-}
-
 static mucmm_status concat_axis(const mucmm__call *c, int32_t *axis)
 {
     if (!mucmm__attr_find(c->node, "axis", MUCMM__ATTR_INT))
@@ -197,21 +169,33 @@ static void concat_layout(mucmm__call *c)
 
 static mucmm_status concat_forward(mucmm__call *c)
 {
+    mucmm_status status = MUCMM_OK;
+    int64_t place = 0, next = 0, size = mucmm__dtype_size(c->out[0]->dtype);
     int32_t axis;
-    mucmm_status status = concat_axis(c, &axis);
 
-    if (status == MUCMM_OK)
-        join(c->ctx, axis, c->n_in, c->in, c->x, c->out[0], c->y[0]);
+    TRY(concat_axis(c, &axis));
+    for (int32_t i = 0; i < c->n_in; i++, place = next) {
+        mucmm__walk w = part_walk(c->out[0], c->in[i], axis, &next);
+        mucmm__strided_copy(c->ctx, &w, size, c->x[i], (char *)c->y[0] + place);
+    }
+done:
     return status;
 }
 
 static mucmm_status concat_vjp(mucmm__call *c)
 {
+    mucmm_status status = MUCMM_OK;
+    int64_t place = 0, next = 0;
     int32_t axis;
-    mucmm_status status = concat_axis(c, &axis);
 
-    if (status == MUCMM_OK)
-        cut(c->ctx, axis, c->out[0], c->dy[0], c->n_in, c->in, c->dx);
+    TRY(concat_axis(c, &axis));
+    for (int32_t i = 0; i < c->n_in; i++, place = next) {
+        mucmm__walk w = part_walk(c->out[0], c->in[i], axis, &next);
+        w = mucmm__walk_back(&w);
+        if (c->dx[i])
+            mucmm__strided_copy(c->ctx, &w, 4, (const char *)c->dy[0] + place, c->dx[i]);
+    }
+done:
     return status;
 }
 
@@ -221,11 +205,12 @@ static int32_t split_axis(const mucmm__call *c)
     return (int32_t)(axis < 0 ? axis + c->in[0]->rank : axis);
 }
 
-/* The length of each part: an attribute before opset 13, input 1 since then, or equal parts. */
-static mucmm_status split_parts(const mucmm__call *c, int64_t length, int64_t *parts)
+/* The length of each part: an attribute before opset 13, input 1 since then, or equal parts. The
+ * state is this list, because an output may be absent. */
+static mucmm_status split_lengths(const mucmm__call *c, int64_t *parts)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t n = 0, sum = 0;
+    int64_t n = 0, sum = 0, length = c->in[0]->shape[split_axis(c)];
     const int64_t *list = NULL;
 
     if (c->node->opset < 13)
@@ -257,23 +242,38 @@ done:
     return status;
 }
 
+static mucmm_status split_prepare(mucmm__call *c)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t *parts = NULL;
+
+    TRY(mucmm__alloc(c->ctx, c->n_out, sizeof *parts, &parts));
+    TRY(split_lengths(c, parts));
+    c->state = parts;
+    parts = NULL;
+done:
+    mucmm__free(parts);
+    return status;
+}
+
+static void split_drop(void *state)
+{
+    mucmm__free(state);
+}
+
 static mucmm_status split_infer(mucmm__call *c)
 {
     mucmm_status status = MUCMM_OK;
-    const mucmm__desc *x = c->in[0];
-    int64_t *parts = NULL, shape[MUCMM_MAX_RANK];
+    mucmm__desc part = *c->in[0];
+    int64_t *parts = NULL;
     int32_t axis;
 
-    TRY(mucmm__axis(c, "axis", mucmm__attr_int(c->node, "axis", 0), x->rank, &axis));
-    for (int32_t i = 0; i < c->n_out; i++)
-        if (!c->out[i])
-            return mucmm__op_fail(c, MUCMM_EUNSUPPORTED, "output %d has no name", i);
+    TRY(mucmm__axis(c, "axis", mucmm__attr_int(c->node, "axis", 0), part.rank, &axis));
     TRY(mucmm__alloc(c->ctx, c->n_out, sizeof *parts, &parts));
-    TRY(split_parts(c, x->shape[axis], parts));
-    memcpy(shape, x->shape, sizeof shape);
+    TRY(split_lengths(c, parts));
     for (int32_t i = 0; i < c->n_out; i++) {
-        shape[axis] = parts[i];
-        TRY(mucmm__out(c, i, x->dtype, x->rank, shape));
+        part.shape[axis] = parts[i];
+        TRY(mucmm__out(c, i, part.dtype, part.rank, part.shape));
     }
 done:
     mucmm__free(parts);
@@ -286,30 +286,47 @@ static void split_layout(mucmm__call *c)
 
     if (block == 1)
         return;
-    for (int32_t i = 0; i < c->n_out - 1 && split_axis(c) == 1; i++)
-        if (!mucmm__whole_blocks(c->out[i], block))
+    for (int32_t i = 0; i < c->n_out && split_axis(c) == 1; i++)
+        if (!c->out[i] || (i < c->n_out - 1 && !mucmm__whole_blocks(c->out[i], block)))
             return;
     c->want[0] = block;
     for (int32_t i = 0; i < c->n_out; i++)
-        c->out[i]->block = block;
+        if (c->out[i])
+            c->out[i]->block = block;
 }
 
 static mucmm_status split_forward(mucmm__call *c)
 {
-    cut(c->ctx, split_axis(c), c->in[0], c->x[0], c->n_out, (const mucmm__desc *const *)c->out,
-        c->y);
+    const int64_t *parts = c->state, size = mucmm__dtype_size(c->in[0]->dtype);
+    int64_t place = 0, next = 0;
+    int32_t axis = split_axis(c);
+    mucmm__desc part = *c->in[0];
+
+    for (int32_t i = 0; i < c->n_out; i++, place = next) {
+        part.shape[axis] = parts[i];
+        mucmm__walk w = part_walk(c->in[0], &part, axis, &next);
+        w = mucmm__walk_back(&w);
+        if (c->y[i])
+            mucmm__strided_copy(c->ctx, &w, size, (const char *)c->x[0] + place, c->y[i]);
+    }
     return MUCMM_OK;
 }
 
 static mucmm_status split_vjp(mucmm__call *c)
 {
-    for (int32_t i = 0; i < c->n_out; i++)
-        if (!c->dy[i]) {
-            mucmm__zero(c->ctx, c->in[0], c->dx[0]);
-            break;
-        }
-    join(c->ctx, split_axis(c), c->n_out, (const mucmm__desc *const *)c->out, c->dy, c->in[0],
-         c->dx[0]);
+    const int64_t *parts = c->state;
+    int64_t place = 0, next = 0;
+    int32_t axis = split_axis(c);
+    mucmm__desc part = *c->in[0];
+
+    for (int32_t i = 0; i < c->n_out; i++, place = next) {
+        part.shape[axis] = parts[i];
+        mucmm__walk w = part_walk(c->in[0], &part, axis, &next);
+        for (int32_t k = 0; k < w.rank && !c->dy[i]; k++)
+            w.from[k] = 0; /* one 0 in place of a cotangent that is zero */
+        mucmm__strided_copy(c->ctx, &w, 4, c->dy[i] ? c->dy[i] : &(float){0},
+                            (char *)c->dx[0] + place);
+    }
     return MUCMM_OK;
 }
 
@@ -568,8 +585,10 @@ const mucmm__op mucmm__ops_movement[] = {
      .layout = transpose_layout},
     {"Concat", 4, 0, 1, -1, 1, 1, concat_infer, concat_forward, concat_vjp, MUCMM__ALL,
      .layout = concat_layout},
-    {"Split", 2, 12, 1, 1, 1, -1, split_infer, split_forward, split_vjp, 1, .layout = split_layout},
-    {"Split", 13, 0, 1, 2, 1, -1, split_infer, split_forward, split_vjp, 1, .layout = split_layout},
+    {"Split", 2, 12, 1, 1, 1, -1, split_infer, split_forward, split_vjp, 1, .layout = split_layout,
+     .prepare = split_prepare, .drop = split_drop},
+    {"Split", 13, 0, 1, 2, 1, -1, split_infer, split_forward, split_vjp, 1, .layout = split_layout,
+     .prepare = split_prepare, .drop = split_drop},
     {"Tile", 6, 0, 2, 2, 1, 1, tile_infer, repeat_forward, repeat_vjp, .diff = 1},
     {"Expand", 8, 0, 2, 2, 1, 1, expand_infer, repeat_forward, repeat_vjp, .diff = 1},
     {"DepthToSpace", 1, 0, 1, 1, 1, 1, depth_to_space_infer, depth_forward, depth_vjp, .diff = 1},
