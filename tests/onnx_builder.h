@@ -18,7 +18,7 @@
 #include "harness.h"
 #include "onnx.pb-c.h"
 
-#define NET_MAX 64
+#define NET_MAX 128
 
 typedef struct net_block {
     struct net_block *next;
