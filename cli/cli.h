@@ -109,7 +109,9 @@ int print_json(json_t *root);
 
 #define COMMAND_MAP(X)                                                                             \
     X(fit)                                                                                         \
-    X(transform) X(score) X(explain) X(info) X(check_gradient) X(bench) X(demo)
+    X(transform)                                                                                   \
+    X(score) X(explain) X(info) X(check_gradient) X(bench) X(demo) X(graph_info) X(graph_run)      \
+        X(graph_vjp) X(graph_ops) X(bench_graph)
 #define X(name)                                                                                    \
     extern const option name##_options[];                                                          \
     int run_##name(const settings *given);

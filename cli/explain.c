@@ -66,26 +66,6 @@ static int check_pair_names(const mucmm_model *m, const char *where, const pairs
     return 0;
 }
 
-/* "28x56" */
-static bool parse_shape(const char *text, int64_t *shape, int32_t *rank)
-{
-    char word[24];
-
-    *rank = 0;
-    for (const char *at = text; *at;) {
-        size_t length = strcspn(at, "x");
-        snprintf(word, sizeof word, "%.*s", (int)length, at);
-        if (*rank == MUCMM_MAX_RANK || !parse_count(word, &shape[*rank]) || shape[*rank] < 1 ||
-            shape[*rank] > INT32_MAX)
-            return false;
-        (*rank)++;
-        at += length;
-        if (*at == 'x' && *++at == '\0')
-            return false;
-    }
-    return *rank > 0;
-}
-
 static int find_shape(const settings *given, view_maps *v)
 {
     const char *text = find_pair(&given->shape, v->view->name);

@@ -2,7 +2,8 @@
  *
  * The program `mucmm`: one table of commands, from which help is printed and
  * commands are called. To add a command: a row here, its name in COMMAND_MAP of
- * cli.h, and a file with its NAME_options and run_NAME.
+ * cli.h, and a file with its NAME_options and run_NAME. A name may have two words:
+ * "graph run" is a command of the group "graph".
  */
 #include "cli.h"
 
@@ -50,24 +51,74 @@ static const command commands[] = {
     {"bench", "measure the speed of this machine",
      "gemm | train | closed-form --view NAME=FILE ... --common K [options]", 1, bench_options,
      "mucmm bench train --threads 4", run_bench},
+    {"bench graph", "measure the speed of a network",
+     "NET.onnx --input-shape TENSOR=1x3x224x224 ... [options]", 1, bench_graph_options,
+     "mucmm bench graph net.onnx --input-shape image=16x3x224x224 --vjp", run_bench_graph},
+    {"graph info", "say what an ONNX network takes and gives", "NET.onnx [--tensors] [--json]", 1,
+     graph_info_options, "mucmm graph info net.onnx", run_graph_info},
+    {"graph run", "run an ONNX network", "NET.onnx --input TENSOR=FILE.npy ... [options] -o DIR", 1,
+     graph_run_options,
+     "mucmm graph run net.onnx --input image=image.npy --tensor last_map -o outputs",
+     run_graph_run},
+    {"graph vjp", "carry gradients back through an ONNX network",
+     "NET.onnx --input TENSOR=FILE.npy ... --cotangent TENSOR=FILE.npy ... --wrt TENSOR -o "
+     "FILE.npy",
+     1, graph_vjp_options,
+     "mucmm graph vjp net.onnx --input image=image.npy --cotangent logits=direction.npy "
+     "--wrt image -o gradient.npy",
+     run_graph_vjp},
+    {"graph ops", "list the operators that are supported, as a Markdown table", "", 0,
+     graph_ops_options, "mucmm graph ops > docs/operators.md", run_graph_ops},
     {"demo", "a worked example on real data, with known truth", "fashion [options]", 1,
      demo_options, "mucmm demo fashion -o fashion", run_demo},
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
-static const command *find_command(const char *name)
+/* Does `name` begin with the word `group`, followed by a space? */
+static bool in_group(const char *name, const char *group)
 {
-    for (int i = 0; i < N_COMMANDS; i++)
-        if (strcmp(name, commands[i].name) == 0)
-            return &commands[i];
-    return NULL;
+    size_t length = strlen(group);
+
+    return strncmp(name, group, length) == 0 && name[length] == ' ';
 }
 
-static int refuse_command(const char *name)
+static bool is_group(const char *word)
+{
+    for (int i = 0; i < N_COMMANDS; i++)
+        if (in_group(commands[i].name, word))
+            return true;
+    return false;
+}
+
+/* The command that argv begins with; *words: how many its name has. Two words win over one. */
+static const command *find_command(int argc, char **argv, int *words)
+{
+    const command *found = NULL;
+
+    *words = 1;
+    for (int i = 0; i < N_COMMANDS; i++) {
+        const char *name = commands[i].name;
+        if (argc > 1 && in_group(name, argv[0]) &&
+            strcmp(name + strlen(argv[0]) + 1, argv[1]) == 0) {
+            *words = 2;
+            return &commands[i];
+        }
+        if (strcmp(argv[0], name) == 0)
+            found = &commands[i];
+    }
+    return found;
+}
+
+static int refuse_command(int argc, char **argv)
 {
     const char *words[N_COMMANDS];
+    char name[2 * MAX_NAME];
 
+    snprintf(name, sizeof name, "%s%s%s", argv[0], argc > 1 && is_group(argv[0]) ? " " : "",
+             argc > 1 && is_group(argv[0]) ? argv[1] : "");
+    if (is_group(name))
+        return fail(EXIT_USAGE, "%s: the command has a second word; see mucmm help %s", name, name);
     for (int i = 0; i < N_COMMANDS; i++)
         words[i] = commands[i].name;
     const char *near = nearest_word(name, words, N_COMMANDS);
@@ -104,16 +155,30 @@ static void print_version(void)
            (unsigned)(v & 0xff));
 }
 
+static void print_group(const char *group)
+{
+    for (int i = 0; i < N_COMMANDS; i++)
+        if (in_group(commands[i].name, group))
+            printf("mucmm %s %s\n    %s\n", commands[i].name, commands[i].usage,
+                   commands[i].summary);
+    printf("\nmucmm help %s COMMAND    options and an example\n", group);
+}
+
 static int run_help(int argc, char **argv)
 {
+    int words;
+
     if (argc == 0) {
         print_overview(stdout);
         return 0;
     }
-    const command *c = find_command(argv[0]);
-    if (!c)
-        return refuse_command(argv[0]);
-    print_command_help(c);
+    const command *c = find_command(argc, argv, &words);
+    if (c)
+        print_command_help(c);
+    else if (argc == 1 && is_group(argv[0]))
+        print_group(argv[0]);
+    else
+        return refuse_command(argc, argv);
     return 0;
 }
 
@@ -164,6 +229,8 @@ done:
 
 static int dispatch(int argc, char **argv)
 {
+    int words;
+
     if (argc == 0) {
         print_overview(stderr);
         return EXIT_USAGE;
@@ -176,8 +243,12 @@ static int dispatch(int argc, char **argv)
         return run_help(argc - 1, argv + 1);
     if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0)
         return run_help(0, NULL);
-    const command *c = find_command(argv[0]);
-    return c ? run_command(c, argc - 1, argv + 1) : refuse_command(argv[0]);
+    const command *c = find_command(argc, argv, &words);
+    if (c)
+        return run_command(c, argc - words, argv + words);
+    if (is_group(argv[0]) && wants_help(argc, argv))
+        return run_help(1, argv);
+    return refuse_command(argc, argv);
 }
 
 /* Between parallel loops the threads of OpenMP wait busily, for milliseconds. On processors that

@@ -84,6 +84,25 @@ bool parse_count(const char *text, int64_t *out)
     return true;
 }
 
+bool parse_shape(const char *text, int64_t *shape, int32_t *rank)
+{
+    char word[24];
+
+    *rank = 0;
+    for (const char *at = text; *at;) {
+        size_t length = strcspn(at, "x");
+        snprintf(word, sizeof word, "%.*s", (int)length, at);
+        if (*rank == MUCMM_MAX_RANK || !parse_count(word, &shape[*rank]) || shape[*rank] < 1 ||
+            shape[*rank] > INT32_MAX)
+            return false;
+        (*rank)++;
+        at += length;
+        if (*at == 'x' && *++at == '\0')
+            return false;
+    }
+    return *rank > 0;
+}
+
 static bool parse_real(const char *text, double *out)
 {
     char *end = NULL;
@@ -176,6 +195,39 @@ static bool take_pair(const option *o, const char *text, pairs *out)
     return true;
 }
 
+static bool take_tensor(const option *o, const char *text, tensor_pairs *out)
+{
+    const char *equals = strchr(text, '=');
+    size_t length = equals ? (size_t)(equals - text) : 0;
+
+    if (length == 0 || length >= MAX_TENSOR_NAME || equals[1] == '\0') {
+        print_error("--%s: '%s' is not %s", o->name, text, o->value);
+        return false;
+    }
+    if (out->n == MAX_TENSORS) {
+        print_error("--%s is given more than %d times", o->name, MAX_TENSORS);
+        return false;
+    }
+    snprintf(out->name[out->n], MAX_TENSOR_NAME, "%.*s", (int)length, text);
+    for (int32_t i = 0; i < out->n; i++)
+        if (strcmp(out->name[i], out->name[out->n]) == 0) {
+            print_error("--%s: '%s' is given twice", o->name, out->name[i]);
+            return false;
+        }
+    out->value[out->n++] = equals + 1;
+    return true;
+}
+
+static bool take_text(const option *o, const char *text, texts *out)
+{
+    if (out->n == MAX_TENSORS) {
+        print_error("--%s is given more than %d times", o->name, MAX_TENSORS);
+        return false;
+    }
+    out->value[out->n++] = text;
+    return true;
+}
+
 static bool take_value(const option *o, const char *text, settings *out)
 {
     void *at = (char *)out + o->offset;
@@ -197,6 +249,10 @@ static bool take_value(const option *o, const char *text, settings *out)
         return take_choice(o, text, at);
     case OPTION_PAIRS:
         return take_pair(o, text, at);
+    case OPTION_TENSORS:
+        return take_tensor(o, text, at);
+    case OPTION_TEXTS:
+        return take_text(o, text, at);
     }
     return false;
 }
@@ -284,6 +340,10 @@ static bool is_given(const option *o, const settings *s)
         return *(const char *const *)at != NULL;
     if (o->kind == OPTION_PAIRS)
         return ((const pairs *)at)->n > 0;
+    if (o->kind == OPTION_TENSORS)
+        return ((const tensor_pairs *)at)->n > 0;
+    if (o->kind == OPTION_TEXTS)
+        return ((const texts *)at)->n > 0;
     return *(const int64_t *)at >= 0;
 }
 

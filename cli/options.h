@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MAX_OPERANDS = 2, MAX_NAME = 64 };
+enum { MAX_OPERANDS = 2, MAX_NAME = 64, MAX_TENSORS = 32, MAX_TENSOR_NAME = 512 };
 
 /* NAME=VALUE, given once or more. */
 typedef struct pairs {
@@ -24,29 +24,45 @@ typedef struct counts {
     int64_t value[MUCMM_MAX_HIDDEN];
 } counts;
 
+/* TENSOR=VALUE, given once or more. Names of tensors hold anything but '='. */
+typedef struct tensor_pairs {
+    int32_t n;
+    char name[MAX_TENSORS][MAX_TENSOR_NAME];
+    const char *value[MAX_TENSORS];
+} tensor_pairs;
+
+typedef struct texts {
+    int32_t n;
+    const char *value[MAX_TENSORS];
+} texts;
+
 /* The values of all options of all commands. Not given: text NULL, whole
  * numbers and choices -1, reals NaN, lists n = 0 (counts -1), flags false. */
 typedef struct settings {
     const char *operand[MAX_OPERANDS];
     int32_t n_operands;
     pairs view, shape, training;
-    const char *output, *key, *checkpoint, *samples, *score, *data;
+    tensor_pairs input, cotangent, input_shape;
+    texts tensor;
+    const char *output, *key, *checkpoint, *samples, *score, *data, *wrt;
     int64_t common, individual, epochs, individual_epochs, batch, seed, threads;
     int64_t permutations, features, steps, repeats, train_pairs;
     int64_t head, scale, method, representation;
     double validation, ridge, learning_rate, weight_decay, input_noise, alpha, beta;
     counts hidden;
-    bool json, verbose;
+    bool json, verbose, tensors, vjp;
 } settings;
 
 typedef enum option_kind {
-    OPTION_FLAG,   /* bool                                                     */
-    OPTION_TEXT,   /* const char *                                             */
-    OPTION_COUNT,  /* int64_t                                                  */
-    OPTION_REAL,   /* double                                                   */
-    OPTION_COUNTS, /* counts: 512,512                                          */
-    OPTION_CHOICE, /* int64_t: place of the word in `value`, "linear|mlp"      */
-    OPTION_PAIRS   /* pairs                                                    */
+    OPTION_FLAG,    /* bool                                                     */
+    OPTION_TEXT,    /* const char *                                             */
+    OPTION_COUNT,   /* int64_t                                                  */
+    OPTION_REAL,    /* double                                                   */
+    OPTION_COUNTS,  /* counts: 512,512                                          */
+    OPTION_CHOICE,  /* int64_t: place of the word in `value`, "linear|mlp"      */
+    OPTION_PAIRS,   /* pairs                                                    */
+    OPTION_TENSORS, /* tensor_pairs */
+    OPTION_TEXTS    /* texts */
 } option_kind;
 
 typedef struct option {
@@ -102,6 +118,9 @@ const char *nearest_word(const char *wrong, const char *const *words, int32_t n)
 
 /* A whole number that fills the whole text; false if it is none. */
 bool parse_count(const char *text, int64_t *out);
+
+/* "28x56": at most MUCMM_MAX_RANK numbers of at least 1; false if it is none. */
+bool parse_shape(const char *text, int64_t *shape, int32_t *rank);
 
 /* Reads argv[0..argc) by the table of `command`. False: an error line has been
  * printed and the program should exit with status 2. */

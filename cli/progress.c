@@ -20,7 +20,7 @@ int stop_signal(void)
     return stop_asked;
 }
 
-static double now(void)
+double seconds_now(void)
 {
     struct timespec t;
 
@@ -59,7 +59,7 @@ static void format_time(double seconds, char *out, size_t size)
  * `first`, so only the units done since then tell the speed. */
 static void format_left(const progress *p, int64_t done, int64_t total, char *out, size_t size)
 {
-    double spent = now() - p->started;
+    double spent = seconds_now() - p->started;
     char left[32];
 
     out[0] = '\0';
@@ -96,7 +96,7 @@ static void print_line(const progress *p, int64_t done, int64_t total, const cha
     const char *separator = p->note[0] ? ", " : "";
 
     if (done >= total)
-        fprintf(stderr, "%s: done in %.1f s%s%s\n", p->stage, now() - p->started, separator,
+        fprintf(stderr, "%s: done in %.1f s%s%s\n", p->stage, seconds_now() - p->started, separator,
                 p->note);
     else
         fprintf(stderr, "%s: %lld of %lld%s%s%s\n", p->stage, (long long)done, (long long)total,
@@ -108,7 +108,7 @@ static void start_stage(progress *p, const char *stage, int64_t done)
     progress_pause(p);
     snprintf(p->stage, sizeof p->stage, "%s", stage);
     p->note[0] = '\0';
-    p->started = now();
+    p->started = seconds_now();
     p->printed = p->started;
     p->first = done;
     p->share = -1;
@@ -118,7 +118,7 @@ static void start_stage(progress *p, const char *stage, int64_t done)
  * stage, every tenth of it, and every minute. */
 static bool is_due(const progress *p, double share)
 {
-    double waited = now() - p->printed;
+    double waited = seconds_now() - p->printed;
 
     if (p->share >= 1)
         return false;
@@ -145,7 +145,7 @@ int progress_report(void *user, const char *stage, int64_t done, int64_t total, 
             draw_bar(p, share, left);
         else
             print_line(p, done, total, left);
-        p->printed = now();
+        p->printed = seconds_now();
         p->share = share;
         if (share >= 1)
             progress_pause(p);

@@ -25,6 +25,9 @@ int progress_report(void *user, const char *stage, int64_t done, int64_t total, 
 /* Ends the bar's line, so that something else can be printed. */
 void progress_pause(progress *p);
 
+/* Seconds of a clock that is never set. */
+double seconds_now(void);
+
 /* The signal that asked to stop, or 0. */
 int stop_signal(void);
 

@@ -1,0 +1,518 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * mucmm graph info, run, vjp, ops: an ONNX network from the command line.
+ */
+#include "graph.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OPTION_INPUT(help)                                                                         \
+    {                                                                                              \
+        "input", 0, OPTION_TENSORS, true, AT(input), 0, 0, "TENSOR=FILE.npy", help                 \
+    }
+
+const option graph_info_options[] = {
+    {"tensors", 0, OPTION_FLAG, false, AT(tensors), 0, 0, NULL, "list the inner tensors too"},
+    OPTION_JSON,
+    OPTION_END,
+};
+
+const option graph_run_options[] = {
+    OPTION_INPUT("numbers of an input, or of an inner tensor that is given instead of computed"),
+    OPTION_OUTPUT(true, "DIR", "folder for TENSOR.npy; '_' stands for what a file name lacks"),
+    OPTION_TENSOR("tensor to write, inner ones too (default: the outputs); may be repeated"),
+    OPTION_JSON,
+    OPTION_THREADS,
+    OPTION_END,
+};
+
+const option graph_vjp_options[] = {
+    OPTION_INPUT("numbers of an input, or of an inner tensor that is given instead of computed"),
+    {"cotangent", 0, OPTION_TENSORS, true, AT(cotangent), 0, 0, "TENSOR=FILE.npy",
+     "derivative of a scalar by this output or inner tensor; may be repeated"},
+    {"wrt", 0, OPTION_TEXT, true, AT(wrt), 0, 0, "TENSOR",
+     "input or inner tensor whose gradient is asked for"},
+    OPTION_OUTPUT(true, "FILE.npy", "the gradient of the scalar"),
+    OPTION_THREADS,
+    OPTION_END,
+};
+
+const option graph_ops_options[] = {OPTION_END};
+
+int graph_open(session *s, const settings *given, mucmm_graph **out)
+{
+    return check(s, mucmm_graph_load(s->ctx, given->operand[0], out));
+}
+
+const char *dtype_text(mucmm_dtype t)
+{
+    switch (t) {
+    case MUCMM_F32:
+        return "float32";
+    case MUCMM_U8:
+        return "uint8";
+    case MUCMM_I8:
+        return "int8";
+    case MUCMM_U16:
+        return "uint16";
+    case MUCMM_I16:
+        return "int16";
+    case MUCMM_I32:
+        return "int32";
+    case MUCMM_I64:
+        return "int64";
+    case MUCMM_BOOL:
+        return "bool";
+    case MUCMM_F16:
+        return "float16";
+    case MUCMM_F64:
+        return "float64";
+    case MUCMM_U32:
+        return "uint32";
+    case MUCMM_U64:
+        return "uint64";
+    case MUCMM_BF16:
+        return "bfloat16";
+    }
+    return "?";
+}
+
+int output_names(const settings *given, const mucmm_graph *g, const char **names, int32_t *n)
+{
+    *n = given->tensor.n;
+    memcpy(names, given->tensor.value, sizeof given->tensor.value);
+    if (*n > 0)
+        return 0;
+    *n = mucmm_graph_outputs(g);
+    if (*n > MAX_TENSORS)
+        return fail(EXIT_USAGE, "the network has %d outputs; name those to compute with --tensor",
+                    *n);
+    for (int32_t i = 0; i < *n; i++)
+        names[i] = mucmm_graph_output(g, i)->name;
+    return 0;
+}
+
+/* ---- info ----------------------------------------------------------------------- */
+
+/* "[?, 3, 224, 224]" */
+static void print_shape(const mucmm_tensor *t)
+{
+    printf("[");
+    for (int32_t i = 0; i < t->rank; i++)
+        if (t->shape[i] < 0)
+            printf("%s?", i > 0 ? ", " : "");
+        else
+            printf("%s%" PRId64, i > 0 ? ", " : "", t->shape[i]);
+    printf(t->rank < 0 ? "any shape]" : "]");
+}
+
+static void print_tensor(const mucmm_named_tensor *t, int width)
+{
+    printf("  %-*s  %-8s ", width, t->name, dtype_text(t->tensor.dtype));
+    print_shape(&t->tensor);
+}
+
+static json_t *shape_json(const mucmm_tensor *t)
+{
+    json_t *list = t->rank < 0 ? json_null() : json_array();
+
+    for (int32_t i = 0; i < t->rank; i++)
+        json_array_append_new(list, t->shape[i] < 0 ? json_null() : json_integer(t->shape[i]));
+    return list;
+}
+
+static json_t *tensor_json(const mucmm_named_tensor *t)
+{
+    return json_pack("{s:s, s:s, s:o}", "name", t->name, "dtype", dtype_text(t->tensor.dtype),
+                     "shape", shape_json(&t->tensor));
+}
+
+/* {"Conv": 27, "Relu": 26} */
+static json_t *count_operators(const mucmm_graph *g)
+{
+    json_t *counted = json_object();
+    mucmm_node_info node;
+
+    for (int32_t i = 0; i < mucmm_graph_nodes(g); i++) {
+        mucmm_graph_node(g, i, &node);
+        json_int_t so_far = json_integer_value(json_object_get(counted, node.op));
+        json_object_set_new(counted, node.op, json_integer(so_far + 1));
+    }
+    return counted;
+}
+
+/* The opsets of the nodes, each once. */
+static json_t *list_opsets(const mucmm_graph *g)
+{
+    json_t *list = json_array(), *known = json_object();
+    mucmm_node_info node;
+    char key[16];
+
+    for (int32_t i = 0; i < mucmm_graph_nodes(g); i++) {
+        mucmm_graph_node(g, i, &node);
+        snprintf(key, sizeof key, "%d", node.opset);
+        if (json_object_get(known, key))
+            continue;
+        json_object_set_new(known, key, json_true());
+        json_array_append_new(list, json_integer(node.opset));
+    }
+    json_decref(known);
+    return list;
+}
+
+static json_t *list_tensors(const mucmm_graph *g)
+{
+    json_t *list = json_array();
+    mucmm_node_info node;
+
+    for (int32_t i = 0; i < mucmm_graph_nodes(g); i++) {
+        mucmm_graph_node(g, i, &node);
+        json_array_append_new(list, json_pack("{s:s, s:s}", "name", node.output, "op", node.op));
+    }
+    return list;
+}
+
+static json_t *info_json(const mucmm_graph *g, bool tensors)
+{
+    json_t *root = json_object(), *in = json_array(), *out = json_array();
+
+    for (int32_t i = 0; i < mucmm_graph_inputs(g); i++)
+        json_array_append_new(in, tensor_json(mucmm_graph_input(g, i)));
+    for (int32_t i = 0; i < mucmm_graph_outputs(g); i++)
+        json_array_append_new(out, tensor_json(mucmm_graph_output(g, i)));
+    json_object_set_new(root, "inputs", in);
+    json_object_set_new(root, "outputs", out);
+    json_object_set_new(root, "nodes", json_integer(mucmm_graph_nodes(g)));
+    json_object_set_new(root, "opsets", list_opsets(g));
+    json_object_set_new(root, "operators", count_operators(g));
+    if (tensors)
+        json_object_set_new(root, "tensors", list_tensors(g));
+    return root;
+}
+
+static int widest(int width, const char *name)
+{
+    int length = (int)strlen(name);
+
+    return length > width && length <= 60 ? length : width;
+}
+
+static int name_width(const mucmm_graph *g)
+{
+    int width = 8;
+
+    for (int32_t i = 0; i < mucmm_graph_inputs(g); i++)
+        width = widest(width, mucmm_graph_input(g, i)->name);
+    for (int32_t i = 0; i < mucmm_graph_outputs(g); i++)
+        width = widest(width, mucmm_graph_output(g, i)->name);
+    return width;
+}
+
+static void print_operators(const mucmm_graph *g)
+{
+    json_t *operators = count_operators(g), *opsets = list_opsets(g), *value;
+    const char *name;
+    size_t i;
+
+    printf("%" PRId32 " nodes, opset", mucmm_graph_nodes(g));
+    json_array_foreach(opsets, i, value)
+    {
+        printf("%s %" JSON_INTEGER_FORMAT, i > 0 ? "," : "", json_integer_value(value));
+    }
+    printf(":\n");
+    json_object_foreach(operators, name, value)
+    {
+        printf("  %-*s  %" JSON_INTEGER_FORMAT "\n", 20, name, json_integer_value(value));
+    }
+    json_decref(operators);
+    json_decref(opsets);
+}
+
+static void print_graph(const mucmm_graph *g, bool tensors)
+{
+    mucmm_node_info node;
+    int width = name_width(g);
+
+    printf("inputs:\n");
+    for (int32_t i = 0; i < mucmm_graph_inputs(g); i++, printf("\n"))
+        print_tensor(mucmm_graph_input(g, i), width);
+    printf("outputs:\n");
+    for (int32_t i = 0; i < mucmm_graph_outputs(g); i++, printf("\n"))
+        print_tensor(mucmm_graph_output(g, i), width);
+    print_operators(g);
+    if (!tensors)
+        return;
+    printf("tensors, in the order of computation:\n");
+    for (int32_t i = 0; i < mucmm_graph_nodes(g); i++) {
+        mucmm_graph_node(g, i, &node);
+        printf("  %-20s  %s\n", node.op, node.output);
+    }
+}
+
+int run_graph_info(const settings *given)
+{
+    session s = {0};
+    mucmm_graph *g = NULL;
+    int code = 0;
+
+    TRY(session_open(&s, given));
+    TRY(graph_open(&s, given, &g));
+    if (given->json)
+        TRY(print_json(info_json(g, given->tensors)));
+    else
+        print_graph(g, given->tensors);
+done:
+    mucmm_graph_free(g);
+    session_close(&s);
+    return code;
+}
+
+/* ---- inputs from files ------------------------------------------------------------ */
+
+typedef struct tensor_files {
+    int32_t n;
+    mucmm_named_tensor named[MAX_TENSORS];
+} tensor_files;
+
+/* The type that the network declares for an input; 0 for another tensor. */
+static mucmm_dtype declared_type(const mucmm_graph *g, const char *name)
+{
+    for (int32_t i = 0; i < mucmm_graph_inputs(g); i++)
+        if (strcmp(mucmm_graph_input(g, i)->name, name) == 0)
+            return mucmm_graph_input(g, i)->tensor.dtype;
+    return (mucmm_dtype)0;
+}
+
+/* want 0: each with the type the network declares, or the file's. */
+static int read_tensors(session *s, const mucmm_graph *g, const tensor_pairs *from,
+                        mucmm_dtype want, tensor_files *out)
+{
+    int code = 0;
+
+    for (; out->n < from->n; out->n++) {
+        const char *name = from->name[out->n];
+        TRY(check(s, mucmm_graph_find(s->ctx, g, name)));
+        TRY(check(s, mucmm_npy_read(s->ctx, from->value[out->n],
+                                    want != 0 ? want : declared_type(g, name),
+                                    &out->named[out->n].tensor)));
+        out->named[out->n].name = name;
+    }
+done:
+    return code;
+}
+
+static void free_tensors(tensor_files *t)
+{
+    for (int32_t i = 0; i < t->n; i++)
+        mucmm_tensor_free(&t->named[i].tensor);
+}
+
+/* ---- run -------------------------------------------------------------------------- */
+
+enum { MAX_FILE_NAME = 150 };
+
+static bool is_taken(char names[][MAX_FILE_NAME], int32_t n)
+{
+    for (int32_t i = 0; i < n; i++)
+        if (strcmp(names[i], names[n]) == 0)
+            return true;
+    return false;
+}
+
+/* File names for tensors: letters, digits, '-', '_' and '.' stay, the rest and a '.' at the start
+ * become '_'; one more '_' at the end sets those apart that would be the same. */
+static void name_files(const char *const *tensors, int32_t n, char names[][MAX_FILE_NAME])
+{
+    for (int32_t i = 0; i < n; i++) {
+        char *at = names[i];
+        snprintf(names[i], MAX_FILE_NAME - MAX_TENSORS, "%s", tensors[i]);
+        for (; *at; at++)
+            if (!isalnum((unsigned char)*at) && *at != '-' && (*at != '.' || at == names[i]))
+                *at = '_';
+        for (; is_taken(names, i); *at = '\0')
+            *at++ = '_';
+    }
+}
+
+/* Writes the outputs and says what they are. */
+static int write_outputs(session *s, const settings *given, const mucmm_run *r,
+                         const char *const *names, int32_t n, output_dir *dir)
+{
+    char files[MAX_TENSORS][MAX_FILE_NAME];
+    json_t *list = json_array();
+    int code = 0;
+
+    name_files(names, n, files);
+    for (int32_t i = 0; i < n; i++) {
+        mucmm_named_tensor t = {names[i], *mucmm_run_output(r, i)};
+        TRY(output_dir_file(dir, "%s.npy", files[i]));
+        TRY(check(s, mucmm_npy_write_tensor(s->ctx, dir->full, &t.tensor)));
+        json_t *entry = tensor_json(&t);
+        json_object_set_new(entry, "file", json_string(dir->full));
+        json_array_append_new(list, entry);
+        if (given->json)
+            continue;
+        print_tensor(&t, 20);
+        printf("  %s\n", dir->full);
+    }
+    if (given->json)
+        TRY(print_json(json_incref(list)));
+done:
+    json_decref(list);
+    return code;
+}
+
+int run_graph_run(const settings *given)
+{
+    session s = {0};
+    mucmm_graph *g = NULL;
+    mucmm_run *r = NULL;
+    mucmm_run_params p;
+    tensor_files in = {0};
+    output_dir dir = {.path = given->output};
+    const char *names[MAX_TENSORS];
+    int code = 0;
+
+    mucmm_run_params_init(&p);
+    TRY(output_dir_check(given->output));
+    TRY(session_open(&s, given));
+    TRY(graph_open(&s, given, &g));
+    TRY(output_names(given, g, names, &p.n_outputs));
+    p.outputs = names;
+    TRY(read_tensors(&s, g, &given->input, 0, &in));
+    TRY(check(&s, mucmm_graph_run(s.ctx, g, in.named, in.n, &p, &r)));
+    TRY(write_outputs(&s, given, r, names, p.n_outputs, &dir));
+done:
+    output_dir_close(&dir, code == 0);
+    free_tensors(&in);
+    mucmm_run_free(r);
+    mucmm_graph_free(g);
+    session_close(&s);
+    return code;
+}
+
+/* ---- vjp -------------------------------------------------------------------------- */
+
+static bool same_shape(const mucmm_tensor *a, const mucmm_tensor *b)
+{
+    return a->rank == b->rank &&
+           memcmp(a->shape, b->shape, (size_t)a->rank * sizeof *a->shape) == 0;
+}
+
+static int check_cotangents(const mucmm_run *r, const tensor_pairs *given,
+                            const tensor_files *cotangents)
+{
+    for (int32_t i = 0; i < cotangents->n; i++)
+        if (!same_shape(mucmm_run_output(r, i), &cotangents->named[i].tensor))
+            return fail(EXIT_RUN, "--cotangent: %s has not the shape of tensor '%s'",
+                        given->value[i], given->name[i]);
+    return 0;
+}
+
+static int write_gradient(session *s, mucmm_run *r, const tensor_files *cotangents,
+                          const char *path)
+{
+    mucmm_tensor grad = *mucmm_run_wrt(r, 0), dy[MAX_TENSORS];
+    int64_t count = 1;
+    int code = 0;
+
+    for (int32_t i = 0; i < grad.rank; i++)
+        count *= grad.shape[i];
+    for (int32_t i = 0; i < cotangents->n; i++)
+        dy[i] = cotangents->named[i].tensor;
+    TRY(allocate(&grad.data, count, sizeof(float)));
+    TRY(check(s, mucmm_run_vjp(s->ctx, r, dy, &grad)));
+    TRY(check(s, mucmm_npy_write_tensor(s->ctx, path, &grad)));
+done:
+    free(grad.data);
+    return code;
+}
+
+int run_graph_vjp(const settings *given)
+{
+    session s = {0};
+    mucmm_graph *g = NULL;
+    mucmm_run *r = NULL;
+    mucmm_run_params p;
+    tensor_files in = {0}, cotangents = {0};
+    const char *names[MAX_TENSORS];
+    int code = 0;
+
+    mucmm_run_params_init(&p);
+    TRY(output_check(given->output));
+    TRY(session_open(&s, given));
+    TRY(graph_open(&s, given, &g));
+    TRY(read_tensors(&s, g, &given->input, 0, &in));
+    TRY(read_tensors(&s, g, &given->cotangent, MUCMM_F32, &cotangents));
+    for (int32_t i = 0; i < cotangents.n; i++)
+        names[i] = cotangents.named[i].name;
+    p.outputs = names;
+    p.n_outputs = cotangents.n;
+    p.wrt = &given->wrt;
+    p.n_wrt = 1;
+    TRY(check(&s, mucmm_graph_run(s.ctx, g, in.named, in.n, &p, &r)));
+    TRY(check_cotangents(r, &given->cotangent, &cotangents));
+    TRY(write_gradient(&s, r, &cotangents, given->output));
+done:
+    free_tensors(&in);
+    free_tensors(&cotangents);
+    mucmm_run_free(r);
+    mucmm_graph_free(g);
+    session_close(&s);
+    return code;
+}
+
+/* ---- ops -------------------------------------------------------------------------- */
+
+static int by_name(const void *a, const void *b)
+{
+    const mucmm_op_info *x = a, *y = b;
+    int order = strcmp(x->type, y->type);
+
+    return order != 0 ? order : x->since - y->since;
+}
+
+/* Rows of one operator that follow each other are one, if they agree on the gradient. */
+static int32_t merge(mucmm_op_info *ops, int32_t n)
+{
+    int32_t kept = 0;
+
+    for (int32_t i = 0; i < n; i++) {
+        mucmm_op_info *last = kept > 0 ? &ops[kept - 1] : NULL;
+        if (last && strcmp(last->type, ops[i].type) == 0 && last->until + 1 >= ops[i].since &&
+            last->differentiable == ops[i].differentiable)
+            last->until = ops[i].until;
+        else
+            ops[kept++] = ops[i];
+    }
+    return kept;
+}
+
+int run_graph_ops(const settings *given)
+{
+    mucmm_op_info *ops = NULL, one;
+    int32_t n = 0;
+    int code = 0;
+
+    (void)given;
+    while (mucmm_op_at(n, &one))
+        n++;
+    TRY(allocate(&ops, n, sizeof *ops));
+    for (int32_t i = 0; i < n; i++)
+        mucmm_op_at(i, &ops[i]);
+    qsort(ops, (size_t)n, sizeof *ops, by_name);
+    n = merge(ops, n);
+    printf("# Operators\n\nPrinted by `mucmm graph ops`. An opset range counts the opset of the "
+           "model; a gradient is that with respect to\nthe float inputs.\n\n"
+           "| Operator | Opsets | Gradient |\n|---|---|---|\n");
+    for (int32_t i = 0; i < n; i++)
+        printf("| %s | %" PRId32 " to %" PRId32 " | %s |\n", ops[i].type, ops[i].since,
+               ops[i].until, ops[i].differentiable ? "yes" : "no");
+done:
+    free(ops);
+    return code;
+}
