@@ -4,7 +4,7 @@
 PREFIX ?= /usr/local
 PYTHON ?= python3
 
-.PHONY: help all packages demo test check-asan check-valgrind bench install lint format clean
+.PHONY: help all packages demo test check-asan check-valgrind crosscheck bench install lint format clean
 
 help:
 	@echo 'make demo             install what is missing, build, and run the demonstration on Fashion-MNIST'
@@ -12,6 +12,7 @@ help:
 	@echo 'make all              build the library and the command line tool, build/cli/mucmm'
 	@echo 'make check-asan       the tests under the address and undefined-behaviour sanitizers'
 	@echo 'make check-valgrind   the test programs under valgrind'
+	@echo 'make crosscheck       whole networks and their gradients beside PyTorch, which is installed'
 	@echo 'make bench            the benchmarks'
 	@echo 'make install          install under PREFIX ($(PREFIX)); DESTDIR is honoured'
 	@echo 'make lint             static analysis with cppcheck'
@@ -73,6 +74,9 @@ check-valgrind:
 	@echo 'Building build'
 	@$(NINJA) build
 	@$(PYTHON) tools/test_summary.py build --suite programs --timeout-multiplier 20 --wrapper '$(VALGRIND)'
+
+crosscheck: all
+	@tests/crosscheck/run.sh
 
 bench: all
 	@bench/run.sh
