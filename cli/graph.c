@@ -226,7 +226,7 @@ static void print_operators(const mucmm_graph *g)
     printf(":\n");
     json_object_foreach(operators, name, value)
     {
-        printf("  %-*s  %" JSON_INTEGER_FORMAT "\n", 20, name, json_integer_value(value));
+        printf("  %-20s  %" JSON_INTEGER_FORMAT "\n", name, json_integer_value(value));
     }
     json_decref(operators);
     json_decref(opsets);

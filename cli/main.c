@@ -118,7 +118,7 @@ static int refuse_command(int argc, char **argv)
     snprintf(name, sizeof name, "%s%s%s", argv[0], argc > 1 && is_group(argv[0]) ? " " : "",
              argc > 1 && is_group(argv[0]) ? argv[1] : "");
     if (is_group(name))
-        return fail(EXIT_USAGE, "%s: the command has a second word; see mucmm help %s", name, name);
+        return fail(EXIT_USAGE, "%s: which? see mucmm help %s", name, name);
     for (int i = 0; i < N_COMMANDS; i++)
         words[i] = commands[i].name;
     const char *near = nearest_word(name, words, N_COMMANDS);
@@ -159,8 +159,8 @@ static void print_group(const char *group)
 {
     for (int i = 0; i < N_COMMANDS; i++)
         if (in_group(commands[i].name, group))
-            printf("mucmm %s %s\n    %s\n", commands[i].name, commands[i].usage,
-                   commands[i].summary);
+            printf("mucmm %s%s%s\n    %s\n", commands[i].name, commands[i].usage[0] ? " " : "",
+                   commands[i].usage, commands[i].summary);
     printf("\nmucmm help %s COMMAND    options and an example\n", group);
 }
 

@@ -19,10 +19,12 @@ import tempfile
 import time
 import traceback
 
+import onnx_file
 from arrays import npy_bytes, paired_rows, patch_model, read_npy, write_csv, write_fashion, write_npy
 
 PROGRAM = os.path.abspath(sys.argv[1])
-COMMANDS = ['fit', 'transform', 'score', 'explain', 'info', 'check-gradient', 'bench', 'demo']
+COMMANDS = ['fit', 'transform', 'score', 'explain', 'info', 'check-gradient', 'bench', 'bench graph', 'graph info',
+            'graph run', 'graph vjp', 'graph ops', 'demo']
 SUMMARY_KEYS = {'correlations', 'p_values', 'significant', 'total_correlation', 'leakage', 'views'}
 TESTS = []
 
@@ -118,10 +120,13 @@ def overview_lists_every_command():
 @test
 def help_of_every_command_has_usage_options_and_example():
     for name in COMMANDS:
-        text = succeeds('help', name).stdout
+        text = succeeds('help', *name.split()).stdout
         for word in ('usage: mucmm %s ' % name, 'options:', 'example:', 'mucmm ' + name):
             check(word in text, '%r is not in: %s' % (word, text))
-        check(text == succeeds(name, '--help').stdout == succeeds(name, '-h').stdout, name)
+        check(text == succeeds(*name.split(), '--help').stdout == succeeds(*name.split(), '-h').stdout, name)
+    text = succeeds('help', 'graph').stdout
+    check('mucmm graph info ' in text and 'mucmm graph vjp ' in text and 'fit' not in text, text)
+    check(text == succeeds('graph', '--help').stdout, 'graph --help')
 
 
 @test
@@ -158,6 +163,11 @@ def wrong_usage_is_exit_2():
           'x')
     fails(2, ["'speed'"], 'bench', 'speed')
     fails(2, ["'cars'"], 'demo', 'cars')
+    fails(2, ['mucmm help graph'], 'graph')
+    fails(2, ["'graph inof'", "'graph info'"], 'graph', 'inof')
+    fails(2, ['--input', 'missing'], 'graph', 'run', 'net.onnx', '-o', 'x')
+    fails(2, ['--input', "'x.npy'", 'TENSOR=FILE'], 'graph', 'run', 'net.onnx', '--input', 'x.npy', '-o', 'x')
+    fails(2, ["'x'", 'twice'], 'graph', 'run', 'net.onnx', '--input', 'x=a', '--input', 'x=b', '-o', 'x')
 
 
 # ---- what the commands write -----------------------------------------------------------
@@ -395,6 +405,112 @@ def demo_on_the_real_data():
     check(root['own_class_from_common']['linear']['mean'] <= 0.20, root)
     check(root['common_map_energy_in_left_half']['pattern']['mean'] >= 0.95, root)
     check(root['individual_map_energy_in_right_half']['pattern']['mean'] >= 0.83, root)
+
+
+# ---- networks ----------------------------------------------------------------------------
+
+X = [[1.0, 2.0, 3.0], [-1.0, 0.5, 0.0], [0.25, -0.75, 2.0], [0.0, 0.0, 0.0]]
+
+
+def write_network():
+    with open('net.onnx', 'wb') as f:
+        f.write(onnx_file.small_network())
+    write_npy('x.npy', X)
+
+
+def product(row):
+    """A row of x times the weights."""
+    return [sum(row[i] * onnx_file.WEIGHTS[2 * i + j] for i in range(3)) for j in range(2)]
+
+
+def same(got, want, tolerance=1e-6):
+    check(len(got) == len(want) and all(abs(a - b) <= tolerance for a, b in zip(got, want)), (got, want))
+
+
+@test
+def graph_info_tells_inputs_outputs_and_operators():
+    write_network()
+    text = succeeds('graph', 'info', 'net.onnx').stdout
+    for word in ('[?, 3]', '[?, 2]', 'float32', 'opset 13', 'MatMul', '3 nodes'):
+        check(word in text, '%r is not in: %s' % (word, text))
+    check('enc/product:0' not in text, text)
+    check('enc/product:0' in succeeds('graph', 'info', 'net.onnx', '--tensors').stdout, 'inner tensors')
+    root = json.loads(succeeds('graph', 'info', 'net.onnx', '--tensors', '--json').stdout)
+    check(root['inputs'] == [{'name': 'x', 'dtype': 'float32', 'shape': [None, 3]}], root)
+    check(root['operators'] == {'MatMul': 1, 'Add': 1, 'Relu': 1} and root['opsets'] == [13], root)
+    check([t['name'] for t in root['tensors']] == ['enc/product:0', 'sum', 'y'], root)
+
+
+@test
+def graph_run_writes_outputs_and_inner_tensors():
+    write_network()
+    text = succeeds('graph', 'run', 'net.onnx', '--input', 'x=x.npy', '-o', 'dir').stdout
+    check('y' in text and '[4, 2]' in text and os.listdir('dir') == ['y.npy'], text)
+    shape, got = read_npy('dir/y.npy')
+    check(shape == (4, 2), shape)
+    same(got, [max(0.0, v + s) for row in X for v, s in zip(product(row), onnx_file.SHIFT)])
+    root = json.loads(succeeds('graph', 'run', 'net.onnx', '--input', 'x=x.npy', '--tensor', 'enc/product:0',
+                               '--tensor=y', '--json', '-o', 'dir').stdout)
+    check([t['file'] for t in root] == ['dir/enc_product_0.npy', 'dir/y.npy'], root)
+    same(read_npy('dir/enc_product_0.npy')[1], [v for row in X for v in product(row)])
+    with open('sum.npy', 'wb') as f:  # an inner tensor given instead of computed; doubles where floats are declared
+        f.write(npy_bytes([1.0, -1.0], (1, 2)))
+    succeeds('graph', 'run', 'net.onnx', '--input', 'sum=sum.npy', '-o', 'dir')
+    same(read_npy('dir/y.npy')[1], [1.0, 0.0])
+    with open('double.npy', 'wb') as f:
+        f.write(npy_bytes([x for row in X for x in row], (4, 3), '<f8'))
+    succeeds('graph', 'run', 'net.onnx', '--input', 'x=double.npy', '-o', 'dir')
+    check(read_npy('dir/y.npy')[1] == got, 'doubles')
+
+
+@test
+def graph_vjp_writes_the_gradient():
+    write_network()
+    v = [[1.0, 2.0], [0.5, -1.0], [2.0, 1.0], [1.0, 1.0]]
+    write_npy('v.npy', v)
+    base = ['graph', 'vjp', 'net.onnx', '--input', 'x=x.npy', '--cotangent', 'y=v.npy']
+    succeeds(*base, '--wrt', 'x', '-o', 'grad.npy')
+    passed = [[g if p + s > 0 else 0.0 for g, p, s in zip(vs, product(row), onnx_file.SHIFT)] for vs, row in zip(v, X)]
+    shape, got = read_npy('grad.npy')
+    check(shape == (4, 3), shape)
+    same(got, [sum(g * onnx_file.WEIGHTS[2 * i + j] for j, g in enumerate(gs)) for gs in passed for i in range(3)])
+    succeeds(*base, '--wrt', 'enc/product:0', '-o', 'grad.npy')
+    same(read_npy('grad.npy')[1], [g for gs in passed for g in gs])
+    succeeds(*base, '--cotangent', 'sum=v.npy', '--wrt', 'enc/product:0', '-o', 'grad.npy')
+    same(read_npy('grad.npy')[1], [g + h for gs, hs in zip(passed, v) for g, h in zip(gs, hs)])
+    fails(1, ['v.npy', "'x'"], 'graph', 'vjp', 'net.onnx', '--input', 'x=x.npy', '--cotangent', 'x=v.npy', '--wrt', 'x',
+          '-o', 'x.out')
+
+
+@test
+def graph_of_bad_input():
+    write_network()
+    with open('net.onnx', 'rb') as f:
+        whole = f.read()
+    with open('cut.onnx', 'wb') as f:
+        f.write(whole[:len(whole) // 2])
+    write_npy('wide.npy', [[1.0, 2.0, 3.0, 4.0]])
+    for name in ('cut.onnx', 'x.npy', 'nosuch.onnx'):
+        fails(1, [name], 'graph', 'info', name)
+    run_small = ['graph', 'run', 'net.onnx', '-o', 'x.dir', '--input']
+    fails(1, ['enc/prodct:0', 'enc/product:0'], *run_small, 'x=x.npy', '--tensor', 'enc/prodct:0')
+    fails(1, ["'xx'"], *run_small, 'xx=x.npy')
+    fails(1, ["'b'", 'constant'], *run_small, 'b=x.npy')
+    fails(1, ["'x'", '4'], *run_small, 'x=wide.npy')
+    fails(1, ['nosuch.npy'], *run_small, 'x=nosuch.npy')
+    fails(1, ['x.npy'], *run_small, 'x=x.npy', '-o', 'x.npy')
+    fails(1, ["'b'"], 'graph', 'vjp', 'net.onnx', '--input', 'x=x.npy', '--cotangent', 'y=x.npy', '--wrt', 'b', '-o',
+          'x.out')
+
+
+@test
+def bench_graph_measures():
+    write_network()
+    root = json.loads(succeeds('bench', 'graph', 'net.onnx', '--input-shape', 'x=16x3', '--repeats', '3', '--vjp',
+                               '--threads', '1', '--json').stdout)
+    check(root['forward_ms'] > 0 and root['forward_vjp_ms'] > 0 and root['threads'] == 1, root)
+    check('ms' in succeeds('bench', 'graph', 'net.onnx', '--input-shape', 'x=1x3', '--repeats', '1').stdout, 'text')
+    fails(2, ["'1xx'"], 'bench', 'graph', 'net.onnx', '--input-shape', 'x=1xx')
 
 
 # ---- bad data ----------------------------------------------------------------------------
