@@ -519,6 +519,27 @@ done:
     return status;
 }
 
+/* A number is taken from the first slice of its group. */
+static mucmm_status unique_vjp(mucmm__call *c)
+{
+    mucmm_status status = MUCMM_OK;
+    const float *dy = c->dy[0];
+    float *dx = c->dx[0];
+    groups g;
+
+    mucmm__zero(c->ctx, c->in[0], dx);
+    if (!dy)
+        return MUCMM_OK;
+    TRY(find_groups(c, c->x[0], &g));
+    for (int64_t k = 0; k < g.count; k++)
+        for (int64_t e = 0; e < g.s.count; e++)
+            dx[line_start(&g.s, g.s.n, e) + g.first[k] * g.s.inner] =
+                dy[line_start(&g.s, g.count, e) + k * g.s.inner];
+    groups_drop(&g);
+done:
+    return status;
+}
+
 #define ARG .infer = arg_infer, .forward = arg_forward, .flags = MUCMM__ZERO_GRADIENT
 #define TOP_K top_k_infer, top_k_forward, top_k_vjp, .diff = 1, .vjp_y = 2, .prepare = top_k_prepare
 
@@ -529,6 +550,6 @@ const mucmm__op mucmm__ops_order[] = {
     {"ArgMin", 1, 0, 1, 1, 1, 1, ARG},
     {"Hardmax", 1, 0, 1, 1, 1, 1, hardmax_infer, hardmax_forward, .flags = MUCMM__ZERO_GRADIENT},
     {"NonZero", 9, 0, 1, 1, 1, 1, nonzero_infer, nonzero_forward, .flags = MUCMM__ZERO_GRADIENT},
-    {"Unique", 11, 0, 1, 1, 1, 4, .infer = unique_infer, .forward = unique_forward},
+    {"Unique", 11, 0, 1, 1, 1, 4, unique_infer, unique_forward, unique_vjp, .diff = 1, .vjp_x = 1},
     {0},
 };
