@@ -279,6 +279,9 @@ static const vjp_case cases[] = {
     {"ScatterND", 11, "", "4x3 i2x1:3,1 2x3", 0, 0},
     {"ScatterND", 13, "", "2x3 ri2x2:0,1,1,2 2", 0, 0},
     {"ScatterND", 16, "reduction=add", "4 i3x1:1,1,0 3", 0, 0},
+    {"ScatterND", 16, "reduction=mul", "4x2 ri3x1:1,1,0 3x2", 0, 0},
+    {"ScatterElements", 16, "reduction=mul axis=1", "2x4 i2x3:0,0,3,1,1,1 2x3", 0, 0},
+    {"ScatterElements", 16, "", "2x4 i2x4:1,0,1,0,0,0,0,0 2x4", 0, 0},
     {"Tile", 7, "", "2x3 i2:2,3", 0, 0},
     {"Tile", 13, "", "2x1x2 i3:1,2,1", 0, 0},
     {"Expand", 8, "", "3x1 i3:2,3,4", 0, 0},
@@ -297,6 +300,7 @@ static const vjp_case cases[] = {
     {"OneHot", 9, "axis=0", "i3:0,2,1 i:3 2", 0, 0},
     {"OneHot", 11, "", "i2x2:0,-1,1,5 i:3 2", 0, 0},
     {"Unique", 11, "", "6", 0, 0},
+    {"Unique", 11, "axis=1 sorted=0", "3x4x2", 3, 0},
 
     /* ---- recurrent */
     {"RNN", 7, "hidden_size=3", "4x2x2 c1x3x2 c1x3x3 c1x6", 2, 0},
