@@ -67,7 +67,7 @@ static mucmm_status parse(mucmm_ctx *ctx, const char *what, const char *name,
         *out = (type)found;                                                                        \
         return status;                                                                             \
     }
-PARSER(fit, mucmm__fit)
+PARSER(fit, mucmm__framing)
 PARSER(filter, mucmm__filter)
 PARSER(channels, mucmm__channels)
 PARSER(layout, mucmm__layout)

@@ -14,11 +14,11 @@
 /* ---- image ------------------------------------------------------------------- */
 
 /* How a picture of any shape becomes one of height x width. */
-typedef enum mucmm__fit {
+typedef enum mucmm__framing {
     MUCMM__FIT_STRETCH, /* each side on its own                                           */
     MUCMM__FIT_CROP,    /* shorter side to `resize`, then the middle height x width       */
     MUCMM__FIT_PAD,     /* the whole picture as large as fits, centred on the background  */
-} mucmm__fit;
+} mucmm__framing;
 
 /* Both widen with the scale when shrinking (antialias), as Pillow and torchvision do. */
 typedef enum mucmm__filter { MUCMM__FILTER_BILINEAR, MUCMM__FILTER_BICUBIC } mucmm__filter;
@@ -33,7 +33,7 @@ typedef struct mucmm__image_params {
     int64_t height, width;    /* pixels, 1..16384; required                                      */
     int64_t resize;           /* crop: shorter side before the crop, pixels, such that the crop
                                  fits; 0 = the smallest that covers height x width               */
-    mucmm__fit fit;           /* default crop                                                    */
+    mucmm__framing fit;       /* default crop                                                    */
     mucmm__filter filter;     /* default bilinear                                                */
     mucmm__channels channels; /* default rgb                                               */
     mucmm__layout layout;     /* default nchw                                              */
@@ -48,7 +48,7 @@ void mucmm__image_params_init(mucmm__image_params *p);
  */
 mucmm_status mucmm__image_preset(mucmm_ctx *ctx, const char *name, mucmm__image_params *p);
 /* The enums by their names in lower case ("crop", "bicubic", "bgr", "nhwc"). EARG lists them. */
-mucmm_status mucmm__image_parse_fit(mucmm_ctx *ctx, const char *name, mucmm__fit *out);
+mucmm_status mucmm__image_parse_fit(mucmm_ctx *ctx, const char *name, mucmm__framing *out);
 mucmm_status mucmm__image_parse_filter(mucmm_ctx *ctx, const char *name, mucmm__filter *out);
 mucmm_status mucmm__image_parse_channels(mucmm_ctx *ctx, const char *name, mucmm__channels *out);
 mucmm_status mucmm__image_parse_layout(mucmm_ctx *ctx, const char *name, mucmm__layout *out);

@@ -23,8 +23,8 @@ static mucmm_status check_size(mucmm_ctx *ctx, const char *name, int64_t height,
         return mucmm__fail(ctx, MUCMM_EFORMAT, "%s: a picture without pixels", name);
     if (height > MAX_SIDE || width > MAX_SIDE || height * width > MAX_PIXELS)
         return mucmm__fail(ctx, MUCMM_EUNSUPPORTED,
-                           "%s: a picture of %" PRId64 " x %" PRId64
-                           " pixels; at most %d on a side and %" PRId64 " together are read",
+                           "%s: a picture %" PRId64 " pixels wide and %" PRId64
+                           " high; at most %d on a side and %" PRId64 " together are read",
                            name, width, height, MAX_SIDE, MAX_PIXELS);
     return MUCMM_OK;
 }
