@@ -262,6 +262,7 @@ int32_t mucmm__conv_block(void);
     X(reduce)                                                                                      \
     X(matmul)                                                                                      \
     X(normalize)                                                                                   \
+    X(batchnorm)                                                                                   \
     X(softmax)                                                                                     \
     X(recurrent)                                                                                   \
     X(conv)                                                                                        \
