@@ -263,6 +263,7 @@ int32_t mucmm__conv_block(void);
     X(matmul)                                                                                      \
     X(normalize)                                                                                   \
     X(batchnorm)                                                                                   \
+    X(normalize_other)                                                                             \
     X(softmax)                                                                                     \
     X(recurrent)                                                                                   \
     X(conv)                                                                                        \
