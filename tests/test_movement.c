@@ -322,6 +322,119 @@ static void test_scatter_sums_do_not_depend_on_threads(void **state)
     }
 }
 
+/* ---- numbers that do not fit
+ * ---------------------------------------------------------------------------- */
+
+#define LEAST INT64_MIN
+#define MOST INT64_MAX
+
+/* Lists of integers for the inputs from `first` on; the answer of infer, then of forward. */
+typedef struct hostile {
+    const char *type;
+    int64_t shape[2]; /* of input 0, a matrix; {0} = input 0 is the first list */
+    int32_t n_lists, length[4];
+    int64_t lists[4][4];
+    mucmm_status infer, forward;
+} hostile;
+
+static const hostile hostiles[] = {
+    {"Slice", {3, 4}, 4, {1, 1, 1, 1}, {{MOST}, {LEAST}, {0}, {LEAST}}, MUCMM_OK, MUCMM_OK},
+    {"Slice", {3, 4}, 4, {1, 1, 1, 1}, {{LEAST}, {MOST}, {1}, {MOST}}, MUCMM_OK, MUCMM_OK},
+    {"Slice", {3, 4}, 4, {1, 1, 1, 1}, {{0}, {1}, {0}, {0}}, MUCMM_EARG, 0},
+    {"Slice", {3, 4}, 3, {2, 2, 2}, {{0, 0}, {1, 1}, {1, -1}}, MUCMM_EARG, 0},
+    {"Slice", {3, 4}, 2, {1, 2}, {{0}, {1, 1}}, MUCMM_ESHAPE, 0},
+    {"Tile", {3, 4}, 1, {2}, {{MOST, 1}}, MUCMM_ESHAPE, 0},
+    {"Tile", {3, 4}, 1, {2}, {{MOST / 4, 1}}, MUCMM_ENOMEM, 0},
+    {"Tile", {3, 4}, 1, {2}, {{-1, 1}}, MUCMM_ESHAPE, 0},
+    {"Expand", {3, 1}, 1, {2}, {{3, MOST}}, MUCMM_ENOMEM, 0},
+    {"Expand", {3, 1}, 1, {2}, {{2, 5}}, MUCMM_ESHAPE, 0},
+    {"Reshape", {3, 4}, 1, {2}, {{MOST, MOST}}, MUCMM_ESHAPE, 0},
+    {"Reshape", {3, 4}, 1, {2}, {{-1, -1}}, MUCMM_ESHAPE, 0},
+    {"Reshape", {3, 4}, 1, {3}, {{3, 4, 0}}, MUCMM_ESHAPE, 0},
+    {"Reshape", {3, 4}, 1, {2}, {{5, -1}}, MUCMM_ESHAPE, 0},
+    {"Pad", {3, 4}, 1, {4}, {{MOST, MOST, MOST, MOST}}, MUCMM_ENOMEM, 0},
+    {"Pad", {3, 4}, 1, {4}, {{LEAST, 0, MOST, 0}}, MUCMM_ESHAPE, 0},
+    {"Pad", {3, 4}, 1, {2}, {{1, 1}}, MUCMM_ESHAPE, 0},
+    {"Unsqueeze", {3, 4}, 1, {2}, {{0, 4}}, MUCMM_EARG, 0},
+    {"Squeeze", {3, 4}, 1, {1}, {{0}}, MUCMM_ESHAPE, 0},
+    {"Split", {3, 4}, 1, {1}, {{2}}, MUCMM_ESHAPE, 0},
+    {"TopK", {3, 4}, 1, {1}, {{5}}, MUCMM_ESHAPE, 0},
+    {"TopK", {3, 4}, 1, {1}, {{LEAST}}, MUCMM_ESHAPE, 0},
+    {"Gather", {3, 4}, 1, {2}, {{0, 3}}, MUCMM_OK, MUCMM_EFORMAT},
+    {"Gather", {3, 4}, 1, {2}, {{-4, 0}}, MUCMM_OK, MUCMM_EFORMAT},
+    {"Gather", {3, 4}, 1, {2}, {{-3, 2}}, MUCMM_OK, MUCMM_OK},
+    {"GatherND", {3, 4}, 1, {2}, {{2, 4}}, MUCMM_OK, MUCMM_EFORMAT},
+    {"GatherND", {3, 4}, 1, {3}, {{0, 0, 0}}, MUCMM_ESHAPE, 0},
+    {"GatherElements", {3, 4}, 1, {1}, {{0}}, MUCMM_ESHAPE, 0},
+    {"CumSum", {3, 4}, 1, {1}, {{2}}, MUCMM_OK, MUCMM_EARG},
+    {"Trilu", {3, 4}, 1, {1}, {{LEAST}}, MUCMM_OK, MUCMM_OK},
+    {"Trilu", {3, 4}, 1, {1}, {{MOST}}, MUCMM_OK, MUCMM_OK},
+    {"ReverseSequence", {3, 4}, 1, {4}, {{0, 1, 4, 2}}, MUCMM_OK, MUCMM_EFORMAT},
+    {"Range", {0}, 3, {1, 1, 1}, {{LEAST}, {MOST}, {1}}, MUCMM_EFORMAT, 0},
+    {"Range", {0}, 3, {1, 1, 1}, {{MOST}, {LEAST}, {LEAST}}, MUCMM_OK, MUCMM_OK},
+    {"Range", {0}, 3, {1, 1, 1}, {{0}, {5}, {0}}, MUCMM_EFORMAT, 0},
+    {"ConstantOfShape", {0}, 1, {3}, {{MOST, MOST, MOST}}, MUCMM_ENOMEM, 0},
+    {"ConstantOfShape", {0}, 1, {3}, {{0, MOST, MOST}}, MUCMM_ENOMEM, 0},
+    {"ConstantOfShape", {0}, 1, {2}, {{2, -3}}, MUCMM_ESHAPE, 0},
+};
+
+static void check_hostile(mucmm_ctx *ctx, const hostile *h, int32_t number)
+{
+    mucmm__desc d[5] = {desc(2, h->shape[0], h->shape[1], 0, 0)}, out[2] = {{0}};
+    const mucmm__desc *in[5];
+    mucmm__desc *outs[2] = {&out[0], &out[1]};
+    float x0[12] = {0};
+    const void *x[5] = {x0};
+    char y[2][1024], work[1024];
+    void *ys[2] = {y[0], y[1]};
+    int32_t first = h->shape[0] > 0;
+    bool known_type;
+    mucmm__node node = {.name = (char *)(uintptr_t) "n",
+                        .opset = 15,
+                        .op = mucmm__op_find(h->type, 15, &known_type)};
+    mucmm__call c = {.ctx = ctx,
+                     .node = &node,
+                     .n_in = first + h->n_lists,
+                     .in = in,
+                     .out = outs,
+                     .known = x,
+                     .x = x,
+                     .y = ys,
+                     .work = work};
+
+    assert_non_null(node.op);
+    c.n_out = node.op->max_out == 1 ? 1 : 2;
+    for (int32_t i = 0; i < h->n_lists; i++) {
+        d[first + i] = (mucmm__desc){MUCMM_I64, strcmp(h->type, "Range") != 0, {h->length[i]}, 1};
+        x[first + i] = h->lists[i];
+    }
+    for (int32_t i = 0; i < c.n_in; i++)
+        in[i] = &d[i];
+    if (node.op->infer(&c) != h->infer)
+        fail_msg("case %d, %s: infer does not say %s but %s", number, h->type,
+                 mucmm_status_text(h->infer), mucmm_ctx_message(ctx));
+    if (h->infer == MUCMM_OK) {
+        if (node.op->prepare)
+            CHECK_OK(ctx, node.op->prepare(&c));
+        assert_true(mucmm__desc_bytes(&out[0]) <= 1024 && c.scratch <= 1024);
+        if (node.op->forward(&c) != h->forward)
+            fail_msg("case %d, %s: forward does not say %s but %s", number, h->type,
+                     mucmm_status_text(h->forward), mucmm_ctx_message(ctx));
+        if (node.op->drop && c.state)
+            node.op->drop(c.state);
+    }
+}
+
+static void test_numbers_that_do_not_fit_are_refused(void **state)
+{
+    mucmm_ctx *ctx = context(2);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof hostiles / sizeof *hostiles; i++)
+        check_hostile(ctx, &hostiles[i], (int32_t)i);
+    mucmm_ctx_free(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,6 +446,7 @@ int main(void)
         cmocka_unit_test(test_transpose_reads_blocks),
         cmocka_unit_test(test_channel_shuffle),
         cmocka_unit_test(test_scatter_sums_do_not_depend_on_threads),
+        cmocka_unit_test(test_numbers_that_do_not_fit_are_refused),
     };
     return cmocka_run_group_tests_name("movement", tests, NULL, NULL);
 }
