@@ -242,6 +242,25 @@ typedef struct sum_job {
     int64_t chunks;                                       /* of the columns */
 } sum_job;
 
+VMATH void add_rows_of(int64_t rows, int64_t n, const float *g, double *total)
+{
+    for (int64_t r = 0; r < rows; r++)
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++)
+            total[i] += (double)g[r * n + i];
+}
+
+/* The width of a block of channels is known to the compiler. */
+SIMD_CLONES static void add_rows(int64_t rows, int64_t n, const float *g, double *total)
+{
+    if (n == 8)
+        add_rows_of(rows, 8, g, total);
+    else if (n == 16)
+        add_rows_of(rows, 16, g, total);
+    else
+        add_rows_of(rows, n, g, total);
+}
+
 /* The operand steps along the innermost axis: unit = TILE columns at a place of the kept axes. */
 static void sum_columns(const sum_job *job, int64_t unit)
 {
@@ -266,9 +285,7 @@ static void sum_columns(const sum_job *job, int64_t unit)
             for (int32_t j = 0; j < w->n; j++)
                 s.at[j] += r * s.row_step[j];
             job->fn(job->arg, &s, g);
-            for (int64_t k = 0; k < s.rows; k++)
-                for (int64_t i = 0; i < width; i++)
-                    total[i] += (double)g[k * width + i];
+            add_rows(s.rows, width, g, total);
         }
     for (int64_t i = 0; i < width; i++)
         job->dx[base.at[job->operand] + i] = (float)total[i];

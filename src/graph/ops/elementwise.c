@@ -373,18 +373,46 @@ static void binary_segment(void *arg, const mucmm__segment *s)
         }
 }
 
+#define SPREAD 1024 /* elements of short rows that are made one long row */
+
+/* An operand's rows as one row: itself if it is contiguous, else a copy in the buffer. */
+static const float *spread(const float *x, int64_t step, int64_t row_step, int64_t rows, int64_t n,
+                           float buffer[SPREAD])
+{
+    if (step && row_step == n)
+        return x;
+    for (int64_t r = 0; r < rows; r++)
+        if (step)
+            memcpy(buffer + r * n, x + r * row_step, (size_t)n * sizeof *x);
+        else
+            for (int64_t i = 0; i < n; i++)
+                buffer[r * n + i] = x[r * row_step];
+    return buffer;
+}
+
 static void binary_factor(void *arg, const mucmm__segment *s, float *g)
 {
     const binary_job *job = arg;
+    int64_t group = s->rows > 1 && s->n <= SPREAD / 8 ? SPREAD / s->n : 1;
+    float buffer[2][SPREAD];
 
-    for (int64_t r = 0; r < s->rows; r++) {
-        const float *dy = job->dy + s->out + r * s->n, *a = dy, *b = dy;
-        if (job->a)
-            a = (const float *)job->a + s->at[0] + r * s->row_step[0];
-        if (job->b)
-            b = (const float *)job->b + s->at[1] + r * s->row_step[1];
-        (job->to_b ? job->k->to_b : job->k->to_a)(s->n, a, job->a ? s->step[0] : 1, b,
-                                                  job->b ? s->step[1] : 1, dy, g + r * s->n);
+    for (int64_t r = 0; r < s->rows; r += group) {
+        int64_t rows = s->rows - r < group ? s->rows - r : group, n = rows * s->n;
+        const float *dy = job->dy + s->out + r * s->n, *operand[2] = {dy, dy};
+        int64_t step[2] = {1, 1};
+        for (int32_t k = 0; k < 2; k++) {
+            const float *x = k ? job->b : job->a;
+            if (!x)
+                continue;
+            operand[k] = x + s->at[k] + r * s->row_step[k];
+            step[k] = s->step[k];
+            if (rows == 1)
+                continue;
+            operand[k] = spread(operand[k], step[k], s->row_step[k], rows, s->n, buffer[k]);
+            step[k] = 1;
+        }
+        (job->to_b ? job->k->to_b : job->k->to_a)(n, operand[0], step[0], operand[1], step[1], dy,
+                                                  g + r * s->n);
     }
 }
 
