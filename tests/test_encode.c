@@ -1056,13 +1056,12 @@ static mucmm_status decode_sound(const unsigned char *bytes, size_t size)
 }
 
 /* Every prefix of the file is refused; every byte of it changed does no harm. */
-static void damage(buffer b, mucmm_status (*run)(const unsigned char *bytes, size_t size),
-                   bool refused)
+static void damage(buffer b, mucmm_status (*run)(const unsigned char *bytes, size_t size))
 {
     for (size_t k = 0; k < b.size; k++) {
         unsigned char *part = malloc(k + 1); /* its own block, so that reading on is noticed */
         memcpy(part, b.bytes, k);
-        if (run(part, k) == MUCMM_OK && refused)
+        if (run(part, k) == MUCMM_OK)
             fail_msg("%d of %d bytes decode", (int)k, (int)b.size);
         free(part);
         for (int bit = 1; bit < 256; bit *= 8) {
@@ -1081,12 +1080,12 @@ static void test_encode_damaged_files_do_no_harm(void **state)
     float *x = make_sine(600, 8000);
 
     (void)state;
-    damage(picture_png(&p, true), decode_picture, true);
-    damage(make_jpeg(&p, 3, false, 6, false), decode_picture, true);
-    damage(make_jpeg(&p, 3, true, 3, true), decode_picture, true);
-    damage(make_sound(SF_FORMAT_WAV | SF_FORMAT_PCM_16, 8000, 1, x, 600), decode_sound, true);
-    damage(make_sound(SF_FORMAT_FLAC | SF_FORMAT_PCM_16, 8000, 1, x, 600), decode_sound, true);
-    damage(make_sound(SF_FORMAT_OGG | SF_FORMAT_VORBIS, 8000, 1, x, 600), decode_sound, false);
+    damage(picture_png(&p, true), decode_picture);
+    damage(make_jpeg(&p, 3, false, 6, false), decode_picture);
+    damage(make_jpeg(&p, 3, true, 3, true), decode_picture);
+    damage(make_sound(SF_FORMAT_WAV | SF_FORMAT_PCM_16, 8000, 1, x, 600), decode_sound);
+    damage(make_sound(SF_FORMAT_FLAC | SF_FORMAT_PCM_16, 8000, 1, x, 600), decode_sound);
+    damage(make_sound(SF_FORMAT_OGG | SF_FORMAT_VORBIS, 8000, 1, x, 600), decode_sound);
     mucmm__picture_drop(&p);
     free(x);
 }
