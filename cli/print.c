@@ -91,6 +91,16 @@ static double pick_kernel(const mucmm_summary *s, int64_t i)
     return s->leakage_kernel[i];
 }
 
+static double pick_retrieval_1(const mucmm_summary *s, int64_t i)
+{
+    return s->retrieval_1[i];
+}
+
+static double pick_retrieval_10(const mucmm_summary *s, int64_t i)
+{
+    return s->retrieval_10[i];
+}
+
 static double pick_pair(const mucmm_summary *s, int64_t i)
 {
     return s->leakage_individual[i];
@@ -184,6 +194,27 @@ static void print_leakage(const mucmm_model *m, const summary_column *columns, i
         }
 }
 
+/* From each view to each other. */
+static void print_retrieval(const mucmm_model *m, const summary_column *columns, int n)
+{
+    int32_t views = mucmm_model_views(m);
+    char label[2 * MAX_NAME + 32];
+
+    printf("partner found by the common part\n");
+    for (int32_t v = 0; v < views; v++)
+        for (int32_t w = 0; w < views; w++) {
+            int64_t pair = (int64_t)v * views + w;
+            if (v == w)
+                continue;
+            snprintf(label, sizeof label, "%s to %s, first", mucmm_model_view_name(m, v),
+                     mucmm_model_view_name(m, w));
+            print_row(label, columns, n, pick_retrieval_1, pair);
+            snprintf(label, sizeof label, "%s to %s, top 10", mucmm_model_view_name(m, v),
+                     mucmm_model_view_name(m, w));
+            print_row(label, columns, n, pick_retrieval_10, pair);
+        }
+}
+
 void print_summaries(const mucmm_model *m, const summary_column *columns, int n)
 {
     /* linear heads are the yardstick: once is enough */
@@ -194,6 +225,7 @@ void print_summaries(const mucmm_model *m, const summary_column *columns, int n)
     print_significant(columns, n);
     print_shares(m, columns, n);
     print_leakage(m, columns, n);
+    print_retrieval(m, columns, n);
 }
 
 /* ---- JSON --------------------------------------------------------------------- */
@@ -249,6 +281,26 @@ static json_t *leakage_json(const mucmm_model *m, const mucmm_summary *s)
     return all;
 }
 
+static json_t *retrieval_json(const mucmm_model *m, const mucmm_summary *s)
+{
+    json_t *all = json_object();
+    int32_t views = mucmm_model_views(m);
+
+    for (int32_t v = 0; v < views; v++)
+        for (int32_t w = 0; w < views; w++) {
+            char pair[2 * MAX_NAME + 2];
+            int64_t i = (int64_t)v * views + w;
+            if (v == w)
+                continue;
+            snprintf(pair, sizeof pair, "%s,%s", mucmm_model_view_name(m, v),
+                     mucmm_model_view_name(m, w));
+            json_object_set_new(all, pair,
+                                json_pack("{s:o, s:o}", "1", number_json(s->retrieval_1[i]), "10",
+                                          number_json(s->retrieval_10[i])));
+        }
+    return all;
+}
+
 static json_t *one_summary_json(const mucmm_model *m, const mucmm_summary *s)
 {
     json_t *root = json_object();
@@ -258,6 +310,7 @@ static json_t *one_summary_json(const mucmm_model *m, const mucmm_summary *s)
     json_object_set_new(root, "significant", json_integer(s->significant));
     json_object_set_new(root, "total_correlation", number_json(s->total_correlation));
     json_object_set_new(root, "leakage", leakage_json(m, s));
+    json_object_set_new(root, "retrieval", retrieval_json(m, s));
     json_object_set_new(root, "views", views_json(m, s));
     return root;
 }

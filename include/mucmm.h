@@ -293,6 +293,10 @@ typedef struct mucmm_summary {
     double *leakage_linear;     /* [M] K(u_m, c_all), in [0, 1]                        */
     double *leakage_kernel;     /* [M] cross-fitted, Fourier features of u_m           */
     double *leakage_individual; /* [M * M] K(u_m, u_l); diagonal 0                     */
+    /* [M * M] entry m * M + l: for how large a share of the rows the partner in view l is the nearest
+     * one (among the 10 nearest) of all rows, seen from view m. Nearness: the cosine of the common
+     * variates, each weighted by the root of its correlation. NaN above 20,000 rows. */
+    double *retrieval_1, *retrieval_10;
 } mucmm_summary;
 
 typedef struct mucmm_score_params {

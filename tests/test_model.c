@@ -604,6 +604,49 @@ static void test_fit_keeps_the_best_ridge_of_the_held_out_rows(void **state)
 /* ---- scores
  * --------------------------------------------------------------------------------------- */
 
+/* Cosine of weighted variates in double, of every pair of rows. */
+static double brute_recall(const float *a, const float *b, int64_t n, int64_t k, const double *rho,
+                           int64_t top)
+{
+    int64_t found = 0;
+
+    for (int64_t i = 0; i < n; i++) {
+        int64_t before = 0;
+        double own = 0;
+        for (int64_t step = 0; step <= n; step++) { /* the partner first */
+            int64_t j = step == 0 ? i : step - 1;
+            double dot = 0, norm = 0;
+            for (int64_t c = 0; c < k; c++) {
+                dot += rho[c] * (double)a[i * k + c] * (double)b[j * k + c];
+                norm += rho[c] * pow((double)b[j * k + c], 2);
+            }
+            dot /= sqrt(norm);
+            own = step == 0 ? dot : own;
+            before += step > 0 && j != i && dot >= own;
+        }
+        found += before < top;
+    }
+    return (double)found / (double)n;
+}
+
+static void check_retrieval(const mucmm_summary *s, const double *rho, float *const *c, int64_t k)
+{
+    for (int64_t a = 0; a < s->views; a++)
+        for (int64_t b = 0; b < s->views; b++) {
+            int64_t at = a * s->views + b;
+            if (a == b) {
+                assert_true(isnan(s->retrieval_1[at]));
+                continue;
+            }
+            /* a tie in float may fall to either side */
+            CHECK_CLOSE(s->retrieval_1[at], brute_recall(c[a], c[b], s->rows, k, rho, 1),
+                        1.01 / (double)s->rows);
+            CHECK_CLOSE(s->retrieval_10[at], brute_recall(c[a], c[b], s->rows, k, rho, 10),
+                        1.01 / (double)s->rows);
+            assert_true(s->retrieval_10[at] > 15.0 / (double)s->rows); /* chance: 10 / rows */
+        }
+}
+
 static void check_scores(const mucmm_model *m, const problem *q)
 {
     const mucmm__representation *rep = mucmm__model_representation(m, MUCMM_HEADS);
@@ -652,6 +695,7 @@ static void check_scores(const mucmm_model *m, const problem *q)
             CHECK_CLOSE(sum->common_share[v] + sum->individual_share[v] + sum->rest_share[v], 1,
                         1e-12);
     }
+    check_retrieval(mucmm_scores_summary(s, MUCMM_HEADS), rep->rho, c, k);
     assert_null(mucmm_scores_individual(s, n_views));
     assert_null(mucmm_scores_common_energy(s, -1));
     mucmm_scores_free(s);

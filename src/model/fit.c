@@ -435,8 +435,8 @@ static mucmm_status summarize_all(mucmm__fit *f)
                 TRY(mucmm__alloc(f->ctx, n * model->view[m].q, sizeof **u, &u[m]));
                 TRY(mucmm__represent(f->ctx, model, rep, m, f->data[m], rows, n, c[m], u[m]));
             }
-            TRY(mucmm__summarize(f->ctx, model, f->data, rows, n, c, u, r ? 1000 : 0, f->p->seed,
-                                 &rep->summary[r]));
+            TRY(mucmm__summarize(f->ctx, model, f->data, rows, n, c, u, rep->rho, r ? 1000 : 0,
+                                 f->p->seed, &rep->summary[r]));
             for (int32_t m = 0; m < model->n_views; m++) {
                 mucmm__free(c[m]);
                 mucmm__free(u[m]);

@@ -104,7 +104,12 @@ void mucmm__summary_free(mucmm_summary *s);
 /* permutations 0: no p-values. c[m], u[m] (float, of the rows): the variates already computed. */
 mucmm_status mucmm__summarize(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_data *const *data,
                               const int64_t *rows, int64_t n, float *const *c, float *const *u,
-                              int64_t permutations, uint64_t seed, mucmm_summary **out);
+                              const double *rho, int64_t permutations, uint64_t seed,
+                              mucmm_summary **out);
+
+/* retrieval.c: recall [n_views, n_views] among the 1 and 10 nearest, as mucmm_summary says. */
+mucmm_status mucmm__retrieval(mucmm_ctx *ctx, int32_t n_views, float *const *c, int64_t n,
+                              int64_t k, const double *rho, double *recall_1, double *recall_10);
 
 /* ---- fit: what its stages share --------------------------------------------------------- */
 

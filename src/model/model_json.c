@@ -39,6 +39,8 @@ static json_t *summary_json(const mucmm_summary *s)
     json_object_set_new(o, "leakage_kernel", numbers(s->leakage_kernel, s->views));
     json_object_set_new(o, "leakage_individual",
                         numbers(s->leakage_individual, s->views * s->views));
+    json_object_set_new(o, "retrieval_1", numbers(s->retrieval_1, s->views * s->views));
+    json_object_set_new(o, "retrieval_10", numbers(s->retrieval_10, s->views * s->views));
     return o;
 }
 
@@ -232,6 +234,8 @@ static mucmm_status read_summary(mucmm_ctx *ctx, const json_t *parent, const cha
     TRY(get_numbers(ctx, o, "leakage_linear", views, s->leakage_linear));
     TRY(get_numbers(ctx, o, "leakage_kernel", views, s->leakage_kernel));
     TRY(get_numbers(ctx, o, "leakage_individual", views * views, s->leakage_individual));
+    TRY(get_numbers(ctx, o, "retrieval_1", views * views, s->retrieval_1));
+    TRY(get_numbers(ctx, o, "retrieval_10", views * views, s->retrieval_10));
     *out = s;
     s = NULL;
 done:

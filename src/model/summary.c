@@ -27,6 +27,8 @@ mucmm_status mucmm__summary_create(mucmm_ctx *ctx, int64_t k, int64_t n_views, m
     TRY(mucmm__alloc(ctx, n_views, sizeof(double), &s->leakage_linear));
     TRY(mucmm__alloc(ctx, n_views, sizeof(double), &s->leakage_kernel));
     TRY(mucmm__alloc(ctx, n_views * n_views, sizeof(double), &s->leakage_individual));
+    TRY(mucmm__alloc(ctx, n_views * n_views, sizeof(double), &s->retrieval_1));
+    TRY(mucmm__alloc(ctx, n_views * n_views, sizeof(double), &s->retrieval_10));
     for (int64_t j = 0; j < k; j++)
         s->correlations[j] = s->p_values[j] = NAN;
     s->total_correlation = NAN;
@@ -49,6 +51,8 @@ void mucmm__summary_free(mucmm_summary *s)
     mucmm__free(s->leakage_linear);
     mucmm__free(s->leakage_kernel);
     mucmm__free(s->leakage_individual);
+    mucmm__free(s->retrieval_1);
+    mucmm__free(s->retrieval_10);
     mucmm__free(s);
 }
 
@@ -286,7 +290,8 @@ static mucmm_status as_block(mucmm_ctx *ctx, const float *x, int64_t n, int64_t 
 
 mucmm_status mucmm__summarize(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_data *const *data,
                               const int64_t *rows, int64_t n, float *const *c, float *const *u,
-                              int64_t permutations, uint64_t seed, mucmm_summary **out)
+                              const double *rho, int64_t permutations, uint64_t seed,
+                              mucmm_summary **out)
 {
     mucmm_status status = MUCMM_OK;
     mucmm__block cb[MUCMM_MAX_VIEWS] = {{0}}, ub[MUCMM_MAX_VIEWS] = {{0}};
@@ -305,6 +310,7 @@ mucmm_status mucmm__summarize(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_
     }
     TRY(correlations(ctx, m->n_views, cb, permutations, seed, s));
     TRY(leakage(ctx, m->n_views, cb, ub, seed, s));
+    TRY(mucmm__retrieval(ctx, m->n_views, c, n, m->k, rho, s->retrieval_1, s->retrieval_10));
     *out = s;
     s = NULL;
 done:
@@ -428,7 +434,7 @@ static mucmm_status score_method(mucmm_ctx *ctx, const mucmm_model *m, mucmm_met
     }
     if (method == MUCMM_HEADS)
         TRY(sample_scores(ctx, m, rep->rho, c, u, s));
-    TRY(mucmm__summarize(ctx, m, data, NULL, s->n, c, u, p->permutations, p->seed,
+    TRY(mucmm__summarize(ctx, m, data, NULL, s->n, c, u, rep->rho, p->permutations, p->seed,
                          &s->summary[method]));
 done:
     for (int32_t v = 0; v < MUCMM_MAX_VIEWS; v++) {
