@@ -304,16 +304,16 @@ static const vjp_case cases[] = {
 
     /* ---- recurrent */
     {"RNN", 7, "hidden_size=3", "4x2x2 c1x3x2 c1x3x3 c1x6", 2, 0},
-    {"RNN", 14, "hidden_size=3 direction=bidirectional", "4x2x2 c2x3x2 c2x3x3 c2x6 i2:4,2 2x2x3", 2,
+    {"RNN", 14, "hidden_size=3 direction=bidirectional", "4x2x2 c2x3x2 c2x3x3 c2x6 t2:4,2 2x2x3", 2,
      0},
     {"LSTM", 7, "hidden_size=3", "4x2x2 c1x12x2 c1x12x3 c1x24", 3, 0},
     {"LSTM", 14, "hidden_size=2 direction=bidirectional",
-     "3x2x2 c2x8x2 c2x8x2 c2x16 i2:3,2 2x2x2 2x2x2 c2x6", 3, 0},
+     "3x2x2 c2x8x2 c2x8x2 c2x16 t2:3,2 2x2x2 2x2x2 c2x6", 3, 0},
     {"LSTM", 14, "hidden_size=2 direction=reverse", "3x2x2 c1x8x2 c1x8x2", 3, 0},
     {"LSTM", 14, "hidden_size=2 layout=1", "2x3x2 c1x8x2 c1x8x2", 3, 0},
     {"GRU", 7, "hidden_size=3", "4x2x2 c1x9x2 c1x9x3 c1x18", 2, 0},
     {"GRU", 14, "hidden_size=3 linear_before_reset=1 direction=bidirectional",
-     "3x2x2 c2x9x2 c2x9x3 c2x18 i2:1,3 2x2x3", 2, 0},
+     "3x2x2 c2x9x2 c2x9x3 c2x18 t2:1,3 2x2x3", 2, 0},
 
     /* ---- quantized, losses, signals */
     {"DequantizeLinear", 10, "", "y4:3,5,250,0 f:0.5 y:4", 0, 0},
