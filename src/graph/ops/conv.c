@@ -613,10 +613,11 @@ static void finish(mucmm__call *c, const conv_state *s, const float *bias)
                     .activation = s->post.activation ? MUCMM__ACT_NONE : all.activation,
                     .alpha = all.alpha,
                     .beta = all.beta};
-    int64_t each = j.places * j.lanes;
+    int64_t planes = d->shape[0] * j.blocks, most = 4 * (int64_t)c->ctx->threads,
+            tasks = planes * j.places * j.lanes / 16384;
 
-    mucmm__parallel_range(c->ctx, d->shape[0] * j.blocks, each < 16384 ? 16384 / (each + 1) + 1 : 1,
-                          finish_range, &j);
+    tasks = tasks < 1 ? 1 : tasks < most ? tasks : most;
+    mucmm__parallel_range(c->ctx, planes, planes / tasks + 1, finish_range, &j);
 }
 
 /* ---- forward --------------------------------------------------------------------------------- */

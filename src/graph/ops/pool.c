@@ -14,6 +14,10 @@
 
 typedef enum pool_kind { POOL_MAX, POOL_AVERAGE, POOL_NORM } pool_kind;
 
+typedef struct range {
+    int64_t first, last;
+} range;
+
 typedef struct pool {
     pool_kind kind;
     mucmm__window w; /* always 3 axes */
@@ -21,6 +25,7 @@ typedef struct pool {
     bool whole;      /* one window sees a whole plane */
     bool column_major;
     int32_t *share[3]; /* [out]: how many numbers an average divides by, along each axis */
+    range *across;     /* [kernel[2]]: the outputs of a row whose tap falls on an input    */
 } pool;
 
 /* ---- shapes ---------------------------------------------------------------------------------- */
@@ -90,10 +95,6 @@ static void pool_layout(mucmm__call *c)
 
 /* ---- windows --------------------------------------------------------------------------------- */
 
-typedef struct range {
-    int64_t first, last;
-} range;
-
 static int64_t divide_up(int64_t a, int64_t b) /* a >= 0 */
 {
     return (a + b - 1) / b;
@@ -162,9 +163,11 @@ static void pool_drop(void *state)
 {
     pool *s = state;
 
-    if (s)
-        for (int32_t k = 0; k < 3; k++)
-            mucmm__free(s->share[k]);
+    if (!s)
+        return;
+    for (int32_t k = 0; k < 3; k++)
+        mucmm__free(s->share[k]);
+    mucmm__free(s->across);
     mucmm__free(s);
 }
 
@@ -186,6 +189,9 @@ static mucmm_status pool_prepare(mucmm__call *c)
         for (int64_t o = 0; o < s->w.out[k]; o++)
             s->share[k][o] = (int32_t)share_of(&s->w, k, o, padding);
     }
+    TRY(mucmm__alloc(c->ctx, s->w.kernel[2], sizeof *s->across, &s->across));
+    for (int64_t t = 0; t < s->w.kernel[2]; t++)
+        s->across[t] = outputs_of(&s->w, 2, t);
     c->state = s;
     s = NULL;
 done:
@@ -219,10 +225,14 @@ static job make_job(const mucmm__call *c, int64_t *planes)
                  .out = s->w.out[0] * s->w.out[1] * s->w.out[2]};
 }
 
-static int64_t planes_at_once(const job *j)
+/* Enough for each task to be worth starting, and a few tasks a thread. */
+static int64_t planes_at_once(const mucmm__call *c, const job *j, int64_t planes)
 {
-    int64_t each = (j->in + j->out) * j->lanes;
-    return each < 16384 ? 16384 / (each + 1) + 1 : 1;
+    int64_t tasks = planes * (j->in + j->out) * j->lanes / 8192,
+            most = 4 * (int64_t)c->ctx->threads;
+
+    tasks = tasks < 1 ? 1 : tasks < most ? tasks : most;
+    return planes / tasks + 1;
 }
 
 /* ---- float32, row by row -----------------------------------------------------------------------
@@ -299,7 +309,7 @@ static void pool_row(const job *j, const float *x, float *y, int64_t od, int64_t
             const float *row =
                 x + (input_of(w, 0, od, td) * w->in[1] + input_of(w, 1, oh, th)) * w->in[2] * lanes;
             for (int64_t tw = 0; tw < w->kernel[2]; tw++) {
-                range o = outputs_of(w, 2, tw);
+                range o = j->s->across[tw];
                 if (o.first < o.last)
                     take_row(j->s, y + o.first * lanes, row + input_of(w, 2, o.first, tw) * lanes,
                              o.last - o.first, w->stride[2], lanes);
@@ -310,6 +320,14 @@ static void pool_row(const job *j, const float *x, float *y, int64_t od, int64_t
 
 #define ACROSS 64 /* a multiple of every number of lanes: independent sums */
 
+SIMD_CLONES static void add_across(float *restrict sums, const float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += ACROSS)
+#pragma omp simd
+        for (int64_t l = 0; l < ACROSS; l++)
+            sums[l] += x[i + l];
+}
+
 /* A whole plane: x in order into ACROSS results, then those into the lanes. */
 static void pool_whole(const job *j, const float *x, float *y)
 {
@@ -318,7 +336,9 @@ static void pool_whole(const job *j, const float *x, float *y)
 
     for (int64_t i = 0; i < ACROSS; i++)
         across[i] = start;
-    for (int64_t i = 0; i < full; i += ACROSS)
+    if (j->s->kind == POOL_AVERAGE)
+        add_across(across, x, full);
+    for (int64_t i = 0; i < full && j->s->kind != POOL_AVERAGE; i += ACROSS)
         take_row(j->s, across, x + i, ACROSS, 1, 1);
     if (n > full)
         take_row(j->s, across, x + full, n - full, 1, 1);
@@ -424,7 +444,7 @@ static mucmm_status pool_forward(mucmm__call *c)
     j.x = c->x[0];
     j.y = c->y[0];
     j.places = mucmm__has_out(c, 1) ? c->y[1] : NULL;
-    mucmm__parallel_range(c->ctx, planes, planes_at_once(&j),
+    mucmm__parallel_range(c->ctx, planes, planes_at_once(c, &j, planes),
                           j.places || j.dtype != MUCMM_F32 ? pool_numbers : pool_planes, &j);
     return MUCMM_OK;
 }
@@ -526,7 +546,7 @@ static mucmm_status pool_vjp(mucmm__call *c)
     j.y = c->y[0];
     j.dy = c->dy[0];
     j.dx = c->dx[0];
-    mucmm__parallel_range(c->ctx, planes, planes_at_once(&j), vjp_planes, &j);
+    mucmm__parallel_range(c->ctx, planes, planes_at_once(c, &j, planes), vjp_planes, &j);
     return MUCMM_OK;
 }
 
