@@ -25,7 +25,8 @@ typedef struct pool {
     bool whole;      /* one window sees a whole plane */
     bool column_major;
     int32_t *share[3]; /* [out]: how many numbers an average divides by, along each axis */
-    range *across;     /* [kernel[2]]: the outputs of a row whose tap falls on an input    */
+    range *across;     /* [out[2]]: the taps of an output in its row that fall on inputs      */
+    range *reached;    /* [kernel[2]]: the outputs of a row whose tap falls on an input       */
 } pool;
 
 /* ---- shapes ---------------------------------------------------------------------------------- */
@@ -87,7 +88,8 @@ done:
 
 static void pool_layout(mucmm__call *c)
 {
-    if (c->in[0]->dtype != MUCMM_F32 || mucmm__has_out(c, 1))
+    if (c->in[0]->dtype != MUCMM_F32 || mucmm__has_out(c, 1) ||
+        (kind_of(c) == POOL_NORM && mucmm__attr_int(c->node, "p", 2) > 2))
         return;
     c->want[0] = c->in[0]->block;
     c->out[0]->block = c->in[0]->block;
@@ -168,12 +170,34 @@ static void pool_drop(void *state)
     for (int32_t k = 0; k < 3; k++)
         mucmm__free(s->share[k]);
     mucmm__free(s->across);
+    mucmm__free(s->reached);
     mucmm__free(s);
+}
+
+/* What does not depend on the plane. */
+static mucmm_status prepare_rows(mucmm__call *c, pool *s)
+{
+    bool padding = mucmm__attr_int(c->node, "count_include_pad", 0) != 0;
+    const mucmm__window *w = &s->w;
+    mucmm_status status = MUCMM_OK;
+
+    for (int32_t k = 0; k < 3; k++) {
+        TRY(mucmm__alloc(c->ctx, w->out[k], sizeof **s->share, &s->share[k]));
+        for (int64_t o = 0; o < w->out[k]; o++)
+            s->share[k][o] = (int32_t)share_of(w, k, o, padding);
+    }
+    TRY(mucmm__alloc(c->ctx, w->out[2], sizeof *s->across, &s->across));
+    for (int64_t o = 0; o < w->out[2]; o++)
+        s->across[o] = taps_of(w, 2, o);
+    TRY(mucmm__alloc(c->ctx, w->kernel[2], sizeof *s->reached, &s->reached));
+    for (int64_t t = 0; t < w->kernel[2]; t++)
+        s->reached[t] = outputs_of(w, 2, t);
+done:
+    return status;
 }
 
 static mucmm_status pool_prepare(mucmm__call *c)
 {
-    bool padding = mucmm__attr_int(c->node, "count_include_pad", 0) != 0;
     mucmm_status status = MUCMM_OK;
     pool *s = NULL;
 
@@ -184,14 +208,8 @@ static mucmm_status pool_prepare(mucmm__call *c)
     s->p = mucmm__attr_int(c->node, "p", 2);
     s->column_major = mucmm__attr_int(c->node, "storage_order", 0) != 0;
     s->whole = strncmp(c->node->op->type, "Global", 6) == 0;
-    for (int32_t k = 0; k < 3 && mucmm__desc_count(c->out[0]) > 0; k++) {
-        TRY(mucmm__alloc(c->ctx, s->w.out[k], sizeof **s->share, &s->share[k]));
-        for (int64_t o = 0; o < s->w.out[k]; o++)
-            s->share[k][o] = (int32_t)share_of(&s->w, k, o, padding);
-    }
-    TRY(mucmm__alloc(c->ctx, s->w.kernel[2], sizeof *s->across, &s->across));
-    for (int64_t t = 0; t < s->w.kernel[2]; t++)
-        s->across[t] = outputs_of(&s->w, 2, t);
+    if (mucmm__desc_count(c->out[0]) > 0)
+        TRY(prepare_rows(c, s));
     c->state = s;
     s = NULL;
 done:
@@ -226,33 +244,28 @@ static job make_job(const mucmm__call *c, int64_t *planes)
 }
 
 /* Enough for each task to be worth starting, and a few tasks a thread. */
-static int64_t planes_at_once(const mucmm__call *c, const job *j, int64_t planes)
+static void run_tasks(const mucmm__call *c, job *j, int64_t tasks, int64_t numbers,
+                      mucmm__range_task fn)
 {
-    int64_t tasks = planes * (j->in + j->out) * j->lanes / 8192,
-            most = 4 * (int64_t)c->ctx->threads;
+    int64_t pieces = tasks * numbers / 8192, most = 4 * (int64_t)c->ctx->threads;
 
-    tasks = tasks < 1 ? 1 : tasks < most ? tasks : most;
-    return planes / tasks + 1;
+    pieces = pieces < 1 ? 1 : pieces < most ? pieces : most;
+    mucmm__parallel_range(c->ctx, tasks, tasks / pieces + 1, fn, j);
 }
 
 /* ---- float32, row by row -----------------------------------------------------------------------
  */
 
-/* y[o] = combined with x[o step], o < n, each of `lanes` numbers. */
+/* y[o] = combined with x[o step], o < n. */
 #define ROW_LOOP(value)                                                                            \
-    for (int64_t o = 0; o < n; o++) {                                                              \
-        const float *from = x + o * step * lanes;                                                  \
-        float *to = y + o * lanes;                                                                 \
-        _Pragma("omp simd") for (int64_t l = 0; l < lanes; l++)                                    \
-        {                                                                                          \
-            float v = from[l], a = to[l];                                                          \
-            to[l] = value;                                                                         \
-        }                                                                                          \
+    _Pragma("omp simd") for (int64_t o = 0; o < n; o++)                                            \
+    {                                                                                              \
+        float v = x[o * step], a = y[o];                                                           \
+        y[o] = value;                                                                              \
     }                                                                                              \
     return
 
-VMATH void take_lanes(const pool *s, float *y, const float *x, int64_t n, int64_t step,
-                      int64_t lanes)
+VMATH void take_steps(const pool *s, float *y, const float *x, int64_t n, int64_t step)
 {
     float p = (float)s->p;
 
@@ -266,23 +279,97 @@ VMATH void take_lanes(const pool *s, float *y, const float *x, int64_t n, int64_
         ROW_LOOP(a + v * v);
     } else {
         for (int64_t o = 0; o < n; o++)
-            for (int64_t l = 0; l < lanes; l++)
-                y[o * lanes + l] += powf(fabsf(x[o * step * lanes + l]), p);
+            y[o] += powf(fabsf(x[o * step]), p);
     }
 }
 
-/* A dense row that is taken in order is one long lane. */
-SIMD_CLONES static void take_row(const pool *s, float *y, const float *x, int64_t n, int64_t step,
-                                 int64_t lanes)
+SIMD_CLONES static void take_row(const pool *s, float *y, const float *x, int64_t n, int64_t step)
 {
-    if (lanes == 8)
-        take_lanes(s, y, x, n, step, 8);
-    else if (lanes == 16)
-        take_lanes(s, y, x, n, step, 16);
-    else if (step == 1)
-        take_lanes(s, y, x, 1, 1, n * lanes);
+    if (step == 1)
+        take_steps(s, y, x, n, 1);
     else
-        take_lanes(s, y, x, n, step, 1);
+        take_steps(s, y, x, n, step);
+}
+
+/* What the outputs of one row see: d and h are the taps of the outer axes, of outputs od, oh. */
+typedef struct row_view {
+    const pool *s;
+    const float *x; /* the plane */
+    range d, h;
+    int64_t od, oh;
+} row_view;
+
+static const float *input_row(const row_view *v, int64_t td, int64_t th, int64_t lanes)
+{
+    const mucmm__window *w = &v->s->w;
+    return v->x +
+           (input_of(w, 0, v->od, td) * w->in[1] + input_of(w, 1, v->oh, th)) * w->in[2] * lanes;
+}
+
+/* Blocked: the lanes of one output stay in a register. */
+#define FOR_TAPS(N, start, value)                                                                  \
+    for (int64_t o = 0; o < n; o++) {                                                              \
+        range taps = across[o];                                                                    \
+        const float *outer = first + (input_of(w, 2, o, taps.first)) * N;                          \
+        lanes##N a = {0};                                                                          \
+        a += start;                                                                                \
+        for (int64_t td = 0; td < depth; td++, outer += outer_step) {                              \
+            const float *row = outer;                                                              \
+            for (int64_t th = 0; th < height; th++, row += row_step) {                             \
+                const float *x = row;                                                              \
+                for (int64_t t = taps.first; t < taps.last; t++, x += step) {                      \
+                    lanes##N b = *(const lanes##N *)x;                                             \
+                    bits##N larger = b > a;                                                        \
+                    (void)larger;                                                                  \
+                    a = value;                                                                     \
+                }                                                                                  \
+            }                                                                                      \
+        }                                                                                          \
+        *(lanes##N *)(y + o * N) = a;                                                              \
+    }                                                                                              \
+    return
+
+#define BLOCKED_ROW(N)                                                                             \
+    typedef float lanes##N __attribute__((vector_size(4 * N), aligned(4), may_alias));             \
+    typedef int32_t bits##N __attribute__((vector_size(4 * N)));                                   \
+    SIMD_CLONES static void blocked_row_##N(const row_view *v, float *y)                           \
+    {                                                                                              \
+        const mucmm__window *w = &v->s->w;                                                         \
+        const range *across = v->s->across;                                                        \
+        int64_t n = w->out[2], depth = v->d.last - v->d.first, height = v->h.last - v->h.first,    \
+                step = w->dilation[2] * N, row_step = w->dilation[1] * w->in[2] * N,               \
+                outer_step = w->dilation[0] * w->in[1] * w->in[2] * N;                             \
+        const float *first = input_row(v, v->d.first, v->h.first, N);                              \
+        if (v->s->kind == POOL_MAX) {                                                              \
+            FOR_TAPS(N, -INFINITY, (lanes##N)(((bits##N)b & larger) | ((bits##N)a & ~larger)));    \
+        } else if (v->s->kind == POOL_AVERAGE) {                                                   \
+            FOR_TAPS(N, 0.0f, a + b);                                                              \
+        } else if (v->s->p == 1) {                                                                 \
+            FOR_TAPS(N, 0.0f, a + (lanes##N)((bits##N)b & 0x7fffffff));                            \
+        } else {                                                                                   \
+            FOR_TAPS(N, 0.0f, a + b * b);                                                          \
+        }                                                                                          \
+    }
+
+BLOCKED_ROW(8)
+BLOCKED_ROW(16)
+
+/* Dense: tap by tap over the row. */
+static void dense_row(const row_view *v, float *y)
+{
+    const mucmm__window *w = &v->s->w;
+
+    for (int64_t o = 0; o < w->out[2]; o++)
+        y[o] = v->s->kind == POOL_MAX ? -INFINITY : 0.0f;
+    for (int64_t td = v->d.first; td < v->d.last; td++)
+        for (int64_t th = v->h.first; th < v->h.last; th++)
+            for (int64_t t = 0; t < w->kernel[2]; t++) {
+                range o = v->s->reached[t];
+                if (o.first < o.last)
+                    take_row(v->s, y + o.first,
+                             input_row(v, td, th, 1) + input_of(w, 2, o.first, t), o.last - o.first,
+                             w->stride[2]);
+            }
 }
 
 static void end_row(const pool *s, float *y, int64_t n, int64_t lanes, int64_t others)
@@ -294,28 +381,6 @@ static void end_row(const pool *s, float *y, int64_t n, int64_t lanes, int64_t o
     }
     for (int64_t i = 0; i < n * lanes && s->kind == POOL_NORM && s->p != 1; i++)
         y[i] = s->p == 2 ? sqrtf(y[i]) : powf(y[i], 1.0f / (float)s->p);
-}
-
-static void pool_row(const job *j, const float *x, float *y, int64_t od, int64_t oh)
-{
-    const mucmm__window *w = &j->s->w;
-    range d = taps_of(w, 0, od), h = taps_of(w, 1, oh);
-    int64_t lanes = j->lanes;
-
-    for (int64_t i = 0; i < w->out[2] * lanes; i++)
-        y[i] = j->s->kind == POOL_MAX ? -INFINITY : 0.0f;
-    for (int64_t td = d.first; td < d.last; td++)
-        for (int64_t th = h.first; th < h.last; th++) {
-            const float *row =
-                x + (input_of(w, 0, od, td) * w->in[1] + input_of(w, 1, oh, th)) * w->in[2] * lanes;
-            for (int64_t tw = 0; tw < w->kernel[2]; tw++) {
-                range o = j->s->across[tw];
-                if (o.first < o.last)
-                    take_row(j->s, y + o.first * lanes, row + input_of(w, 2, o.first, tw) * lanes,
-                             o.last - o.first, w->stride[2], lanes);
-            }
-        }
-    end_row(j->s, y, w->out[2], lanes, (int64_t)j->s->share[0][od] * j->s->share[1][oh]);
 }
 
 #define ACROSS 64 /* a multiple of every number of lanes: independent sums */
@@ -339,9 +404,9 @@ static void pool_whole(const job *j, const float *x, float *y)
     if (j->s->kind == POOL_AVERAGE)
         add_across(across, x, full);
     for (int64_t i = 0; i < full && j->s->kind != POOL_AVERAGE; i += ACROSS)
-        take_row(j->s, across, x + i, ACROSS, 1, 1);
+        take_row(j->s, across, x + i, ACROSS, 1);
     if (n > full)
-        take_row(j->s, across, x + full, n - full, 1, 1);
+        take_row(j->s, across, x + full, n - full, 1);
     for (int64_t l = 0; l < lanes; l++) {
         y[l] = start;
         for (int64_t i = l; i < ACROSS; i += lanes)
@@ -350,21 +415,36 @@ static void pool_whole(const job *j, const float *x, float *y)
     end_row(j->s, y, 1, lanes, (int64_t)j->s->share[0][0] * j->s->share[1][0]);
 }
 
-static void pool_planes(void *arg, int64_t first, int64_t last)
+static void whole_planes(void *arg, int64_t first, int64_t last)
+{
+    const job *j = arg;
+
+    for (int64_t i = first; i < last; i++)
+        pool_whole(j, (const float *)j->x + i * j->in * j->lanes, (float *)j->y + i * j->lanes);
+}
+
+static void pool_rows(void *arg, int64_t first, int64_t last)
 {
     const job *j = arg;
     const mucmm__window *w = &j->s->w;
+    int64_t lanes = j->lanes, rows = w->out[0] * w->out[1];
 
     for (int64_t i = first; i < last; i++) {
-        const float *x = (const float *)j->x + i * j->in * j->lanes;
-        float *y = (float *)j->y + i * j->out * j->lanes;
-        if (j->s->whole) {
-            pool_whole(j, x, y);
-            continue;
-        }
-        for (int64_t od = 0; od < w->out[0]; od++)
-            for (int64_t oh = 0; oh < w->out[1]; oh++)
-                pool_row(j, x, y + (od * w->out[1] + oh) * w->out[2] * j->lanes, od, oh);
+        int64_t od = i % rows / w->out[1], oh = i % w->out[1];
+        row_view v = {j->s,
+                      (const float *)j->x + i / rows * j->in * lanes,
+                      taps_of(w, 0, od),
+                      taps_of(w, 1, oh),
+                      od,
+                      oh};
+        float *y = (float *)j->y + i * w->out[2] * lanes;
+        if (lanes == 1)
+            dense_row(&v, y);
+        else if (lanes == 8)
+            blocked_row_8(&v, y);
+        else
+            blocked_row_16(&v, y);
+        end_row(j->s, y, w->out[2], lanes, (int64_t)j->s->share[0][od] * j->s->share[1][oh]);
     }
 }
 
@@ -438,14 +518,20 @@ static void pool_numbers(void *arg, int64_t first, int64_t last)
 
 static mucmm_status pool_forward(mucmm__call *c)
 {
+    const pool *s = c->state;
     int64_t planes;
     job j = make_job(c, &planes);
 
     j.x = c->x[0];
     j.y = c->y[0];
     j.places = mucmm__has_out(c, 1) ? c->y[1] : NULL;
-    mucmm__parallel_range(c->ctx, planes, planes_at_once(c, &j, planes),
-                          j.places || j.dtype != MUCMM_F32 ? pool_numbers : pool_planes, &j);
+    if (j.places || j.dtype != MUCMM_F32)
+        run_tasks(c, &j, planes, j.in + j.out, pool_numbers);
+    else if (s->whole)
+        run_tasks(c, &j, planes, j.in * j.lanes, whole_planes);
+    else
+        run_tasks(c, &j, planes * s->w.out[0] * s->w.out[1],
+                  s->w.out[2] * j.lanes * s->w.kernel[2] * s->w.kernel[1], pool_rows);
     return MUCMM_OK;
 }
 
@@ -546,7 +632,7 @@ static mucmm_status pool_vjp(mucmm__call *c)
     j.y = c->y[0];
     j.dy = c->dy[0];
     j.dx = c->dx[0];
-    mucmm__parallel_range(c->ctx, planes, planes_at_once(c, &j, planes), vjp_planes, &j);
+    run_tasks(c, &j, planes, (j.in + j.out) * j.lanes, vjp_planes);
     return MUCMM_OK;
 }
 
