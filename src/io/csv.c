@@ -31,6 +31,7 @@ typedef struct reader {
 
     int64_t text_size, text_room, rows_room;
     mucmm__table *table;
+    mucmm__strings *strings; /* only of a table of texts */
 } reader;
 
 void mucmm__table_drop(mucmm__table *t)
@@ -264,11 +265,20 @@ static bool is_feature(const reader *r, int64_t column)
     return column != r->key_column && column != r->skip_column;
 }
 
-static mucmm_status read_header(reader *r, const char *key)
+static bool only_line_ends(const unsigned char *p, const unsigned char *end)
+{
+    while (p < end && (*p == '\n' || *p == '\r'))
+        p++;
+    return p == end;
+}
+
+/* Names of all columns, all different. */
+static mucmm_status read_first_line(reader *r)
 {
     mucmm_status status = MUCMM_OK;
-    mucmm__table *t = r->table;
 
+    if (only_line_ends(r->p, r->end))
+        return mucmm__fail(r->ctx, MUCMM_EFORMAT, "%s: the file has only empty lines", r->name);
     r->line = 1;
     if (r->end - r->p >= 2 &&
         (memcmp(r->p, "\xff\xfe", 2) == 0 || memcmp(r->p, "\xfe\xff", 2) == 0))
@@ -278,6 +288,16 @@ static mucmm_status read_header(reader *r, const char *key)
     r->delimiter = choose_delimiter(r);
     TRY(read_names(r));
     TRY(check_names_differ(r));
+done:
+    return status;
+}
+
+static mucmm_status read_header(reader *r, const char *key)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__table *t = r->table;
+
+    TRY(read_first_line(r));
     TRY(choose_columns(r, key));
     TRY(mucmm__alloc(r->ctx, r->n_columns, sizeof *t->column_at, &t->column_at));
     for (int64_t i = 0; i < r->n_columns; i++)
@@ -396,6 +416,13 @@ done:
     return status;
 }
 
+static mucmm_status fail_length(const reader *r, int64_t line, int64_t n)
+{
+    return mucmm__fail(r->ctx, MUCMM_EFORMAT,
+                       "%s:%" PRId64 ": %" PRId64 " fields, the header has %" PRId64, r->name, line,
+                       n, r->n_columns);
+}
+
 static mucmm_status read_row(reader *r)
 {
     mucmm_status status = MUCMM_OK;
@@ -414,22 +441,13 @@ static mucmm_status read_row(reader *r)
         n++;
     } while (!r->record_ended);
     if (n != r->n_columns)
-        TRY(mucmm__fail(r->ctx, MUCMM_EFORMAT,
-                        "%s:%" PRId64 ": %" PRId64 " fields, the header has %" PRId64, r->name,
-                        line, n, r->n_columns));
+        TRY(fail_length(r, line, n));
     t->rows++;
 done:
     return status;
 }
 
-static bool only_line_ends(const unsigned char *p, const unsigned char *end)
-{
-    while (p < end && (*p == '\n' || *p == '\r'))
-        p++;
-    return p == end;
-}
-
-static mucmm_status read_rows(reader *r)
+static mucmm_status read_rows(reader *r, mucmm_status (*row)(reader *r), const int64_t *rows)
 {
     mucmm_status status = MUCMM_OK;
 
@@ -440,9 +458,9 @@ static mucmm_status read_rows(reader *r)
             TRY(mucmm__fail(r->ctx, MUCMM_EFORMAT, "%s:%" PRId64 ": the line is empty", r->name,
                             r->line));
         }
-        TRY(read_row(r));
+        TRY(row(r));
     }
-    if (r->table->rows == 0)
+    if (*rows == 0)
         TRY(mucmm__fail(r->ctx, MUCMM_EFORMAT, "%s: a header and no rows", r->name));
 done:
     return status;
@@ -458,15 +476,87 @@ mucmm_status mucmm__csv_parse(mucmm_ctx *ctx, const char *name, const unsigned c
     r.c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     if (!r.c_locale)
         return mucmm__fail(ctx, MUCMM_ENOMEM, "%s: out of memory: no C locale", name);
-    if (only_line_ends(bytes, r.end))
-        TRY(mucmm__fail(ctx, MUCMM_EFORMAT, "%s: the file has only empty lines", name));
     TRY(read_header(&r, key));
-    TRY(read_rows(&r));
+    TRY(read_rows(&r, read_row, &out->rows));
 done:
     freelocale(r.c_locale);
     mucmm__free(r.field);
     mucmm__free(r.names);
     if (status != MUCMM_OK)
         mucmm__table_drop(out);
+    return status;
+}
+
+/* ---- tables of texts --------------------------------------------------------- */
+
+void mucmm__strings_drop(mucmm__strings *t)
+{
+    mucmm__free(t->text);
+    mucmm__free(t->at);
+    mucmm__free(t->line);
+    *t = (mucmm__strings){0};
+}
+
+const char *mucmm__strings_cell(const mucmm__strings *t, int64_t row, int64_t column)
+{
+    return t->text + t->at[(row + 1) * t->cols + column];
+}
+
+int64_t mucmm__strings_column(const mucmm__strings *t, const char *name)
+{
+    for (int64_t j = 0; j < t->cols; j++)
+        if (strcmp(mucmm__strings_cell(t, -1, j), name) == 0)
+            return j;
+    return -1;
+}
+
+static mucmm_status read_text_row(reader *r)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__strings *t = r->strings;
+    int64_t line = r->line, n = 0, cells;
+
+    if (t->rows >= r->rows_room) {
+        int64_t room = 2 * r->rows_room + 16;
+        if (!mucmm__mul(room + 1, t->cols, &cells))
+            return mucmm__fail(r->ctx, MUCMM_ENOMEM, "%s: out of memory: too many cells", r->name);
+        TRY(mucmm__realloc(r->ctx, (t->rows + 1) * t->cols, cells, sizeof *t->at, &t->at));
+        TRY(mucmm__realloc(r->ctx, t->rows, room, sizeof *t->line, &t->line));
+        r->rows_room = room;
+    }
+    t->line[t->rows] = line;
+    do {
+        TRY(read_field(r));
+        if (n < t->cols)
+            TRY(keep_field(r, &t->at[(t->rows + 1) * t->cols + n]));
+        n++;
+    } while (!r->record_ended);
+    if (n != t->cols)
+        TRY(fail_length(r, line, n));
+    t->rows++;
+done:
+    return status;
+}
+
+mucmm_status mucmm__strings_parse(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
+                                  size_t size, mucmm__strings *out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__table table = {0}; /* holds the text */
+    reader r = {
+        .ctx = ctx, .name = name, .p = bytes, .end = bytes + size, .table = &table, .strings = out};
+
+    *out = (mucmm__strings){0};
+    TRY(read_first_line(&r));
+    out->cols = r.n_columns;
+    TRY(mucmm__alloc(ctx, out->cols, sizeof *out->at, &out->at));
+    memcpy(out->at, r.names, (size_t)out->cols * sizeof *out->at);
+    TRY(read_rows(&r, read_text_row, &out->rows));
+done:
+    out->text = table.text;
+    mucmm__free(r.field);
+    mucmm__free(r.names);
+    if (status != MUCMM_OK)
+        mucmm__strings_drop(out);
     return status;
 }

@@ -36,6 +36,8 @@ void mucmm_data_free(mucmm_data *d)
 {
     if (!d || atomic_fetch_sub(&d->references, 1) > 1)
         return;
+    if (d->encoded)
+        d->encoded_free(d->encoded);
     mucmm_data_free(d->base);
     mucmm__map_close(&d->map);
     mucmm__table_drop(&d->table);
@@ -230,6 +232,20 @@ mucmm_status mucmm_data_wrap(mucmm_ctx *ctx, const mucmm_cmat *m, const char *la
     d->row_step = m->stride * (int64_t)sizeof(float);
     *out = d;
 done:
+    return status;
+}
+
+mucmm_status mucmm__data_own(mucmm_ctx *ctx, const char *label, float *values, int64_t n,
+                             const int64_t *shape, int32_t rank, mucmm_data **out)
+{
+    int64_t cols = 1;
+    mucmm_status status;
+
+    for (int32_t k = 0; k < rank; k++)
+        cols *= shape[k];
+    status = mucmm_data_wrap(ctx, &(mucmm_cmat){values, n, cols, cols}, label, shape, rank, out);
+    if (status == MUCMM_OK)
+        (*out)->owned = (unsigned char *)values;
     return status;
 }
 

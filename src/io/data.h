@@ -67,6 +67,18 @@ typedef struct mucmm__table {
 
 void mucmm__table_drop(mucmm__table *t);
 
+/* A table of texts: every cell as it is. */
+typedef struct mucmm__strings {
+    int64_t rows, cols;
+    char *text;    /* all cells, each ended by a NUL                     */
+    int64_t *at;   /* [rows + 1, cols] offsets into text; first the header */
+    int64_t *line; /* [rows] line on which a row begins                  */
+} mucmm__strings;
+
+void mucmm__strings_drop(mucmm__strings *t);
+const char *mucmm__strings_cell(const mucmm__strings *t, int64_t row, int64_t column);
+int64_t mucmm__strings_column(const mucmm__strings *t, const char *name); /* -1 = none */
+
 /* ---- parsers: name stands for the file in messages, bytes are borrowed ----- */
 mucmm_status mucmm__npy_parse(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
                               size_t size, mucmm__array *out);
@@ -78,6 +90,8 @@ mucmm_status mucmm__idx_inflate(mucmm_ctx *ctx, const char *name, const unsigned
 /* key as in mucmm_data_params; "" is a first column without a name. */
 mucmm_status mucmm__csv_parse(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
                               size_t size, const char *key, mucmm__table *out);
+mucmm_status mucmm__strings_parse(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
+                                  size_t size, mucmm__strings *out);
 bool mucmm__is_npy(const unsigned char *bytes, size_t size);
 bool mucmm__is_idx(const unsigned char *bytes, size_t size);
 bool mucmm__is_gzip(const unsigned char *bytes, size_t size);
@@ -103,7 +117,15 @@ struct mucmm_data {
     mucmm__map map;       /* what values point into, if mapped         */
     unsigned char *owned; /* or if decompressed                        */
     mucmm__table table;   /* or if parsed                              */
+
+    /* What encode/ knows of the raw inputs behind the rows; freed with the data. */
+    void *encoded;
+    void (*encoded_free)(void *encoded);
 };
+
+/* Rows [n, cols] in memory that the data object takes over (mucmm__alloc). */
+mucmm_status mucmm__data_own(mucmm_ctx *ctx, const char *label, float *values, int64_t n,
+                             const int64_t *shape, int32_t rank, mucmm_data **out);
 
 /* Row of the file that is row i of d. */
 static inline int64_t mucmm__data_row(const mucmm_data *d, int64_t i)

@@ -89,6 +89,10 @@ mucmm_status mucmm__data_open_memory(mucmm_ctx *ctx, const char *name,
 mucmm_status mucmm__safetensors_open_memory(mucmm_ctx *ctx, const char *name, const void *bytes,
                                             size_t size, mucmm__safetensors **out);
 
+/* The header of a float32 .npy in C order; its length, at most MUCMM__NPY_HEADER. */
+#define MUCMM__NPY_HEADER 512
+size_t mucmm__npy_header(char *out, size_t size, const int64_t *shape, int32_t rank);
+
 /* For tests: an .npy of any real dtype, shape and order, as doubles in C order (rank 0 too). *data
  * is freed with mucmm__free. */
 mucmm_status mucmm__npy_read_double(mucmm_ctx *ctx, const char *path, double **data,

@@ -432,6 +432,14 @@ static size_t format_header(char *out, size_t size, const mucmm__array *a)
     return n;
 }
 
+size_t mucmm__npy_header(char *out, size_t size, const int64_t *shape, int32_t rank)
+{
+    mucmm__array a = {.type = MUCMM__NUMBER_FLOAT32, .rank = rank};
+
+    memcpy(a.shape, shape, (size_t)rank * sizeof *shape);
+    return format_header(out, size, &a);
+}
+
 static mucmm_status write_array(mucmm_ctx *ctx, const char *path, mucmm__number type,
                                 const int64_t *shape, int32_t rank, const void *data)
 {
