@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * encoded.h - data whose rows came through an encoder: the way back to the raw input. */
+#ifndef MUCMM_ENCODE_ENCODED_H
+#define MUCMM_ENCODE_ENCODED_H
+
+#include "io/data.h"
+
+typedef struct mucmm__encoded mucmm__encoded;
+
+/* NULL for data that are not encoded. */
+const mucmm__encoded *mucmm__encoded_of(const mucmm_data *d);
+/* EARG if explanations have no place to live. */
+mucmm_status mucmm__encoded_check(mucmm_ctx *ctx, const mucmm_data *d);
+/* features [n, cols] of raw values [n, raw cols] put in the place of those of rows[0..n). */
+mucmm_status mucmm__encoded_features(mucmm_ctx *ctx, const mucmm_data *d, const int64_t *rows,
+                                     int64_t n, const float *raw, float *features);
+/* grads [n, raw cols] = cotangents [n, cols] times d features / d raw at rows[0..n). */
+mucmm_status mucmm__encoded_vjp(mucmm_ctx *ctx, const mucmm_data *d, const int64_t *rows, int64_t n,
+                                const float *cotangents, float *grads);
+
+#endif
