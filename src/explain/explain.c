@@ -2,6 +2,8 @@
  *
  * Gradients of the scores with respect to the raw input, and the maps made of
  * them: sections 6 and 7 of the method. */
+#include "encode/encoded.h"
+#include "explain/raw.h"
 #include "model/model.h"
 
 #include <inttypes.h>
@@ -22,6 +24,8 @@ typedef struct samples {
     const int64_t *rows;
     int64_t n;
     const mucmm_explain_params *p;
+    bool encoded;  /* the rows are features; maps lie in the raw input before the encoder */
+    int64_t cols;  /* of the raw input */
     float *others; /* [n, k]: sum over the other views' c, times 2/(M(M-1)) rho */
 } samples;
 
@@ -187,7 +191,7 @@ done:
 /* ---- maps
  * ------------------------------------------------------------------------------------------ */
 
-/* dh [n, p], in units of the scaled features -> the map in units of the raw input. */
+/* dh [n, p], in units of the scaled features -> the map in units of the view's columns. */
 static mucmm_status to_map(mucmm_ctx *ctx, const samples *s, const float *h, float *dh)
 {
     mucmm_status status = MUCMM_OK;
@@ -210,6 +214,43 @@ static mucmm_status to_map(mucmm_ctx *ctx, const samples *s, const float *h, flo
                 break;
             }
         }
+done:
+    return status;
+}
+
+/* dh [n, p] -> d score / d raw input, grads [n, cols], through the encoder. Scales dh. */
+static mucmm_status raw_gradient(mucmm_ctx *ctx, const samples *s, float *dh, float *grads)
+{
+    const mucmm__view_info *v = &s->m->view[s->view];
+
+    for (int64_t i = 0; i < s->n; i++)
+        for (int64_t j = 0; j < v->p; j++)
+            dh[i * v->p + j] = (float)((double)dh[i * v->p + j] / v->scale[j]);
+    return mucmm__encoded_vjp(ctx, s->data[s->view], s->rows, s->n, dh, grads);
+}
+
+static mucmm_status to_raw_map(mucmm_ctx *ctx, const samples *s, float *dh, float *maps)
+{
+    mucmm_status status = MUCMM_OK;
+    const char *name = s->m->view[s->view].name;
+    const mucmm_data *training = s->p->training;
+
+    TRY(raw_gradient(ctx, s, dh, maps));
+    switch (s->p->map) {
+    case MUCMM_MAP_GRADIENT:
+        break;
+    case MUCMM_MAP_INPUT_X_GRADIENT:
+        TRY(mucmm__raw_times_input(ctx, s->data[s->view], s->rows, s->n, training, maps));
+        break;
+    case MUCMM_MAP_PATTERN:
+        if (!training)
+            TRY(mucmm__fail(ctx, MUCMM_EARG,
+                            "a pattern of view '%s' needs the training rows, whose raw inputs the "
+                            "model does not carry",
+                            name));
+        TRY(mucmm__raw_pattern(ctx, training, s->n, s->cols, maps));
+        break;
+    }
 done:
     return status;
 }
@@ -280,6 +321,9 @@ static mucmm_status start(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view
                    .n = n,
                    .p = p};
     TRY(find_data(ctx, s, views, n_views));
+    s->encoded = mucmm__encoded_of(s->data[view]) != NULL;
+    s->cols = mucmm_data_raw_cols(s->data[view]);
+    TRY(mucmm__encoded_check(ctx, s->data[view]));
     if (p->score == MUCMM_SCORE_COMMON)
         TRY(gather_others(ctx, s));
     TRY(mucmm__alloc(ctx, n * m->view[view].p, sizeof **h, h));
@@ -296,27 +340,33 @@ mucmm_status mucmm_explain(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_vie
     mucmm_status status = MUCMM_OK;
     mucmm_explain_params p;
     samples s = {0};
-    float *h = NULL, *dh = NULL;
+    float *h = NULL, *dh = NULL, *raw = NULL;
     double *values = NULL;
     int64_t cols;
 
     mucmm_explain_params_init(&p);
     TRY(start(ctx, m, views, n_views, view, rows, n, params ? params : &p, &s, &h));
-    cols = m->view[view].p;
+    cols = s.cols;
     if (maps->rows != n || maps->cols != cols || maps->stride < cols)
         TRY(mucmm__fail(ctx, MUCMM_ESHAPE, "maps must be [%" PRId64 ", %" PRId64 "]", n, cols));
-    TRY(mucmm__alloc(ctx, n * cols, sizeof *dh, &dh));
+    TRY(mucmm__alloc(ctx, n * m->view[view].p, sizeof *dh, &dh));
     TRY(mucmm__alloc(ctx, n, sizeof *values, &values));
     TRY(scores_and_gradient(ctx, &s, 0, n, h, values, dh));
-    TRY(to_map(ctx, &s, h, dh));
+    if (s.encoded) {
+        TRY(mucmm__alloc(ctx, n * cols, sizeof *raw, &raw));
+        TRY(to_raw_map(ctx, &s, dh, raw));
+    } else
+        TRY(to_map(ctx, &s, h, dh));
     for (int64_t i = 0; i < n; i++)
-        memcpy(maps->data + i * maps->stride, dh + i * cols, (size_t)cols * sizeof *dh);
+        memcpy(maps->data + i * maps->stride, (raw ? raw : dh) + i * cols,
+               (size_t)cols * sizeof *dh);
     if (scores)
         memcpy(scores, values, (size_t)n * sizeof *scores);
 done:
     mucmm__free(s.others);
     mucmm__free(h);
     mucmm__free(dh);
+    mucmm__free(raw);
     mucmm__free(values);
     return status;
 }
@@ -353,52 +403,147 @@ static void choose_direction(const float *g, int64_t p, int64_t which, uint64_t 
         d[j] /= sqrt(norm);
 }
 
-/* (s(h + t d) - s(h - t d)) / 2t for one sample, as float features see it. */
-static mucmm_status central_difference(mucmm_ctx *ctx, const samples *s, int64_t i, const float *h,
-                                       const double *d, double step, float *shifted, double *out)
+/* Scores of two points x [2, cols] in the place of sample i. */
+static mucmm_status score_pair(mucmm_ctx *ctx, const samples *s, int64_t i, const float *x,
+                               float *features, double score[2])
 {
     mucmm_status status = MUCMM_OK;
-    int64_t p = s->m->view[s->view].p;
-    double side[2], travelled = 0;
+    const mucmm__view_info *v = &s->m->view[s->view];
+    const int64_t rows[2] = {s->rows[i], s->rows[i]};
 
-    for (int64_t j = 0; j < p; j++) {
-        shifted[j] = (float)((double)h[j] + step * d[j]);
-        shifted[p + j] = (float)((double)h[j] - step * d[j]);
-        /* the step actually taken after rounding, along d */
-        travelled += ((double)shifted[j] - (double)shifted[p + j]) * d[j];
+    if (s->encoded) {
+        TRY(mucmm__encoded_features(ctx, s->data[s->view], rows, 2, x, features));
+        for (int64_t j = 0; j < 2 * v->p; j++)
+            features[j] = (float)(((double)features[j] - v->mean[j % v->p]) / v->scale[j % v->p]);
+        x = features;
     }
     for (int k = 0; k < 2; k++)
-        TRY(scores_and_gradient(ctx, s, i, 1, shifted + k * p, &side[k], NULL));
+        TRY(scores_and_gradient(ctx, s, i, 1, x + k * v->p, &score[k], NULL));
+done:
+    return status;
+}
+
+/* What the checks of a sample work with: point and gradient [cols], and room. */
+typedef struct point {
+    const samples *s;
+    int64_t i;
+    const float *x, *g;
+    double score, norm; /* of the gradient */
+    double *direction;  /* [cols]          */
+    float *shifted;     /* [2, cols]       */
+    float *features;    /* [2, p]          */
+} point;
+
+/* (s(x + t d) - s(x - t d)) / 2t for one sample, as floats see it. */
+static mucmm_status central_difference(mucmm_ctx *ctx, const point *p, double step, double *out)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t cols = p->s->cols;
+    double side[2], travelled = 0;
+
+    for (int64_t j = 0; j < cols; j++) {
+        double d = p->direction[j];
+        p->shifted[j] = (float)((double)p->x[j] + step * d);
+        p->shifted[cols + j] = (float)((double)p->x[j] - step * d);
+        /* the step actually taken after rounding, along d */
+        travelled += ((double)p->shifted[j] - (double)p->shifted[cols + j]) * d;
+    }
+    TRY(score_pair(ctx, p->s, p->i, p->shifted, p->features, side));
     *out = (side[0] - side[1]) / travelled;
 done:
     return status;
 }
 
-static mucmm_status check_sample(mucmm_ctx *ctx, const samples *s, int64_t i, const float *h,
-                                 const float *g, double *work, float *shifted, double *worst)
+/* |numeric - analytic| / (|numeric| + |analytic| + a tenth of the gradient's norm) */
+static double error_of(const point *p, double numeric, double analytic)
+{
+    return fabs(numeric - analytic) / (fabs(numeric) + fabs(analytic) + 0.1 * p->norm + 1e-12);
+}
+
+/* The columns have unit variance, so one step serves all: two, extrapolated. */
+static mucmm_status check_column_direction(mucmm_ctx *ctx, const point *p, double analytic,
+                                           double *error)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t p = s->m->view[s->view].p;
-    double norm = 0, step = 2e-2;
+    double step = 2e-2, coarse, fine;
 
-    for (int64_t j = 0; j < p; j++)
-        norm += (double)g[j] * (double)g[j];
-    norm = sqrt(norm);
+    TRY(central_difference(ctx, p, step, &coarse));
+    TRY(central_difference(ctx, p, step / 2, &fine));
+    *error = error_of(p, (4 * fine - coarse) / 3, analytic);
+done:
+    return status;
+}
+
+/* Through a network of many kinks (ReLU, max-pooling) a step must be short enough to cross few of
+ * them and long enough for float32: a series of steps, each a quarter of the one before, begins
+ * where the score changes by a tenth. The best one counts: no step makes a wrong gradient right. */
+#define RAW_STEPS 5
+
+static mucmm_status check_raw_direction(mucmm_ctx *ctx, const point *p, double analytic,
+                                        double *error)
+{
+    mucmm_status status = MUCMM_OK;
+    double step = 0.1 * (fabs(p->score) + 1e-3) / (fabs(analytic) + 1e-4 * p->norm + 1e-30);
+    double numeric;
+
+    *error = INFINITY;
+    for (int k = 0; k < RAW_STEPS; k++, step /= 4) {
+        TRY(central_difference(ctx, p, step, &numeric));
+        *error = fmin(*error, error_of(p, numeric, analytic));
+    }
+done:
+    return status;
+}
+
+static mucmm_status check_sample(mucmm_ctx *ctx, point *p, double *worst)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t cols = p->s->cols;
+    uint64_t key = mucmm__rng_key(1, (uint64_t)p->s->rows[p->i]);
+    double norm = 0;
+
+    for (int64_t j = 0; j < cols; j++)
+        norm += (double)p->g[j] * (double)p->g[j];
+    p->norm = sqrt(norm);
     for (int64_t which = 0; which < 1 + RANDOM_DIRECTIONS + COORDINATES; which++) {
-        double coarse, fine, numeric, analytic = 0, error;
-        if (which > RANDOM_DIRECTIONS + p)
+        double analytic = 0, error;
+        if (which > RANDOM_DIRECTIONS + cols)
             break;
-        choose_direction(g, p, which, mucmm__rng_key(1, (uint64_t)s->rows[i]), work);
-        TRY(central_difference(ctx, s, i, h, work, step, shifted, &coarse));
-        TRY(central_difference(ctx, s, i, h, work, step / 2, shifted, &fine));
-        numeric = (4 * fine - coarse) / 3;
-        for (int64_t j = 0; j < p; j++)
-            analytic += work[j] * (double)g[j];
-        error = fabs(numeric - analytic) / (fabs(numeric) + fabs(analytic) + 0.1 * norm + 1e-12);
+        choose_direction(p->g, cols, which, key, p->direction);
+        for (int64_t j = 0; j < cols; j++)
+            analytic += p->direction[j] * (double)p->g[j];
+        if (p->s->encoded)
+            TRY(check_raw_direction(ctx, p, analytic, &error));
+        else
+            TRY(check_column_direction(ctx, p, analytic, &error));
         if (!(error <= *worst))
             *worst = error;
     }
 done:
+    return status;
+}
+
+/* Points [n, cols] and gradients of all samples in the space where they are checked: the scaled
+ * columns, or the raw input. */
+static mucmm_status points_and_gradients(mucmm_ctx *ctx, const samples *s, const float *h,
+                                         double *values, float *x, float *g)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t p = s->m->view[s->view].p;
+    float *dh = NULL;
+
+    TRY(mucmm__alloc(ctx, s->n * p, sizeof *dh, &dh));
+    TRY(scores_and_gradient(ctx, s, 0, s->n, h, values, dh));
+    if (s->encoded) {
+        TRY(mucmm_data_read_raw(ctx, s->data[s->view], s->rows, s->n,
+                                &(mucmm_mat){x, s->n, s->cols, s->cols}));
+        TRY(raw_gradient(ctx, s, dh, g));
+    } else {
+        memcpy(x, h, (size_t)(s->n * p) * sizeof *x);
+        memcpy(g, dh, (size_t)(s->n * p) * sizeof *g);
+    }
+done:
+    mucmm__free(dh);
     return status;
 }
 
@@ -409,27 +554,35 @@ mucmm_status mucmm_check_gradient(mucmm_ctx *ctx, const mucmm_model *m, const mu
     mucmm_status status = MUCMM_OK;
     mucmm_explain_params p;
     samples s = {0};
-    float *h = NULL, *dh = NULL, *shifted = NULL;
-    double *values = NULL, *work = NULL;
-    int64_t cols;
+    point at = {.s = &s};
+    float *h = NULL, *x = NULL, *g = NULL;
+    double *values = NULL;
 
     mucmm_explain_params_init(&p);
     TRY(start(ctx, m, views, n_views, view, rows, n, params ? params : &p, &s, &h));
-    cols = m->view[view].p;
-    TRY(mucmm__alloc(ctx, n * cols, sizeof *dh, &dh));
-    TRY(mucmm__alloc(ctx, 2 * cols, sizeof *shifted, &shifted));
-    TRY(mucmm__alloc(ctx, cols, sizeof *work, &work));
+    TRY(mucmm__alloc(ctx, n * s.cols, sizeof *x, &x));
+    TRY(mucmm__alloc(ctx, n * s.cols, sizeof *g, &g));
     TRY(mucmm__alloc(ctx, n, sizeof *values, &values));
-    TRY(scores_and_gradient(ctx, &s, 0, n, h, values, dh));
+    TRY(mucmm__alloc(ctx, 2 * s.cols, sizeof *at.shifted, &at.shifted));
+    TRY(mucmm__alloc(ctx, 2 * m->view[view].p, sizeof *at.features, &at.features));
+    TRY(mucmm__alloc(ctx, s.cols, sizeof *at.direction, &at.direction));
+    TRY(points_and_gradients(ctx, &s, h, values, x, g));
     *worst = 0;
-    for (int64_t i = 0; i < n; i++)
-        TRY(check_sample(ctx, &s, i, h + i * cols, dh + i * cols, work, shifted, worst));
+    for (int64_t i = 0; i < n; i++) {
+        at.i = i;
+        at.x = x + i * s.cols;
+        at.g = g + i * s.cols;
+        at.score = values[i];
+        TRY(check_sample(ctx, &at, worst));
+    }
 done:
     mucmm__free(s.others);
     mucmm__free(h);
-    mucmm__free(dh);
-    mucmm__free(shifted);
+    mucmm__free(x);
+    mucmm__free(g);
     mucmm__free(values);
-    mucmm__free(work);
+    mucmm__free(at.shifted);
+    mucmm__free(at.features);
+    mucmm__free(at.direction);
     return status;
 }

@@ -381,6 +381,8 @@ static mucmm_status start_model(mucmm__fit *f, const mucmm_view *views, int32_t 
         v->rank = mucmm_data_shape(views[i].data, v->shape);
         f->offset[i + 1] = f->offset[i] + v->p;
         TRY(mucmm__strdup(f->ctx, views[i].name, &v->name));
+        if (mucmm_data_description(views[i].data))
+            TRY(mucmm__strdup(f->ctx, mucmm_data_description(views[i].data), &v->description));
         TRY(mucmm__alloc(f->ctx, v->p, sizeof *v->mean, &v->mean));
         TRY(mucmm__alloc(f->ctx, v->p, sizeof *v->scale, &v->scale));
     }

@@ -212,6 +212,7 @@ void mucmm_model_free(mucmm_model *m)
         mucmm__free(m->view[i].mean);
         mucmm__free(m->view[i].scale);
         mucmm__free(m->view[i].covariance);
+        mucmm__free(m->view[i].description);
     }
     mucmm__representation_drop(&m->linear);
     mucmm__representation_drop(&m->heads);

@@ -43,6 +43,7 @@ typedef struct mucmm__view_info {
     double *mean, *scale; /* [p]: h = (x - mean) / scale, of the training rows */
     float *covariance;    /* [p, p] of h on the training rows, or NULL         */
     double variance;      /* trace of that covariance                          */
+    char *description;    /* how the rows were encoded (JSON), or NULL         */
 } mucmm__view_info;
 
 /* One line of the training history. */

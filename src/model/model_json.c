@@ -127,6 +127,8 @@ static json_t *view_json(const mucmm__view_info *v)
     json_object_set_new(o, "shape", shape);
     json_object_set_new(o, "variance", number(v->variance));
     json_object_set_new(o, "covariance", json_boolean(v->covariance != NULL));
+    if (v->description)
+        json_object_set_new(o, "source", json_loads(v->description, 0, NULL));
     return o;
 }
 

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * raw.c - maps in the raw input of encoded data: sums over the raw inputs of the training rows,
+ * which are read, and for inner tensors computed, once. */
+#include "explain/raw.h"
+
+#include "encode/encoded.h"
+#include "linalg/linalg.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define CHUNK 32
+
+/* Sums over the training rows of y = x - x_0 (the first row: large means do not cancel). */
+typedef struct sums {
+    int64_t n, cols;   /* gradients; columns of a raw input      */
+    const float *g;    /* [n, cols]                              */
+    float *first;      /* [cols] x_0                             */
+    double *y;         /* [cols] sum y                           */
+    double *yg;        /* [n] sum y'g                            */
+    double *product;   /* [n, cols] sum y (y'g)                  */
+    float *x;          /* [CHUNK, cols]                          */
+    float *xg, *block; /* [CHUNK, n] and [n, cols] of one chunk  */
+} sums;
+
+static void sums_drop(sums *t)
+{
+    mucmm__free(t->first);
+    mucmm__free(t->y);
+    mucmm__free(t->yg);
+    mucmm__free(t->product);
+    mucmm__free(t->x);
+    mucmm__free(t->xg);
+    mucmm__free(t->block);
+}
+
+/* n = 0: only the means. */
+static mucmm_status sums_alloc(mucmm_ctx *ctx, sums *t)
+{
+    mucmm_status status = MUCMM_OK;
+
+    TRY(mucmm__alloc(ctx, t->cols, sizeof *t->first, &t->first));
+    TRY(mucmm__alloc(ctx, t->cols, sizeof *t->y, &t->y));
+    TRY(mucmm__alloc(ctx, t->n, sizeof *t->yg, &t->yg));
+    TRY(mucmm__alloc(ctx, t->n * t->cols, sizeof *t->product, &t->product));
+    TRY(mucmm__alloc(ctx, CHUNK * t->cols, sizeof *t->x, &t->x));
+    TRY(mucmm__alloc(ctx, CHUNK * t->n, sizeof *t->xg, &t->xg));
+    TRY(mucmm__alloc(ctx, t->n * t->cols, sizeof *t->block, &t->block));
+done:
+    return status;
+}
+
+static mucmm_status add_chunk(mucmm_ctx *ctx, sums *t, int64_t b)
+{
+    mucmm_status status = MUCMM_OK;
+
+    for (int64_t i = 0; i < b; i++)
+        for (int64_t j = 0; j < t->cols; j++) {
+            t->x[i * t->cols + j] -= t->first[j];
+            t->y[j] += (double)t->x[i * t->cols + j];
+        }
+    if (t->n == 0)
+        return MUCMM_OK;
+    TRY(mucmm__gemm(ctx, false, true, b, t->n, t->cols, 1, t->x, t->cols, t->g, t->cols, 0, t->xg,
+                    t->n));
+    TRY(mucmm__gemm(ctx, true, false, t->n, t->cols, b, 1, t->xg, t->n, t->x, t->cols, 0, t->block,
+                    t->cols));
+    for (int64_t i = 0; i < b * t->n; i++)
+        t->yg[i % t->n] += (double)t->xg[i];
+    for (int64_t i = 0; i < t->n * t->cols; i++)
+        t->product[i] += (double)t->block[i];
+done:
+    return status;
+}
+
+static mucmm_status sum_rows(mucmm_ctx *ctx, const mucmm_data *training, sums *t)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t rows = mucmm_data_rows(training), chunk[CHUNK] = {0};
+
+    if (!mucmm__encoded_of(training) || mucmm_data_raw_cols(training) != t->cols)
+        return mucmm__fail(ctx, MUCMM_ESHAPE,
+                           "%s: the training rows must be encoded in the same way as the rows that "
+                           "are explained",
+                           mucmm_data_label(training));
+    TRY(sums_alloc(ctx, t));
+    TRY(mucmm_data_read_raw(ctx, training, chunk, 1, &(mucmm_mat){t->first, 1, t->cols, t->cols}));
+    for (int64_t i = 0; i < rows; i += CHUNK) {
+        int64_t b = rows - i < CHUNK ? rows - i : CHUNK;
+        for (int64_t j = 0; j < b; j++)
+            chunk[j] = i + j;
+        TRY(mucmm__progress(ctx, "raw inputs of the training rows", i, rows, NULL));
+        TRY(mucmm_data_read_raw(ctx, training, chunk, b, &(mucmm_mat){t->x, b, t->cols, t->cols}));
+        TRY(add_chunk(ctx, t, b));
+    }
+    TRY(mucmm__progress(ctx, "raw inputs of the training rows", rows, rows, NULL));
+done:
+    return status;
+}
+
+mucmm_status mucmm__raw_times_input(mucmm_ctx *ctx, const mucmm_data *data, const int64_t *rows,
+                                    int64_t n, const mucmm_data *training, float *maps)
+{
+    mucmm_status status = MUCMM_OK;
+    sums t = {.cols = mucmm_data_raw_cols(data)};
+    int64_t n_training = training ? mucmm_data_rows(training) : 0;
+    float *x = NULL;
+
+    TRY(mucmm__alloc(ctx, n * t.cols, sizeof *x, &x));
+    TRY(mucmm_data_read_raw(ctx, data, rows, n, &(mucmm_mat){x, n, t.cols, t.cols}));
+    if (training)
+        TRY(sum_rows(ctx, training, &t));
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < t.cols; j++) {
+            double mean = training ? (double)t.first[j] + t.y[j] / (double)n_training : 0;
+            float *map = &maps[i * t.cols + j];
+            *map = (float)((double)*map * ((double)x[i * t.cols + j] - mean));
+        }
+done:
+    sums_drop(&t);
+    mucmm__free(x);
+    return status;
+}
+
+mucmm_status mucmm__raw_pattern(mucmm_ctx *ctx, const mucmm_data *training, int64_t n, int64_t cols,
+                                float *maps)
+{
+    mucmm_status status = MUCMM_OK;
+    sums t = {.n = n, .cols = cols, .g = maps};
+    double rows = (double)mucmm_data_rows(training);
+
+    if (rows < 2)
+        return mucmm__fail(ctx, MUCMM_ESHAPE, "%s: a pattern needs at least 2 training rows",
+                           mucmm_data_label(training));
+    TRY(sum_rows(ctx, training, &t));
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < cols; j++)
+            maps[i * cols + j] =
+                (float)((t.product[i * cols + j] - t.y[j] * t.yg[i] / rows) / (rows - 1));
+done:
+    sums_drop(&t);
+    return status;
+}
