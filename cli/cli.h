@@ -55,13 +55,19 @@ typedef struct inputs {
     int32_t n;
     mucmm_data *data[MUCMM_MAX_VIEWS];
     mucmm_view views[MUCMM_MAX_VIEWS];
+    mucmm_study *study; /* NULL if the views were given one by one */
+    mucmm_part part;
 } inputs;
 
-/* Opens the views in the order given; rows are paired. */
-int inputs_open(session *s, const settings *given, inputs *out);
-/* The same, but all and only the model's views, in the model's order. */
+/* Opens the views in the order given, or those of a study file (its training part); rows are
+ * paired. */
+int inputs_open(session *s, const settings *given, const char *study, inputs *out);
+/* The same, but all and only the model's views, in the model's order; the study is the second
+ * operand, the part the test part unless --part says another. */
 int inputs_open_for(session *s, const mucmm_model *m, const settings *given, inputs *out);
 void inputs_close(inputs *in);
+/* Training rows of a view of the study; NULL without a study. */
+int inputs_training(session *s, const inputs *in, const char *view, mucmm_data **out);
 
 /* The model named by the first operand. */
 int model_open(session *s, const settings *given, mucmm_model **out);

@@ -27,20 +27,26 @@ const option explain_options[] = {
     {"training", 0, OPTION_PAIRS, false, AT(training), 0, 0, "NAME=FILE",
      "pattern: rows whose covariance is used (default: kept in the model)"},
     OPTION_KEY,
+    OPTION_PART,
+    OPTION_CACHE,
+    OPTION_SKIP_BAD,
     OPTION_THREADS,
     OPTION_END,
 };
 
-/* What is shown of one view. */
+/* What is shown of one view. Raw input is what the file holds, or, of encoded rows, what goes into
+ * the encoder. */
 typedef struct view_maps {
     const mucmm_view *view;
     const sample_list *samples;
     int64_t cols;
     int64_t shape[MUCMM_MAX_RANK]; /* of the raw input */
     int32_t rank;
+    mucmm_source_kind kind;
     int64_t height, width; /* of a picture; 0 = the view is a table            */
     int64_t channels, cell_step, channel_step;
     float *inputs, *maps; /* [samples, cols] */
+    float *sums;          /* [samples, tokens] of a text, [samples, SOUND_WIDTH] of a sound */
     double *scores;       /* [samples]       */
     float scale, lo, hi;  /* of maps; of inputs */
     const char *score_name;
@@ -71,7 +77,7 @@ static int find_shape(const settings *given, view_maps *v)
     const char *text = find_pair(&given->shape, v->view->name);
     double cells = 1;
 
-    v->rank = mucmm_data_shape(v->view->data, v->shape);
+    v->rank = mucmm_data_raw_shape(v->view->data, v->shape);
     if (!text)
         return 0;
     if (!parse_shape(text, v->shape, &v->rank))
@@ -210,14 +216,34 @@ static int64_t strongest_columns(const float *row, int64_t cols, int64_t *column
     return n;
 }
 
+/* The strongest of `values`, drawn as bars with their names. */
+static int draw_strongest(session *s, const view_maps *v, int64_t sample, const float *values,
+                          const char *const *names, int64_t n, mucmm_sheet **out)
+{
+    char caption[128], score[80];
+    mucmm_sheet_params p;
+    int code = 0;
+
+    mucmm_sheet_params_init(&p);
+    p.height = 20 * (n > 2 ? n : 2) + 20; /* pixels: 20 a bar, and a frame */
+    p.width = 420;
+    p.zoom = 1;
+    TRY(check(s, mucmm_sheet_create(s->ctx, &p, out)));
+    score_caption(v, sample, score, sizeof score);
+    snprintf(caption, sizeof caption, "%s, sample %" PRId64 ", %s", v->view->name,
+             v->samples->rows[sample], score);
+    TRY(check(s, mucmm_sheet_bars(s->ctx, *out, 0, 0, values, names, n, v->scale, caption)));
+done:
+    return code;
+}
+
 static int draw_bars(session *s, const view_maps *v, int64_t sample, mucmm_sheet **out)
 {
     const float *row = v->maps + sample * v->cols;
     int64_t columns[SHOWN_BARS], n = strongest_columns(row, v->cols, columns);
-    char names[SHOWN_BARS][NAME_SIZE], caption[128], score[80];
+    char names[SHOWN_BARS][NAME_SIZE];
     const char *shown[SHOWN_BARS];
     float values[SHOWN_BARS];
-    mucmm_sheet_params p;
 
     for (int64_t i = 0; i < n; i++) {
         const char *name = mucmm_data_column(v->view->data, columns[i]);
@@ -228,17 +254,137 @@ static int draw_bars(session *s, const view_maps *v, int64_t sample, mucmm_sheet
         shown[i] = names[i];
         values[i] = row[columns[i]];
     }
+    return draw_strongest(s, v, sample, values, shown, n, out);
+}
+
+/* ---- words --------------------------------------------------------------------- */
+
+/* Maps of a text are [tokens, width]; a token's value is the sum over its width. */
+static int sum_tokens(const view_maps *v, float **out)
+{
+    int64_t width = v->shape[v->rank - 1], n = v->samples->n * v->cols / width;
+    int code = 0;
+
+    TRY(allocate(out, n, sizeof **out));
+    for (int64_t i = 0; i < n; i++) {
+        double sum = 0;
+        for (int64_t j = 0; j < width; j++)
+            sum += (double)v->maps[i * width + j];
+        (*out)[i] = (float)sum;
+    }
+done:
+    return code;
+}
+
+/* A bar for each token that is no padding, named by its piece. */
+static int draw_words(session *s, const view_maps *v, int64_t sample, mucmm_sheet **out)
+{
+    int64_t tokens = v->cols / v->shape[v->rank - 1], columns[SHOWN_BARS], n = 0;
+    const float *sums = v->sums + sample * tokens;
+    int64_t found = strongest_columns(sums, tokens, columns);
+    char names[SHOWN_BARS][NAME_SIZE];
+    const char *shown[SHOWN_BARS];
+    float values[SHOWN_BARS];
+    int code = 0;
+
+    for (int64_t i = 0; i < found; i++) {
+        char piece[NAME_SIZE];
+        TRY(check(s, mucmm_data_token(s->ctx, v->view->data, v->samples->rows[sample], columns[i],
+                                      piece, sizeof piece)));
+        if (piece[0] == '\0')
+            continue;
+        /* U+2581 stands for a space before the word */
+        snprintf(names[n], NAME_SIZE, "%s",
+                 strncmp(piece, "\xe2\x96\x81", 3) == 0 && piece[3] ? piece + 3 : piece);
+        shown[n] = names[n];
+        values[n++] = sums[columns[i]];
+    }
+    if (n == 0) {
+        shown[n] = "(no words)";
+        values[n++] = 0;
+    }
+    TRY(draw_strongest(s, v, sample, values, shown, n, out));
+done:
+    return code;
+}
+
+/* ---- sound --------------------------------------------------------------------- */
+
+enum { SOUND_WIDTH = 320, SOUND_HEIGHT = 80 };
+
+/* Sums of a row of sound over the columns of a picture. */
+static int64_t sum_columns(const view_maps *v, const float *row, float sums[SOUND_WIDTH])
+{
+    int64_t width = v->cols < SOUND_WIDTH ? v->cols : SOUND_WIDTH;
+
+    for (int64_t j = 0; j < width; j++) {
+        double sum = 0;
+        for (int64_t t = j * v->cols / width; t < (j + 1) * v->cols / width; t++)
+            sum += (double)row[t];
+        sums[j] = (float)sum;
+    }
+    return width;
+}
+
+static int sum_sounds(const view_maps *v, float **out)
+{
+    int code = 0;
+
+    TRY(allocate(out, v->samples->n * SOUND_WIDTH, sizeof **out));
+    for (int64_t i = 0; i < v->samples->n; i++)
+        sum_columns(v, v->maps + i * v->cols, *out + i * SOUND_WIDTH);
+done:
+    return code;
+}
+
+/* Dark where the wave is: its extent in every column, around the middle. */
+static void fill_wave(const view_maps *v, const float *row, int64_t width, float *cells)
+{
+    float largest = fmaxf(fabsf(v->lo), fabsf(v->hi));
+
+    for (int64_t j = 0; j < width; j++) {
+        float lo = 0, hi = 0;
+        for (int64_t t = j * v->cols / width; t < (j + 1) * v->cols / width; t++) {
+            lo = fminf(lo, row[t]);
+            hi = fmaxf(hi, row[t]);
+        }
+        for (int64_t i = 0; i < SOUND_HEIGHT; i++) {
+            float y = 1 - 2 * ((float)i + 0.5f) / SOUND_HEIGHT; /* 1 at the top */
+            bool inside = y * largest >= lo - largest / SOUND_HEIGHT &&
+                          y * largest <= hi + largest / SOUND_HEIGHT;
+            cells[i * width + j] = inside ? 0 : 1;
+        }
+    }
+}
+
+/* The wave above, the map over the same time below. */
+static int draw_sound(session *s, const view_maps *v, int64_t sample, mucmm_sheet **out)
+{
+    float sums[SOUND_WIDTH], *cells = NULL;
+    int64_t width = sum_columns(v, v->maps + sample * v->cols, sums);
+    mucmm_cmat picture = {NULL, SOUND_HEIGHT, width, width};
+    mucmm_sheet_params p;
+    char caption[80];
+    int code = 0;
+
     mucmm_sheet_params_init(&p);
-    p.height = 20 * (n > 2 ? n : 2) + 20; /* pixels: 20 a bar, and a frame */
-    p.width = 420;
-    p.zoom = 1;
-    int code = check(s, mucmm_sheet_create(s->ctx, &p, out));
-    if (code != 0)
-        return code;
-    score_caption(v, sample, score, sizeof score);
-    snprintf(caption, sizeof caption, "%s, sample %" PRId64 ", %s", v->view->name,
-             v->samples->rows[sample], score);
-    return check(s, mucmm_sheet_bars(s->ctx, *out, 0, 0, values, shown, n, v->scale, caption));
+    p.rows = 2;
+    p.height = SOUND_HEIGHT;
+    p.width = width;
+    TRY(allocate(&cells, SOUND_HEIGHT * width, sizeof *cells));
+    picture.data = cells;
+    TRY(check(s, mucmm_sheet_create(s->ctx, &p, out)));
+    fill_wave(v, v->inputs + sample * v->cols, width, cells);
+    snprintf(caption, sizeof caption, "%s, sample %" PRId64, v->view->name,
+             v->samples->rows[sample]);
+    TRY(check(s, mucmm_sheet_grey(s->ctx, *out, 0, 0, &picture, 0, 1, caption)));
+    for (int64_t i = 0; i < SOUND_HEIGHT * width; i++)
+        cells[i] = sums[i % width];
+    score_caption(v, sample, caption, sizeof caption);
+    TRY(check(s, mucmm_sheet_map(s->ctx, *out, 0, 1, &picture, v->scale, caption)));
+done:
+    free(cells);
+    return code;
 }
 
 static int write_png(session *s, const view_maps *v, int64_t sample, output_dir *dir)
@@ -246,7 +392,12 @@ static int write_png(session *s, const view_maps *v, int64_t sample, output_dir 
     mucmm_sheet *sheet = NULL;
     int code = 0;
 
-    TRY(v->height > 0 ? draw_picture(s, v, sample, &sheet) : draw_bars(s, v, sample, &sheet));
+    if (v->kind == MUCMM_SOURCE_TEXT)
+        TRY(draw_words(s, v, sample, &sheet));
+    else if (v->kind == MUCMM_SOURCE_AUDIO && v->rank == 1)
+        TRY(draw_sound(s, v, sample, &sheet));
+    else
+        TRY(v->height > 0 ? draw_picture(s, v, sample, &sheet) : draw_bars(s, v, sample, &sheet));
     TRY(output_dir_file(dir, "%s.%s.%" PRId64 ".png", v->view->name, v->file_name,
                         v->samples->rows[sample]));
     TRY(check(s, mucmm_sheet_write_png(s->ctx, sheet, dir->full)));
@@ -257,12 +408,17 @@ done:
 
 /* ---- maps --------------------------------------------------------------------- */
 
-static int open_training(session *s, const settings *given, const char *name, mucmm_data **out)
+/* The file of --training; of encoded rows of a study its training part, for the maps that need
+ * it. */
+static int open_training(session *s, const settings *given, const inputs *in,
+                         const mucmm_view *view, mucmm_map_kind map, mucmm_data **out)
 {
-    const char *path = find_pair(&given->training, name);
+    const char *path = find_pair(&given->training, view->name);
     mucmm_data_params p;
 
     *out = NULL;
+    if (!path && map != MUCMM_MAP_GRADIENT && mucmm_data_description(view->data))
+        return inputs_training(s, in, view->name, out);
     if (!path)
         return 0;
     mucmm_data_params_init(&p);
@@ -277,10 +433,17 @@ static int compute_maps(session *s, const mucmm_model *m, const inputs *in, int3
     const mucmm_mat rows = {v->inputs, n, v->cols, v->cols}, maps = {v->maps, n, v->cols, v->cols};
     int code = 0;
 
-    TRY(check(s, mucmm_data_read(s->ctx, v->view->data, v->samples->rows, n, &rows)));
+    TRY(check(s, mucmm_data_read_raw(s->ctx, v->view->data, v->samples->rows, n, &rows)));
     TRY(check(s, mucmm_explain(s->ctx, m, in->views, in->n, view, v->samples->rows, n, params,
                                &maps, v->scores)));
-    v->scale = map_scale(v->maps, n * v->cols);
+    if (v->kind == MUCMM_SOURCE_TEXT)
+        TRY(sum_tokens(v, &v->sums));
+    else if (v->kind == MUCMM_SOURCE_AUDIO && v->rank == 1)
+        TRY(sum_sounds(v, &v->sums));
+    v->scale = v->kind == MUCMM_SOURCE_TEXT
+                   ? map_scale(v->sums, n * v->cols / v->shape[v->rank - 1])
+               : v->sums ? map_scale(v->sums, n * SOUND_WIDTH)
+                         : map_scale(v->maps, n * v->cols);
     find_range(v);
     code = v->scale > 0 ? 0 : EXIT_RUN;
 done:
@@ -311,14 +474,15 @@ static int explain_view(session *s, const settings *given, const mucmm_model *m,
     mucmm_data *training = NULL;
     int code = 0;
 
-    v.cols = mucmm_data_cols(v.view->data);
+    v.cols = mucmm_data_raw_cols(v.view->data);
+    v.kind = mucmm_data_source_kind(v.view->data);
     v.score_name = given->score ? given->score : "common";
     snprintf(v.file_name, sizeof v.file_name, "%s", v.score_name);
     if (strchr(v.file_name, ':'))
         *strchr(v.file_name, ':') = '-';
     TRY(find_shape(given, &v));
     find_picture(&v);
-    TRY(open_training(s, given, v.view->name, &training));
+    TRY(open_training(s, given, in, v.view, params->map, &training));
     params->training = training;
     TRY(allocate(&v.inputs, samples->n * v.cols, sizeof *v.inputs));
     TRY(allocate(&v.maps, samples->n * v.cols, sizeof *v.maps));
@@ -329,6 +493,7 @@ done:
     mucmm_data_free(training);
     free(v.inputs);
     free(v.maps);
+    free(v.sums);
     free(v.scores);
     return code;
 }

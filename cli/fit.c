@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * mucmm fit: from views to a model file.
+ * mucmm fit: from views, given one by one or by a study file, to a model file.
  */
 #include "cli.h"
 #include "print.h"
@@ -34,6 +34,8 @@ const option fit_options[] = {
     {"checkpoint", 0, OPTION_TEXT, false, AT(checkpoint), 0, 0, "FILE",
      "keep the state there, and resume from it if it exists"},
     OPTION_KEY,
+    OPTION_CACHE,
+    OPTION_SKIP_BAD,
     {"scale", 0, OPTION_CHOICE, false, AT(scale), 0, 0, "view|column",
      "one divisor for a view (default), or for each column"},
     {"ridge", 0, OPTION_REAL, false, AT(ridge), 0, 1e6, "R",
@@ -128,9 +130,8 @@ static int check_fit(const settings *given)
 {
     int code = 0;
 
-    if (given->view.n < 2)
-        return fail(EXIT_USAGE, "fit: %d view is not enough; give --view at least twice",
-                    given->view.n);
+    if (given->n_operands == 0 && given->view.n == 1)
+        return fail(EXIT_USAGE, "fit: 1 view is not enough; give --view at least twice");
     TRY(output_check(given->output));
     if (given->checkpoint)
         TRY(output_check(given->checkpoint));
@@ -148,7 +149,7 @@ int run_fit(const settings *given)
 
     TRY(check_fit(given));
     TRY(session_open(&s, given));
-    TRY(inputs_open(&s, given, &in));
+    TRY(inputs_open(&s, given, given->n_operands > 0 ? given->operand[0] : NULL, &in));
     fill_params(given, &p);
     s.checkpoint = given->checkpoint;
     TRY(check(&s, mucmm_fit(s.ctx, in.views, in.n, &p, &m)));

@@ -21,56 +21,59 @@ typedef struct command {
     const option *options;
     const char *example;
     int (*run)(const settings *given);
+    int32_t optional; /* how many arguments more it takes */
 } command;
 
 static const command commands[] = {
     {"fit", "learn what paired views have in common and what each holds alone",
-     "--view NAME=FILE ... --common K --individual Q [options] -o MODEL", 0, fit_options,
+     "(STUDY.json | --view NAME=FILE ...) --common K --individual Q [options] -o MODEL", 0,
+     fit_options,
      "mucmm fit --view left=left.npy --view right=right.npy --common 8 --individual 16 "
      "-o pair.mucmm",
-     run_fit},
+     run_fit, 1},
     {"transform", "compute the common and the individual variates of rows",
-     "MODEL --view NAME=FILE ... [options] -o DIR", 1, transform_options,
+     "MODEL (STUDY.json | --view NAME=FILE ...) [options] -o DIR", 1, transform_options,
      "mucmm transform pair.mucmm --view left=left.npy --view right=right.npy -o variates",
-     run_transform},
+     run_transform, 1},
     {"score", "score rows, and sum up what they show under a model",
-     "MODEL --view NAME=FILE ... [options] [-o scores.csv]", 1, score_options,
+     "MODEL (STUDY.json | --view NAME=FILE ...) [options] [-o scores.csv]", 1, score_options,
      "mucmm score pair.mucmm --view left=test_l.npy --view right=test_r.npy -o scores.csv",
-     run_score},
+     run_score, 1},
     {"explain", "show where in the raw input a score comes from",
-     "MODEL --view NAME=FILE ... --samples LIST [options] -o DIR", 1, explain_options,
+     "MODEL (STUDY.json | --view NAME=FILE ...) --samples LIST [options] -o DIR", 1,
+     explain_options,
      "mucmm explain pair.mucmm --view left=left.npy --view right=right.npy --samples 0,5,9 "
      "--score individual --shape left=28x56 -o maps",
-     run_explain},
+     run_explain, 1},
     {"info", "say what is in a model file", "MODEL [--json]", 1, info_options,
-     "mucmm info pair.mucmm", run_info},
+     "mucmm info pair.mucmm", run_info, 0},
     {"check-gradient", "compare gradients with finite differences",
-     "MODEL --view NAME=FILE ... [options]", 1, check_gradient_options,
+     "MODEL (STUDY.json | --view NAME=FILE ...) [options]", 1, check_gradient_options,
      "mucmm check-gradient pair.mucmm --view left=left.npy --view right=right.npy",
-     run_check_gradient},
+     run_check_gradient, 1},
     {"bench", "measure the speed of this machine",
      "gemm | train | closed-form --view NAME=FILE ... --common K [options]", 1, bench_options,
-     "mucmm bench train --threads 4", run_bench},
+     "mucmm bench train --threads 4", run_bench, 0},
     {"bench graph", "measure the speed of a network",
      "NET.onnx --input-shape TENSOR=1x3x224x224 ... [options]", 1, bench_graph_options,
-     "mucmm bench graph net.onnx --input-shape image=16x3x224x224 --vjp", run_bench_graph},
+     "mucmm bench graph net.onnx --input-shape image=16x3x224x224 --vjp", run_bench_graph, 0},
     {"graph info", "say what an ONNX network takes and gives", "NET.onnx [--tensors] [--json]", 1,
-     graph_info_options, "mucmm graph info net.onnx", run_graph_info},
+     graph_info_options, "mucmm graph info net.onnx", run_graph_info, 0},
     {"graph run", "run an ONNX network", "NET.onnx --input TENSOR=FILE.npy ... [options] -o DIR", 1,
      graph_run_options,
-     "mucmm graph run net.onnx --input image=image.npy --tensor last_map -o outputs",
-     run_graph_run},
+     "mucmm graph run net.onnx --input image=image.npy --tensor last_map -o outputs", run_graph_run,
+     0},
     {"graph vjp", "carry gradients back through an ONNX network",
      "NET.onnx --input TENSOR=FILE.npy ... --cotangent TENSOR=FILE.npy ... --wrt TENSOR -o "
      "FILE.npy",
      1, graph_vjp_options,
      "mucmm graph vjp net.onnx --input image=image.npy --cotangent logits=direction.npy "
      "--wrt image -o gradient.npy",
-     run_graph_vjp},
+     run_graph_vjp, 0},
     {"graph ops", "list the operators that are supported, as a Markdown table", "", 0,
-     graph_ops_options, "mucmm graph ops > docs/operators.md", run_graph_ops},
+     graph_ops_options, "mucmm graph ops > docs/operators.md", run_graph_ops, 0},
     {"demo", "a worked example on real data, with known truth", "fashion [options]", 1,
-     demo_options, "mucmm demo fashion -o fashion", run_demo},
+     demo_options, "mucmm demo fashion -o fashion", run_demo, 0},
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
@@ -191,17 +194,11 @@ static bool wants_help(int argc, char **argv)
     return false;
 }
 
-/* Operands first: `fit study.json` must hear about study files, not about --view. */
 static int check_operands(const command *c, const settings *given)
 {
-    if (c->run == run_fit && given->n_operands > 0)
-        return fail(EXIT_USAGE,
-                    "fit: study files ('%s') are not supported in this version; give each view "
-                    "as --view NAME=FILE",
-                    given->operand[0]);
-    if (given->n_operands > c->operands)
+    if (given->n_operands > c->operands + c->optional)
         return fail(EXIT_USAGE, "%s: '%s' is one argument too many", c->name,
-                    given->operand[c->operands]);
+                    given->operand[c->operands + c->optional]);
     if (given->n_operands < c->operands)
         return fail(EXIT_USAGE, "%s: an argument is missing; usage: mucmm %s %s", c->name, c->name,
                     c->usage);

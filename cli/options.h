@@ -44,13 +44,13 @@ typedef struct settings {
     pairs view, shape, training;
     tensor_pairs input, cotangent, input_shape;
     texts tensor;
-    const char *output, *key, *checkpoint, *samples, *score, *data, *wrt;
+    const char *output, *key, *checkpoint, *samples, *score, *data, *wrt, *cache;
     int64_t common, individual, epochs, individual_epochs, batch, seed, threads;
     int64_t permutations, features, steps, repeats, train_pairs;
-    int64_t head, scale, method, representation;
+    int64_t head, scale, method, representation, part;
     double validation, ridge, learning_rate, weight_decay, input_noise, alpha, beta;
     counts hidden;
-    bool json, verbose, tensors, vjp;
+    bool json, verbose, tensors, vjp, skip_bad;
 } settings;
 
 typedef enum option_kind {
@@ -83,8 +83,24 @@ typedef struct option {
     }
 #define OPTION_VIEW                                                                                \
     {                                                                                              \
-        "view", 0, OPTION_PAIRS, true, AT(view), 0, 0, "NAME=FILE",                                \
+        "view", 0, OPTION_PAIRS, false, AT(view), 0, 0, "NAME=FILE",                               \
             "rows of a view (.npy, .csv, .tsv, .idx, .idx.gz); once for every view"                \
+    }
+/* For views of a study file. */
+#define OPTION_CACHE                                                                               \
+    {                                                                                              \
+        "cache", 0, OPTION_TEXT, false, AT(cache), 0, 0, "DIR",                                    \
+            "folder for the features of a study (default: .mucmm-cache beside it)"                 \
+    }
+#define OPTION_SKIP_BAD                                                                            \
+    {                                                                                              \
+        "skip-bad", 0, OPTION_FLAG, false, AT(skip_bad), 0, 0, NULL,                               \
+            "leave out rows of a study that cannot be read, and count them"                        \
+    }
+#define OPTION_PART                                                                                \
+    {                                                                                              \
+        "part", 0, OPTION_CHOICE, false, AT(part), 0, 0, "test|train|all",                         \
+            "rows of a study (default: test if it is split, else all)"                             \
     }
 #define OPTION_KEY                                                                                 \
     {                                                                                              \

@@ -18,6 +18,9 @@ const option score_options[] = {
      "permutations behind the p-values; 0 = none (default 1000)"},
     OPTION_SEED,
     OPTION_KEY,
+    OPTION_PART,
+    OPTION_CACHE,
+    OPTION_SKIP_BAD,
     OPTION_THREADS,
     OPTION_END,
 };

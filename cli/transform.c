@@ -13,6 +13,9 @@ const option transform_options[] = {
     {"method", 0, OPTION_CHOICE, false, AT(representation), 0, 0, "heads|linear",
      "the trained heads (default) or the closed form"},
     OPTION_KEY,
+    OPTION_PART,
+    OPTION_CACHE,
+    OPTION_SKIP_BAD,
     OPTION_THREADS,
     OPTION_END,
 };

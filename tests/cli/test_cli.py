@@ -154,7 +154,7 @@ def wrong_usage_is_exit_2():
     fails(2, ['--json', 'no value'], *fit('--json=yes'))
     fails(2, ['--common', 'missing'], 'fit', *views(), '--individual', '1', '-o', 'x')
     fails(2, ['--view'], 'fit', '--view', 'left=l.npy', '--common', '1', '--individual', '1', '-o', 'x')
-    fails(2, ['study.json', 'not supported'], 'fit', 'study.json', '-o', 'x')
+    fails(1, ['study.json', 'No such file'], 'fit', 'study.json', '--common', '1', '--individual', '0', '-o', 'x')
     fails(2, ['argument is missing'], 'score', *views())
     fails(2, ["'more'", 'too many'], 'info', 'linear.mucmm', 'more')
     fails(2, ['--score', "'size'"], 'explain', 'mlp.mucmm', *UNSEEN, '--samples', '0', '--score', 'size', '-o', 'x')
