@@ -154,7 +154,7 @@ static mucmm_status load_pairs(mucmm_ctx *ctx, const char *file, const mucmm__ma
 
 static mucmm_status find_bytes(mucmm_ctx *ctx, const char *file, mucmm__tokenizer *t)
 {
-    for (int at_end = 0; at_end <= t->word_ends; at_end++)
+    for (int at_end = 0; at_end < (t->word_ends ? 2 : 1); at_end++)
         for (int byte = 0; byte < 256; byte++) {
             char name[16];
             int64_t n = utf8proc_encode_char(byte_point(byte), (utf8proc_uint8_t *)name);
