@@ -139,7 +139,19 @@ static dnnl_status_t append_activation(dnnl_post_ops_t ops, const mucmm__conv_po
     return s == dnnl_success ? dnnl_post_ops_append_eltwise(ops, 1, kind, alpha, beta) : s;
 }
 
-/* The caller's scratchpad; then residual and activation. */
+static dnnl_status_t append_tail(dnnl_post_ops_t ops, const mucmm__conv_post *post)
+{
+    dnnl_status_t s = dnnl_success;
+
+    if (post->floor != -INFINITY)
+        s = dnnl_post_ops_append_eltwise(ops, 1, dnnl_eltwise_clip_v2, post->floor, INFINITY);
+    if (s == dnnl_success && (post->out_scale != 1 || post->out_shift != 0))
+        s = dnnl_post_ops_append_eltwise(ops, 1, dnnl_eltwise_linear, post->out_scale,
+                                         post->out_shift);
+    return s;
+}
+
+/* The caller's scratchpad; then residual, activation and tail. */
 static dnnl_status_t make_attributes(dnnl_primitive_attr_t *out, const mucmm__conv_post *post,
                                      const dnnl_memory_desc_t *y)
 {
@@ -154,6 +166,8 @@ static dnnl_status_t make_attributes(dnnl_primitive_attr_t *out, const mucmm__co
         s = dnnl_post_ops_append_binary(ops, dnnl_binary_add, y);
     if (s == dnnl_success && post)
         s = append_activation(ops, post);
+    if (s == dnnl_success && post && post->tail)
+        s = append_tail(ops, post);
     if (s == dnnl_success)
         s = dnnl_primitive_attr_set_post_ops(*out, ops);
     dnnl_post_ops_destroy(ops);

@@ -22,11 +22,14 @@ typedef enum mucmm__conv_kind {
     MUCMM__CONV_BACK_WEIGHTS /* x, y -> w                                    */
 } mucmm__conv_kind;
 
-/* What a forward convolution does on its way out: y = activation(conv + bias + residual). */
+/* What a forward convolution does on its way out: y = activation(conv + bias + residual); then,
+ * with a tail, out_scale max(y, floor) + out_shift. */
 typedef struct mucmm__conv_post {
     bool bias, residual;
     mucmm__activation activation;
     float alpha, beta;
+    bool tail;
+    float floor, out_scale, out_shift;
 } mucmm__conv_post;
 
 /* The tensors of a primitive. A copy goes from X to Y. */

@@ -736,12 +736,13 @@ static mucmm_status fuse_on(fuser *f, int32_t index)
     mucmm__step *s = &f->p->steps[index];
     const mucmm__desc *out;
     bool taken = true;
-    top t = {.f = f, .s = s, .out = s->out[0], .affine = -1, .last = index};
+    top t = {.f = f, .s = s, .affine = -1, .last = index};
 
     if (s->removed || !(s->op->flags & MUCMM__FUSES) || s->has_fused || s->out[0] < 0 ||
         !is_float32(f, s->out[0]))
         return MUCMM_OK;
-    out = &f->p->vals[s->out[0]].desc;
+    t.out = s->out[0];
+    out = &f->p->vals[t.out].desc;
     if (out->rank < 2 ||
         (!is_conv(s) && (f->p->vals[s->in[0]].desc.rank < 2 || f->p->vals[s->in[1]].desc.rank < 2)))
         return MUCMM_OK;

@@ -14,6 +14,8 @@
 
 #include "core/core.h"
 
+#include <math.h>
+
 /* ---- tensors ------------------------------------------------------------------------------- */
 
 /* What a tensor is, without its numbers. block 1 is dense row-major. block b > 1 is oneDNN's
@@ -157,6 +159,12 @@ typedef struct mucmm__fused {
     /* The vjp reads the output. A step that is to be differentiated has one of the activations
      * NONE, RELU, CLIP, LEAKY (alpha > 0), SIGMOID and TANH, and out_scale 1, out_shift 0. */
 } mucmm__fused;
+
+/* Is there anything after the activation? */
+static inline bool mucmm__has_tail(const mucmm__fused *f)
+{
+    return f->floor != -INFINITY || f->out_scale != 1 || f->out_shift != 0;
+}
 
 /* A status of infer and prepare only: the numbers of an input are needed and not known. */
 #define MUCMM__EVALUE ((mucmm_status)100)

@@ -188,6 +188,10 @@ static mucmm__conv_post post_of(const mucmm__call *c, bool bias)
         post.activation = f->activation;
         post.alpha = f->alpha;
         post.beta = f->beta;
+        post.tail = mucmm__has_tail(f);
+        post.floor = f->floor;
+        post.out_scale = f->out_scale;
+        post.out_shift = f->out_shift;
     }
     return post;
 }
@@ -551,6 +555,13 @@ SIMD_CLONES static void activate(float *y, int64_t n, mucmm__activation kind, fl
 #undef LOOP
 }
 
+SIMD_CLONES static void add_tail(float *y, int64_t n, float floor, float scale, float shift)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++)
+        y[i] = (y[i] > floor ? y[i] : floor) * scale + shift;
+}
+
 /* y [rows, lanes] += bias [lanes] + residual [rows, lanes] */
 SIMD_CLONES static void add_terms(float *y, int64_t rows, int64_t lanes, const float *bias,
                                   const float *residual)
@@ -570,8 +581,7 @@ typedef struct finish_job {
     float *y;
     const float *bias, *residual;
     int64_t channels, lanes, places, blocks;
-    mucmm__activation activation;
-    float alpha, beta;
+    mucmm__conv_post post; /* activation and tail */
 } finish_job;
 
 /* Tasks: (sample, block of channels). */
@@ -592,7 +602,9 @@ static void finish_range(void *arg, int64_t first, int64_t last)
             float *part = y + p * lanes;
             add_terms(part, n, lanes, j->bias ? bias : NULL,
                       residual ? residual + p * lanes : NULL);
-            activate(part, n * lanes, j->activation, j->alpha, j->beta);
+            activate(part, n * lanes, j->post.activation, j->post.alpha, j->post.beta);
+            if (j->post.tail)
+                add_tail(part, n * lanes, j->post.floor, j->post.out_scale, j->post.out_shift);
             for (int64_t r = 0; r < n && used < lanes; r++)
                 memset(part + r * lanes + used, 0, (size_t)(lanes - used) * sizeof *part);
         }
@@ -610,9 +622,7 @@ static void finish(mucmm__call *c, const conv_state *s, const float *bias)
                     .lanes = d->block,
                     .places = mucmm__desc_product(d, 2, d->rank),
                     .blocks = (d->shape[1] + d->block - 1) / d->block,
-                    .activation = s->post.activation ? MUCMM__ACT_NONE : all.activation,
-                    .alpha = all.alpha,
-                    .beta = all.beta};
+                    .post = all};
     int64_t planes = d->shape[0] * j.blocks, most = 4 * (int64_t)c->ctx->threads,
             tasks = planes * j.places * j.lanes / 16384;
 
@@ -639,7 +649,7 @@ static mucmm_status prepare_forward(mucmm__call *c, conv_state *s)
         weights_drop(&s->forward);
         s->forward.conv = s->forward.copy = NULL;
     }
-    s->finish = all.bias || all.residual || all.activation;
+    s->finish = all.bias || all.residual || all.activation || all.tail;
     s->post = (mucmm__conv_post){.bias = all.bias && kind == MUCMM__CONV_FORWARD};
     return weights_make(c, &s->problem, kind, &s->post, &s->forward, &c->scratch);
 }
@@ -746,13 +756,13 @@ typedef struct slope_job {
     const float *y, *dy;
     float *dz;
     mucmm__activation activation;
-    float alpha, beta;
+    float alpha, beta, floor;
 } slope_job;
 
 SIMD_CLONES static void slope(const slope_job *j, int64_t first, int64_t last)
 {
     const float *ys = j->y, *dy = j->dy;
-    float alpha = j->alpha, beta = j->beta, *dz = j->dz;
+    float alpha = j->alpha, beta = j->beta, floor = j->floor, *dz = j->dz;
 
 #define LOOP(id, value)                                                                            \
     case MUCMM__ACT_##id:                                                                          \
@@ -765,7 +775,7 @@ SIMD_CLONES static void slope(const slope_job *j, int64_t first, int64_t last)
     switch (j->activation) {
         LOOP(RELU, y > 0.0f ? 1.0f : 0.0f)
         LOOP(CLIP, y > alpha && y < beta ? 1.0f : 0.0f)
-        LOOP(LEAKY, y < 0.0f ? alpha : 1.0f)
+        LOOP(LEAKY, y > floor ? (y < 0.0f ? alpha : 1.0f) : 0.0f)
         LOOP(SIGMOID, y * (1.0f - y))
         LOOP(TANH, 1.0f - y * y)
     case MUCMM__ACT_NONE:
@@ -801,7 +811,8 @@ static const float *before_activation(mucmm__call *c, const conv_state *s)
                     residual ? residual : (float *)(void *)((char *)c->work + s->dz_at),
                     f->activation,
                     f->alpha,
-                    f->beta};
+                    f->beta,
+                    f->floor};
     mucmm__parallel_range(c->ctx, bytes / (int64_t)sizeof(float), 16384, slope_range, &j);
     return j.dz;
 }

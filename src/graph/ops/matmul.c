@@ -227,6 +227,10 @@ static mucmm_status prepare_linear(mucmm__call *c, state *s)
         q.activation = f ? f->activation : MUCMM__ACT_NONE;
         q.act_alpha = f ? f->alpha : 0;
         q.act_beta = f ? f->beta : 0;
+        q.tail = f && mucmm__has_tail(f);
+        q.floor = f ? f->floor : 0;
+        q.out_scale = f ? f->out_scale : 1;
+        q.out_shift = f ? f->out_shift : 0;
     }
     TRY(mucmm__linear_create(c->ctx, c->graph, c->node, &q, &s->forward));
     s->finished = s->finished && s->forward;
@@ -291,6 +295,10 @@ static mucmm__finish what_follows(const mucmm__call *c, const state *s)
         f.activation = c->fused->activation;
         f.act_alpha = c->fused->alpha;
         f.act_beta = c->fused->beta;
+        f.tail = mucmm__has_tail(c->fused);
+        f.floor = c->fused->floor;
+        f.out_scale = c->fused->out_scale;
+        f.out_shift = c->fused->out_shift;
     }
     return f;
 }

@@ -274,8 +274,15 @@ mucmm_status mucmm__linear_create(mucmm_ctx *ctx, mucmm_graph *graph, const mucm
         .y_block = MUCMM__CHANNELS_LAST,
         .window = {
             .axes = 1, .in = {p->m}, .out = {p->m}, .kernel = {1}, .stride = {1}, .dilation = {1}}};
-    mucmm__conv_post post = {p->bias != NULL, p->residual, p->activation, p->act_alpha,
-                             p->act_beta};
+    mucmm__conv_post post = {.bias = p->bias != NULL,
+                             .residual = p->residual,
+                             .activation = p->activation,
+                             .alpha = p->act_alpha,
+                             .beta = p->act_beta,
+                             .tail = p->tail,
+                             .floor = p->floor,
+                             .out_scale = p->out_scale,
+                             .out_shift = p->out_shift};
     mucmm_status status = MUCMM_OK;
     mucmm__linear *l = NULL;
 
@@ -378,6 +385,13 @@ VMATH float clip(float x, float low, float high)
 ACTIVATION_MAP(X)
 #undef X
 
+SIMD_CLONES static void add_tail(int64_t n, float floor, float scale, float shift, float *y)
+{
+#pragma omp simd
+    for (int64_t j = 0; j < n; j++)
+        y[j] = (y[j] > floor ? y[j] : floor) * scale + shift;
+}
+
 static void activate(const mucmm__finish *f, int64_t n, float *y)
 {
     switch (f->activation) {
@@ -416,6 +430,8 @@ static void finish_rows(void *arg, int64_t first, int64_t last)
         if (f->residual)
             add_row(f->n, 1.0f, f->residual + i * f->n, y);
         activate(f, f->n, y);
+        if (f->tail)
+            add_tail(f->n, f->floor, f->out_scale, f->out_shift, y);
     }
 }
 
@@ -423,7 +439,7 @@ void mucmm__finish_run(mucmm_ctx *ctx, const mucmm__finish *f, float *y)
 {
     finish_job job = {f, NULL, NULL, y};
 
-    if (f->c || f->scale || f->shift || f->residual || f->activation != MUCMM__ACT_NONE)
+    if (f->c || f->scale || f->shift || f->residual || f->activation != MUCMM__ACT_NONE || f->tail)
         mucmm__parallel_range(ctx, f->m, grain_of(f->n), finish_rows, &job);
 }
 
@@ -431,15 +447,15 @@ void mucmm__finish_run(mucmm_ctx *ctx, const mucmm__finish *f, float *y)
 #define SLOPE_MAP(X)                                                                               \
     X(RELU, y > 0.0f ? 1.0f : 0.0f)                                                                \
     X(CLIP, y > alpha && y < beta ? 1.0f : 0.0f)                                                   \
-    X(LEAKY, y < 0.0f ? alpha : 1.0f)                                                              \
+    X(LEAKY, y > floor ? (y < 0.0f ? alpha : 1.0f) : 0.0f)                                         \
     X(SIGMOID, y *(1.0f - y))                                                                      \
     X(TANH, 1.0f - y * y)
 
 #define X(id, value)                                                                               \
-    SIMD_CLONES static void slope_##id(int64_t n, float alpha, float beta, const float *out,       \
-                                       const float *dy, float *dz)                                 \
+    SIMD_CLONES static void slope_##id(int64_t n, float alpha, float beta, float floor,            \
+                                       const float *out, const float *dy, float *dz)               \
     {                                                                                              \
-        (void)alpha, (void)beta;                                                                   \
+        (void)alpha, (void)beta, (void)floor;                                                      \
         _Pragma("omp simd") for (int64_t j = 0; j < n; j++)                                        \
         {                                                                                          \
             float y = out[j];                                                                      \
@@ -456,8 +472,8 @@ static void slope_range(void *arg, int64_t first, int64_t last)
 
 #define X(id, value)                                                                               \
     if (f->activation == MUCMM__ACT_##id)                                                          \
-        slope_##id(last - first, f->act_alpha, f->act_beta, job->y_in + first, job->dy + first,    \
-                   job->y + first);
+        slope_##id(last - first, f->act_alpha, f->act_beta, f->tail ? f->floor : -INFINITY,        \
+                   job->y_in + first, job->dy + first, job->y + first);
     SLOPE_MAP(X)
 #undef X
 }

@@ -43,6 +43,8 @@ typedef struct mucmm__linear_params {
     bool residual;
     mucmm__activation activation;
     float act_alpha, act_beta;
+    bool tail; /* then out_scale max(y, floor) + out_shift */
+    float floor, out_scale, out_shift;
 } mucmm__linear_params;
 
 /* *out = NULL, and MUCMM_OK: the general product is as fast for this shape. */
@@ -64,6 +66,8 @@ typedef struct mucmm__finish {
     int64_t c_row, c_column;
     mucmm__activation activation;
     float act_alpha, act_beta;
+    bool tail; /* then out_scale max(y, floor) + out_shift */
+    float floor, out_scale, out_shift;
 } mucmm__finish;
 
 void mucmm__finish_run(mucmm_ctx *ctx, const mucmm__finish *f, float *y);
