@@ -269,6 +269,7 @@ int32_t mucmm__conv_block(void);
     X(generate)                                                                                    \
     X(reduce)                                                                                      \
     X(matmul)                                                                                      \
+    X(einsum)                                                                                      \
     X(normalize)                                                                                   \
     X(batchnorm)                                                                                   \
     X(normalize_other)                                                                             \
