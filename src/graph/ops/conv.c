@@ -44,6 +44,9 @@ static mucmm_status check_window(const mucmm__call *c, mucmm__window *w)
         /* What no window reaches is cut off, or padding that the last window misses added. */
         w->after[k] =
             (w->out[k] - 1) * w->stride[k] + mucmm__window_extent(w, k) - w->in[k] - w->before[k];
+        /* oneDNN takes no stride that would reach into what was cut off. */
+        if (w->out[k] <= 1 && w->after[k] < 0)
+            w->stride[k] = 1 - w->after[k];
     }
     return MUCMM_OK;
 }
