@@ -12,7 +12,7 @@
 
 #include <inttypes.h>
 
-#define LANES 16    /* partial sums                               */
+#define LANES 32    /* partial sums                               */
 #define CHUNK 4096  /* numbers summed in float before they go into a double */
 #define GRAIN 16384 /* numbers that a task handles                */
 
@@ -140,17 +140,17 @@ static int64_t weight_place(const job *j, int64_t row, int64_t segment)
 /* ---- float32 -----------------------------------------------------------------------------------
  */
 
-static float join(const float *lane)
+/* Halves are added, then their halves. */
+static float join(float *lane)
 {
-    float s[4];
-
-    for (int64_t l = 0; l < 4; l++)
-        s[l] = (lane[l] + lane[l + 4]) + (lane[l + 8] + lane[l + 12]);
-    return (s[0] + s[2]) + (s[1] + s[3]);
+    for (int64_t half = LANES / 2; half > 0; half /= 2)
+        for (int64_t l = 0; l < half; l++)
+            lane[l] += lane[l + half];
+    return lane[0];
 }
 
 /* Sum of x - center, or of its square. */
-SIMD_CLONES static double sum(int64_t n, const float *x, float center, bool square)
+VMATH double sum_of(bool square, int64_t n, const float *x, float center)
 {
     double total = 0;
 
@@ -173,12 +173,22 @@ SIMD_CLONES static double sum(int64_t n, const float *x, float center, bool squa
     return total;
 }
 
+SIMD_CLONES static double sum(int64_t n, const float *x)
+{
+    return sum_of(false, n, x, 0.0f);
+}
+
+SIMD_CLONES static double sum_squares(int64_t n, const float *x, float center)
+{
+    return sum_of(true, n, x, center);
+}
+
 static void row_stats(const job *j, const float *x, float *mean, float *inv)
 {
-    double m = sum(j->d, x, 0.0f, false) / (double)j->d, var;
+    double m = sum(j->d, x) / (double)j->d, var;
 
     *mean = (float)m;
-    var = sum(j->d, x, *mean, true) / (double)j->d;
+    var = sum_squares(j->d, x, *mean) / (double)j->d;
     *inv = (float)(1 / sqrt(var + j->epsilon));
 }
 
@@ -228,9 +238,9 @@ static void forward_rows(void *arg, int64_t first, int64_t last)
     }
 }
 
-/* Sums of g = dy scale factor and of g xhat. */
-SIMD_CLONES static void sum_slopes(int64_t n, const float *x, const float *dy, const float *scale,
-                                   float mean, float inv, double *g_sum, double *gx_sum)
+/* Sums of g = dy scale (1 if NULL) and of g xhat. */
+VMATH void sum_slopes_of(int64_t n, const float *x, const float *dy, const float *scale, float mean,
+                         float inv, double *g_sum, double *gx_sum)
 {
     for (int64_t from = 0; from < n; from += CHUNK) {
         int64_t end = from + CHUNK < n ? from + CHUNK : n, i = from;
@@ -251,6 +261,15 @@ SIMD_CLONES static void sum_slopes(int64_t n, const float *x, const float *dy, c
         *g_sum += (double)join(g);
         *gx_sum += (double)join(gx);
     }
+}
+
+SIMD_CLONES static void sum_slopes(int64_t n, const float *x, const float *dy, const float *scale,
+                                   float mean, float inv, double *g_sum, double *gx_sum)
+{
+    if (scale)
+        sum_slopes_of(n, x, dy, scale, mean, inv, g_sum, gx_sum);
+    else
+        sum_slopes_of(n, x, dy, NULL, mean, inv, g_sum, gx_sum);
 }
 
 /* dx = dy scale factor + a + b xhat */

@@ -11,7 +11,7 @@
 #include <inttypes.h>
 
 #define TILE 256    /* results that are accumulated side by side */
-#define LANES 16    /* partial sums of one row                   */
+#define LANES 32    /* partial sums of one row                   */
 #define GRAIN 32768 /* numbers that a task reads                 */
 
 typedef enum kind { SUM, MEAN, SUM_SQUARE, L1, L2, LOG_SUM, LOG_SUM_EXP, MAX, MIN, PROD } kind;

@@ -148,7 +148,7 @@ static void softmax_rows(void *arg, int64_t first, int64_t last)
     }
 }
 
-SIMD_CLONES static float row_dot(int64_t n, const float *a, const float *b)
+VMATH float row_sum_of(int64_t n, const float *a, const float *b)
 {
     float lane[LANES] = {0};
     int64_t i = 0;
@@ -161,6 +161,11 @@ SIMD_CLONES static float row_dot(int64_t n, const float *a, const float *b)
     for (int64_t l = 0; i + l < n; l++)
         lane[l] += b ? a[i + l] * b[i + l] : a[i + l];
     return lane_sum(lane);
+}
+
+SIMD_CLONES static float row_dot(int64_t n, const float *a, const float *b)
+{
+    return b ? row_sum_of(n, a, b) : row_sum_of(n, a, NULL);
 }
 
 SIMD_CLONES static void row_vjp(int64_t n, bool log, const float *y, const float *dy, float sum,
@@ -247,9 +252,15 @@ static void softmax_tiles(void *arg, int64_t first, int64_t last)
 
 SIMD_CLONES static void tile_dot(int64_t n, bool log, const float *y, const float *dy, float *sum)
 {
+    if (log) {
 #pragma omp simd
-    for (int64_t i = 0; i < n; i++)
-        sum[i] += log ? dy[i] : dy[i] * y[i];
+        for (int64_t i = 0; i < n; i++)
+            sum[i] += dy[i];
+    } else {
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++)
+            sum[i] += dy[i] * y[i];
+    }
 }
 
 SIMD_CLONES static void tile_vjp(int64_t n, bool log, const float *y, const float *dy,
