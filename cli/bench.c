@@ -142,7 +142,7 @@ static int bench_closed_form(session *s, const settings *given)
 
     if (given->view.n < 2 || given->common < 1)
         return fail(EXIT_USAGE, "bench closed-form needs --view NAME=FILE twice, and --common K");
-    TRY(inputs_open(s, given, NULL, &in));
+    TRY(inputs_open(s, given, NULL, MUCMM_PART_ALL, &in));
     TRY(allocate(&correlations, given->common, sizeof *correlations));
     TRY(check(s, mucmm_bench_closed_form(s->ctx, in.views, in.n, given->common, repeats_of(given),
                                          &seconds, correlations)));

@@ -59,13 +59,16 @@ typedef struct inputs {
     mucmm_part part;
 } inputs;
 
-/* Opens the views in the order given, or those of a study file (its training part); rows are
- * paired. */
-int inputs_open(session *s, const settings *given, const char *study, inputs *out);
+/* Opens the views in the order given, or those of a study file; rows are paired. usual: the part
+ * of a study that is split, unless --part says another. */
+int inputs_open(session *s, const settings *given, const char *study, mucmm_part usual,
+                inputs *out);
 /* The same, but all and only the model's views, in the model's order; the study is the second
  * operand, the part the test part unless --part says another. */
 int inputs_open_for(session *s, const mucmm_model *m, const settings *given, inputs *out);
 void inputs_close(inputs *in);
+/* Bytes that --memory gives; 0 = the default. */
+uint64_t memory_of(const settings *given);
 /* Training rows of a view of the study; NULL without a study. */
 int inputs_training(session *s, const inputs *in, const char *view, mucmm_data **out);
 
@@ -116,8 +119,9 @@ int print_json(json_t *root);
 #define COMMAND_MAP(X)                                                                             \
     X(fit)                                                                                         \
     X(transform)                                                                                   \
-    X(score) X(explain) X(info) X(check_gradient) X(bench) X(demo) X(graph_info) X(graph_run)      \
-        X(graph_vjp) X(graph_ops) X(bench_graph)
+    X(score)                                                                                       \
+    X(explain) X(info) X(check_gradient) X(bench) X(demo) X(graph_info) X(graph_run) X(graph_vjp)  \
+        X(graph_ops) X(bench_graph) X(encode)
 #define X(name)                                                                                    \
     extern const option name##_options[];                                                          \
     int run_##name(const settings *given);

@@ -149,7 +149,8 @@ int run_fit(const settings *given)
 
     TRY(check_fit(given));
     TRY(session_open(&s, given));
-    TRY(inputs_open(&s, given, given->n_operands > 0 ? given->operand[0] : NULL, &in));
+    TRY(inputs_open(&s, given, given->n_operands > 0 ? given->operand[0] : NULL, MUCMM_PART_TRAIN,
+                    &in));
     fill_params(given, &p);
     s.checkpoint = given->checkpoint;
     TRY(check(&s, mucmm_fit(s.ctx, in.views, in.n, &p, &m)));

@@ -39,6 +39,11 @@ done:
     return code;
 }
 
+uint64_t memory_of(const settings *given)
+{
+    return given->memory > 0 ? (uint64_t)given->memory << 20 : 0;
+}
+
 /* The part asked for; else `usual` if the study is split, else all rows. */
 static mucmm_part choose_part(const settings *given, const mucmm_study *study, mucmm_part usual)
 {
@@ -56,6 +61,7 @@ static int open_study_views(session *s, const settings *given, mucmm_part usual,
 
     mucmm_study_params_init(&p);
     p.cache = given->cache;
+    p.memory = memory_of(given);
     p.skip_bad = given->skip_bad;
     TRY(check(s, mucmm_study_encode(s->ctx, out->study, &p)));
     out->part = choose_part(given, out->study, usual);
@@ -105,12 +111,12 @@ done:
     return code;
 }
 
-int inputs_open(session *s, const settings *given, const char *study, inputs *out)
+int inputs_open(session *s, const settings *given, const char *study, mucmm_part usual, inputs *out)
 {
     int code = 0;
 
     TRY(start_inputs(s, given, study, out));
-    TRY(finish_inputs(s, given, MUCMM_PART_TRAIN, out));
+    TRY(finish_inputs(s, given, usual, out));
 done:
     if (code != 0)
         inputs_close(out);

@@ -25,6 +25,11 @@ typedef struct command {
 } command;
 
 static const command commands[] = {
+    {"encode", "compute the features of pictures, texts, sound or arrays",
+     "(STUDY.json | --encoder NET.onnx --input TENSOR=FILE) [options] -o OUT", 0, encode_options,
+     "mucmm encode --encoder net.onnx --input image=images.npy --tensor last_map --pool 4x4 "
+     "-o features.npy",
+     run_encode, 1},
     {"fit", "learn what paired views have in common and what each holds alone",
      "(STUDY.json | --view NAME=FILE ...) --common K --individual Q [options] -o MODEL", 0,
      fit_options,

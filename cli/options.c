@@ -265,7 +265,7 @@ static void mark_not_given(settings *s)
                         &s->batch,    &s->seed,       &s->threads, &s->permutations,
                         &s->features, &s->steps,      &s->repeats, &s->train_pairs,
                         &s->head,     &s->scale,      &s->method,  &s->representation,
-                        &s->part};
+                        &s->part,     &s->memory};
     double *reals[] = {&s->validation,  &s->ridge, &s->learning_rate, &s->weight_decay,
                        &s->input_noise, &s->alpha, &s->beta};
 

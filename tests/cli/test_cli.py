@@ -22,8 +22,9 @@ import traceback
 import onnx_file
 from arrays import npy_bytes, paired_rows, patch_model, read_npy, write_csv, write_fashion, write_npy
 
+FOLDER = os.path.dirname(os.path.abspath(__file__))
 PROGRAM = os.path.abspath(sys.argv[1])
-COMMANDS = ['fit', 'transform', 'score', 'explain', 'info', 'check-gradient', 'bench', 'bench graph', 'graph info',
+COMMANDS = ['encode', 'fit', 'transform', 'score', 'explain', 'info', 'check-gradient', 'bench', 'bench graph', 'graph info',
             'graph run', 'graph vjp', 'graph ops', 'demo']
 SUMMARY_KEYS = {'correlations', 'p_values', 'significant', 'total_correlation', 'leakage', 'views'}
 TESTS = []
@@ -483,6 +484,13 @@ def graph_vjp_writes_the_gradient():
 
 
 @test
+def the_table_of_operators_is_up_to_date():
+    path = os.path.join(os.path.dirname(os.path.dirname(FOLDER)), 'docs', 'operators.md')
+    with open(path) as f:
+        check(f.read() == succeeds('graph', 'ops').stdout, 'run: mucmm graph ops > docs/operators.md')
+
+
+@test
 def graph_of_bad_input():
     write_network()
     with open('net.onnx', 'rb') as f:
@@ -501,6 +509,45 @@ def graph_of_bad_input():
     fails(1, ['x.npy'], *run_small, 'x=x.npy', '-o', 'x.npy')
     fails(1, ["'b'"], 'graph', 'vjp', 'net.onnx', '--input', 'x=x.npy', '--cotangent', 'y=x.npy', '--wrt', 'b', '-o',
           'x.out')
+
+
+@test
+def encode_sends_rows_through_a_network():
+    write_network()
+    base = ['encode', '--encoder', 'net.onnx', '--input', 'x=x.npy']
+    text = succeeds(*base, '-o', 'f.npy').stdout
+    check('[4, 2]' in text, text)
+    shape, got = read_npy('f.npy')
+    check(shape == (4, 2), shape)
+    same(got, [max(0.0, v + s) for row in X for v, s in zip(product(row), onnx_file.SHIFT)])
+    succeeds(*base, '--tensor', 'enc/product:0', '-o', 'f.npy')  # another tensor: not taken for the old features
+    same(read_npy('f.npy')[1], [v for row in X for v in product(row)])
+    fails(1, ["'sun'", 'sum'], *base, '--tensor', 'sun', '-o', 'x.out')
+    fails(1, ["'xx'", "'x'"], 'encode', '--encoder', 'net.onnx', '--input', 'xx=x.npy', '-o', 'x.out')
+    fails(1, ['nosuch.onnx'], 'encode', '--encoder', 'nosuch.onnx', '--input', 'x=x.npy', '-o', 'x.out')
+    fails(2, ['study file'], 'encode', '--encoder', 'net.onnx', '--input', 'x=x.npy')
+    fails(2, ['2 times'], *base, '--input', 'y=x.npy', '-o', 'x.out')
+    fails(2, ['study file'], *base, '--part', 'test', '-o', 'x.out')
+
+
+@test
+def encode_writes_the_features_of_a_study():
+    write_network()
+    with open('study.json', 'w') as f:
+        json.dump({'table': 'table.csv', 'views': {
+            'raw': {'kind': 'table', 'file': 'x.npy'},
+            'net': {'kind': 'features', 'file': 'x.npy', 'encoder': 'net.onnx', 'tensor': 'sum'}}}, f)
+    with open('table.csv', 'w') as f:
+        f.write('id\n1\n2\n3\n4\n')
+    text = succeeds('encode', 'study.json', '--cache', 'cache').stdout
+    check('raw' in text and '[4, 2]' in text, text)
+    check(any(n.endswith('.npy') for n in os.listdir('cache')), os.listdir('cache'))
+    succeeds('encode', 'study.json', '--cache', 'cache', '-o', 'dir')
+    check(set(os.listdir('dir')) == {'raw.npy', 'net.npy', 'rows.npy'}, os.listdir('dir'))
+    same(read_npy('dir/net.npy')[1], [v + s for row in X for v, s in zip(product(row), onnx_file.SHIFT)])
+    fails(1, ['nosuch.json'], 'encode', 'nosuch.json')
+    fails(2, ['study file'], 'encode', 'study.json', '--encoder', 'net.onnx')
+    fails(2, ['study file'], 'encode')
 
 
 @test
