@@ -190,7 +190,7 @@ static dnnl_status_t conv_desc(dnnl_primitive_desc_t *out, mucmm__conv_kind kind
 
     for (int32_t k = 0; k < w->axes; k++)
         steps[k] = w->dilation[k] - 1;
-    put_axes(strides, w->axes, w->stride, 1);
+    put_axes(strides, w->axes, w->stride, w->stride[0]); /* some code wants equal strides */
     put_axes(dilations, w->axes, steps, 0);
     put_axes(before, w->axes, w->before, 0);
     put_axes(after, w->axes, w->after, 0);

@@ -8,10 +8,9 @@
  *   vjp, input      BACK_DATA  y -> x    FORWARD    x -> y
  *   vjp, weights    BACK_WEIGHTS x, y    BACK_WEIGHTS x, y
  *
- * Groups with fewer channels than a block has places are merged, m at a time, with zeros in the
- * weights between channels of different groups: more arithmetic, but fast arithmetic. */
+ * each on the way that conv_route.c finds. */
 #include "core/vmath.h"
-#include "graph/dnnl.h"
+#include "graph/ops/conv_route.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -209,83 +208,54 @@ static bool is_empty(const mucmm__call *c)
     return mucmm__desc_count(c->in[IN_X]) == 0 || mucmm__desc_count(c->out[0]) == 0;
 }
 
-/* Merges groups until oneDNN has a fast convolution; false if it has none. */
-static bool find_merge(const mucmm__call *c, mucmm__conv_kind kind, const mucmm__conv *s,
-                       int64_t *merge)
+/* A route from or to blocked tensors, and which blocks it wants. */
+static bool try_blocks(mucmm__call *c, const problem *p, int32_t in, int32_t out)
 {
-    mucmm__conv_post post = post_of(c, has_bias(c)),
-                     *use = kind == MUCMM__CONV_FORWARD ? &post : NULL;
-    int64_t block = s->x_block > s->y_block ? s->x_block : s->y_block;
+    mucmm__conv_post post = post_of(c, has_bias(c));
+    mucmm__route r = {.given = p->conv, .kind = forward_kind(p)};
 
-    for (*merge = 1; *merge <= s->groups && *merge <= 64; ++*merge) {
-        mucmm__conv merged = *s;
-        bool fits =
-            s->c / s->groups * *merge % block == 0 && s->k / s->groups * *merge % block == 0;
-        if (s->groups % *merge != 0 || (*merge != 1 && *merge != s->groups && !fits))
-            continue;
-        merged.groups = s->groups / *merge;
-        if (mucmm__conv_fast(c->ctx, kind, &merged, use))
-            return true;
-    }
-    *merge = 1;
-    return false;
+    r.given.x_block = p->transposed ? out : in;
+    r.given.y_block = p->transposed ? in : out;
+    if (!mucmm__route_find(c->ctx, &r, p->transposed ? NULL : &post, false))
+        return false;
+    c->want[IN_X] = in;
+    c->out[0]->block = out;
+    if (c->fused && c->fused->residual >= 0)
+        c->want[c->fused->residual] = out;
+    return true;
 }
 
 static void conv_layout(mucmm__call *c)
 {
-    int32_t b = mucmm__conv_block(), in = c->in[IN_X]->block, pairs[3][2] = {{b, b}};
-    int32_t n = 1;
-    int64_t merge;
+    int32_t b = mucmm__conv_block();
     problem p;
+    bool few;
 
     if (b == 1 || is_empty(c) || read_problem(c, &p) != MUCMM_OK)
         return;
-    if (!p.transposed && p.conv.c < b && p.conv.groups == 1) { /* pictures: 1 to 4 channels */
-        pairs[in == 1 ? 0 : 1][0] = 1;
-        pairs[in == 1 ? 0 : 1][1] = b;
-        pairs[in == 1 ? 1 : 0][0] = pairs[in == 1 ? 1 : 0][1] = b;
-        n = 2;
-    }
-    for (int32_t i = 0; i < n; i++) {
-        p.conv.x_block = pairs[i][p.transposed ? 1 : 0];
-        p.conv.y_block = pairs[i][p.transposed ? 0 : 1];
-        if (!find_merge(c, forward_kind(&p), &p.conv, &merge))
-            continue;
-        c->want[IN_X] = pairs[i][0];
-        c->out[0]->block = pairs[i][1];
-        if (c->fused && c->fused->residual >= 0)
-            c->want[c->fused->residual] = pairs[i][1];
-        return;
+    few = p.conv.c < b && p.conv.groups == 1; /* of a picture, or of ConvTranspose's output */
+    if (few && p.transposed) {
+        if (!try_blocks(c, &p, b, 1))
+            try_blocks(c, &p, b, b);
+    } else if (few && c->in[IN_X]->block == 1) {
+        if (!try_blocks(c, &p, 1, b))
+            try_blocks(c, &p, b, b);
+    } else if (!try_blocks(c, &p, b, b) && few) {
+        try_blocks(c, &p, 1, b);
     }
 }
 
-/* ---- weights --------------------------------------------------------------------------------- */
-
-/* How a primitive gets its weights. */
-typedef struct weights {
-    mucmm__conv shape; /* groups merged */
-    int64_t merge;
-    mucmm__prim *conv, *copy;     /* copy: dense -> the layout of conv                   */
-    const float *packed;          /* of constants; else they are copied in each run      */
-    int64_t expand_at, packed_at; /* places in the work space then                    */
-} weights;
+/* ---- state ----------------------------------------------------------------------------------- */
 
 typedef struct conv_state {
     problem problem;
     mucmm__conv_post post; /* what the forward primitive does itself                  */
     bool finish;           /* the rest of bias, residual and activation is ours       */
-    weights forward, back;
-    mucmm__prim *back_copy; /* from the layout of back's result to that of the input */
+    mucmm__route forward, back;
     mucmm__prim *grad, *grad_copy;
     const float *bias; /* packed; NULL: that of the node, or made in each run         */
-    int64_t bias_at, back_at, grad_at, dz_at, finish_scratch;
+    int64_t bias_at, grad_at, dz_at;
 } conv_state;
-
-static void weights_drop(weights *w)
-{
-    mucmm__prim_free(w->conv);
-    mucmm__prim_free(w->copy);
-}
 
 static void conv_drop(void *state)
 {
@@ -293,165 +263,11 @@ static void conv_drop(void *state)
 
     if (!s)
         return;
-    weights_drop(&s->forward);
-    weights_drop(&s->back);
-    mucmm__prim_free(s->back_copy);
+    mucmm__route_drop(&s->forward);
+    mucmm__route_drop(&s->back);
     mucmm__prim_free(s->grad);
     mucmm__prim_free(s->grad_copy);
     mucmm__free(s);
-}
-
-static int64_t place(int64_t *total, int64_t bytes)
-{
-    int64_t at = *total;
-    *total += (bytes + 63) / 64 * 64;
-    return at;
-}
-
-static int64_t taps(const mucmm__conv *s)
-{
-    int64_t n = 1;
-
-    for (int32_t k = 0; k < s->window.axes; k++)
-        n *= s->window.kernel[k];
-    return n;
-}
-
-/* out [k, m c / groups, taps] from w [k, c / groups, taps], each channel of the operator's output
- * times its scale. */
-static void expand(const problem *p, int64_t m, const float *scale, const float *w, float *out)
-{
-    const mucmm__conv *s = &p->conv;
-    int64_t inner = s->c / s->groups, rows = s->k / s->groups, n = taps(s);
-
-    for (int64_t r = 0; r < s->k; r++) {
-        int64_t group = r / rows;
-        for (int64_t j = 0; j < m * inner; j++) {
-            int64_t i = j - group % m * inner;
-            float f = !scale ? 1.0f : p->transposed ? scale[group * inner + i] : scale[r];
-            for (int64_t t = 0; t < n; t++)
-                out[(r * m * inner + j) * n + t] =
-                    i >= 0 && i < inner ? f * w[(r * inner + i) * n + t] : 0.0f;
-        }
-    }
-}
-
-typedef struct packing {
-    const problem *problem;
-    const weights *weights;
-    const float *scale, *w;
-} packing;
-
-static int64_t expanded_bytes(const weights *w)
-{
-    return w->shape.k * (w->shape.c / w->shape.groups) * taps(&w->shape) * (int64_t)sizeof(float);
-}
-
-static mucmm_status pack(mucmm_ctx *ctx, void *arg, void *bytes)
-{
-    const packing *a = arg;
-    const void *tensors[MUCMM__SLOTS] = {[MUCMM__SLOT_X] = a->w, [MUCMM__SLOT_Y] = bytes};
-    mucmm_status status = MUCMM_OK;
-    float *dense = NULL;
-    char *work = NULL;
-
-    if (a->scale || a->weights->merge > 1) {
-        TRY(mucmm__alloc(ctx, expanded_bytes(a->weights), 1, &dense));
-        expand(a->problem, a->weights->merge, a->scale, a->w, dense);
-        tensors[MUCMM__SLOT_X] = dense;
-    }
-    TRY(mucmm__alloc(ctx, mucmm__prim_scratch(a->weights->copy), 1, &work));
-    TRY(mucmm__prim_run(ctx, a->weights->copy, tensors, work));
-done:
-    mucmm__free(dense);
-    mucmm__free(work);
-    return status;
-}
-
-/* Numbers that depend on the shapes of a plan can be known too, so the node alone is no key. */
-static void hash_numbers(const float *w, int64_t n, uint64_t hash[2])
-{
-    hash[0] = hash[1] = (uint64_t)n;
-    for (int64_t i = 0; i < n; i++) {
-        hash[0] = (hash[0] ^ bits_of_float(w[i])) * UINT64_C(0x9e3779b97f4a7c15);
-        hash[0] ^= hash[0] >> 32;
-        hash[1] = (hash[1] ^ bits_of_float(w[i])) * UINT64_C(0x100000001b3);
-    }
-}
-
-#define KEY_BYTES 2048
-
-/* Constant weights, packed once for all plans of the graph. */
-static mucmm_status pack_constant(mucmm__call *c, const problem *p, weights *w)
-{
-    packing a = {p, w, c->fused ? c->fused->scale : NULL, c->known[IN_W]};
-    struct {
-        char family[8];
-        const void *node, *scale;
-        int64_t merge;
-        uint64_t hash[2];
-        unsigned char layout[KEY_BYTES];
-    } key = {.family = "weights"};
-    size_t n;
-    const void *layout = mucmm__prim_weights_layout(w->conv, &n), *out;
-    mucmm_status status;
-
-    if (n > KEY_BYTES)
-        return mucmm__op_fail(c, MUCMM_EBACKEND, "the layout of the weights has %zu bytes", n);
-    key.node = c->node;
-    key.scale = a.scale;
-    key.merge = w->merge;
-    hash_numbers(a.w, mucmm__desc_count(c->in[IN_W]), key.hash);
-    memcpy(key.layout, layout, n);
-    status = mucmm__graph_pack(c->ctx, c->graph, &key, sizeof key,
-                               mucmm__prim_bytes(w->conv, MUCMM__SLOT_W), pack, &a, &out);
-    if (status == MUCMM_OK)
-        w->packed = out;
-    return status;
-}
-
-/* Makes the primitive and its weights. scratch: the work space of the run grows by what it needs
- * after the primitive's own part, which is at its start. */
-static mucmm_status weights_make(mucmm__call *c, const problem *p, mucmm__conv_kind kind,
-                                 const mucmm__conv_post *post, weights *w, int64_t *scratch)
-{
-    mucmm_status status = MUCMM_OK;
-    int64_t own;
-
-    w->shape.groups = p->conv.groups / w->merge;
-    TRY(mucmm__conv_make(c->ctx, kind, &w->shape, post, &w->conv));
-    TRY(mucmm__weights_copy_make(c->ctx, &w->shape, w->conv, false, &w->copy));
-    own = mucmm__prim_scratch(w->conv);
-    if (c->known[IN_W]) {
-        place(scratch, own);
-        return pack_constant(c, p, w);
-    }
-    if (mucmm__prim_scratch(w->copy) > own)
-        own = mucmm__prim_scratch(w->copy);
-    place(scratch, own);
-    w->expand_at = place(scratch, expanded_bytes(w));
-    w->packed_at = place(scratch, mucmm__prim_bytes(w->conv, MUCMM__SLOT_W));
-done:
-    return status;
-}
-
-static mucmm_status weights_for_run(mucmm__call *c, const problem *p, const weights *w,
-                                    const float **out)
-{
-    const float *scale = c->fused ? c->fused->scale : NULL;
-    char *work = c->work;
-    const void *tensors[MUCMM__SLOTS] = {
-        [MUCMM__SLOT_X] = c->x[IN_W], [MUCMM__SLOT_Y] = work + w->packed_at};
-
-    *out = w->packed;
-    if (w->packed)
-        return MUCMM_OK;
-    if (scale || w->merge > 1) {
-        expand(p, w->merge, scale, c->x[IN_W], (float *)(void *)(work + w->expand_at));
-        tensors[MUCMM__SLOT_X] = work + w->expand_at;
-    }
-    *out = tensors[MUCMM__SLOT_Y];
-    return mucmm__prim_run(c->ctx, w->copy, tensors, work);
 }
 
 /* ---- bias ------------------------------------------------------------------------------------ */
@@ -498,11 +314,11 @@ static mucmm_status prepare_bias(mucmm__call *c, conv_state *s)
 
     if (!has_bias(c) || bias_is_plain(c))
         return MUCMM_OK;
-    s->bias_at = place(&c->scratch, a.n * (int64_t)sizeof(float));
+    s->bias_at = mucmm__place(&c->scratch, a.n * (int64_t)sizeof(float));
     if (given && !a.bias)
         return MUCMM_OK;
     if (given)
-        hash_numbers(a.bias, a.n, key.hash);
+        mucmm__hash_numbers(a.bias, a.n, key.hash);
     TRY(mucmm__graph_pack(c->ctx, c->graph, &key, sizeof key, a.n * (int64_t)sizeof(float),
                           make_bias, &a, &out));
     s->bias = out;
@@ -635,53 +451,43 @@ static void finish(mucmm__call *c, const conv_state *s, const float *bias)
 
 /* ---- forward --------------------------------------------------------------------------------- */
 
-/* With all that is fused if oneDNN can, else with the bias alone; never with both for back data. */
+static mucmm__route new_route(const mucmm__call *c, const problem *p, mucmm__conv_kind kind)
+{
+    return (mucmm__route){.given = p->conv,
+                          .kind = kind,
+                          .scale = c->fused ? c->fused->scale : NULL,
+                          .scale_inner = p->transposed};
+}
+
+/* With all that is fused if oneDNN can, else with the bias alone; a transpose has not even that. */
 static mucmm_status prepare_forward(mucmm__call *c, conv_state *s)
 {
     mucmm__conv_kind kind = forward_kind(&s->problem);
     mucmm__conv_post all = post_of(c, has_bias(c));
     mucmm_status status;
 
-    s->forward.shape = s->problem.conv;
-    find_merge(c, kind, &s->problem.conv, &s->forward.merge);
+    s->forward = new_route(c, &s->problem, kind);
     if (kind == MUCMM__CONV_FORWARD) {
         s->post = all;
-        status = weights_make(c, &s->problem, kind, &s->post, &s->forward, &c->scratch);
+        mucmm__route_find(c->ctx, &s->forward, &s->post, false);
+        status = mucmm__route_make(c, &s->forward, &s->post, c->known[IN_W], &c->scratch);
         if (status != MUCMM_EUNSUPPORTED)
             return status;
-        weights_drop(&s->forward);
-        s->forward.conv = s->forward.copy = NULL;
+        mucmm__route_drop(&s->forward);
     }
-    s->finish = all.bias || all.residual || all.activation || all.tail;
+    s->finish = all.bias || all.residual || all.activation;
     s->post = (mucmm__conv_post){.bias = all.bias && kind == MUCMM__CONV_FORWARD};
-    return weights_make(c, &s->problem, kind, &s->post, &s->forward, &c->scratch);
+    mucmm__route_find(c->ctx, &s->forward, &s->post, false);
+    return mucmm__route_make(c, &s->forward, kind == MUCMM__CONV_FORWARD ? &s->post : NULL,
+                             c->known[IN_W], &c->scratch);
 }
 
-/* The gradient with respect to the input. A few channels of a dense picture are padded to a block,
- * which oneDNN wants there, and copied. */
 static mucmm_status prepare_back(mucmm__call *c, conv_state *s)
 {
-    mucmm__conv_kind kind = s->problem.transposed ? MUCMM__CONV_FORWARD : MUCMM__CONV_BACK_DATA;
-    mucmm__conv *shape = &s->back.shape;
-    int32_t b = mucmm__conv_block();
-    mucmm_status status = MUCMM_OK;
-
-    *shape = s->problem.conv;
-    if (!find_merge(c, kind, shape, &s->back.merge) && shape->y_block == b &&
-        !s->problem.transposed) {
-        shape->x_block = b;
-        if (!find_merge(c, kind, shape, &s->back.merge))
-            shape->x_block = s->problem.conv.x_block;
-    }
-    TRY(weights_make(c, &s->problem, kind, NULL, &s->back, &c->vjp_scratch));
-    if (shape->x_block != s->problem.conv.x_block) {
-        TRY(mucmm__tensor_copy_make(c->ctx, c->in[IN_X], shape->x_block, s->problem.conv.x_block,
-                                    &s->back_copy));
-        place(&c->vjp_scratch, mucmm__prim_scratch(s->back_copy));
-        s->back_at = place(&c->vjp_scratch, mucmm__prim_bytes(s->back.conv, MUCMM__SLOT_X));
-    }
-done:
-    return status;
+    s->back = new_route(c, &s->problem,
+                        s->problem.transposed ? MUCMM__CONV_FORWARD : MUCMM__CONV_BACK_DATA);
+    mucmm__route_find(c->ctx, &s->back, NULL, true);
+    return mucmm__route_make(c, &s->back, NULL, c->known[IN_W], &c->vjp_scratch);
 }
 
 static mucmm_status prepare_grad(mucmm__call *c, conv_state *s)
@@ -694,8 +500,8 @@ static mucmm_status prepare_grad(mucmm__call *c, conv_state *s)
     own = mucmm__prim_scratch(s->grad);
     if (mucmm__prim_scratch(s->grad_copy) > own)
         own = mucmm__prim_scratch(s->grad_copy);
-    s->grad_at = place(&c->vjp_scratch, own);
-    s->grad_at = place(&c->vjp_scratch, mucmm__prim_bytes(s->grad, MUCMM__SLOT_W));
+    s->grad_at = mucmm__place(&c->vjp_scratch, own);
+    s->grad_at = mucmm__place(&c->vjp_scratch, mucmm__prim_bytes(s->grad, MUCMM__SLOT_W));
 done:
     return status;
 }
@@ -720,7 +526,7 @@ static mucmm_status conv_prepare(mucmm__call *c)
     }
     TRY(prepare_bias(c, s));
     if (c->differentiable)
-        s->dz_at = place(&c->vjp_scratch, mucmm__desc_bytes(c->out[0]));
+        s->dz_at = mucmm__place(&c->vjp_scratch, mucmm__desc_bytes(c->out[0]));
     c->state = s;
     s = NULL;
 done:
@@ -731,22 +537,14 @@ done:
 static mucmm_status conv_forward(mucmm__call *c)
 {
     const conv_state *s = c->state;
-    const void *tensors[MUCMM__SLOTS] = {0};
-    const float *w, *bias = bias_for_run(c, s);
+    const float *bias = bias_for_run(c, s);
     mucmm_status status = MUCMM_OK;
 
-    if (!s->forward.conv) {
+    if (s->forward.conv)
+        TRY(mucmm__route_run(c, &s->forward, c->x[IN_W], c->x[IN_X], c->y[0], bias,
+                             s->post.residual ? c->x[c->fused->residual] : NULL));
+    else
         memset(c->y[0], 0, (size_t)mucmm__desc_bytes(c->out[0]));
-    } else {
-        TRY(weights_for_run(c, &s->problem, &s->forward, &w));
-        tensors[MUCMM__SLOT_X] = s->problem.transposed ? c->y[0] : c->x[IN_X];
-        tensors[MUCMM__SLOT_Y] = s->problem.transposed ? c->x[IN_X] : c->y[0];
-        tensors[MUCMM__SLOT_W] = w;
-        tensors[MUCMM__SLOT_BIAS] = bias;
-        if (s->post.residual)
-            tensors[MUCMM__SLOT_RESIDUAL] = c->x[c->fused->residual];
-        TRY(mucmm__prim_run(c->ctx, s->forward.conv, tensors, c->work));
-    }
     if (s->finish)
         finish(c, s, bias);
 done:
@@ -820,29 +618,6 @@ static const float *before_activation(mucmm__call *c, const conv_state *s)
     return j.dz;
 }
 
-static mucmm_status input_vjp(mucmm__call *c, const conv_state *s, const float *dz)
-{
-    const void *tensors[MUCMM__SLOTS] = {0}, *copy[MUCMM__SLOTS] = {0};
-    char *padded = (char *)c->work + s->back_at;
-    const float *w;
-    mucmm_status status = MUCMM_OK;
-
-    TRY(weights_for_run(c, &s->problem, &s->back, &w));
-    tensors[MUCMM__SLOT_W] = w;
-    tensors[MUCMM__SLOT_X] = s->problem.transposed ? (const void *)dz
-                             : s->back_copy        ? padded
-                                                   : c->dx[IN_X];
-    tensors[MUCMM__SLOT_Y] = s->problem.transposed ? c->dx[IN_X] : (const void *)dz;
-    TRY(mucmm__prim_run(c->ctx, s->back.conv, tensors, c->work));
-    if (s->back_copy) {
-        copy[MUCMM__SLOT_X] = padded;
-        copy[MUCMM__SLOT_Y] = c->dx[IN_X];
-        TRY(mucmm__prim_run(c->ctx, s->back_copy, copy, c->work));
-    }
-done:
-    return status;
-}
-
 static mucmm_status weights_vjp(mucmm__call *c, const conv_state *s, const float *dz)
 {
     char *packed = (char *)c->work + s->grad_at;
@@ -891,7 +666,7 @@ static mucmm_status conv_vjp(mucmm__call *c)
         return MUCMM_OK;
     dz = before_activation(c, s);
     if (s->back.conv && c->dx[IN_X])
-        TRY(input_vjp(c, s, dz));
+        TRY(mucmm__route_run(c, &s->back, c->x[IN_W], dz, c->dx[IN_X], NULL, NULL));
     if (s->grad && c->dx[IN_W])
         TRY(weights_vjp(c, s, dz));
     if (mucmm__has_in(c, IN_BIAS) && c->dx[IN_BIAS])
