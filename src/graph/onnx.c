@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "onnx.pb-c.h"
+#include <onnx.pb-c.h>
 
 /* ---- unpacking with bounds ------------------------------------------------------------------- */
 
