@@ -761,6 +761,85 @@ static void test_reference_detector(void **state)
     mucmm_ctx_free(ctx);
 }
 
+/* ---- whole networks
+ * ------------------------------------------------------------------------------ */
+
+static const struct {
+    const char *file, *input, *shape, *wrt;
+    bool shrinks; /* deep enough for recomputation to pay */
+} networks[] = {
+    {"mobilenetv1_025_96.onnx", "image", "3x3x96x96", "image", true},
+    {"use_lite_T32.onnx", "ids", "2x32", "token_embeddings", true},
+    {"melspectrogram.onnx", "input", "1x4000", "input", false},
+    {"embedding_model.onnx", "input_1", "2x76x32x1", "input_1", true},
+    {"FastestDet.onnx", "input.1", "1x3x352x352", "input.1", true},
+    {"basic_pitch.onnx", "serving_default_input_2:0", "1x43844x1", "serving_default_input_2:0",
+     true},
+};
+
+/* The inputs of network k: noise, or token numbers and a mask. */
+static void network_inputs(size_t k, subject *s)
+{
+    int64_t dims[MUCMM_MAX_RANK];
+    int32_t rank = net_shape(networks[k].shape, dims);
+    bool tokens = strcmp(networks[k].input, "ids") == 0;
+    void *x = subject_add(s, networks[k].input, tokens ? MUCMM_I64 : MUCMM_F32, rank, dims, false);
+    float *mask = tokens ? subject_add(s, "mask", MUCMM_F32, rank, dims, false) : NULL;
+
+    for (int64_t i = 0; i < net_count(networks[k].shape); i++)
+        if (tokens) {
+            mask[i] = i % 32 < 7;
+            ((int64_t *)x)[i] = i % 32 < 7 ? 100 + 37 * i : 0;
+        } else {
+            ((float *)x)[i] = (float)mucmm__rng_normal(3, (uint64_t)i);
+        }
+}
+
+/* The gradient of the first output; *needs becomes the bytes of the run. */
+static void network_gradient(size_t k, int32_t threads, uint64_t memory, uint64_t *needs,
+                             mucmm_tensor grad[1])
+{
+    mucmm_ctx *ctx = ctx_of_threads(threads);
+    subject s = {0};
+    mucmm_run_params p;
+    const char *output;
+
+    network_inputs(k, &s);
+    s.g = shared_graph(ctx, networks[k].file);
+    output = mucmm_graph_output(s.g, 0)->name;
+    mucmm_run_params_init(&p);
+    p.outputs = &output;
+    p.n_outputs = 1;
+    p.wrt = &networks[k].wrt;
+    p.n_wrt = 1;
+    CHECK_OK(ctx, mucmm_graph_memory(ctx, s.g, s.in, s.n_in, &p, needs));
+    gradients_of(ctx, s.g, s.in, s.n_in, &output, 1, &networks[k].wrt, 1, memory, 3, grad);
+    subject_drop(&s);
+    mucmm_ctx_free(ctx);
+}
+
+static void test_graph_networks_do_not_depend_on_threads_or_memory(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < sizeof networks / sizeof *networks; k++) {
+        mucmm_tensor one[1], two[1], again[1];
+        uint64_t needs, less;
+        double size = 0;
+
+        network_gradient(k, 1, 0, &needs, one);
+        network_gradient(k, 2, 0, &needs, two);
+        network_gradient(k, 1, networks[k].shrinks ? needs - needs / 16 : needs, &less, again);
+        check_same(networks[k].file, "threads change the gradient", &one[0], &two[0], 0);
+        check_same(networks[k].file, "recomputation changes the gradient", &one[0], &again[0], 0);
+        for (int64_t i = 0; i < tensor_count(&one[0]); i++)
+            size += fabs((double)((float *)one[0].data)[i]);
+        assert_true(isfinite(size) && size > 0);
+        drop_tensors(one, 1);
+        drop_tensors(two, 1);
+        drop_tensors(again, 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -775,6 +854,7 @@ int main(void)
         cmocka_unit_test(test_graph_same_bytes_for_one_and_two_threads),
         cmocka_unit_test(test_graph_runs_with_several_shapes),
         cmocka_unit_test(test_graph_if_takes_a_branch),
+        cmocka_unit_test(test_graph_networks_do_not_depend_on_threads_or_memory),
         cmocka_unit_test(test_reference_mobilenet),
         cmocka_unit_test(test_reference_sentence_encoder),
         cmocka_unit_test(test_reference_audio),

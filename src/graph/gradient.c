@@ -197,6 +197,29 @@ done:
     return status;
 }
 
+static int64_t new_bytes(const mucmm__plan *p, const mucmm__step *s)
+{
+    int64_t bytes = 0;
+
+    for (int32_t i = 0; i < s->n_out; i++)
+        if (s->out[i] >= 0 && p->vals[s->out[i]].root == s->out[i])
+            bytes += mucmm__desc_bytes(&p->vals[s->out[i]].desc);
+    return bytes;
+}
+
+/* n runs of steps that compute about the same number of bytes each. */
+static void cut_segments(mucmm__plan *p, int32_t n)
+{
+    int64_t total = 0, before = 0;
+
+    for (int32_t k = 0; k < p->n_steps; k++)
+        total += new_bytes(p, &p->steps[k]);
+    for (int32_t k = 0; k < p->n_steps; k++) {
+        p->steps[k].segment = (int32_t)(before / (total / n + 1));
+        before += new_bytes(p, &p->steps[k]);
+    }
+}
+
 mucmm_status mucmm__plan_actions(mucmm_ctx *ctx, mucmm__plan *p)
 {
     mucmm_status status = MUCMM_OK;
@@ -206,8 +229,7 @@ mucmm_status mucmm__plan_actions(mucmm_ctx *ctx, mucmm__plan *p)
     TRY(alloc_actions(ctx, &b));
     for (int32_t i = 0; i < p->n_vals; i++)
         p->vals[i].grad_root = i;
-    for (int32_t k = 0; k < p->n_steps; k++)
-        p->steps[k].segment = (int32_t)((int64_t)k * last / p->n_steps);
+    cut_segments(p, last);
     for (int32_t i = 0; i < p->n_outputs; i++)
         if (p->vals[p->outputs[i]].active) {
             mucmm__action *a = add_action(&b, MUCMM__DO_SEED, i, 1);
