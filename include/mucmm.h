@@ -293,9 +293,9 @@ typedef struct mucmm_summary {
     double *leakage_linear;     /* [M] K(u_m, c_all), in [0, 1]                        */
     double *leakage_kernel;     /* [M] cross-fitted, Fourier features of u_m           */
     double *leakage_individual; /* [M * M] K(u_m, u_l); diagonal 0                     */
-    /* [M * M] entry m * M + l: for how large a share of the rows the partner in view l is the nearest
-     * one (among the 10 nearest) of all rows, seen from view m. Nearness: the cosine of the common
-     * variates, each weighted by the root of its correlation. NaN above 20,000 rows. */
+    /* [M * M] entry m * M + l: for how large a share of the rows the partner in view l is the
+     * nearest one (among the 10 nearest) of all rows, seen from view m. Nearness: the cosine of the
+     * common variates, each weighted by the root of its correlation. NaN above 20,000 rows. */
     double *retrieval_1, *retrieval_10;
 } mucmm_summary;
 
@@ -365,7 +365,8 @@ MUCMM_API mucmm_status mucmm_explain(mucmm_ctx *ctx, const mucmm_model *m, const
                                      double *scores);
 
 /* Central differences of the score along random directions and coordinates
- * against the analytic gradient. *worst: the largest
+ * against the analytic gradient; of encoded data, in the raw input, against its
+ * mean along the way (networks have kinks). *worst: the largest
  * |numeric - analytic| / (|numeric| + |analytic| + tiny), tiny relative to the
  * gradient's norm. */
 MUCMM_API mucmm_status mucmm_check_gradient(mucmm_ctx *ctx, const mucmm_model *m,

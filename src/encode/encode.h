@@ -187,8 +187,10 @@ mucmm_status mucmm__pass_raw(mucmm_ctx *ctx, mucmm__pass *p, float *raw);
  * place. Sets out_*; features [n, out_cols] if not NULL. With gradient a vjp may follow. */
 mucmm_status mucmm__pass_forward(mucmm_ctx *ctx, mucmm__pass *p, const float *raw, bool gradient,
                                  float *features);
-/* grads [n, raw_cols] = cotangents [n, out_cols] times d features / d raw. */
-mucmm_status mucmm__pass_vjp(mucmm_ctx *ctx, mucmm__pass *p, const float *cotangents, float *grads);
+/* grads [n, raw_cols] = cotangents [n, out_cols] times d features / d raw; raw as in the forward
+ * pass before. */
+mucmm_status mucmm__pass_vjp(mucmm_ctx *ctx, mucmm__pass *p, const float *raw,
+                             const float *cotangents, float *grads);
 /* Bytes of activations, after a forward; UINT64_MAX if that cannot be told. */
 mucmm_status mucmm__pass_memory(mucmm_ctx *ctx, const mucmm__pass *p, bool gradient, uint64_t *out);
 

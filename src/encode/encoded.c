@@ -499,9 +499,10 @@ mucmm_status mucmm__encoded_check(mucmm_ctx *ctx, const mucmm_data *d)
     return MUCMM_OK;
 }
 
-/* Starts a pass of rows[0..n) of d (NULL: 0..n) and reads them. */
-static mucmm_status read_pass(mucmm_ctx *ctx, const mucmm_data *d, const int64_t *rows, int64_t n,
-                              mucmm__pass *p)
+/* Starts a pass of rows[0..n) of d and reads them, unless raw values take their place whole (those
+ * of an inner tensor do not: masks stand beside it). */
+static mucmm_status start_pass(mucmm_ctx *ctx, const mucmm_data *d, const int64_t *rows, int64_t n,
+                               const float *raw, mucmm__pass *p)
 {
     mucmm_status status = MUCMM_OK;
     const mucmm__encoded *e = mucmm__encoded_of(d);
@@ -510,8 +511,11 @@ static mucmm_status read_pass(mucmm_ctx *ctx, const mucmm_data *d, const int64_t
     p->expected = d->cols;
     for (int64_t i = 0; i < n; i++) {
         TRY(check_row(ctx, d, rows[i]));
-        TRY(mucmm__pass_read_row(ctx, p, i, mucmm__data_row(d, rows[i])));
+        if (!raw || e->encoder->wrt)
+            TRY(mucmm__pass_read_row(ctx, p, i, mucmm__data_row(d, rows[i])));
     }
+    if (raw)
+        TRY(mucmm__pass_raw(ctx, p, NULL));
 done:
     return status;
 }
@@ -538,7 +542,7 @@ mucmm_status mucmm_data_read_raw(mucmm_ctx *ctx, const mucmm_data *d, const int6
         int64_t b = n - i < e->batch ? n - i : e->batch;
         for (int64_t j = 0; j < b; j++)
             chunk[j] = rows ? rows[i + j] : i + j;
-        TRY(read_pass(ctx, d, chunk, b, &p));
+        TRY(start_pass(ctx, d, chunk, b, NULL, &p));
         TRY(mucmm__pass_raw(ctx, &p, raw));
         for (int64_t j = 0; j < b; j++)
             memcpy(out->data + (i + j) * out->stride, raw + j * e->raw_cols,
@@ -560,13 +564,9 @@ mucmm_status mucmm__encoded_features(mucmm_ctx *ctx, const mucmm_data *d, const 
 
     for (int64_t i = 0; i < n; i += e->batch) {
         int64_t b = n - i < e->batch ? n - i : e->batch;
-        if (e->encoder->wrt || e->source->kind == MUCMM_SOURCE_TEXT)
-            TRY(read_pass(ctx, d, rows + i, b, &p)); /* what is beside raw: masks */
-        else
-            TRY(mucmm__pass_start(ctx, e->encoder, e->source, b, e->memory, &p));
-        p.expected = d->cols;
-        TRY(mucmm__pass_raw(ctx, &p, NULL));
-        TRY(mucmm__pass_forward(ctx, &p, raw + i * e->raw_cols, false, features + i * d->cols));
+        const float *from = raw + i * e->raw_cols;
+        TRY(start_pass(ctx, d, rows + i, b, from, &p));
+        TRY(mucmm__pass_forward(ctx, &p, from, false, features + i * d->cols));
         mucmm__pass_drop(&p);
     }
 done:
@@ -575,7 +575,7 @@ done:
 }
 
 mucmm_status mucmm__encoded_vjp(mucmm_ctx *ctx, const mucmm_data *d, const int64_t *rows, int64_t n,
-                                const float *cotangents, float *grads)
+                                const float *raw, const float *cotangents, float *grads)
 {
     mucmm_status status = MUCMM_OK;
     const mucmm__encoded *e = mucmm__encoded_of(d);
@@ -583,9 +583,10 @@ mucmm_status mucmm__encoded_vjp(mucmm_ctx *ctx, const mucmm_data *d, const int64
 
     for (int64_t i = 0; i < n; i += e->vjp_batch) {
         int64_t b = n - i < e->vjp_batch ? n - i : e->vjp_batch;
-        TRY(read_pass(ctx, d, rows + i, b, &p));
-        TRY(mucmm__pass_forward(ctx, &p, NULL, true, NULL));
-        TRY(mucmm__pass_vjp(ctx, &p, cotangents + i * d->cols, grads + i * e->raw_cols));
+        const float *from = raw ? raw + i * e->raw_cols : NULL;
+        TRY(start_pass(ctx, d, rows + i, b, from, &p));
+        TRY(mucmm__pass_forward(ctx, &p, from, true, NULL));
+        TRY(mucmm__pass_vjp(ctx, &p, from, cotangents + i * d->cols, grads + i * e->raw_cols));
         mucmm__pass_drop(&p);
     }
 done:

@@ -15,8 +15,9 @@ mucmm_status mucmm__encoded_check(mucmm_ctx *ctx, const mucmm_data *d);
 /* features [n, cols] of raw values [n, raw cols] put in the place of those of rows[0..n). */
 mucmm_status mucmm__encoded_features(mucmm_ctx *ctx, const mucmm_data *d, const int64_t *rows,
                                      int64_t n, const float *raw, float *features);
-/* grads [n, raw cols] = cotangents [n, cols] times d features / d raw at rows[0..n). */
+/* grads [n, raw cols] = cotangents [n, cols] times d features / d raw at rows[0..n), or, if raw is
+ * given, at these values in their place. */
 mucmm_status mucmm__encoded_vjp(mucmm_ctx *ctx, const mucmm_data *d, const int64_t *rows, int64_t n,
-                                const float *cotangents, float *grads);
+                                const float *raw, const float *cotangents, float *grads);
 
 #endif

@@ -383,14 +383,14 @@ static mucmm_status call_forward(mucmm_ctx *ctx, mucmm__pass *p, const float *ra
     return MUCMM_OK;
 }
 
-static mucmm_status call_vjp(mucmm_ctx *ctx, const mucmm__pass *p, const float *cotangents,
-                             float *grads)
+static mucmm_status call_vjp(mucmm_ctx *ctx, const mucmm__pass *p, const float *raw,
+                             const float *cotangents, float *grads)
 {
     const mucmm_encoder_callbacks *c = &p->encoder->callbacks;
 
     if (!c->vjp)
         return mucmm__fail(ctx, MUCMM_EUNSUPPORTED, "encoder '%s' has no vjp", c->name);
-    if (c->vjp(c->user, p->n, p->x, cotangents, grads) != 0)
+    if (c->vjp(c->user, p->n, raw ? raw : p->x, cotangents, grads) != 0)
         return mucmm__fail(ctx, MUCMM_EBACKEND, "the vjp of encoder '%s' failed", c->name);
     return MUCMM_OK;
 }
@@ -430,7 +430,8 @@ static mucmm_status vjp_link(mucmm_ctx *ctx, mucmm__pass *p, int32_t k, const fl
     return status == MUCMM_OK ? status : mucmm__prefix(ctx, status, "%s", p->encoder->link[k].file);
 }
 
-mucmm_status mucmm__pass_vjp(mucmm_ctx *ctx, mucmm__pass *p, const float *cotangents, float *grads)
+mucmm_status mucmm__pass_vjp(mucmm_ctx *ctx, mucmm__pass *p, const float *raw,
+                             const float *cotangents, float *grads)
 {
     mucmm_status status = MUCMM_OK;
     const mucmm_encoder *e = p->encoder;
@@ -439,7 +440,7 @@ mucmm_status mucmm__pass_vjp(mucmm_ctx *ctx, mucmm__pass *p, const float *cotang
     int64_t count;
 
     if (e->n_links == 0)
-        return call_vjp(ctx, p, cotangents, grads);
+        return call_vjp(ctx, p, raw, cotangents, grads);
     t = last_output(p);
     TRY(mucmm__alloc(ctx, product(t->shape, t->rank), sizeof *dy, &dy));
     pool(p, NULL, dy, cotangents);

@@ -4,7 +4,7 @@
  * them: sections 6 and 7 of the method. */
 #include "encode/encoded.h"
 #include "explain/raw.h"
-#include "model/model.h"
+#include "explain/samples.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -15,20 +15,6 @@ void mucmm_explain_params_init(mucmm_explain_params *p)
     *p = (mucmm_explain_params){.struct_size = sizeof *p, .map = MUCMM_MAP_PATTERN};
 }
 
-/* The samples asked for under one representation. */
-typedef struct samples {
-    const mucmm_model *m;
-    const mucmm__representation *rep;
-    const mucmm_data *data[MUCMM_MAX_VIEWS]; /* only [view] unless the score needs all */
-    int32_t view;
-    const int64_t *rows;
-    int64_t n;
-    const mucmm_explain_params *p;
-    bool encoded;  /* the rows are features; maps lie in the raw input before the encoder */
-    int64_t cols;  /* of the raw input */
-    float *others; /* [n, k]: sum over the other views' c, times 2/(M(M-1)) rho */
-} samples;
-
 static bool is_individual(mucmm_score_kind s)
 {
     return s == MUCMM_SCORE_INDIVIDUAL || s == MUCMM_SCORE_INDIVIDUAL_COMPONENT;
@@ -37,7 +23,7 @@ static bool is_individual(mucmm_score_kind s)
 /* ---- the score and its gradient at the variates -------------------------------------------- */
 
 /* For one sample with variates z [d] (c or u): the score, and ds/dz if dz is given. */
-static double score_of(const samples *s, int64_t i, const float *z, int64_t d, float *dz)
+static double score_of(const mucmm__samples *s, int64_t i, const float *z, int64_t d, float *dz)
 {
     double sum = 0;
 
@@ -70,7 +56,7 @@ static double score_of(const samples *s, int64_t i, const float *z, int64_t d, f
 
 /* What the other views contribute to the common score's gradient: with M views,
  * ds_C/dc_m = 2/(M(M-1)) rho * sum_{l != m} c_l. */
-static mucmm_status gather_others(mucmm_ctx *ctx, samples *s)
+static mucmm_status gather_others(mucmm_ctx *ctx, mucmm__samples *s)
 {
     mucmm_status status = MUCMM_OK;
     int64_t k = s->m->k;
@@ -92,10 +78,8 @@ done:
     return status;
 }
 
-/* Scores [n] of scaled features h [n, p] of samples first .. first + n, and the gradient
- * dh [n, p] if it is given. */
-static mucmm_status scores_and_gradient(mucmm_ctx *ctx, const samples *s, int64_t first, int64_t n,
-                                        const float *h, double *scores, float *dh)
+mucmm_status mucmm__samples_score(mucmm_ctx *ctx, const mucmm__samples *s, int64_t first, int64_t n,
+                                  const float *h, double *scores, float *dh)
 {
     mucmm_status status = MUCMM_OK;
     const mucmm__view_heads *v = &s->rep->view[s->view];
@@ -158,7 +142,7 @@ done:
 }
 
 /* In place: gradients in units of the scaled features -> patterns in the same units. */
-static mucmm_status pattern(mucmm_ctx *ctx, const samples *s, float *g)
+static mucmm_status pattern(mucmm_ctx *ctx, const mucmm__samples *s, float *g)
 {
     mucmm_status status = MUCMM_OK;
     const mucmm__view_info *v = &s->m->view[s->view];
@@ -192,7 +176,7 @@ done:
  * ------------------------------------------------------------------------------------------ */
 
 /* dh [n, p], in units of the scaled features -> the map in units of the view's columns. */
-static mucmm_status to_map(mucmm_ctx *ctx, const samples *s, const float *h, float *dh)
+static mucmm_status to_map(mucmm_ctx *ctx, const mucmm__samples *s, const float *h, float *dh)
 {
     mucmm_status status = MUCMM_OK;
     const mucmm__view_info *v = &s->m->view[s->view];
@@ -218,24 +202,25 @@ done:
     return status;
 }
 
-/* dh [n, p] -> d score / d raw input, grads [n, cols], through the encoder. Scales dh. */
-static mucmm_status raw_gradient(mucmm_ctx *ctx, const samples *s, float *dh, float *grads)
+mucmm_status mucmm__samples_raw_gradient(mucmm_ctx *ctx, const mucmm__samples *s,
+                                         const int64_t *rows, int64_t n, const float *raw,
+                                         float *dh, float *grads)
 {
     const mucmm__view_info *v = &s->m->view[s->view];
 
-    for (int64_t i = 0; i < s->n; i++)
+    for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j < v->p; j++)
             dh[i * v->p + j] = (float)((double)dh[i * v->p + j] / v->scale[j]);
-    return mucmm__encoded_vjp(ctx, s->data[s->view], s->rows, s->n, dh, grads);
+    return mucmm__encoded_vjp(ctx, s->data[s->view], rows, n, raw, dh, grads);
 }
 
-static mucmm_status to_raw_map(mucmm_ctx *ctx, const samples *s, float *dh, float *maps)
+static mucmm_status to_raw_map(mucmm_ctx *ctx, const mucmm__samples *s, float *dh, float *maps)
 {
     mucmm_status status = MUCMM_OK;
     const char *name = s->m->view[s->view].name;
     const mucmm_data *training = s->p->training;
 
-    TRY(raw_gradient(ctx, s, dh, maps));
+    TRY(mucmm__samples_raw_gradient(ctx, s, s->rows, s->n, NULL, dh, maps));
     switch (s->p->map) {
     case MUCMM_MAP_GRADIENT:
         break;
@@ -281,7 +266,8 @@ static mucmm_status check_params(mucmm_ctx *ctx, const mucmm_model *m, int32_t v
     return MUCMM_OK;
 }
 
-static mucmm_status find_data(mucmm_ctx *ctx, samples *s, const mucmm_view *views, int32_t n_views)
+static mucmm_status find_data(mucmm_ctx *ctx, mucmm__samples *s, const mucmm_view *views,
+                              int32_t n_views)
 {
     mucmm_status status = MUCMM_OK;
 
@@ -307,19 +293,19 @@ done:
     return status;
 }
 
-static mucmm_status start(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
-                          int32_t n_views, int32_t view, const int64_t *rows, int64_t n,
-                          const mucmm_explain_params *p, samples *s, float **h)
+mucmm_status mucmm__samples_start(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
+                                  int32_t n_views, int32_t view, const int64_t *rows, int64_t n,
+                                  const mucmm_explain_params *p, mucmm__samples *s, float **h)
 {
     mucmm_status status = MUCMM_OK;
 
     TRY(check_params(ctx, m, view, p));
-    *s = (samples){.m = m,
-                   .rep = mucmm__model_representation(m, p->method),
-                   .view = view,
-                   .rows = rows,
-                   .n = n,
-                   .p = p};
+    *s = (mucmm__samples){.m = m,
+                          .rep = mucmm__model_representation(m, p->method),
+                          .view = view,
+                          .rows = rows,
+                          .n = n,
+                          .p = p};
     TRY(find_data(ctx, s, views, n_views));
     s->encoded = mucmm__encoded_of(s->data[view]) != NULL;
     s->cols = mucmm_data_raw_cols(s->data[view]);
@@ -339,19 +325,19 @@ mucmm_status mucmm_explain(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_vie
 {
     mucmm_status status = MUCMM_OK;
     mucmm_explain_params p;
-    samples s = {0};
+    mucmm__samples s = {0};
     float *h = NULL, *dh = NULL, *raw = NULL;
     double *values = NULL;
     int64_t cols;
 
     mucmm_explain_params_init(&p);
-    TRY(start(ctx, m, views, n_views, view, rows, n, params ? params : &p, &s, &h));
+    TRY(mucmm__samples_start(ctx, m, views, n_views, view, rows, n, params ? params : &p, &s, &h));
     cols = s.cols;
     if (maps->rows != n || maps->cols != cols || maps->stride < cols)
         TRY(mucmm__fail(ctx, MUCMM_ESHAPE, "maps must be [%" PRId64 ", %" PRId64 "]", n, cols));
     TRY(mucmm__alloc(ctx, n * m->view[view].p, sizeof *dh, &dh));
     TRY(mucmm__alloc(ctx, n, sizeof *values, &values));
-    TRY(scores_and_gradient(ctx, &s, 0, n, h, values, dh));
+    TRY(mucmm__samples_score(ctx, &s, 0, n, h, values, dh));
     if (s.encoded) {
         TRY(mucmm__alloc(ctx, n * cols, sizeof *raw, &raw));
         TRY(to_raw_map(ctx, &s, dh, raw));
@@ -368,221 +354,5 @@ done:
     mucmm__free(dh);
     mucmm__free(raw);
     mucmm__free(values);
-    return status;
-}
-
-/* ---- checking
- * ----------------------------------------------------------------------------------------
- * Directions of each sample: its own gradient, random Gaussian ones, and the gradient's largest
- * coordinates alone. A difference of float32 scores is rounded at about 1e-7 of the score, so the
- * step is large (1e-2 of a standard deviation) and two steps are extrapolated (Richardson). */
-
-#define RANDOM_DIRECTIONS 4
-#define COORDINATES 2
-
-static void choose_direction(const float *g, int64_t p, int64_t which, uint64_t key, double *d)
-{
-    double norm = 0;
-
-    memset(d, 0, (size_t)p * sizeof *d);
-    if (which == 0)
-        for (int64_t j = 0; j < p; j++)
-            d[j] = g[j];
-    else if (which <= RANDOM_DIRECTIONS)
-        for (int64_t j = 0; j < p; j++)
-            d[j] = mucmm__rng_normal(key, (uint64_t)(which * p + j));
-    else {
-        int64_t best = 0;
-        for (int64_t j = which - RANDOM_DIRECTIONS - 1; j < p; j += COORDINATES)
-            best = fabsf(g[j]) >= fabsf(g[best]) || j == which - RANDOM_DIRECTIONS - 1 ? j : best;
-        d[best] = 1;
-    }
-    for (int64_t j = 0; j < p; j++)
-        norm += d[j] * d[j];
-    for (int64_t j = 0; j < p && norm > 0; j++)
-        d[j] /= sqrt(norm);
-}
-
-/* Scores of two points x [2, cols] in the place of sample i. */
-static mucmm_status score_pair(mucmm_ctx *ctx, const samples *s, int64_t i, const float *x,
-                               float *features, double score[2])
-{
-    mucmm_status status = MUCMM_OK;
-    const mucmm__view_info *v = &s->m->view[s->view];
-    const int64_t rows[2] = {s->rows[i], s->rows[i]};
-
-    if (s->encoded) {
-        TRY(mucmm__encoded_features(ctx, s->data[s->view], rows, 2, x, features));
-        for (int64_t j = 0; j < 2 * v->p; j++)
-            features[j] = (float)(((double)features[j] - v->mean[j % v->p]) / v->scale[j % v->p]);
-        x = features;
-    }
-    for (int k = 0; k < 2; k++)
-        TRY(scores_and_gradient(ctx, s, i, 1, x + k * v->p, &score[k], NULL));
-done:
-    return status;
-}
-
-/* What the checks of a sample work with: point and gradient [cols], and room. */
-typedef struct point {
-    const samples *s;
-    int64_t i;
-    const float *x, *g;
-    double score, norm; /* of the gradient */
-    double *direction;  /* [cols]          */
-    float *shifted;     /* [2, cols]       */
-    float *features;    /* [2, p]          */
-} point;
-
-/* (s(x + t d) - s(x - t d)) / 2t for one sample, as floats see it. */
-static mucmm_status central_difference(mucmm_ctx *ctx, const point *p, double step, double *out)
-{
-    mucmm_status status = MUCMM_OK;
-    int64_t cols = p->s->cols;
-    double side[2], travelled = 0;
-
-    for (int64_t j = 0; j < cols; j++) {
-        double d = p->direction[j];
-        p->shifted[j] = (float)((double)p->x[j] + step * d);
-        p->shifted[cols + j] = (float)((double)p->x[j] - step * d);
-        /* the step actually taken after rounding, along d */
-        travelled += ((double)p->shifted[j] - (double)p->shifted[cols + j]) * d;
-    }
-    TRY(score_pair(ctx, p->s, p->i, p->shifted, p->features, side));
-    *out = (side[0] - side[1]) / travelled;
-done:
-    return status;
-}
-
-/* |numeric - analytic| / (|numeric| + |analytic| + a tenth of the gradient's norm) */
-static double error_of(const point *p, double numeric, double analytic)
-{
-    return fabs(numeric - analytic) / (fabs(numeric) + fabs(analytic) + 0.1 * p->norm + 1e-12);
-}
-
-/* The columns have unit variance, so one step serves all: two, extrapolated. */
-static mucmm_status check_column_direction(mucmm_ctx *ctx, const point *p, double analytic,
-                                           double *error)
-{
-    mucmm_status status = MUCMM_OK;
-    double step = 2e-2, coarse, fine;
-
-    TRY(central_difference(ctx, p, step, &coarse));
-    TRY(central_difference(ctx, p, step / 2, &fine));
-    *error = error_of(p, (4 * fine - coarse) / 3, analytic);
-done:
-    return status;
-}
-
-/* Through a network of many kinks (ReLU, max-pooling) a step must be short enough to cross few of
- * them and long enough for float32: a series of steps, each a quarter of the one before, begins
- * where the score changes by a tenth. The best one counts: no step makes a wrong gradient right. */
-#define RAW_STEPS 5
-
-static mucmm_status check_raw_direction(mucmm_ctx *ctx, const point *p, double analytic,
-                                        double *error)
-{
-    mucmm_status status = MUCMM_OK;
-    double step = 0.1 * (fabs(p->score) + 1e-3) / (fabs(analytic) + 1e-4 * p->norm + 1e-30);
-    double numeric;
-
-    *error = INFINITY;
-    for (int k = 0; k < RAW_STEPS; k++, step /= 4) {
-        TRY(central_difference(ctx, p, step, &numeric));
-        *error = fmin(*error, error_of(p, numeric, analytic));
-    }
-done:
-    return status;
-}
-
-static mucmm_status check_sample(mucmm_ctx *ctx, point *p, double *worst)
-{
-    mucmm_status status = MUCMM_OK;
-    int64_t cols = p->s->cols;
-    uint64_t key = mucmm__rng_key(1, (uint64_t)p->s->rows[p->i]);
-    double norm = 0;
-
-    for (int64_t j = 0; j < cols; j++)
-        norm += (double)p->g[j] * (double)p->g[j];
-    p->norm = sqrt(norm);
-    for (int64_t which = 0; which < 1 + RANDOM_DIRECTIONS + COORDINATES; which++) {
-        double analytic = 0, error;
-        if (which > RANDOM_DIRECTIONS + cols)
-            break;
-        choose_direction(p->g, cols, which, key, p->direction);
-        for (int64_t j = 0; j < cols; j++)
-            analytic += p->direction[j] * (double)p->g[j];
-        if (p->s->encoded)
-            TRY(check_raw_direction(ctx, p, analytic, &error));
-        else
-            TRY(check_column_direction(ctx, p, analytic, &error));
-        if (!(error <= *worst))
-            *worst = error;
-    }
-done:
-    return status;
-}
-
-/* Points [n, cols] and gradients of all samples in the space where they are checked: the scaled
- * columns, or the raw input. */
-static mucmm_status points_and_gradients(mucmm_ctx *ctx, const samples *s, const float *h,
-                                         double *values, float *x, float *g)
-{
-    mucmm_status status = MUCMM_OK;
-    int64_t p = s->m->view[s->view].p;
-    float *dh = NULL;
-
-    TRY(mucmm__alloc(ctx, s->n * p, sizeof *dh, &dh));
-    TRY(scores_and_gradient(ctx, s, 0, s->n, h, values, dh));
-    if (s->encoded) {
-        TRY(mucmm_data_read_raw(ctx, s->data[s->view], s->rows, s->n,
-                                &(mucmm_mat){x, s->n, s->cols, s->cols}));
-        TRY(raw_gradient(ctx, s, dh, g));
-    } else {
-        memcpy(x, h, (size_t)(s->n * p) * sizeof *x);
-        memcpy(g, dh, (size_t)(s->n * p) * sizeof *g);
-    }
-done:
-    mucmm__free(dh);
-    return status;
-}
-
-mucmm_status mucmm_check_gradient(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
-                                  int32_t n_views, int32_t view, const int64_t *rows, int64_t n,
-                                  const mucmm_explain_params *params, double *worst)
-{
-    mucmm_status status = MUCMM_OK;
-    mucmm_explain_params p;
-    samples s = {0};
-    point at = {.s = &s};
-    float *h = NULL, *x = NULL, *g = NULL;
-    double *values = NULL;
-
-    mucmm_explain_params_init(&p);
-    TRY(start(ctx, m, views, n_views, view, rows, n, params ? params : &p, &s, &h));
-    TRY(mucmm__alloc(ctx, n * s.cols, sizeof *x, &x));
-    TRY(mucmm__alloc(ctx, n * s.cols, sizeof *g, &g));
-    TRY(mucmm__alloc(ctx, n, sizeof *values, &values));
-    TRY(mucmm__alloc(ctx, 2 * s.cols, sizeof *at.shifted, &at.shifted));
-    TRY(mucmm__alloc(ctx, 2 * m->view[view].p, sizeof *at.features, &at.features));
-    TRY(mucmm__alloc(ctx, s.cols, sizeof *at.direction, &at.direction));
-    TRY(points_and_gradients(ctx, &s, h, values, x, g));
-    *worst = 0;
-    for (int64_t i = 0; i < n; i++) {
-        at.i = i;
-        at.x = x + i * s.cols;
-        at.g = g + i * s.cols;
-        at.score = values[i];
-        TRY(check_sample(ctx, &at, worst));
-    }
-done:
-    mucmm__free(s.others);
-    mucmm__free(h);
-    mucmm__free(x);
-    mucmm__free(g);
-    mucmm__free(values);
-    mucmm__free(at.shifted);
-    mucmm__free(at.features);
-    mucmm__free(at.direction);
     return status;
 }
