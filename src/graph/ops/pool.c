@@ -537,86 +537,150 @@ static mucmm_status pool_forward(mucmm__call *c)
 
 /* ---- vjp ------------------------------------------------------------------------------------- */
 
-/* The first of the largest gets all of it. */
-static void max_vjp(const job *j, const float *x, const float *dy, float *dx, const int64_t o[3])
-{
-    const mucmm__window *w = &j->s->w;
-    range d = taps_of(w, 0, o[0]), h = taps_of(w, 1, o[1]), across = taps_of(w, 2, o[2]);
-    int64_t lanes = j->lanes;
-    int32_t at[16];
-    float best[16];
+/* What one output adds to the taps it sees: x, dx point to its first tap. */
+typedef struct reach {
+    int64_t depth, height, width, step, row_step, outer_step;
+} reach;
 
-    if (d.first == d.last || h.first == h.last || across.first == across.last)
-        return;
-    for (int64_t l = 0; l < lanes; l++) {
-        const int64_t first[3] = {input_of(w, 0, o[0], d.first), input_of(w, 1, o[1], h.first),
-                                  input_of(w, 2, o[2], across.first)};
-        at[l] = (int32_t)place_in_plane(w, first, false);
-        best[l] = -INFINITY;
+#define EACH_TAP(at)                                                                               \
+    for (int64_t td = 0; td < r->depth; td++)                                                      \
+        for (int64_t th = 0; th < r->height; th++)                                                 \
+            for (int64_t at = td * r->outer_step + th * r->row_step,                               \
+                         end = at + r->width * r->step;                                            \
+                 at < end; at += r->step)
+
+/* Maximum: the first tap that is the output gets all of it. Average: each its share. */
+#define BLOCKED_VJP(N)                                                                             \
+    SIMD_CLONES static void blocked_max_vjp_##N(const reach *r, const float *x, const float *y,    \
+                                                const float *dy, float *dx)                        \
+    {                                                                                              \
+        lanes##N best = *(const lanes##N *)y, gradient = *(const lanes##N *)dy;                    \
+        bits##N left = best == best;                                                               \
+        EACH_TAP(at)                                                                               \
+        {                                                                                          \
+            bits##N hit = (*(const lanes##N *)(x + at) == best) & left;                            \
+            left &= ~hit;                                                                          \
+            *(lanes##N *)(dx + at) += (lanes##N)((bits##N)gradient & hit);                         \
+        }                                                                                          \
+    }                                                                                              \
+    SIMD_CLONES static void blocked_average_vjp_##N(const reach *r, float share, const float *dy,  \
+                                                    float *dx)                                     \
+    {                                                                                              \
+        lanes##N gradient = *(const lanes##N *)dy * share;                                         \
+        EACH_TAP(at)                                                                               \
+        {                                                                                          \
+            *(lanes##N *)(dx + at) += gradient;                                                    \
+        }                                                                                          \
     }
-    for (int64_t td = d.first; td < d.last; td++)
-        for (int64_t th = h.first; th < h.last; th++) {
-            int64_t row =
-                (input_of(w, 0, o[0], td) * w->in[1] + input_of(w, 1, o[1], th)) * w->in[2];
-            for (int64_t tw = across.first; tw < across.last; tw++) {
-                int32_t place = (int32_t)(row + input_of(w, 2, o[2], tw));
-                const float *from = x + place * lanes;
-#pragma omp simd
-                for (int64_t l = 0; l < lanes; l++) {
-                    at[l] = from[l] > best[l] ? place : at[l];
-                    best[l] = from[l] > best[l] ? from[l] : best[l];
-                }
+
+BLOCKED_VJP(8)
+BLOCKED_VJP(16)
+
+static void max_vjp(const reach *r, int64_t lanes, const float *x, const float *y, const float *dy,
+                    float *dx)
+{
+    if (lanes == 8) {
+        blocked_max_vjp_8(r, x, y, dy, dx);
+    } else if (lanes == 16) {
+        blocked_max_vjp_16(r, x, y, dy, dx);
+    } else {
+        EACH_TAP(at)
+        {
+            if (x[at] == *y) {
+                dx[at] += *dy;
+                return;
             }
         }
-    for (int64_t l = 0; l < lanes; l++)
-        dx[at[l] * lanes + l] += dy[l];
+    }
 }
 
-/* Average: each tap its share. Norm: sign(x) |x / y|^(p - 1). */
-static void sum_vjp(const job *j, const float *x, const float *y, const float *dy, float *dx,
-                    const int64_t o[3])
+static void average_vjp(const reach *r, int64_t lanes, float share, const float *dy, float *dx)
+{
+    if (lanes == 8) {
+        blocked_average_vjp_8(r, share, dy, dx);
+    } else if (lanes == 16) {
+        blocked_average_vjp_16(r, share, dy, dx);
+    } else {
+        EACH_TAP(at)
+        {
+            dx[at] += *dy * share;
+        }
+    }
+}
+
+/* sign(x) |x / y|^(p - 1) */
+static void norm_vjp(const reach *r, int64_t lanes, int64_t p, const float *x, const float *y,
+                     const float *dy, float *dx)
+{
+    EACH_TAP(at)
+    {
+        for (int64_t l = 0; l < lanes; l++) {
+            float v = x[at + l], ratio = y[l] > 0 ? fabsf(v) / y[l] : 0.0f,
+                  slope = p == 2   ? ratio
+                          : p == 1 ? 1.0f
+                                   : powf(ratio, (float)(p - 1));
+            dx[at + l] += v == 0 ? 0.0f : copysignf(slope, v) * dy[l];
+        }
+    }
+}
+
+/* The outputs of one row, out of a plane. */
+static void vjp_row(const job *j, const float *x, const float *y, const float *dy, float *dx,
+                    int64_t od, int64_t oh)
 {
     const pool *s = j->s;
     const mucmm__window *w = &s->w;
-    range d = taps_of(w, 0, o[0]), h = taps_of(w, 1, o[1]), across = taps_of(w, 2, o[2]);
-    float p = (float)(s->p - 1), share = 1.0f / (float)((int64_t)s->share[0][o[0]] *
-                                                        s->share[1][o[1]] * s->share[2][o[2]]);
+    range d = taps_of(w, 0, od), h = taps_of(w, 1, oh);
+    int64_t lanes = j->lanes, others = (int64_t)s->share[0][od] * s->share[1][oh],
+            row = (input_of(w, 0, od, d.first) * w->in[1] + input_of(w, 1, oh, h.first)) * w->in[2];
+    reach r = {.depth = d.last - d.first,
+               .height = h.last - h.first,
+               .step = w->dilation[2] * lanes,
+               .row_step = w->dilation[1] * w->in[2] * lanes,
+               .outer_step = w->dilation[0] * w->in[1] * w->in[2] * lanes};
 
-    for (int64_t td = d.first; td < d.last; td++)
-        for (int64_t th = h.first; th < h.last; th++) {
-            int64_t row =
-                (input_of(w, 0, o[0], td) * w->in[1] + input_of(w, 1, o[1], th)) * w->in[2];
-            for (int64_t tw = across.first; tw < across.last; tw++) {
-                int64_t at = (row + input_of(w, 2, o[2], tw)) * j->lanes;
-                for (int64_t l = 0; l < j->lanes && s->kind == POOL_AVERAGE; l++)
-                    dx[at + l] += dy[l] * share;
-                for (int64_t l = 0; l < j->lanes && s->kind == POOL_NORM; l++) {
-                    float r = y[l] > 0 ? fabsf(x[at + l]) / y[l] : 0.0f;
-                    float slope = s->p == 2 ? r : s->p == 1 ? 1.0f : powf(r, p);
-                    dx[at + l] += x[at + l] == 0 ? 0.0f : copysignf(slope, x[at + l]) * dy[l];
-                }
-            }
-        }
+    for (int64_t o = 0; o < w->out[2]; o++, y += lanes, dy += lanes) {
+        int64_t at = (row + input_of(w, 2, o, s->across[o].first)) * lanes;
+        r.width = s->across[o].last - s->across[o].first;
+        if (s->kind == POOL_MAX)
+            max_vjp(&r, lanes, x + at, y, dy, dx + at);
+        else if (s->kind == POOL_AVERAGE)
+            average_vjp(&r, lanes, 1.0f / (float)(others * s->share[2][o]), dy, dx + at);
+        else
+            norm_vjp(&r, lanes, s->p, x + at, y, dy, dx + at);
+    }
+}
+
+/* The average of a plane: the same for each place. */
+SIMD_CLONES static void spread(float *restrict dx, const float *dy, float share, int64_t n,
+                               int64_t lanes)
+{
+    float same[16];
+
+    for (int64_t l = 0; l < 16; l++)
+        same[l] = dy[l % lanes] * share;
+    for (int64_t i = 0; i + 16 <= n * lanes; i += 16)
+        memcpy(dx + i, same, sizeof same);
+    for (int64_t i = n * lanes / 16 * 16; i < n * lanes; i++)
+        dx[i] = same[i % 16];
 }
 
 static void vjp_planes(void *arg, int64_t first, int64_t last)
 {
     const job *j = arg;
     const mucmm__window *w = &j->s->w;
-    int64_t o[3];
 
     for (int64_t i = first; i < last; i++) {
         int64_t in = i * j->in * j->lanes, out = i * j->out * j->lanes;
-        for (o[0] = 0; o[0] < w->out[0]; o[0]++)
-            for (o[1] = 0; o[1] < w->out[1]; o[1]++)
-                for (o[2] = 0; o[2] < w->out[2]; o[2]++, out += j->lanes)
-                    if (j->s->kind == POOL_MAX)
-                        max_vjp(j, (const float *)j->x + in, j->dy + out, j->dx + in, o);
-                    else if (j->s->kind == POOL_AVERAGE)
-                        sum_vjp(j, NULL, NULL, j->dy + out, j->dx + in, o);
-                    else
-                        sum_vjp(j, (const float *)j->x + in, (const float *)j->y + out, j->dy + out,
-                                j->dx + in, o);
+        if (j->s->whole && j->s->kind == POOL_AVERAGE) {
+            spread(j->dx + in, j->dy + out, 1.0f / (float)j->in, j->in, j->lanes);
+            continue;
+        }
+        memset(j->dx + in, 0, (size_t)(j->in * j->lanes) * sizeof *j->dx);
+        for (int64_t od = 0; od < w->out[0]; od++)
+            for (int64_t oh = 0; oh < w->out[1]; oh++, out += w->out[2] * j->lanes)
+                vjp_row(j, (const float *)j->x + in, (const float *)j->y + out, j->dy + out,
+                        j->dx + in, od, oh);
     }
 }
 
@@ -625,9 +689,10 @@ static mucmm_status pool_vjp(mucmm__call *c)
     int64_t planes;
     job j = make_job(c, &planes);
 
-    memset(c->dx[0], 0, (size_t)mucmm__desc_bytes(c->in[0]));
-    if (!c->dy[0])
+    if (!c->dy[0] || planes == 0) {
+        memset(c->dx[0], 0, (size_t)mucmm__desc_bytes(c->in[0]));
         return MUCMM_OK;
+    }
     j.x = c->x[0];
     j.y = c->y[0];
     j.dy = c->dy[0];
@@ -745,11 +810,11 @@ done:
     }
 
 const mucmm__op mucmm__ops_pool[] = {
-    ROW("MaxPool", 1, 7, 1, 1, 0),
-    ROW("MaxPool", 8, 0, 2, 1, 0),
+    ROW("MaxPool", 1, 7, 1, 1, 1),
+    ROW("MaxPool", 8, 0, 2, 1, 1),
     ROW("AveragePool", 1, 0, 1, 0, 0),
     ROW("LpPool", 2, 0, 1, 1, 1),
-    ROW("GlobalMaxPool", 1, 0, 1, 1, 0),
+    ROW("GlobalMaxPool", 1, 0, 1, 1, 1),
     ROW("GlobalAveragePool", 1, 0, 1, 0, 0),
     ROW("GlobalLpPool", 2, 0, 1, 1, 1),
     {.type = "MaxUnpool",
