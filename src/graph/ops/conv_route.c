@@ -85,23 +85,50 @@ static bool pad_is_fast(mucmm_ctx *ctx, mucmm__route *r, const mucmm__conv_post 
     return true;
 }
 
+/* x at h stride + i, 0 <= i < stride, sees y at h + e through tap t with
+ *   i + before = q stride + r,   t = (q - e) stride + r,   0 <= t < kernel
+ * so for each i, x is a convolution of y, of stride 1. false: no e for any i, or beyond y. */
+static bool phases_of_axis(const mucmm__window *from, mucmm__window *w, int32_t k)
+{
+    int64_t s = from->stride[k], first = INT64_MAX, last = INT64_MIN;
+
+    for (int64_t i = 0; i < s; i++) {
+        int64_t q = (i + from->before[k]) / s, r = (i + from->before[k]) % s,
+                n = r < from->kernel[k] ? (from->kernel[k] - r + s - 1) / s : 0;
+        if (n == 0)
+            continue;
+        first = q - n + 1 < first ? q - n + 1 : first;
+        last = q > last ? q : last;
+    }
+    if (first > 0 || first > last)
+        return false;
+    w->in[k] = from->out[k];
+    w->out[k] = (from->in[k] + s - 1) / s;
+    w->kernel[k] = last - first + 1;
+    w->stride[k] = w->dilation[k] = 1;
+    w->before[k] = -first;
+    w->after[k] = w->out[k] - 1 + w->kernel[k] - w->in[k] - w->before[k];
+    return w->after[k] >= 0;
+}
+
+static int64_t phases(const mucmm__route *r)
+{
+    return product(r->given.window.stride, r->given.window.axes);
+}
+
 static bool shuffle_is_fast(mucmm_ctx *ctx, mucmm__route *r)
 {
     const mucmm__window *w = &r->given.window;
     mucmm__conv s = r->shape;
 
-    if (r->kind != MUCMM__CONV_BACK_DATA || s.groups > 1 || w->axes > 2 || taps(&s) == 1)
+    if (r->kind != MUCMM__CONV_BACK_DATA || s.groups > 1 || w->axes > 2 || phases(r) == 1 ||
+        phases(r) > 1024)
         return false;
-    for (int32_t k = 0; k < w->axes; k++) {
-        if (w->kernel[k] != w->stride[k] || w->in[k] != w->out[k] * w->stride[k] ||
-            w->before[k] != 0)
+    for (int32_t k = 0; k < w->axes; k++)
+        if ((w->dilation[k] != 1 && w->kernel[k] != 1) || !phases_of_axis(w, &s.window, k))
             return false;
-        s.window.in[k] = w->out[k];
-        s.window.kernel[k] = s.window.stride[k] = s.window.dilation[k] = 1;
-        s.window.after[k] = 0;
-    }
     s.c = r->given.k;
-    s.k = r->given.c * taps(&r->given);
+    s.k = r->given.c * phases(r);
     s.x_block = r->shape.y_block;
     s.y_block = mucmm__conv_block();
     if (!mucmm__conv_fast(ctx, MUCMM__CONV_FORWARD, &s, NULL))
@@ -161,15 +188,36 @@ static int64_t expanded_bytes(const mucmm__route *r)
     return s->k * (s->c / s->groups) * taps(s) * (int64_t)sizeof(float);
 }
 
-/* out [c taps, k] from w [k, c, taps] */
+/* The tap of the given kernel behind place j of the phase i along an axis; -1 = none. */
+static int64_t tap_of_phase(const mucmm__route *r, int32_t axis, int64_t i, int64_t j)
+{
+    const mucmm__window *w = &r->given.window;
+    int64_t s = w->stride[axis], q = (i + w->before[axis]) / s, rest = (i + w->before[axis]) % s,
+            t = (q - j + r->shape.window.before[axis]) * s + rest;
+    return t >= 0 && t < w->kernel[axis] ? t : -1;
+}
+
+/* out [c phases, k, places] from w [k, c, taps] */
 static void expand_shuffled(const mucmm__route *r, const float *w, float *out)
 {
-    int64_t c = r->given.c, n = taps(&r->given), rows = r->given.k;
+    const mucmm__window *from = &r->given.window, *to = &r->shape.window;
+    int32_t last = from->axes - 1;
+    bool flat = last == 0;
+    int64_t c = r->given.c, rows = r->given.k, n = taps(&r->given), places = taps(&r->shape);
+    int64_t width = from->stride[last], across = to->kernel[last];
 
-    for (int64_t i = 0; i < c * n; i++) {
-        float f = !r->scale || !r->scale_inner ? 1.0f : r->scale[i / n];
-        for (int64_t k = 0; k < rows; k++)
-            out[i * rows + k] = w[k * c * n + i] * (r->scale && !r->scale_inner ? r->scale[k] : f);
+    for (int64_t i = 0; i < c * phases(r); i++) {
+        int64_t channel = i / phases(r), phase = i % phases(r);
+        for (int64_t j = 0; j < places; j++) {
+            int64_t t = tap_of_phase(r, last, phase % width, j % across),
+                    u = flat ? 0 : tap_of_phase(r, 0, phase / width, j / across);
+            for (int64_t k = 0; k < rows; k++) {
+                float f = !r->scale ? 1.0f : r->scale_inner ? r->scale[channel] : r->scale[k];
+                out[(i * rows + k) * places + j] =
+                    t < 0 || u < 0 ? 0.0f
+                                   : f * w[(k * c + channel) * n + u * from->kernel[last] + t];
+            }
+        }
     }
 }
 
@@ -403,25 +451,25 @@ static void pad_input(mucmm_ctx *ctx, const mucmm__route *r, const float *x, flo
 }
 
 typedef struct shuffle_job {
-    const float *z; /* [n, c taps, h, w] in blocks of from */
-    float *x;       /* [n, c, h kernel, w kernel] in blocks of to */
-    int64_t c, h, w, kh, kw, from, to;
+    const float *z; /* [n, c phases, h, w] in blocks of from */
+    float *x;       /* [n, c, height, width] in blocks of to */
+    int64_t c, h, w, sh, sw, height, width, from, to;
 } shuffle_job;
 
 /* One row of one channel. */
 static void shuffle_row(const shuffle_job *j, int64_t n, int64_t ch, int64_t y)
 {
-    int64_t h = y / j->kh, i = y % j->kh, width = j->w * j->kw, height = j->h * j->kh;
-    int64_t out_blocks = (j->c + j->to - 1) / j->to,
-            in_blocks = (j->c * j->kh * j->kw + j->from - 1) / j->from;
-    float *to = j->x + ((n * out_blocks + ch / j->to) * height + y) * width * j->to + ch % j->to;
+    int64_t h = y / j->sh, i = y % j->sh, out_blocks = (j->c + j->to - 1) / j->to,
+            in_blocks = (j->c * j->sh * j->sw + j->from - 1) / j->from;
+    float *to =
+        j->x + ((n * out_blocks + ch / j->to) * j->height + y) * j->width * j->to + ch % j->to;
 
-    for (int64_t t = 0; t < j->kw; t++) {
-        int64_t at = (ch * j->kh + i) * j->kw + t;
+    for (int64_t t = 0; t < j->sw; t++) {
+        int64_t at = (ch * j->sh + i) * j->sw + t;
         const float *from =
             j->z + ((n * in_blocks + at / j->from) * j->h + h) * j->w * j->from + at % j->from;
-        for (int64_t w = 0; w < j->w; w++)
-            to[(w * j->kw + t) * j->to] = from[w * j->from];
+        for (int64_t w = 0, x = t; x < j->width; w++, x += j->sw)
+            to[x * j->to] = from[w * j->from];
     }
 }
 
@@ -429,13 +477,13 @@ static void shuffle_row(const shuffle_job *j, int64_t n, int64_t ch, int64_t y)
 static void shuffle_rows(void *arg, int64_t first, int64_t last)
 {
     const shuffle_job *j = arg;
-    int64_t height = j->h * j->kh, width = j->w * j->kw, blocks = (j->c + j->to - 1) / j->to;
+    int64_t blocks = (j->c + j->to - 1) / j->to;
 
     for (int64_t r = first; r < last; r++) {
-        int64_t n = r / height, y = r % height;
+        int64_t n = r / j->height, y = r % j->height;
         if (j->c % j->to != 0)
-            memset(j->x + ((n * blocks + blocks - 1) * height + y) * width * j->to, 0,
-                   (size_t)(width * j->to) * sizeof *j->x);
+            memset(j->x + ((n * blocks + blocks - 1) * j->height + y) * j->width * j->to, 0,
+                   (size_t)(j->width * j->to) * sizeof *j->x);
         for (int64_t ch = 0; ch < j->c; ch++)
             shuffle_row(j, n, ch, y);
     }
@@ -443,20 +491,23 @@ static void shuffle_rows(void *arg, int64_t first, int64_t last)
 
 static void shuffle(mucmm_ctx *ctx, const mucmm__route *r, const float *z, float *x)
 {
-    const mucmm__window *w = &r->given.window;
-    bool flat = w->axes == 1;
+    const mucmm__window *w = &r->given.window, *s = &r->shape.window;
+    int32_t last = w->axes - 1;
+    bool flat = last == 0;
     shuffle_job j = {.z = z,
                      .x = x,
                      .c = r->given.c,
-                     .h = flat ? 1 : w->out[0],
-                     .w = w->out[flat ? 0 : 1],
-                     .kh = flat ? 1 : w->kernel[0],
-                     .kw = w->kernel[flat ? 0 : 1],
+                     .h = flat ? 1 : s->out[0],
+                     .w = s->out[last],
+                     .sh = flat ? 1 : w->stride[0],
+                     .sw = w->stride[last],
+                     .height = flat ? 1 : w->in[0],
+                     .width = w->in[last],
                      .from = r->shape.y_block,
                      .to = r->given.x_block};
-    int64_t row = j.c * j.w * j.kw;
+    int64_t row = j.c * j.width;
 
-    mucmm__parallel_range(ctx, r->given.n * j.h * j.kh, row < 8192 ? 8192 / (row + 1) + 1 : 1,
+    mucmm__parallel_range(ctx, r->given.n * j.height, row < 8192 ? 8192 / (row + 1) + 1 : 1,
                           shuffle_rows, &j);
 }
 

@@ -7,8 +7,8 @@
  *   merge    groups with fewer channels than a block has places, m at a time, with zeros in the
  *            weights between channels of different groups
  *   pad      the padding is written into a copy of the input
- *   shuffle  a transposed convolution whose windows touch without overlap is a convolution of size
- *            1 to channels times taps, each then put in its place
+ *   shuffle  a transposed convolution of stride s is one of stride 1 to s times the channels an
+ *            axis, each then put in its place
  *   widen    a few channels are filled up to a block with zero weights
  *   copies   from and to the layouts that the caller has */
 #ifndef MUCMM_GRAPH_CONV_ROUTE_H
