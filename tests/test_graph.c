@@ -766,13 +766,14 @@ static void test_reference_detector(void **state)
 
 static const struct {
     const char *file, *input, *shape, *wrt;
-    bool shrinks; /* deep enough for recomputation to pay */
+    bool shrinks;   /* deep enough for recomputation to pay */
+    double threads; /* tolerance; not 0 where oneDNN's own convolution adds in another order */
 } networks[] = {
-    {"mobilenetv1_025_96.onnx", "image", "3x3x96x96", "image", true},
-    {"use_lite_T32.onnx", "ids", "2x32", "token_embeddings", true},
-    {"melspectrogram.onnx", "input", "1x4000", "input", false},
-    {"embedding_model.onnx", "input_1", "2x76x32x1", "input_1", true},
-    {"FastestDet.onnx", "input.1", "1x3x352x352", "input.1", true},
+    {"mobilenetv1_025_96.onnx", "image", "3x3x96x96", "image", true, 0},
+    {"use_lite_T32.onnx", "ids", "2x32", "token_embeddings", true, 0},
+    {"melspectrogram.onnx", "input", "1x4000", "input", false, 0},
+    {"embedding_model.onnx", "input_1", "2x76x32x1", "input_1", true, 0},
+    {"FastestDet.onnx", "input.1", "1x3x352x352", "input.1", true, 0},
     {"basic_pitch.onnx", "serving_default_input_2:0", "1x43844x1", "serving_default_input_2:0",
      true},
 };
@@ -829,7 +830,8 @@ static void test_graph_networks_do_not_depend_on_threads_or_memory(void **state)
         network_gradient(k, 1, 0, &needs, one);
         network_gradient(k, 2, 0, &needs, two);
         network_gradient(k, 1, networks[k].shrinks ? needs - needs / 16 : needs, &less, again);
-        check_same(networks[k].file, "threads change the gradient", &one[0], &two[0], 0);
+        check_same(networks[k].file, "threads change the gradient", &one[0], &two[0],
+                   networks[k].threads);
         check_same(networks[k].file, "recomputation changes the gradient", &one[0], &again[0], 0);
         for (int64_t i = 0; i < tensor_count(&one[0]); i++)
             size += fabs((double)((float *)one[0].data)[i]);
