@@ -775,7 +775,7 @@ static const struct {
     {"embedding_model.onnx", "input_1", "2x76x32x1", "input_1", true, 0},
     {"FastestDet.onnx", "input.1", "1x3x352x352", "input.1", true, 0},
     {"basic_pitch.onnx", "serving_default_input_2:0", "1x43844x1", "serving_default_input_2:0",
-     true},
+     true, 1e-5},
 };
 
 /* The inputs of network k: noise, or token numbers and a mask. */

@@ -122,8 +122,8 @@ static int64_t to_int64(double v)
 #define INTEGER_MAP(X)                                                                             \
     X(U8, uint8_t)                                                                                 \
     X(I8, int8_t)                                                                                  \
-    X(U16, uint16_t) X(I16, int16_t) X(I32, int32_t) X(I64, int64_t) X(U32, uint32_t)              \
-        X(U64, uint64_t)
+    X(U16, uint16_t)                                                                               \
+    X(I16, int16_t) X(I32, int32_t) X(I64, int64_t) X(U32, uint32_t) X(U64, uint64_t)
 
 double mucmm__number_get(mucmm_dtype t, const void *data, int64_t i)
 {
@@ -467,7 +467,7 @@ int32_t mucmm_op_at(int32_t i, mucmm_op_info *out)
             if (op->flags & MUCMM__INTERNAL || i-- > 0)
                 continue;
             *out = (mucmm_op_info){op->type, op->since, op->until ? op->until : MUCMM__OPSET_MAX,
-                                   op->vjp || op->flags & MUCMM__VIEW};
+                                   op->vjp || op->flags & MUCMM__VIEW || !op->infer};
             return 1;
         }
     return 0;

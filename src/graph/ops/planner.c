@@ -101,7 +101,9 @@ static mucmm_status reorder_vjp(mucmm__call *c)
     return MUCMM_OK;
 }
 
+/* If has no functions: the planner takes one of its branches in its place. */
 const mucmm__op mucmm__ops_planner[] = {
+    {.type = "If", .since = 7, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = -1},
     {.type = "Reorder",
      .since = 1,
      .min_in = 1,
