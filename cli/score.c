@@ -35,7 +35,19 @@ static void write_header(FILE *out, const mucmm_model *m)
     fprintf(out, "\n");
 }
 
-/* The key, quoted where csv asks for it, or the number of the row. */
+/* What tells a sample from others: its key, or the file of its first picture or sound. */
+static const char *sample_name(const inputs *in, int64_t row)
+{
+    const char *name = mucmm_data_key(in->data[0], row);
+
+    for (int32_t v = 0; v < in->n && !name; v++)
+        if (mucmm_data_source_kind(in->data[v]) == MUCMM_SOURCE_IMAGE ||
+            mucmm_data_source_kind(in->data[v]) == MUCMM_SOURCE_AUDIO)
+            name = mucmm_data_item(in->data[v], row);
+    return name;
+}
+
+/* The name, quoted where csv asks for it, or the number of the row. */
 static void write_sample(FILE *out, const char *key, int64_t row)
 {
     if (!key) {
@@ -51,10 +63,10 @@ static void write_sample(FILE *out, const char *key, int64_t row)
 }
 
 static void write_rows(FILE *out, const mucmm_model *m, const mucmm_scores *scores,
-                       const mucmm_data *first)
+                       const inputs *in)
 {
     for (int64_t i = 0; i < mucmm_scores_rows(scores); i++) {
-        write_sample(out, mucmm_data_key(first, i), i);
+        write_sample(out, sample_name(in, i), i);
         fprintf(out, ",%.17g", mucmm_scores_common(scores)[i]);
         for (int32_t v = 0; v < mucmm_model_views(m); v++)
             fprintf(out, ",%.17g,%.17g", mucmm_scores_common_energy(scores, v)[i],
@@ -65,7 +77,7 @@ static void write_rows(FILE *out, const mucmm_model *m, const mucmm_scores *scor
 
 /* Built in memory first: the file appears whole or not at all. */
 static int write_csv(session *s, const char *path, const mucmm_model *m, const mucmm_scores *scores,
-                     const mucmm_data *first)
+                     const inputs *in)
 {
     char *text = NULL;
     size_t size = 0;
@@ -75,7 +87,7 @@ static int write_csv(session *s, const char *path, const mucmm_model *m, const m
     if (!out)
         return fail(EXIT_RUN, "out of memory");
     write_header(out, m);
-    write_rows(out, m, scores, first);
+    write_rows(out, m, scores, in);
     if (fclose(out) != 0)
         code = fail(EXIT_RUN, "out of memory");
     else
@@ -122,7 +134,7 @@ int run_score(const settings *given)
     TRY(check(&s, mucmm_score(s.ctx, m, in.views, in.n, &p, &scores)));
     progress_pause(&s.progress);
     if (given->output)
-        TRY(write_csv(&s, given->output, m, scores, in.data[0]));
+        TRY(write_csv(&s, given->output, m, scores, &in));
     if (given->json)
         TRY(print_json(summary_json(m, mucmm_scores_summary(scores, MUCMM_HEADS),
                                     mucmm_scores_summary(scores, MUCMM_LINEAR))));
