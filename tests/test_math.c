@@ -293,6 +293,30 @@ static void test_threads_same_bytes(void **state)
     mucmm_ctx_free(ctx[1]);
 }
 
+/* Sums over all spatial axes keep the blocks of channels. */
+static void test_reductions_blocked(void **state)
+{
+    static const char *const types[] = {"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin",
+                                        "ReduceL1",  "ReduceL2",   "ReduceProd"};
+    int64_t given[] = {2, 3};
+    mucmm__attr axes = {.name = "axes", .kind = MUCMM__ATTR_INTS, .ints = given, .n = 2};
+    mucmm__desc in = desc(4, 2, 19, 3, 5);
+    mucmm_ctx *ctx = context(2);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        scene s;
+        scene_open(&s, ctx, types[i], 11, 1, &in, .5f, 1.5f);
+        s.node.n_attrs = 1;
+        s.node.attrs = &axes;
+        play(&s, 0, 1);
+        assert_int_equal(play(&s, 0, 8), 8);
+        assert_int_equal(play(&s, 0, 16), 16);
+        scene_drop(&s);
+    }
+    mucmm_ctx_free(ctx);
+}
+
 /* The same numbers in blocks of channels. */
 static void test_batch_normalization_blocked(void **state)
 {
@@ -320,6 +344,7 @@ int main(void)
         cmocka_unit_test(test_softmax_of_infinities),
         cmocka_unit_test(test_reductions),
         cmocka_unit_test(test_threads_same_bytes),
+        cmocka_unit_test(test_reductions_blocked),
         cmocka_unit_test(test_batch_normalization_blocked),
     };
     return cmocka_run_group_tests_name("math", tests, NULL, NULL);

@@ -138,6 +138,40 @@ static void group_axes(geometry *g, const mucmm__desc *d, const bool *marked)
     g->count = g->folds * (g->inner_kept ? 1 : g->inner);
 }
 
+static kind kind_of(const mucmm__call *c)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(kinds[i].type, c->node->op->type) == 0)
+            return kinds[i].kind;
+    return SUM;
+}
+
+/* A tensor in blocks of channels keeps them when all its spatial axes are reduced to 1: what fills
+ * a block up stays zero, but for logarithms. */
+static void layout(mucmm__call *c)
+{
+    const mucmm__desc *x = c->in[0];
+    mucmm__desc *y = c->out[0];
+    kind k = kind_of(c);
+    bool fits = x->block > 1 && x->dtype == MUCMM_F32 && k != LOG_SUM && k != LOG_SUM_EXP &&
+                y->rank == x->rank && y->shape[0] == x->shape[0] && y->shape[1] == x->shape[1] &&
+                mucmm__desc_product(y, 2, y->rank) == 1;
+
+    if (fits)
+        c->want[0] = y->block = x->block;
+}
+
+static void group_blocked(geometry *g, const mucmm__desc *d)
+{
+    g->inner_kept = true;
+    g->inner = d->block;
+    g->n_kept = g->n_reduced = 1;
+    g->folds = g->reduced[0] = g->count = mucmm__desc_product(d, 2, d->rank);
+    g->outer = g->kept[0] = d->shape[0] * ((d->shape[1] + d->block - 1) / d->block);
+    g->reduced_step[0] = d->block;
+    g->kept_step[0] = g->folds * d->block;
+}
+
 static mucmm_status prepare(mucmm__call *c)
 {
     bool marked[MUCMM_MAX_RANK];
@@ -149,10 +183,11 @@ static mucmm_status prepare(mucmm__call *c)
     if (status != MUCMM_OK)
         return status;
     c->state = g;
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (strcmp(kinds[i].type, c->node->op->type) == 0)
-            g->kind = kinds[i].kind;
-    group_axes(g, c->in[0], marked);
+    g->kind = kind_of(c);
+    if (c->in[0]->block > 1)
+        group_blocked(g, c->in[0]);
+    else
+        group_axes(g, c->in[0], marked);
     return MUCMM_OK;
 }
 
@@ -251,27 +286,33 @@ FAST_MAP(X)
 
 typedef void (*fold_fn)(int64_t n, const float *x, double *acc);
 
-static fold_fn fold_function(const geometry *g)
+static fold_fn fold_function(kind of, bool columns)
 {
-    kind k = g->kind == MEAN || g->kind == LOG_SUM ? SUM : g->kind == L2 ? SUM_SQUARE : g->kind;
+    kind k = of == MEAN || of == LOG_SUM ? SUM : of == L2 ? SUM_SQUARE : of;
 
 #define X(id)                                                                                      \
     if (k == id)                                                                                   \
-        return g->inner_kept ? fold_columns_##id : fold_row_##id;
+        return columns ? fold_columns_##id : fold_row_##id;
     FAST_MAP(X)
 #undef X
     return NULL;
 }
 
-/* Partial sums are joined by addition, whatever was added. */
-static double join(kind k, const double *acc)
+/* Joins the lanes that are a multiple of `results` apart. Partial sums are joined by addition,
+ * whatever was added. */
+static void join(kind k, int64_t results, double *acc)
 {
     bool additive = k != MAX && k != MIN && k != PROD;
-    double total = acc[0];
 
-    for (int64_t l = 1; l < LANES; l++)
-        total = fold(additive ? SUM : k, total, acc[l]);
-    return total;
+    for (int64_t l = results; l < LANES; l++)
+        acc[l % results] = fold(additive ? SUM : k, acc[l % results], acc[l]);
+}
+
+/* Few columns whose rows lie one after the other are one long row: each lane stays in a column. */
+static bool is_narrow(const geometry *g)
+{
+    return g->inner_kept && g->n_reduced == 1 && g->inner > 0 && LANES % g->inner == 0 &&
+           g->reduced_step[0] == g->inner;
 }
 
 /* Place i is a tile of columns of one kept place, or one row. */
@@ -279,23 +320,25 @@ static void reduce_fast(void *arg, int64_t first, int64_t last)
 {
     const job *b = arg;
     const geometry *g = b->g;
-    fold_fn fn = fold_function(g);
+    bool narrow = is_narrow(g), columns = g->inner_kept && !narrow;
+    fold_fn fn = fold_function(g->kind, columns);
     int64_t tiles = g->inner_kept ? (g->inner + TILE - 1) / TILE : 1;
+    int64_t folds = narrow ? 1 : g->folds;
     double acc[TILE];
 
     for (int64_t i = first; i < last; i++) {
         int64_t column = i % tiles * TILE, o = i / tiles;
-        int64_t n = g->inner_kept ? least(TILE, g->inner - column) : g->inner;
-        int64_t results = g->inner_kept ? n : 1, places = g->inner_kept ? n : LANES;
+        int64_t results = g->inner_kept ? least(TILE, g->inner - column) : 1;
+        int64_t n = narrow ? g->folds * g->inner : columns ? results : g->inner;
         const float *x = (const float *)b->x + kept_place(g, o) + column;
-        float *y = (float *)b->y + (g->inner_kept ? o * g->inner + column : o);
+        float *y = (float *)b->y + o * (g->inner_kept ? g->inner : 1) + column;
 
-        for (int64_t j = 0; j < places; j++)
+        for (int64_t j = 0; j < (columns ? results : LANES); j++)
             acc[j] = start(g->kind);
-        for (int64_t f = 0; f < g->folds; f++)
+        for (int64_t f = 0; f < folds; f++)
             fn(n, x + reduced_place(g, f), acc);
-        if (!g->inner_kept)
-            acc[0] = join(g->kind, acc);
+        if (!columns)
+            join(g->kind, results, acc);
         for (int64_t j = 0; j < results; j++)
             y[j] = (float)finish(g->kind, acc[j], g->count);
     }
@@ -535,7 +578,7 @@ static mucmm_status vjp_selected(mucmm__call *c)
 
 #define ROW(type, since, until, max_in, vjp, reads)                                                \
     {                                                                                              \
-        type, since, until, 1, max_in, 1, 1, infer, forward, vjp, 1, reads, reads, 0, NULL,        \
+        type, since, until, 1, max_in, 1, 1, infer, forward, vjp, 1, reads, reads, 0, layout,      \
             prepare, drop                                                                          \
     }
 
