@@ -16,7 +16,24 @@ const option info_options[] = {
     OPTION_END,
 };
 
-static void print_view(const mucmm_model *m, int32_t view)
+/* How the rows of an encoded view were made: the keys of its description in one line. */
+static void print_source(const json_t *source)
+{
+    const char *key, *separator = "  from ";
+    json_t *value;
+
+    json_object_foreach((json_t *)source, key, value)
+    {
+        char *text = json_is_string(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY);
+        printf("%s%s %s", separator, key, text ? text : json_string_value(value));
+        separator = ", ";
+        free(text);
+    }
+    if (json_object_size(source) > 0)
+        printf("\n");
+}
+
+static void print_view(const mucmm_model *m, int32_t view, const json_t *meta)
 {
     int64_t shape[MUCMM_MAX_RANK];
     int32_t rank = mucmm_model_view_shape(m, view, shape);
@@ -27,6 +44,8 @@ static void print_view(const mucmm_model *m, int32_t view)
         printf("%s%" PRId64, i > 0 ? "x" : " (", shape[i]);
     printf("%s, %" PRId64 " common and %" PRId64 " individual dimensions\n", rank > 1 ? ")" : "",
            mucmm_model_common(m), mucmm_model_individual(m, view));
+    print_source(
+        json_object_get(json_array_get(json_object_get(meta, "views"), (size_t)view), "source"));
 }
 
 /* A one-line value: numbers, texts, and lists of few numbers. */
@@ -66,7 +85,7 @@ static void print_info(const mucmm_model *m, const char *path)
 
     printf("%s\n", path);
     for (int32_t v = 0; v < mucmm_model_views(m); v++)
-        print_view(m, v);
+        print_view(m, v, meta);
     if (meta)
         print_settings(meta, "");
     json_decref(meta);

@@ -60,8 +60,7 @@ void mucmm__hash_stat(const char *path, uint64_t *hash)
     *hash = mucmm__hash(*hash, facts, sizeof facts);
 }
 
-/* ---- the file beside it
- * --------------------------------------------------------------------------- */
+/* ---- the file beside it --------------------------------------------------------------------- */
 
 static double now(void)
 {
@@ -124,8 +123,7 @@ static void load_side(mucmm__cache *c)
     json_decref(o);
 }
 
-/* ---- opening
- * ---------------------------------------------------------------------------------------- */
+/* ---- opening -------------------------------------------------------------------------------- */
 
 static int64_t bytes_of(const mucmm__cache *c, int64_t rows)
 {
@@ -225,8 +223,7 @@ done:
     return status;
 }
 
-/* ---- writing
- * ---------------------------------------------------------------------------------------- */
+/* ---- writing -------------------------------------------------------------------------------- */
 
 mucmm_status mucmm__cache_put(mucmm_ctx *ctx, mucmm__cache *c, const float *features, int64_t rows)
 {

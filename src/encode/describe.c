@@ -65,7 +65,7 @@ static const struct {
 };
 enum { N_KINDS = sizeof kinds / sizeof kinds[0] };
 
-/* ---- words ----------------------------------------------------------------------------------- */
+/* ---- words ---------------------------------------------------------------------------------- */
 
 enum { LONGEST_WORD = 32 };
 
@@ -314,7 +314,7 @@ mucmm_status mucmm__path_join(mucmm_ctx *ctx, const char *folder, const char *na
 
     if (status != MUCMM_OK)
         return status;
-    if (folder && name[0] != '/')
+    if (folder && strcmp(folder, ".") != 0 && name[0] != '/')
         snprintf(*out, size, "%s/%s", folder, name);
     else
         snprintf(*out, size, "%s", name);

@@ -63,7 +63,7 @@ mucmm_status mucmm__json_text(mucmm_ctx *ctx, const json_t *object, char **out);
 /* folder/name, or name itself if it is absolute or folder is NULL. */
 mucmm_status mucmm__path_join(mucmm_ctx *ctx, const char *folder, const char *name, char **out);
 
-/* ---- hashes that tie a cache to what it was made from ---------------------------------------- */
+/* ---- hashes that tie a cache to what it was made from --------------------------------------- */
 
 #define MUCMM__HASH_START 0xcbf29ce484222325u
 uint64_t mucmm__hash(uint64_t hash, const void *data, size_t size);
@@ -110,15 +110,15 @@ const char *mucmm__source_item(const mucmm_source *s, int64_t row); /* NULL if i
 /* Puts row, column and file in front of the message. */
 mucmm_status mucmm__source_prefix(mucmm_ctx *ctx, mucmm_status status, const mucmm_source *s,
                                   int64_t row);
-/* EIO if the row's file is not there or not readable. */
-mucmm_status mucmm__source_access(mucmm_ctx *ctx, const mucmm_source *s, int64_t row);
+/* What can be told of all rows before the work: files that are not there (EIO), texts that are too
+ * long. The first one fails. */
+mucmm_status mucmm__source_check(mucmm_ctx *ctx, const mucmm_source *s);
 mucmm_status mucmm__source_picture(mucmm_ctx *ctx, const mucmm_source *s, int64_t row,
                                    mucmm__picture *out);
 mucmm_status mucmm__source_fingerprint(mucmm_ctx *ctx, const mucmm_source *s, uint64_t *hash);
 mucmm_source *mucmm__source_keep(mucmm_source *s);
 
-/* ---- encoder.c
- * ----------------------------------------------------------------------------------- */
+/* ---- encoder.c ------------------------------------------------------------------------------ */
 
 #define MUCMM__STAGES_MAX 4
 
@@ -149,11 +149,12 @@ struct mucmm_encoder {
 };
 
 mucmm_encoder *mucmm__encoder_keep(mucmm_encoder *e);
+/* Puts the network's file in front of a message that does not begin with it. */
+mucmm_status mucmm__link_prefix(mucmm_ctx *ctx, mucmm_status status, const mucmm__link *link);
 
 mucmm_status mucmm__encoder_describe(mucmm_ctx *ctx, mucmm__description *d, mucmm_encoder **out);
 
-/* ---- pass.c
- * -------------------------------------------------------------------------------------- */
+/* ---- pass.c --------------------------------------------------------------------------------- */
 
 /* Rows on their way through an encoder. */
 typedef struct mucmm__pass {
@@ -194,8 +195,7 @@ mucmm_status mucmm__pass_vjp(mucmm_ctx *ctx, mucmm__pass *p, const float *raw,
 /* Bytes of activations, after a forward; UINT64_MAX if that cannot be told. */
 mucmm_status mucmm__pass_memory(mucmm_ctx *ctx, const mucmm__pass *p, bool gradient, uint64_t *out);
 
-/* ---- cache.c
- * ---------------------------------------------------------------------------------------- */
+/* ---- cache.c -------------------------------------------------------------------------------- */
 
 /* Features on their way into a file that can be resumed. */
 typedef struct mucmm__cache {

@@ -41,17 +41,6 @@ static bool is_bad_row(mucmm_status status)
 /* ---- before the work: shapes, batches ---------------------------------------------------------
  */
 
-/* All files are looked for first: a wrong name in the last row is not found after hours. */
-static mucmm_status check_files(encoding *e)
-{
-    mucmm_status status = MUCMM_OK;
-
-    for (int64_t i = 0; i < e->source->n && !e->params->skip_bad; i++)
-        TRY(mucmm__source_access(e->ctx, e->source, i));
-done:
-    return status;
-}
-
 /* The next readable row from *row on, into place i of the pass; *row = n if there is none. */
 static mucmm_status read_next(encoding *e, int64_t i, int64_t *row)
 {
@@ -145,8 +134,7 @@ done:
     return status;
 }
 
-/* ---- the work
- * ------------------------------------------------------------------------------------ */
+/* ---- the work ------------------------------------------------------------------------------- */
 
 /* Rows first .. first + n: those that can be read move up in the pass; place [n] says where each
  * is, -1 for a bad one. */
@@ -265,8 +253,7 @@ done:
     return status;
 }
 
-/* ---- the data object
- * -------------------------------------------------------------------------------- */
+/* ---- the data object ------------------------------------------------------------------------ */
 
 static void encoded_free(void *encoded)
 {
@@ -305,7 +292,8 @@ static mucmm_status start(encoding *e, uint64_t memory)
     e->encoded->encoder = mucmm__encoder_keep(e->encoder);
     e->encoded->memory = memory ? memory : MEMORY;
     TRY(join_descriptions(e->ctx, e->encoded));
-    TRY(check_files(e));
+    if (!e->params->skip_bad)
+        TRY(mucmm__source_check(e->ctx, e->source));
     TRY(probe(e));
 done:
     return status;
@@ -380,8 +368,7 @@ done:
     return status;
 }
 
-/* ---- raw inputs of data
- * ------------------------------------------------------------------------------ */
+/* ---- raw inputs of data --------------------------------------------------------------------- */
 
 const mucmm__encoded *mucmm__encoded_of(const mucmm_data *d)
 {
@@ -484,8 +471,7 @@ done:
     return status;
 }
 
-/* ---- there and back
- * --------------------------------------------------------------------------------- */
+/* ---- there and back ------------------------------------------------------------------------- */
 
 mucmm_status mucmm__encoded_check(mucmm_ctx *ctx, const mucmm_data *d)
 {

@@ -8,6 +8,13 @@
 #include <stdatomic.h>
 #include <string.h>
 
+mucmm_status mucmm__link_prefix(mucmm_ctx *ctx, mucmm_status status, const mucmm__link *link)
+{
+    if (strncmp(ctx->message, link->file, strlen(link->file)) == 0)
+        return status;
+    return mucmm__prefix(ctx, status, "%s", link->file);
+}
+
 /* ---- names of a network's tensors --------------------------------------------------------------
  */
 
@@ -45,7 +52,7 @@ static mucmm_status choose_tensor(mucmm_ctx *ctx, mucmm__description *d, mucmm__
         status = mucmm_graph_find(ctx, link->graph, name);
         if (status != MUCMM_OK) {
             mucmm__quote(d->bad_key, "tensor");
-            TRY(mucmm__prefix(ctx, status, "'tensor': %s", link->file));
+            TRY(mucmm__prefix(ctx, status, "'tensor'"));
         }
     } else if (mucmm_graph_outputs(link->graph) == 1) {
         name = mucmm_graph_output(link->graph, 0)->name;
@@ -125,8 +132,7 @@ done:
     return status;
 }
 
-/* ---- a link of the chain
- * -------------------------------------------------------------------------- */
+/* ---- a link of the chain -------------------------------------------------------------------- */
 
 static const mucmm__key link_keys[] = {
     {"file", ~0u},  {"tensor", ~0u},  {"input", ~0u}, {"scale", ~0u},
@@ -229,8 +235,7 @@ done:
     return status;
 }
 
-/* ---- the rest of the description
- * ------------------------------------------------------------------ */
+/* ---- the rest of the description ------------------------------------------------------------ */
 
 /* "4x4", or "mean" over the tokens. */
 static mucmm_status read_pool(mucmm_ctx *ctx, mucmm__description *d, mucmm_encoder *e)
@@ -268,7 +273,7 @@ static mucmm_status read_wrt(mucmm_ctx *ctx, mucmm__description *d, mucmm_encode
     status = mucmm_graph_find(ctx, e->link[0].graph, name);
     if (status != MUCMM_OK) {
         mucmm__quote(d->bad_key, "wrt");
-        TRY(mucmm__prefix(ctx, status, "'wrt': %s", e->link[0].file));
+        TRY(mucmm__prefix(ctx, status, "'wrt'"));
     }
     TRY(mucmm__strdup(ctx, name, &e->wrt));
 done:
@@ -297,8 +302,7 @@ done:
     return status;
 }
 
-/* ---- making and freeing
- * ---------------------------------------------------------------------------- */
+/* ---- making and freeing --------------------------------------------------------------------- */
 
 static mucmm_status create(mucmm_ctx *ctx, mucmm_encoder **out)
 {

@@ -181,8 +181,7 @@ static const char *wrt_of(const mucmm_encoder *e, int32_t k)
     return k == 0 && e->wrt ? e->wrt : e->link[k].input;
 }
 
-/* ---- forward
- * -------------------------------------------------------------------------------------- */
+/* ---- forward -------------------------------------------------------------------------------- */
 
 /* float32, and as many rows as went in. */
 static mucmm_status check_rows(mucmm_ctx *ctx, const mucmm__pass *p, const char *file,
@@ -250,7 +249,7 @@ static mucmm_status run_link(mucmm_ctx *ctx, mucmm__pass *p, int32_t k, const fl
     status = mucmm_graph_run(ctx, link->graph, in.list, in.n, &params, &p->run[k]);
     drop_inputs(&in);
     if (status != MUCMM_OK)
-        TRY(mucmm__prefix(ctx, status, "%s", link->file));
+        TRY(mucmm__link_prefix(ctx, status, link));
     TRY(check_rows(ctx, p, link->file, link->tensor, mucmm_run_output(p->run[k], 0)));
 done:
     return status;
@@ -298,8 +297,7 @@ static mucmm_status find_shape(mucmm_ctx *ctx, mucmm__pass *p)
     return MUCMM_OK;
 }
 
-/* ---- pooling: forward and back
- * ----------------------------------------------------------------------- */
+/* ---- pooling: forward and back -------------------------------------------------------------- */
 
 /* Cell (i, j) of the grid is the mean over rows [i H / h, ceil((i + 1) H / h)), the same for
  * columns. y, dy: [maps, H, W]; f, df: [maps, h, w]. One of the two pairs is given. */
@@ -368,8 +366,7 @@ static void pool(const mucmm__pass *p, float *features, float *dy, const float *
     }
 }
 
-/* ---- callbacks
- * ------------------------------------------------------------------------------------------ */
+/* ---- callbacks ------------------------------------------------------------------------------ */
 
 static mucmm_status call_forward(mucmm_ctx *ctx, mucmm__pass *p, const float *raw, float *features)
 {
@@ -395,8 +392,7 @@ static mucmm_status call_vjp(mucmm_ctx *ctx, const mucmm__pass *p, const float *
     return MUCMM_OK;
 }
 
-/* ---- the whole way
- * ---------------------------------------------------------------------------------------- */
+/* ---- the whole way -------------------------------------------------------------------------- */
 
 mucmm_status mucmm__pass_forward(mucmm_ctx *ctx, mucmm__pass *p, const float *raw, bool gradient,
                                  float *features)
@@ -427,7 +423,7 @@ static mucmm_status vjp_link(mucmm_ctx *ctx, mucmm__pass *p, int32_t k, const fl
     cotangent.data = (void *)(uintptr_t)dy;
     grad.data = dx;
     status = mucmm_run_vjp(ctx, p->run[k], &cotangent, &grad);
-    return status == MUCMM_OK ? status : mucmm__prefix(ctx, status, "%s", p->encoder->link[k].file);
+    return status == MUCMM_OK ? status : mucmm__link_prefix(ctx, status, &p->encoder->link[k]);
 }
 
 mucmm_status mucmm__pass_vjp(mucmm_ctx *ctx, mucmm__pass *p, const float *raw,
@@ -486,7 +482,7 @@ mucmm_status mucmm__pass_raw(mucmm_ctx *ctx, mucmm__pass *p, float *raw)
     TRY(first_inputs(ctx, p, NULL, &in));
     status = mucmm_graph_run(ctx, e->link[0].graph, in.list, in.n, &params, &run);
     if (status != MUCMM_OK)
-        TRY(mucmm__prefix(ctx, status, "%s", e->link[0].file));
+        TRY(mucmm__link_prefix(ctx, status, &e->link[0]));
     t = mucmm_run_output(run, 0);
     TRY(check_rows(ctx, p, e->link[0].file, e->wrt, t));
     p->raw_rank = t->rank - 1;

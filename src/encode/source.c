@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- parameters from a description ----------------------------------------------------------- */
+/* ---- parameters from a description ---------------------------------------------------------- */
 
 static mucmm_status read_size(mucmm_ctx *ctx, mucmm__description *d, mucmm__image_params *p)
 {
@@ -368,13 +368,11 @@ static bool has_files(const mucmm_source *s)
     return s->kind == MUCMM_SOURCE_IMAGE || s->kind == MUCMM_SOURCE_AUDIO;
 }
 
-mucmm_status mucmm__source_access(mucmm_ctx *ctx, const mucmm_source *s, int64_t row)
+static mucmm_status check_file(mucmm_ctx *ctx, const mucmm_source *s, int64_t row)
 {
     mucmm_status status = MUCMM_OK;
     char *path = NULL;
 
-    if (!has_files(s))
-        return MUCMM_OK;
     TRY(file_path(ctx, s, row, &path));
     if (access(path, R_OK) != 0)
         TRY(mucmm__fail(ctx, MUCMM_EIO, "cannot read %s: %s", path, strerror(errno)));
@@ -382,6 +380,24 @@ done:
     if (status != MUCMM_OK)
         mucmm__source_prefix(ctx, status, s, row);
     mucmm__free(path);
+    return status;
+}
+
+mucmm_status mucmm__source_check(mucmm_ctx *ctx, const mucmm_source *s)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t *ids = NULL;
+
+    if (s->kind == MUCMM_SOURCE_TEXT)
+        TRY(mucmm__alloc(ctx, s->length, sizeof *ids, &ids));
+    for (int64_t i = 0; i < s->n; i++) {
+        if (has_files(s))
+            TRY(check_file(ctx, s, i));
+        else if (ids)
+            TRY(mucmm__source_read(ctx, s, i, NULL, ids, NULL));
+    }
+done:
+    mucmm__free(ids);
     return status;
 }
 
@@ -478,8 +494,7 @@ done:
     return status;
 }
 
-/* ---- what the features depend on
- * ----------------------------------------------------------------- */
+/* ---- what the features depend on ------------------------------------------------------------ */
 
 /* The description, and of every row the text, or name, size and time of the file. */
 mucmm_status mucmm__source_fingerprint(mucmm_ctx *ctx, const mucmm_source *s, uint64_t *hash)

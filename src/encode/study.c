@@ -18,7 +18,9 @@ typedef struct study_view {
     const char *name; /* belongs to root */
     char *description;
     mucmm__description d; /* root is borrowed */
-    mucmm_data *data;     /* all rows, once opened */
+    mucmm_source *source; /* while the study is being opened */
+    mucmm_encoder *encoder;
+    mucmm_data *data; /* all rows, once opened */
 } study_view;
 
 struct mucmm_study {
@@ -83,8 +85,7 @@ static mucmm_status locate(mucmm_ctx *ctx, mucmm_status status, const mucmm_stud
     return mucmm__prefix(ctx, status, "%s:%d", s->path, line);
 }
 
-/* ---- reading the file
- * ------------------------------------------------------------------------------- */
+/* ---- reading the file ----------------------------------------------------------------------- */
 
 static mucmm_status read_text(mucmm_ctx *ctx, mucmm_study *s)
 {
@@ -190,8 +191,7 @@ done:
     return status;
 }
 
-/* ---- views
- * ----------------------------------------------------------------------------------------- */
+/* ---- views ---------------------------------------------------------------------------------- */
 
 static bool good_name(const char *name)
 {
@@ -340,8 +340,7 @@ void mucmm_study_free(mucmm_study *s)
     mucmm__free(s);
 }
 
-/* ---- opening a view
- * --------------------------------------------------------------------------------- */
+/* ---- opening a view ------------------------------------------------------------------------- */
 
 /* Cells of the columns, joined by a space. items [n] point into text. */
 static mucmm_status join_cells(mucmm_ctx *ctx, const mucmm_study *s, const int64_t *columns,
@@ -414,7 +413,7 @@ static mucmm_status open_file(mucmm_ctx *ctx, mucmm_study *s, study_view *v, muc
                         "%s has %" PRId64 " rows, and %s has %" PRId64
                         "; the rows of a study are paired by position",
                         path, mucmm_data_rows(*out),
-                        s->table_path ? s->table_path : mucmm_data_label(s->view[0].data), s->n));
+                        s->table_path ? s->table_path : "the first view", s->n));
 done:
     if (status != MUCMM_OK) {
         locate(ctx, status, s, "views", v->name, "file");
@@ -450,63 +449,61 @@ done:
 }
 
 static mucmm_status encode_view(mucmm_ctx *ctx, mucmm_study *s, study_view *v,
-                                const mucmm_study_params *params, mucmm_source *source)
+                                const mucmm_study_params *params)
 {
     mucmm_status status = MUCMM_OK;
     mucmm_encode_params p;
-    mucmm_encoder *encoder = NULL;
     char stage[MUCMM__QUOTE + 16], *path = NULL;
     bool *bad = NULL;
 
     mucmm_encode_params_init(&p);
-    status = mucmm__encoder_describe(ctx, &v->d, &encoder);
-    if (status != MUCMM_OK)
-        TRY(locate(ctx, status, s, "views", v->name, v->d.bad_key));
     TRY(cache_path(ctx, s, v, params->cache, &path));
     TRY(mucmm__alloc(ctx, s->n, sizeof *bad, &bad));
     p.cache = path;
     p.memory = params->memory;
     p.skip_bad = params->skip_bad;
     snprintf(stage, sizeof stage, "encode %s", v->name);
-    TRY(mucmm__encode_all(ctx, stage, source, encoder, &p, bad, &v->data));
+    TRY(mucmm__encode_all(ctx, stage, v->source, v->encoder, &p, bad, &v->data));
     for (int64_t i = 0; i < s->n; i++)
         s->bad[i] = s->bad[i] || bad[i];
 done:
-    mucmm_encoder_free(encoder);
     mucmm__free(path);
     mucmm__free(bad);
     return status;
 }
 
-static mucmm_status open_view(mucmm_ctx *ctx, mucmm_study *s, study_view *v,
-                              const mucmm_study_params *params)
+/* Everything that can fail before the work: files, networks, rows that are not there. */
+static mucmm_status open_view(mucmm_ctx *ctx, mucmm_study *s, study_view *v, bool skip_bad)
 {
     mucmm_status status = MUCMM_OK;
-    mucmm_source *source = NULL;
-    mucmm_data *rows = NULL;
 
-    if (v->d.kind == MUCMM_SOURCE_ROWS)
-        TRY(open_file(ctx, s, v, &rows));
-    else
-        TRY(open_items(ctx, s, v, &source));
-    if (!s->bad)
-        TRY(mucmm__alloc(ctx, s->n, sizeof *s->bad, &s->bad));
-    if (rows && json_object_get(v->d.root, "encoder"))
-        TRY(mucmm_source_wrap(ctx, rows, &source));
-    if (source) {
-        TRY(encode_view(ctx, s, v, params, source));
-    } else {
-        v->data = rows;
-        rows = NULL;
-    }
+    if (v->d.kind == MUCMM_SOURCE_ROWS) {
+        TRY(open_file(ctx, s, v, &v->data));
+        if (!json_object_get(v->d.root, "encoder"))
+            return MUCMM_OK;
+        TRY(mucmm_source_wrap(ctx, v->data, &v->source));
+        mucmm_data_free(v->data);
+        v->data = NULL;
+    } else
+        TRY(open_items(ctx, s, v, &v->source));
+    status = mucmm__encoder_describe(ctx, &v->d, &v->encoder);
+    if (status != MUCMM_OK)
+        TRY(locate(ctx, status, s, "views", v->name, v->d.bad_key));
+    if (!skip_bad)
+        TRY(mucmm__source_check(ctx, v->source));
 done:
-    mucmm_source_free(source);
-    mucmm_data_free(rows);
     return status;
 }
 
-/* ---- the split
- * ---------------------------------------------------------------------------------------- */
+static void drop_encoder(study_view *v)
+{
+    mucmm_source_free(v->source);
+    mucmm_encoder_free(v->encoder);
+    v->source = NULL;
+    v->encoder = NULL;
+}
+
+/* ---- the split ------------------------------------------------------------------------------ */
 
 typedef struct group {
     int64_t first, rows; /* row that stands for the group; how many it has */
@@ -628,18 +625,24 @@ mucmm_status mucmm_study_encode(mucmm_ctx *ctx, mucmm_study *s, const mucmm_stud
         return mucmm__fail(ctx, MUCMM_EARG, "params were not set up with mucmm_study_params_init");
     if (s->opened)
         return MUCMM_OK;
+    p = params ? *params : p;
     for (int32_t i = 0; i < s->n_views; i++)
-        TRY(open_view(ctx, s, &s->view[i], params ? params : &p));
+        TRY(open_view(ctx, s, &s->view[i], p.skip_bad));
+    TRY(mucmm__alloc(ctx, s->n, sizeof *s->bad, &s->bad));
+    for (int32_t i = 0; i < s->n_views; i++)
+        if (s->view[i].encoder)
+            TRY(encode_view(ctx, s, &s->view[i], &p));
     TRY(list_rows(ctx, s));
     s->opened = true;
 done:
+    for (int32_t i = 0; i < s->n_views; i++)
+        drop_encoder(&s->view[i]);
     if (status != MUCMM_OK)
         close_views(s);
     return status;
 }
 
-/* ---- looking
- * --------------------------------------------------------------------------------------------- */
+/* ---- looking -------------------------------------------------------------------------------- */
 
 int32_t mucmm_study_views(const mucmm_study *s)
 {

@@ -106,12 +106,12 @@ done:
     return status;
 }
 
-/* ---- raw inputs
- * ---------------------------------------------------------------------------------- A network has
- * so many kinks (ReLU, max-pooling) that any step long enough for float32 crosses some, where a
- * difference is no gradient. But over a path s(b) - s(a) is the integral of the gradient, kinks or
- * not: so the difference is held against the mean of the analytic gradient at points of the path
- * (midpoint rule). */
+/* ---- raw inputs ------------------------------------------------------------------------ */
+
+/* A network has so many kinks (ReLU, max-pooling) that any step long enough for float32 crosses
+ * some, where a difference is no gradient. But over a path s(b) - s(a) is the integral of the
+ * gradient, kinks or not: so the difference is held against the mean of the analytic gradient at
+ * points of the path (midpoint rule). */
 
 static mucmm_status path_slopes(mucmm_ctx *ctx, const point *p, double step, double *numeric,
                                 double *analytic)
@@ -161,8 +161,7 @@ done:
     return status;
 }
 
-/* ---- samples
- * ------------------------------------------------------------------------------------- */
+/* ---- samples -------------------------------------------------------------------------------- */
 
 static mucmm_status check_sample(mucmm_ctx *ctx, point *p, double *worst)
 {

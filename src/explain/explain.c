@@ -20,7 +20,7 @@ static bool is_individual(mucmm_score_kind s)
     return s == MUCMM_SCORE_INDIVIDUAL || s == MUCMM_SCORE_INDIVIDUAL_COMPONENT;
 }
 
-/* ---- the score and its gradient at the variates -------------------------------------------- */
+/* ---- the score and its gradient at the variates --------------------------------------------- */
 
 /* For one sample with variates z [d] (c or u): the score, and ds/dz if dz is given. */
 static double score_of(const mucmm__samples *s, int64_t i, const float *z, int64_t d, float *dz)
@@ -172,8 +172,7 @@ done:
     return status;
 }
 
-/* ---- maps
- * ------------------------------------------------------------------------------------------ */
+/* ---- maps ----------------------------------------------------------------------------------- */
 
 /* dh [n, p], in units of the scaled features -> the map in units of the view's columns. */
 static mucmm_status to_map(mucmm_ctx *ctx, const mucmm__samples *s, const float *h, float *dh)
