@@ -70,27 +70,38 @@ static mucmm_status choose_batch(encoding *e, bool gradient, int64_t *out)
     return status;
 }
 
+/* Starts the pass anew with the given rows and runs it; features [n, cols]. */
+static mucmm_status run_rows(encoding *e, const int64_t *rows, int64_t n, float *features)
+{
+    mucmm_status status = MUCMM_OK;
+
+    mucmm__pass_drop(&e->pass);
+    TRY(mucmm__pass_start(e->ctx, e->encoder, e->source, n, e->encoded->memory, &e->pass));
+    e->pass.expected = e->cols;
+    TRY(mucmm__pass_read(e->ctx, &e->pass, rows));
+    TRY(mucmm__pass_forward(e->ctx, &e->pass, NULL, false, features));
+done:
+    return status;
+}
+
 /* Features of a row must not depend on the rows it is computed with: two rows together against
- * the first one alone. */
+ * each of them alone. */
 static mucmm_status check_rows_apart(encoding *e, int64_t first)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t second = first + 1;
+    int64_t rows[2] = {first, first + 1};
     float *alone = NULL, *together = NULL;
     double worst = 0, largest = 0;
 
-    TRY(mucmm__alloc(e->ctx, e->cols, sizeof *alone, &alone));
+    TRY(read_next(e, 0, &rows[1]));
+    if (rows[1] == e->source->n)
+        return MUCMM_OK;
+    TRY(mucmm__alloc(e->ctx, 2 * e->cols, sizeof *alone, &alone));
     TRY(mucmm__alloc(e->ctx, 2 * e->cols, sizeof *together, &together));
-    TRY(mucmm__pass_forward(e->ctx, &e->pass, NULL, false, alone));
-    mucmm__pass_drop(&e->pass);
-    TRY(mucmm__pass_start(e->ctx, e->encoder, e->source, 2, e->encoded->memory, &e->pass));
-    TRY(read_next(e, 1, &second));
-    if (second == e->source->n)
-        goto done;
-    TRY(read_next(e, 0, &first));
-    e->pass.expected = e->cols;
-    TRY(mucmm__pass_forward(e->ctx, &e->pass, NULL, false, together));
-    for (int64_t j = 0; j < e->cols; j++) {
+    TRY(run_rows(e, rows, 1, alone));
+    TRY(run_rows(e, rows + 1, 1, alone + e->cols));
+    TRY(run_rows(e, rows, 2, together));
+    for (int64_t j = 0; j < 2 * e->cols; j++) {
         worst = fmax(worst, fabs((double)alone[j] - (double)together[j]));
         largest = fmax(largest, fabs((double)alone[j]));
     }
