@@ -2,8 +2,11 @@
  *
  * test_graph.c - whole graphs: gradients through chains, inner tensors, recomputation, fusing,
  * threads, reference outputs. */
+#include "generators.h"
 #include "gradients.h"
 #include "onnx_builder.h"
+
+#include <pthread.h>
 
 /* ---- making graphs ------------------------------------------------------------------------------
  */
@@ -489,6 +492,82 @@ static void test_graph_same_bytes_for_one_and_two_threads(void **state)
     }
 }
 
+/* ---- one graph, several threads of the caller
+ * ---------------------------------------------------- */
+
+typedef struct user {
+    mucmm_graph *g;
+    int64_t rows;
+    mucmm_tensor grad[1];
+} user;
+
+/* cmocka's checks are for its own thread, so a failure leaves grad empty. */
+static void *use_graph(void *arg)
+{
+    user *u = arg;
+    static const float v[4 * 64] = {1, -2, 3};
+    float x[4 * 64];
+    const char *wrt = "x";
+    mucmm_named_tensor in = {"x", {MUCMM_F32, 2, {u->rows, 64}, x}};
+    mucmm_tensor cotangent = {MUCMM_F32, 2, {u->rows, 64}, (void *)(uintptr_t)v};
+    mucmm_run_params p;
+    mucmm_ctx *ctx;
+
+    if (mucmm_ctx_create(NULL, &ctx) != MUCMM_OK)
+        return NULL;
+    spaced_values(1, u->rows * 64, -1, 1, x);
+    mucmm_run_params_init(&p);
+    p.wrt = &wrt;
+    p.n_wrt = 1;
+    for (int32_t round = 0; round < 10; round++) {
+        mucmm_run *r;
+        free(u->grad[0].data);
+        u->grad[0].data = NULL;
+        if (mucmm_graph_run(ctx, u->g, &in, 1, &p, &r) != MUCMM_OK)
+            break;
+        u->grad[0] = *mucmm_run_wrt(r, 0);
+        u->grad[0].data = calloc((size_t)u->rows * 64, sizeof(float));
+        mucmm_run_vjp(ctx, r, &cotangent, u->grad);
+        mucmm_run_free(r);
+    }
+    mucmm_ctx_free(ctx);
+    return NULL;
+}
+
+static void test_graph_is_shared_by_threads(void **state)
+{
+    mucmm_ctx *ctx = new_ctx();
+    net n = deep_net();
+    user users[6], alone[2];
+    pthread_t threads[6];
+    mucmm_graph *g;
+
+    (void)state;
+    n.graph->input[0]->type->tensor_type->shape = NULL;
+    g = net_load(ctx, &n);
+    for (int64_t i = 0; i < 6; i++) {
+        users[i] = (user){.g = g, .rows = 3 + i % 2};
+        assert_int_equal(pthread_create(&threads[i], NULL, use_graph, &users[i]), 0);
+    }
+    for (int64_t i = 0; i < 6; i++)
+        pthread_join(threads[i], NULL);
+    for (int64_t i = 0; i < 2; i++) {
+        alone[i] = (user){.g = g, .rows = 3 + i};
+        use_graph(&alone[i]);
+        assert_non_null(alone[i].grad[0].data);
+    }
+    for (int64_t i = 0; i < 6; i++) {
+        assert_non_null(users[i].grad[0].data);
+        check_same("x", "threads disturb each other", &alone[i % 2].grad[0], &users[i].grad[0], 0);
+        free(users[i].grad[0].data);
+    }
+    free(alone[0].grad[0].data);
+    free(alone[1].grad[0].data);
+    mucmm_graph_free(g);
+    net_drop(&n);
+    mucmm_ctx_free(ctx);
+}
+
 /* One graph, batches of several sizes in turn: each is what the rows give one by one. */
 static void test_graph_runs_with_several_shapes(void **state)
 {
@@ -566,6 +645,67 @@ static void test_graph_if_takes_a_branch(void **state)
         net_drop(&n);
     }
     mucmm_ctx_free(ctx);
+}
+
+/* ---- out of memory
+ * --------------------------------------------------------------------------------- */
+
+typedef struct model_bytes {
+    const uint8_t *bytes;
+    size_t size;
+    const char *output;
+} model_bytes;
+
+static mucmm_status load_run_vjp(mucmm_ctx *ctx, void *arg)
+{
+    const model_bytes *m = arg;
+    static float x[2 * 3 * 6 * 6], v[256], gradient[2 * 3 * 6 * 6];
+    const char *wrt = "x";
+    mucmm_named_tensor in = {"x", {MUCMM_F32, 4, {2, 3, 6, 6}, x}};
+    mucmm_tensor cotangent, grad = {MUCMM_F32, 4, {2, 3, 6, 6}, gradient};
+    mucmm_graph *g = NULL;
+    mucmm_run *r = NULL;
+    mucmm_status status = MUCMM_OK;
+    mucmm_run_params p;
+
+    TRY(mucmm_graph_load_memory(ctx, m->bytes, m->size, "test.onnx", &g));
+    mucmm_run_params_init(&p);
+    p.outputs = &m->output;
+    p.n_outputs = 1;
+    p.wrt = &wrt;
+    p.n_wrt = 1;
+    TRY(mucmm_graph_run(ctx, g, &in, 1, &p, &r));
+    cotangent = *mucmm_run_output(r, 0);
+    assert_true(tensor_count(&cotangent) <= 256);
+    cotangent.data = v;
+    TRY(mucmm_run_vjp(ctx, r, &cotangent, &grad));
+done:
+    mucmm_run_free(r);
+    mucmm_graph_free(g);
+    return status;
+}
+
+static void test_graph_out_of_memory_leaves_nothing_behind(void **state)
+{
+    net n = residual_net();
+    model_bytes m = {.output = "z"};
+    int64_t failed;
+
+    (void)state;
+    net_node(&n, "LayerNormalization", "y w4 b4", "l", "");
+    net_node(&n, "Softmax", "l", "q", "");
+    net_node(&n, "TopK", "q two", "t i", "");
+    net_node(&n, "Shape", "t", "shape", "");
+    net_node(&n, "Reshape", "t shape", "z", "");
+    add_constant(&n, "w4", "4", 5, 1);
+    add_constant(&n, "b4", "4", 6, 1);
+    net_ints(&n, "two", "1", (const int64_t[]){2});
+    n.model->opset_import[0]->version = 17;
+    m.bytes = net_bytes(&n, &m.size);
+    failed = sweep_out_of_memory(load_run_vjp, &m, 100);
+    if (failed < 60)
+        fail_msg("only %lld allocations", (long long)failed);
+    net_drop(&n);
 }
 
 /* ---- reference outputs --------------------------------------------------------------------------
@@ -856,6 +996,8 @@ int main(void)
         cmocka_unit_test(test_graph_same_bytes_for_one_and_two_threads),
         cmocka_unit_test(test_graph_runs_with_several_shapes),
         cmocka_unit_test(test_graph_if_takes_a_branch),
+        cmocka_unit_test(test_graph_is_shared_by_threads),
+        cmocka_unit_test(test_graph_out_of_memory_leaves_nothing_behind),
         cmocka_unit_test(test_graph_networks_do_not_depend_on_threads_or_memory),
         cmocka_unit_test(test_reference_mobilenet),
         cmocka_unit_test(test_reference_sentence_encoder),
