@@ -4,6 +4,8 @@ import gzip
 import json
 import random
 import struct
+import wave
+import zlib
 
 
 def npy_bytes(values, shape, descr='<f4'):
@@ -37,6 +39,26 @@ def write_csv(path, names, rows, keys=None, key_name='id'):
         f.write(','.join(([key_name] if keys else []) + names) + '\n')
         for i, row in enumerate(rows):
             f.write(','.join(([keys[i]] if keys else []) + ['%.7g' % x for x in row]) + '\n')
+
+
+def write_png(path, rows):
+    """8-bit RGB; rows of (red, green, blue)."""
+    def chunk(kind, data):
+        return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+
+    raw = b''.join(b'\0' + bytes(c for pixel in row for c in pixel) for row in rows)
+    with open(path, 'wb') as f:
+        f.write(b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', len(rows[0]), len(rows), 8, 2, 0, 0, 0)) +
+                chunk(b'IDAT', zlib.compress(raw)) + chunk(b'IEND', b''))
+
+
+def write_wav(path, rate, samples):
+    """16-bit mono; samples in [-1, 1]."""
+    with wave.open(path, 'wb') as w:
+        w.setnchannels(1)
+        w.setsampwidth(2)
+        w.setframerate(rate)
+        w.writeframes(struct.pack('<%dh' % len(samples), *(int(32767 * x) for x in samples)))
 
 
 def paired_rows(n, seed):

@@ -55,3 +55,24 @@ def small_network():
                   node('Add', ['enc/product:0', 'b'], ['sum'], 'shift'), node('Relu', ['sum'], ['y'], 'act')],
                  [constant('w', [3, 2], WEIGHTS), constant('b', [2], SHIFT)],
                  [value('x', ['N', 3])], [value('y', ['N', 2])])
+
+
+def picture_network():
+    """map [N, 2, 4, 4] = tanh(a 1 x 1 convolution of image [N, 3, 4, 4])."""
+    return model([node('Conv', ['image', 'w'], ['conv']), node('Tanh', ['conv'], ['map'])],
+                 [constant('w', [2, 3, 1, 1], [0.5, -1.0, 0.25, 1.0, 0.5, -0.5])],
+                 [value('image', ['N', 3, 4, 4])], [value('map', ['N', 2, 4, 4])])
+
+
+def word_network():
+    """hidden [N, 4, 3] = tanh of the embeddings [N, 4, 3] of ids [N, 4]."""
+    return model([node('Gather', ['table', 'ids'], ['embeddings']), node('Tanh', ['embeddings'], ['hidden'])],
+                 [constant('table', [6, 3], [0.1 * ((7 * i) % 19) - 0.9 for i in range(18)])],
+                 [value('ids', ['N', 4], 7)], [value('hidden', ['N', 4, 3])])
+
+
+def sound_network():
+    """y [N, 3] = tanh(samples [N, 64] w)."""
+    return model([node('MatMul', ['samples', 'w'], ['product']), node('Tanh', ['product'], ['y'])],
+                 [constant('w', [64, 3], [0.05 * ((11 * i) % 23) - 0.5 for i in range(192)])],
+                 [value('samples', ['N', 64])], [value('y', ['N', 3])])

@@ -20,7 +20,8 @@ import time
 import traceback
 
 import onnx_file
-from arrays import npy_bytes, paired_rows, patch_model, read_npy, write_csv, write_fashion, write_npy
+from arrays import (npy_bytes, paired_rows, patch_model, read_npy, write_csv, write_fashion, write_npy, write_png,
+                    write_wav)
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 PROGRAM = os.path.abspath(sys.argv[1])
@@ -548,6 +549,138 @@ def encode_writes_the_features_of_a_study():
     fails(1, ['nosuch.json'], 'encode', 'nosuch.json')
     fails(2, ['study file'], 'encode', 'study.json', '--encoder', 'net.onnx')
     fails(2, ['study file'], 'encode')
+
+
+WORDS = ['low', 'mid', 'high', 'top']
+STUDY_ROWS = 80
+
+
+def write_study(change=None, name='study.json'):
+    """Pictures, words and sounds that share a level; change(study) is applied to the file."""
+    if not os.path.exists('pics'):
+        os.mkdir('pics')
+        r = random.Random(5)
+        with open('rows.tsv', 'w') as f:
+            f.write('file\tword\tgroup\n')
+            for i in range(STUDY_ROWS):
+                level = r.randrange(4)
+                write_png('pics/%02d.png' % i, [[[min(255, 50 * level + r.randrange(90)) for _ in range(3)]
+                                                 for _ in range(4)] for _ in range(4)])
+                write_wav('pics/%02d.wav' % i, [8000, 16000][i % 2],
+                          [(level + r.random()) / 8 * math.sin(0.3 * t) for t in range(200)])
+                f.write('%02d\t%s %s\tg%d\n' % (i, WORDS[level], WORDS[r.randrange(4)], i // 4))
+        with open('pieces.tsv', 'w') as f:
+            f.write('0\t0\t<unk>\n' + ''.join('%d\t-1\t\u2581%s\n' % (i + 1, w) for i, w in enumerate(WORDS)))
+        for file, network in (('pic', onnx_file.picture_network), ('word', onnx_file.word_network),
+                              ('sound', onnx_file.sound_network)):
+            with open(file + '.onnx', 'wb') as f:
+                f.write(network())
+    study = {'table': 'rows.tsv', 'split': {'column': 'group', 'test': 0.3, 'seed': 2}, 'views': {
+        'pic': {'kind': 'image', 'column': 'file', 'folder': 'pics', 'suffix': '.png', 'size': 4, 'fit': 'stretch',
+                'normalize': 'signed', 'encoder': 'pic.onnx', 'pool': '2x2'},
+        'word': {'kind': 'text', 'column': 'word', 'tokenizer': 'sentencepiece', 'vocabulary': 'pieces.tsv',
+                 'length': 4, 'encoder': 'word.onnx', 'pool': 'mean', 'wrt': 'embeddings'},
+        'sound': {'kind': 'audio', 'column': 'file', 'folder': 'pics', 'suffix': '.wav', 'rate': 8000, 'samples': 64,
+                  'encoder': 'sound.onnx'}}}
+    if change:
+        change(study)
+    with open(name, 'w') as f:
+        json.dump(study, f, indent=1)
+
+
+def fit_study(*more, study='study.json', out='out.mucmm'):
+    return ['fit', study, '--common', '1', '--individual', '1', '--head', 'linear', '--ridge', '0.1', '-o', out,
+            '--cache', 'cache', '--threads', '1', *more]
+
+
+@test
+def study_from_files_to_maps():
+    write_study()
+    text = succeeds(*fit_study(out='study.mucmm')).stdout
+    check('training rows' in text, text)
+    text = succeeds('info', 'study.mucmm').stdout
+    for word in ('pic.onnx', 'pool 2x2', 'kind text', 'wrt embeddings'):
+        check(word in text, '%r is not in: %s' % (word, text))
+    use = ['study.mucmm', 'study.json', '--cache', 'cache', '--threads', '1']
+    for part, rows in ((), 24), (('--part', 'train'), 56), (('--part', 'all'), 80):
+        text = succeeds('score', *use, '--permutations', '0', *part).stdout
+        check(text.startswith('%d rows' % rows), text)
+    root = json.loads(succeeds('check-gradient', *use, '--samples', '0', '--json').stdout)
+    check({r['view'] for r in root} == {'pic', 'word', 'sound'} and all(r['passed'] for r in root), root)
+    succeeds('transform', *use, '-o', 'variates')
+    check(read_npy('variates/pic.common.npy')[0] == (24, 1), 'variates')
+    for method in ('gradient', 'input-x-gradient', 'pattern'):
+        succeeds('explain', *use, '--samples', '0,2', '--method', method, '-o', 'maps')
+        check(read_npy('maps/pic.common.npy')[0] == (2, 3, 4, 4), 'pixels')
+        check(read_npy('maps/word.common.npy')[0] == (2, 4, 3), 'embeddings')
+        check(read_npy('maps/sound.common.npy')[0] == (2, 64), 'samples')
+        check(all(os.path.exists('maps/%s.common.2.png' % v) for v in ('pic', 'word', 'sound')), os.listdir('maps'))
+
+
+@test
+def study_features_are_cached_and_made_anew():
+    write_study()
+    succeeds(*fit_study(), '--cache', 'fresh')
+    first = {n: os.stat('fresh/' + n).st_mtime_ns for n in os.listdir('fresh') if n.endswith('.npy')}
+    check(len(first) == 3, first)
+    succeeds(*fit_study(), '--cache', 'fresh')
+    check(all(os.stat('fresh/' + n).st_mtime_ns == t for n, t in first.items()), 'features were made again')
+    write_study(lambda s: s['views']['pic'].update(normalize='unit'))
+    succeeds(*fit_study(), '--cache', 'fresh')
+    changed = {n for n, t in first.items() if os.stat('fresh/' + n).st_mtime_ns != t}
+    check(changed == {'study.pic.npy'}, changed)
+
+
+@test
+def study_of_bad_input():
+    write_study()
+
+    def refused(words, change, code=1):
+        write_study(change, 'bad.json')
+        fails(code, words, *fit_study(study='bad.json', out='x.out'), leaves=('cache',))
+
+    def view(name, **keys):
+        return lambda s: s['views'][name].update(**keys)
+
+    def rename(old, new):
+        return lambda s: s['views']['pic'].update({new: s['views']['pic'].pop(old)})
+
+    refused(['bad.json:', "'sise'", "'size'", "'pic'"], rename('size', 'sise'))
+    refused(['bad.json:', "'spilt'", "'split'"], lambda s: s.update(spilt=s.pop('split')))
+    refused(["'tensor'", "'mop'", "'map'"], view('pic', tensor='mop'))
+    refused(["'wrt'", "'embeddings'"], view('word', wrt='embedding'))
+    refused(["'colum'", "'column'"], lambda s: s['split'].update(colum=s['split'].pop('column')))
+    refused(["'wrod'", "'word'", 'rows.tsv'], view('word', column='wrod'))
+    refused(['rows.tsv:2: row 0', "'word'", 'tokens long'], view('word', length=1))
+    refused(['nosuch.onnx'], view('pic', encoder='nosuch.onnx'))
+    refused(['rows.tsv', 'ONNX'], view('pic', encoder='rows.tsv'))
+    refused(['pic.onnx', '[1, 3, 5, 5]'], view('pic', size=5))
+    refused(["'rate'"], view('sound', rate=1))
+    refused(['nosuch.tsv'], lambda s: s.update(table='nosuch.tsv'))
+    with open('bad.json', 'w') as f:
+        f.write('{\n"views": {\n')
+    fails(1, ['bad.json:'], *fit_study(study='bad.json', out='x.out'))
+    fails(2, ['study.json', '--view'], *fit_study('--view', 'a=l.npy'))
+    fails(2, ['--part'], 'score', 'linear.mucmm', *UNSEEN, '--part', 'all')
+    fails(1, ["'pic'", 'left'], 'score', 'linear.mucmm', 'study.json')
+
+
+@test
+def study_names_bad_files_or_skips_them():
+    write_study()
+    os.rename('pics/17.png', 'pics/17.away')
+    try:
+        fails(1, ['rows.tsv:19: row 17', "'file'", '17.png', 'No such file'], *fit_study(out='x.out'))
+        for bad in (None, b'no picture', b'\x89PNG\r\n\x1a\n and no more'):
+            if bad:
+                with open('pics/17.png', 'wb') as f:
+                    f.write(bad)
+                fails(1, ['row 17', "'file'", '17.png'], *fit_study(out='x.out'))
+            result = run(*fit_study('--skip-bad'))
+            check(result.returncode == 0 and '1 of 80 rows' in lines_of(result, True)[0], result.stderr)
+            fails(1, ['row 17', '17.png'], *fit_study(out='x.out'))
+    finally:
+        os.replace('pics/17.away', 'pics/17.png')
 
 
 @test
