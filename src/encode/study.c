@@ -448,6 +448,12 @@ done:
     return status;
 }
 
+/* Does the message begin with a line of the table? */
+static bool names_row(const mucmm_ctx *ctx, const mucmm_study *s)
+{
+    return s->table_path && strncmp(ctx->message, s->table_path, strlen(s->table_path)) == 0;
+}
+
 static mucmm_status encode_view(mucmm_ctx *ctx, mucmm_study *s, study_view *v,
                                 const mucmm_study_params *params)
 {
@@ -463,7 +469,10 @@ static mucmm_status encode_view(mucmm_ctx *ctx, mucmm_study *s, study_view *v,
     p.memory = params->memory;
     p.skip_bad = params->skip_bad;
     snprintf(stage, sizeof stage, "encode %s", v->name);
-    TRY(mucmm__encode_all(ctx, stage, v->source, v->encoder, &p, bad, &v->data));
+    status = mucmm__encode_all(ctx, stage, v->source, v->encoder, &p, bad, &v->data);
+    if (status != MUCMM_OK && status != MUCMM_ECANCELED && !names_row(ctx, s))
+        locate(ctx, status, s, "views", v->name, "");
+    TRY(status);
     for (int64_t i = 0; i < s->n; i++)
         s->bad[i] = s->bad[i] || bad[i];
 done:
