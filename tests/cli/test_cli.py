@@ -27,7 +27,8 @@ FOLDER = os.path.dirname(os.path.abspath(__file__))
 PROGRAM = os.path.abspath(sys.argv[1])
 COMMANDS = ['encode', 'fit', 'transform', 'score', 'explain', 'info', 'check-gradient', 'bench', 'bench graph', 'graph info',
             'graph run', 'graph vjp', 'graph ops', 'demo']
-SUMMARY_KEYS = {'correlations', 'p_values', 'significant', 'total_correlation', 'leakage', 'views'}
+SUMMARY_KEYS = {'correlations', 'p_values', 'significant', 'total_correlation', 'leakage', 'retrieval',
+                'views'}
 TESTS = []
 
 
