@@ -35,8 +35,7 @@ static int64_t rows(const mucmm__call *c, const state *s)
     return s->p.n > 0 ? mucmm__desc_count(c->out[0]) / s->p.n : 0;
 }
 
-/* ---- MatMul: shapes ----------------------------------------------------------------------------
- */
+/* ---- MatMul: shapes -------------------------------------------------------------------------- */
 
 /* 1-d operands are a row on the left, a column on the right. */
 static mucmm__desc as_matrix(const mucmm__desc *d, bool left)
@@ -130,8 +129,7 @@ static void matmul_products(const mucmm__call *c, mucmm__products *p)
     p->axes = batch;
 }
 
-/* ---- Gemm: shapes ------------------------------------------------------------------------------
- */
+/* ---- Gemm: shapes ---------------------------------------------------------------------------- */
 
 static mucmm_status gemm_infer(mucmm__call *c)
 {
@@ -178,8 +176,7 @@ static void gemm_products(const mucmm__call *c, state *s)
     }
 }
 
-/* ---- preparing ---------------------------------------------------------------------------------
- */
+/* ---- preparing ------------------------------------------------------------------------------- */
 
 /* The addend of C and the shift on top of it for each column, if they are the same in all rows and
  * known. *out NULL: there is none. */
@@ -274,8 +271,7 @@ done:
     return status;
 }
 
-/* ---- forward -----------------------------------------------------------------------------------
- */
+/* ---- forward --------------------------------------------------------------------------------- */
 
 /* Gemm's C, unless the planner's residual has its place. */
 static const void *addend(const mucmm__call *c)

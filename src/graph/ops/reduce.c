@@ -344,8 +344,7 @@ static void reduce_fast(void *arg, int64_t first, int64_t last)
     }
 }
 
-/* ---- any type: result i by itself --------------------------------------------------------------
- */
+/* ---- any type: result i by itself ------------------------------------------------------------ */
 
 static int64_t results(const geometry *g)
 {

@@ -69,8 +69,7 @@ static job describe(const mucmm__call *c)
     return j;
 }
 
-/* ---- float32, rows -----------------------------------------------------------------------------
- */
+/* ---- float32, rows --------------------------------------------------------------------------- */
 
 SIMD_CLONES static float row_max(int64_t n, const float *x)
 {
@@ -192,8 +191,7 @@ static void vjp_rows(void *arg, int64_t first, int64_t last)
     }
 }
 
-/* ---- float32, columns --------------------------------------------------------------------------
- */
+/* ---- float32, columns ------------------------------------------------------------------------ */
 
 SIMD_CLONES static void tile_max(int64_t n, const float *x, float *top)
 {
@@ -295,8 +293,7 @@ static void vjp_tiles(void *arg, int64_t first, int64_t last)
     }
 }
 
-/* ---- other types --------------------------------------------------------------------------------
- */
+/* ---- other types ----------------------------------------------------------------------------- */
 
 static void softmax_any(void *arg, int64_t first, int64_t last)
 {
