@@ -408,8 +408,14 @@ done:
 
 /* ---- maps --------------------------------------------------------------------- */
 
+/* A text whose columns are its words. */
+static bool is_bag(const mucmm_data *d)
+{
+    return mucmm_data_source_kind(d) == MUCMM_SOURCE_TEXT && mucmm_data_column(d, 0);
+}
+
 /* The file of --training; of encoded rows of a study its training part, for the maps that need
- * it. */
+ * it. A word that is not in a text has no input to multiply: its baseline is zero, not the mean. */
 static int open_training(session *s, const settings *given, const inputs *in,
                          const mucmm_view *view, mucmm_map_kind map, mucmm_data **out)
 {
@@ -417,6 +423,8 @@ static int open_training(session *s, const settings *given, const inputs *in,
     mucmm_data_params p;
 
     *out = NULL;
+    if (!path && map == MUCMM_MAP_INPUT_X_GRADIENT && is_bag(view->data))
+        return 0;
     if (!path && map != MUCMM_MAP_GRADIENT && mucmm_data_description(view->data))
         return inputs_training(s, in, view->name, out);
     if (!path)
@@ -475,7 +483,7 @@ static int explain_view(session *s, const settings *given, const mucmm_model *m,
     int code = 0;
 
     v.cols = mucmm_data_raw_cols(v.view->data);
-    v.kind = mucmm_data_source_kind(v.view->data);
+    v.kind = is_bag(v.view->data) ? MUCMM_SOURCE_ROWS : mucmm_data_source_kind(v.view->data);
     v.score_name = given->score ? given->score : "common";
     snprintf(v.file_name, sizeof v.file_name, "%s", v.score_name);
     if (strchr(v.file_name, ':'))

@@ -43,6 +43,9 @@ static const mucmm__key view_keys[] = {
     {"pad", TEXT},
     {"length", TEXT},
     {"truncate", TEXT},
+    {"min_rows", TEXT},
+    {"max_words", TEXT},
+    {"fitted", TEXT},
     /* which network they go through */
     {"encoder", ANY},
     {"tensor", ANY},

@@ -71,6 +71,35 @@ mucmm_status mucmm__hash_file(mucmm_ctx *ctx, const char *path, uint64_t *hash);
 /* Size and time of a file; a missing one counts as such. */
 void mucmm__hash_stat(const char *path, uint64_t *hash);
 
+/* ---- words.c: bags of words ------------------------------------------------------------------ */
+
+#define MUCMM__WORDS "words"   /* the "tokenizer" of such a view */
+#define MUCMM__TF_IDF "tf-idf" /* its "encoder"                  */
+
+/* EFORMAT: not UTF-8. */
+mucmm_status mucmm__words_check(mucmm_ctx *ctx, const char *text);
+
+typedef struct mucmm__bag_params {
+    int64_t min_rows;  /* texts in which a word must occur; default 2          */
+    int64_t max_words; /* the most frequent are kept; default 2048             */
+} mucmm__bag_params;
+
+typedef struct mucmm__bag mucmm__bag;
+
+/* Of the texts text(arg, i) for i in 0..n, without those that are NULL. ESHAPE: no word is left. */
+mucmm_status mucmm__bag_fit(mucmm_ctx *ctx, const mucmm__bag_params *p,
+                            const char *(*text)(const void *arg, int64_t i), const void *arg,
+                            int64_t n, mucmm__bag **out);
+void mucmm__bag_free(mucmm__bag *b);
+int64_t mucmm__bag_size(const mucmm__bag *b); /* columns, the word of most texts first */
+const char *mucmm__bag_word(const mucmm__bag *b, int64_t column);
+uint64_t mucmm__bag_fingerprint(const mucmm__bag *b); /* of words and weights */
+/* How many words of a text the bag has. */
+mucmm_status mucmm__bag_known(mucmm_ctx *ctx, const mucmm__bag *b, const char *text,
+                              int64_t *known);
+/* x [size], of length 1, or zero. EFORMAT: not UTF-8. */
+mucmm_status mucmm__bag_row(mucmm_ctx *ctx, const mucmm__bag *b, const char *text, float *x);
+
 /* ---- source.c ----------------------------------------------------------------------------------
  */
 
@@ -87,10 +116,13 @@ struct mucmm_source {
     mucmm__audio_params audio;
     mucmm__tokenizer *tokenizer;
     int64_t length; /* text: tokens of a row */
+    bool words;     /* text: no tokens, but a bag of words, once it is fitted */
+    mucmm__bag_params bag_params;
+    mucmm__bag *bag;
     bool truncate;
     uint64_t vocabulary; /* hash of the files */
     mucmm_data *data;    /* rows */
-    int32_t rank;        /* of a prepared row; 0 for text */
+    int32_t rank;        /* of a prepared row; 0 for tokens */
     int64_t shape[MUCMM_MAX_RANK], cols;
     char *origin; /* for messages: table and column that the items stand in; or NULL */
     char *column;
@@ -100,7 +132,11 @@ struct mucmm_source {
 /* A source of items from a description that has been checked. */
 mucmm_status mucmm__source_describe(mucmm_ctx *ctx, mucmm__description *d, const char *const *items,
                                     int64_t n, mucmm_source **out);
-/* One prepared row: x [cols], or for text ids and mask [length]. The message names row and file. */
+/* Makes the vocabulary of a bag of words from all items but those left out (NULL: none); of another
+ * source nothing. EARG: the description's "fitted" is of another vocabulary. */
+mucmm_status mucmm__source_fit(mucmm_ctx *ctx, mucmm_source *s, const bool *left_out);
+/* One prepared row: x [cols], or for tokens ids and mask [length]. The message names row and file.
+ */
 mucmm_status mucmm__source_read(mucmm_ctx *ctx, const mucmm_source *s, int64_t row, float *x,
                                 int64_t *ids, float *mask);
 /* Messages name this table, column and line (copied). */
@@ -136,7 +172,8 @@ typedef enum mucmm__pool { MUCMM__POOL_NONE, MUCMM__POOL_GRID, MUCMM__POOL_MEAN 
 struct mucmm_encoder {
     _Atomic int64_t references;
     char *description;
-    int32_t n_links; /* 0: callbacks */
+    int32_t n_links; /* 0: callbacks, or tf-idf */
+    bool tf_idf;     /* the features are the row of the bag of words */
     mucmm__link link[MUCMM__STAGES_MAX];
     char *ids, *mask, *types; /* names of a text network's inputs; NULL = it has none */
     char *wrt;                /* tensor of the first network; NULL = its input        */
@@ -161,9 +198,9 @@ typedef struct mucmm__pass {
     const mucmm_encoder *encoder;
     const mucmm_source *source;
     int64_t n;
-    float *x;     /* [n, cols] prepared rows, or NULL for text */
-    int64_t *ids; /* [n, length] of texts                      */
-    float *mask;  /* [n, length]                               */
+    float *x;     /* [n, cols] prepared rows, or NULL for tokens */
+    int64_t *ids; /* [n, length] of tokens                       */
+    float *mask;  /* [n, length]                                 */
     uint64_t memory;
     int64_t expected; /* columns of a row of features; 0 = not known yet */
     mucmm_run *run[MUCMM__STAGES_MAX];

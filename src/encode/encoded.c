@@ -310,6 +310,27 @@ done:
     return status;
 }
 
+/* Columns of a bag of words have its words as names. */
+static mucmm_status name_columns(mucmm_ctx *ctx, const mucmm__bag *bag, mucmm_data *d)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t n = mucmm__bag_size(bag), size = 0;
+
+    for (int64_t j = 0; j < n; j++)
+        size += (int64_t)strlen(mucmm__bag_word(bag, j)) + 1;
+    TRY(mucmm__alloc(ctx, n, sizeof *d->table.column_at, &d->table.column_at));
+    TRY(mucmm__alloc(ctx, size, 1, &d->table.text));
+    size = 0;
+    for (int64_t j = 0; j < n; j++) {
+        const char *word = mucmm__bag_word(bag, j);
+        strcpy(d->table.text + size, word);
+        d->table.column_at[j] = size;
+        size += (int64_t)strlen(word) + 1;
+    }
+done:
+    return status;
+}
+
 mucmm_status mucmm__encode_all(mucmm_ctx *ctx, const char *stage, mucmm_source *source,
                                mucmm_encoder *encoder, const mucmm_encode_params *params, bool *bad,
                                mucmm_data **out)
@@ -329,12 +350,16 @@ mucmm_status mucmm__encode_all(mucmm_ctx *ctx, const char *stage, mucmm_source *
         TRY(encode_cached(&e, &d));
     else
         TRY(encode_in_memory(&e, &d));
+    if (source->bag)
+        TRY(name_columns(ctx, source->bag, d));
     d->encoded = e.encoded;
     d->encoded_free = encoded_free;
     e.encoded = NULL;
     memcpy(bad, e.bad, (size_t)source->n * sizeof *bad);
     *out = d;
+    d = NULL;
 done:
+    mucmm_data_free(d);
     mucmm__pass_drop(&e.pass);
     if (!params->cache)
         mucmm__free(e.bad);
@@ -479,6 +504,27 @@ mucmm_status mucmm_data_picture(mucmm_ctx *ctx, const mucmm_data *d, int64_t row
     memcpy(rgb, picture.rgb, (size_t)(3 * *height * *width));
 done:
     mucmm__picture_drop(&picture);
+    return status;
+}
+
+/* A bag of words has its columns from the texts it was fitted to; "fitted" tells two apart. */
+mucmm_status mucmm__encoded_match(mucmm_ctx *ctx, const mucmm_data *d, const char *description)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__encoded *e = mucmm__encoded_of(d);
+    json_t *want = description ? json_loads(description, 0, NULL) : NULL;
+    json_t *have = e ? json_loads(e->description, 0, NULL) : NULL;
+    const char *a = json_string_value(json_object_get(want, "fitted"));
+    const char *b = json_string_value(json_object_get(have, "fitted"));
+
+    if (a && b && strcmp(a, b) != 0)
+        status = mucmm__fail(ctx, MUCMM_EARG,
+                             "the vocabulary of these words is not the one that the model was "
+                             "fitted on (%.32s, not %.32s): a study makes it from its training "
+                             "rows, so table, split and keys of the view must be the same",
+                             b, a);
+    json_decref(want);
+    json_decref(have);
     return status;
 }
 

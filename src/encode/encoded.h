@@ -10,6 +10,8 @@ typedef struct mucmm__encoded mucmm__encoded;
 
 /* NULL for data that are not encoded. */
 const mucmm__encoded *mucmm__encoded_of(const mucmm_data *d);
+/* EARG if the vocabulary behind the data is not that of a model's description (JSON, or NULL). */
+mucmm_status mucmm__encoded_match(mucmm_ctx *ctx, const mucmm_data *d, const char *description);
 /* EARG if explanations have no place to live. */
 mucmm_status mucmm__encoded_check(mucmm_ctx *ctx, const mucmm_data *d);
 /* features [n, cols] of raw values [n, raw cols] put in the place of those of rows[0..n). */

@@ -212,7 +212,8 @@ static mucmm_status load_links(mucmm_ctx *ctx, mucmm__description *d, mucmm_enco
     json_t *single = NULL;
 
     if (!value)
-        return mucmm__key_fail(ctx, d, "encoder", "is missing: the .onnx file");
+        return mucmm__key_fail(ctx, d, "encoder", "is missing: the .onnx file%s",
+                               d->kind == MUCMM_SOURCE_TEXT ? ", or " MUCMM__TF_IDF : "");
     if (json_is_string(value)) {
         single = json_pack("{s:O}", "file", value);
         for (int i = 0; i < 2 && single; i++)
@@ -340,21 +341,48 @@ void mucmm_encoder_free(mucmm_encoder *e)
     mucmm__free(e);
 }
 
-mucmm_status mucmm__encoder_describe(mucmm_ctx *ctx, mucmm__description *d, mucmm_encoder **out)
+static mucmm_status load_network(mucmm_ctx *ctx, mucmm__description *d, mucmm_encoder *e)
 {
     mucmm_status status = MUCMM_OK;
-    mucmm_encoder *e = NULL;
 
-    *out = NULL;
-    TRY(create(ctx, &e));
     TRY(load_links(ctx, d, e));
     if (d->kind == MUCMM_SOURCE_TEXT)
         TRY(choose_text_inputs(ctx, d, e));
     TRY(read_pool(ctx, d, e));
     TRY(read_wrt(ctx, d, e));
     TRY(read_batch(ctx, d, e));
+done:
+    return status;
+}
+
+/* The bag of words is the whole of it: there is no network. */
+static mucmm_status check_tf_idf(mucmm_ctx *ctx, mucmm__description *d)
+{
+    static const char *const keys[] = {"tensor", "pool", "wrt", "batch", "ids", "mask", "types"};
+    const char *tokenizer = json_string_value(json_object_get(d->root, "tokenizer"));
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (json_object_get(d->root, keys[i]))
+            return mucmm__key_fail(ctx, d, keys[i],
+                                   "is for a network; the encoder '" MUCMM__TF_IDF "' is none");
+    if (tokenizer && strcmp(tokenizer, MUCMM__WORDS) != 0)
+        return mucmm__key_fail(ctx, d, "tokenizer",
+                               "must be '" MUCMM__WORDS "' with the encoder '" MUCMM__TF_IDF "'");
+    return MUCMM_OK;
+}
+
+mucmm_status mucmm__encoder_describe(mucmm_ctx *ctx, mucmm__description *d, mucmm_encoder **out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_encoder *e = NULL;
+    const char *word = json_string_value(json_object_get(d->root, "encoder"));
+
+    *out = NULL;
+    TRY(create(ctx, &e));
+    e->tf_idf = d->kind == MUCMM_SOURCE_TEXT && word && strcmp(word, MUCMM__TF_IDF) == 0;
+    TRY(e->tf_idf ? check_tf_idf(ctx, d) : load_network(ctx, d, e));
     TRY(mucmm__json_text(ctx, d->root, &e->description));
-    TRY(mucmm__strdup(ctx, e->link[0].file, &e->name));
+    TRY(mucmm__strdup(ctx, e->tf_idf ? MUCMM__TF_IDF : e->link[0].file, &e->name));
     e->fingerprint = mucmm__hash(e->fingerprint, e->description, strlen(e->description));
     *out = e;
     e = NULL;

@@ -44,16 +44,19 @@ mucmm_status mucmm__pass_start(mucmm_ctx *ctx, const mucmm_encoder *e, const muc
                                int64_t n, uint64_t memory, mucmm__pass *out)
 {
     mucmm_status status = MUCMM_OK;
-    bool text = s->kind == MUCMM_SOURCE_TEXT;
+    bool tokens = s->tokenizer != NULL;
     int64_t count;
 
     *out = (mucmm__pass){.encoder = e, .source = s, .n = n, .memory = memory};
-    if (text != (e->ids != NULL))
+    if (tokens != (e->ids != NULL) || (e->tf_idf && !s->words))
         return mucmm__fail(ctx, MUCMM_EARG, "%s takes %s, and the source has %s", e->name,
-                           e->ids ? "texts" : "numbers", text ? "texts" : "none");
-    if (!mucmm__mul(n, text ? s->length : s->cols, &count))
+                           e->ids      ? "tokens"
+                           : e->tf_idf ? "words"
+                                       : "numbers",
+                           tokens ? "tokens" : "none");
+    if (!mucmm__mul(n, tokens ? s->length : s->cols, &count))
         return mucmm__fail(ctx, MUCMM_ENOMEM, "out of memory: %" PRId64 " rows", n);
-    if (text) {
+    if (tokens) {
         TRY(mucmm__alloc(ctx, count, sizeof *out->ids, &out->ids));
         TRY(mucmm__alloc(ctx, count, sizeof *out->mask, &out->mask));
     } else
@@ -392,6 +395,23 @@ static mucmm_status call_vjp(mucmm_ctx *ctx, const mucmm__pass *p, const float *
     return MUCMM_OK;
 }
 
+/* ---- tf-idf: the prepared rows are the features ---------------------------------------------- */
+
+static size_t row_bytes(const mucmm__pass *p)
+{
+    return (size_t)(p->n * p->source->cols) * sizeof(float);
+}
+
+static mucmm_status pass_through(mucmm__pass *p, const float *raw, float *features)
+{
+    p->out_rank = p->source->rank;
+    memcpy(p->out_shape, p->source->shape, sizeof p->out_shape);
+    p->out_cols = p->source->cols;
+    if (features)
+        memcpy(features, raw ? raw : p->x, row_bytes(p));
+    return MUCMM_OK;
+}
+
 /* ---- the whole way -------------------------------------------------------------------------- */
 
 mucmm_status mucmm__pass_forward(mucmm_ctx *ctx, mucmm__pass *p, const float *raw, bool gradient,
@@ -400,6 +420,8 @@ mucmm_status mucmm__pass_forward(mucmm_ctx *ctx, mucmm__pass *p, const float *ra
     mucmm_status status = MUCMM_OK;
 
     drop_runs(p);
+    if (p->encoder->tf_idf)
+        return pass_through(p, raw, features);
     if (p->encoder->n_links == 0)
         return call_forward(ctx, p, raw, features);
     for (int32_t k = 0; k < p->encoder->n_links; k++) {
@@ -435,6 +457,10 @@ mucmm_status mucmm__pass_vjp(mucmm_ctx *ctx, mucmm__pass *p, const float *raw,
     float *dy = NULL, *dx = NULL;
     int64_t count;
 
+    if (e->tf_idf) {
+        memcpy(grads, cotangents, row_bytes(p));
+        return MUCMM_OK;
+    }
     if (e->n_links == 0)
         return call_vjp(ctx, p, raw, cotangents, grads);
     t = last_output(p);

@@ -128,16 +128,55 @@ done:
     return status;
 }
 
+/* Keys of one way to read texts mean nothing in the other. */
+static mucmm_status refuse_text_keys(mucmm_ctx *ctx, mucmm__description *d, bool words)
+{
+    static const char *const of_tokens[] = {"vocabulary", "merges",   "length", "lower_case",
+                                            "pad",        "truncate", NULL};
+    static const char *const of_words[] = {"min_rows", "max_words", "fitted", NULL};
+
+    for (const char *const *key = words ? of_tokens : of_words; *key; key++)
+        if (json_object_get(d->root, *key))
+            return mucmm__key_fail(ctx, d, *key, "is %sfor the tokenizer '" MUCMM__WORDS "'",
+                                   words ? "not " : "only ");
+    return MUCMM_OK;
+}
+
+static mucmm_status read_words(mucmm_ctx *ctx, mucmm__description *d, mucmm_source *s)
+{
+    mucmm_status status = MUCMM_OK;
+    const json_t *encoder = json_object_get(d->root, "encoder");
+    const char *fitted = NULL;
+
+    s->words = true;
+    s->bag_params = (mucmm__bag_params){.min_rows = 2, .max_words = 2048};
+    TRY(refuse_text_keys(ctx, d, true));
+    if (encoder &&
+        (!json_is_string(encoder) || strcmp(json_string_value(encoder), MUCMM__TF_IDF) != 0))
+        return mucmm__key_fail(ctx, d, "encoder",
+                               "must be '" MUCMM__TF_IDF "' with the tokenizer '" MUCMM__WORDS
+                               "'; a network takes tokens");
+    TRY(mucmm__get_integer(ctx, d, d->root, "min_rows", 1, INT32_MAX, &s->bag_params.min_rows));
+    TRY(mucmm__get_integer(ctx, d, d->root, "max_words", 1, 1 << 20, &s->bag_params.max_words));
+    TRY(mucmm__get_string(ctx, d, d->root, "fitted", &fitted));
+done:
+    return status;
+}
+
 static mucmm_status read_text(mucmm_ctx *ctx, mucmm__description *d, mucmm_source *s)
 {
     mucmm_status status = MUCMM_OK;
     mucmm__tokenizer_params p;
+    const json_t *tokenizer = json_object_get(d->root, "tokenizer");
     const char *vocabulary = NULL, *merges = NULL;
     char *path = NULL, *merges_path = NULL;
 
     mucmm__tokenizer_params_init(&p);
-    if (!json_object_get(d->root, "tokenizer"))
+    if (!tokenizer)
         return mucmm__key_fail(ctx, d, "tokenizer", "is missing: how the text is cut into tokens");
+    if (json_is_string(tokenizer) && strcmp(json_string_value(tokenizer), MUCMM__WORDS) == 0)
+        return read_words(ctx, d, s);
+    TRY(refuse_text_keys(ctx, d, false));
     READ_WORD("tokenizer", mucmm__tokenizer_parse_kind, &p.kind);
     TRY(mucmm__get_string(ctx, d, d->root, "vocabulary", &vocabulary));
     TRY(mucmm__get_string(ctx, d, d->root, "merges", &merges));
@@ -180,6 +219,7 @@ void mucmm_source_free(mucmm_source *s)
     if (!s || atomic_fetch_sub(&s->references, 1) > 1)
         return;
     mucmm__tokenizer_free(s->tokenizer);
+    mucmm__bag_free(s->bag);
     mucmm_data_free(s->data);
     mucmm__free(s->description);
     mucmm__free(s->text);
@@ -252,8 +292,11 @@ mucmm_status mucmm_source_create(mucmm_ctx *ctx, const char *description, const 
     *out = NULL;
     TRY(mucmm__description_parse(ctx, description, folder, &d));
     TRY(mucmm__source_describe(ctx, &d, items, n, &s));
+    TRY(mucmm__source_fit(ctx, s, NULL));
     *out = s;
+    s = NULL;
 done:
+    mucmm_source_free(s);
     mucmm__description_drop(&d);
     return status;
 }
@@ -293,6 +336,73 @@ mucmm_status mucmm__source_describe(mucmm_ctx *ctx, mucmm__description *d, const
     s = NULL;
 done:
     mucmm_source_free(s);
+    return status;
+}
+
+/* ---- the vocabulary of a bag of words -------------------------------------------------------- */
+
+typedef struct fitted_items {
+    const mucmm_source *source;
+    const bool *left_out;
+} fitted_items;
+
+static const char *fitted_item(const void *arg, int64_t i)
+{
+    const fitted_items *f = arg;
+
+    return f->left_out && f->left_out[i] ? NULL : mucmm__source_item(f->source, i);
+}
+
+/* The description tells which vocabulary it was; one that was told already must be the same. */
+static mucmm_status tell_fitted(mucmm_ctx *ctx, mucmm_source *s)
+{
+    mucmm_status status = MUCMM_OK;
+    json_t *o = json_loads(s->description, 0, NULL);
+    const char *want = json_string_value(json_object_get(o, "fitted"));
+    char *text = NULL, print[24];
+
+    snprintf(print, sizeof print, "%016" PRIx64, s->vocabulary);
+    if (want && strcmp(want, print) != 0)
+        TRY(mucmm__fail(ctx, MUCMM_EARG,
+                        "'fitted' is %.32s, and the vocabulary of these texts is %s", want, print));
+    if (!o || json_object_set_new(o, "fitted", json_string(print)) != 0)
+        TRY(mucmm__fail(ctx, MUCMM_ENOMEM, "out of memory: a description"));
+    TRY(mucmm__json_text(ctx, o, &text));
+    mucmm__free(s->description);
+    s->description = text;
+done:
+    json_decref(o);
+    return status;
+}
+
+static void warn_of_strangers(mucmm_ctx *ctx, const mucmm_source *s)
+{
+    int64_t strangers = 0, known;
+
+    for (int64_t i = 0; i < s->n; i++)
+        strangers += mucmm__bag_known(ctx, s->bag, mucmm__source_item(s, i), &known) == MUCMM_OK &&
+                     known == 0;
+    if (strangers)
+        mucmm__warn(ctx,
+                    "%" PRId64 " of %" PRId64 " texts hold none of the %" PRId64
+                    " words of the vocabulary; their features are zero",
+                    strangers, s->n, mucmm__bag_size(s->bag));
+}
+
+mucmm_status mucmm__source_fit(mucmm_ctx *ctx, mucmm_source *s, const bool *left_out)
+{
+    mucmm_status status = MUCMM_OK;
+    const fitted_items items = {s, left_out};
+
+    if (!s->words)
+        return MUCMM_OK;
+    TRY(mucmm__bag_fit(ctx, &s->bag_params, fitted_item, &items, s->n, &s->bag));
+    s->rank = 1;
+    s->cols = s->shape[0] = mucmm__bag_size(s->bag);
+    s->vocabulary = mucmm__bag_fingerprint(s->bag);
+    TRY(tell_fitted(ctx, s));
+    warn_of_strangers(ctx, s);
+done:
     return status;
 }
 
@@ -383,16 +493,25 @@ done:
     return status;
 }
 
+static mucmm_status check_words(mucmm_ctx *ctx, const mucmm_source *s, int64_t row)
+{
+    mucmm_status status = mucmm__words_check(ctx, mucmm__source_item(s, row));
+
+    return status == MUCMM_OK ? status : mucmm__source_prefix(ctx, status, s, row);
+}
+
 mucmm_status mucmm__source_check(mucmm_ctx *ctx, const mucmm_source *s)
 {
     mucmm_status status = MUCMM_OK;
     int64_t *ids = NULL;
 
-    if (s->kind == MUCMM_SOURCE_TEXT)
+    if (s->tokenizer)
         TRY(mucmm__alloc(ctx, s->length, sizeof *ids, &ids));
     for (int64_t i = 0; i < s->n; i++) {
         if (has_files(s))
             TRY(check_file(ctx, s, i));
+        else if (s->words)
+            TRY(check_words(ctx, s, i));
         else if (ids)
             TRY(mucmm__source_read(ctx, s, i, NULL, ids, NULL));
     }
@@ -484,8 +603,11 @@ mucmm_status mucmm__source_read(mucmm_ctx *ctx, const mucmm_source *s, int64_t r
         TRY(read_sound(ctx, s, row, x));
         break;
     case MUCMM_SOURCE_TEXT:
-        TRY(mucmm__tokenizer_encode(ctx, s->tokenizer, item, strlen(item), s->length, s->truncate,
-                                    &tokens));
+        if (s->words)
+            TRY(mucmm__bag_row(ctx, s->bag, item, x));
+        else
+            TRY(mucmm__tokenizer_encode(ctx, s->tokenizer, item, strlen(item), s->length,
+                                        s->truncate, &tokens));
         break;
     }
 done:

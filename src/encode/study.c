@@ -603,8 +603,6 @@ static mucmm_status list_rows(mucmm_ctx *ctx, mucmm_study *s)
 {
     mucmm_status status = MUCMM_OK;
 
-    if (s->has_split)
-        TRY(split_rows(ctx, s));
     for (int part = 0; part < 3; part++)
         TRY(mucmm__alloc(ctx, s->n, sizeof *s->rows[part], &s->rows[part]));
     for (int64_t i = 0; i < s->n; i++) {
@@ -624,6 +622,14 @@ done:
     return status;
 }
 
+/* What is learnt of a view is learnt from the training part. */
+static mucmm_status fit_view(mucmm_ctx *ctx, mucmm_study *s, study_view *v)
+{
+    mucmm_status status = v->source ? mucmm__source_fit(ctx, v->source, s->test) : MUCMM_OK;
+
+    return status == MUCMM_OK ? status : locate(ctx, status, s, "views", v->name, "tokenizer");
+}
+
 mucmm_status mucmm_study_encode(mucmm_ctx *ctx, mucmm_study *s, const mucmm_study_params *params)
 {
     mucmm_status status = MUCMM_OK;
@@ -638,6 +644,10 @@ mucmm_status mucmm_study_encode(mucmm_ctx *ctx, mucmm_study *s, const mucmm_stud
     for (int32_t i = 0; i < s->n_views; i++)
         TRY(open_view(ctx, s, &s->view[i], p.skip_bad));
     TRY(mucmm__alloc(ctx, s->n, sizeof *s->bad, &s->bad));
+    if (s->has_split)
+        TRY(split_rows(ctx, s));
+    for (int32_t i = 0; i < s->n_views; i++)
+        TRY(fit_view(ctx, s, &s->view[i]));
     for (int32_t i = 0; i < s->n_views; i++)
         if (s->view[i].encoder)
             TRY(encode_view(ctx, s, &s->view[i], &p));

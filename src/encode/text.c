@@ -441,7 +441,8 @@ mucmm_status mucmm__tokenizer_parse_kind(mucmm_ctx *ctx, const char *name,
             return MUCMM_OK;
         }
     return mucmm__fail(ctx, MUCMM_EARG,
-                       "no tokenizer '%s'; there are sentencepiece, wordpiece and bpe", name);
+                       "no tokenizer '%s'; there are sentencepiece, wordpiece, bpe and words",
+                       name);
 }
 
 static mucmm_status choose_pad(mucmm_ctx *ctx, const mucmm__tokenizer_params *p,

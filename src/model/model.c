@@ -3,6 +3,8 @@
  * The model as an object: its views, its networks, rows in and variates out. */
 #include "model/model.h"
 
+#include "encode/encoded.h"
+
 #include <string.h>
 
 /* ---- views -------------------------------------------------------------------- */
@@ -82,6 +84,7 @@ static void list_views(const mucmm_model *m, char *out, size_t size)
 static mucmm_status match_one(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *v,
                               const mucmm_data **data)
 {
+    mucmm_status status;
     char names[256];
     int32_t i;
 
@@ -95,6 +98,9 @@ static mucmm_status match_one(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_
     }
     if (data[i])
         return mucmm__fail(ctx, MUCMM_EARG, "view '%s' is given twice", v->name);
+    status = mucmm__encoded_match(ctx, v->data, m->view[i].description);
+    if (status != MUCMM_OK)
+        return mucmm__prefix(ctx, status, "view '%s'", v->name);
     if (mucmm_data_cols(v->data) != m->view[i].p)
         return mucmm__fail(ctx, MUCMM_ESHAPE,
                            "%s: view '%s' has %lld columns; the model was fitted on %lld",

@@ -3,6 +3,8 @@
  * Everything of a model but its tensors, as JSON text and back. */
 #include "model/model_json.h"
 
+#include "encode/encode.h"
+
 #include <jansson.h>
 #include <math.h>
 #include <string.h>
@@ -353,6 +355,8 @@ static mucmm_status read_view(mucmm_ctx *ctx, const json_t *o, mucmm__view_info 
     }
     if (product != v->p)
         return wrong(ctx, "shape", "does not multiply to the number of columns");
+    if (json_is_object(json_object_get(o, "source")))
+        TRY(mucmm__json_text(ctx, json_object_get(o, "source"), &v->description));
     TRY(mucmm__alloc(ctx, v->p, sizeof *v->mean, &v->mean));
     TRY(mucmm__alloc(ctx, v->p, sizeof *v->scale, &v->scale));
     if (covariance)

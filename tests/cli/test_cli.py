@@ -685,6 +685,33 @@ def study_names_bad_files_or_skips_them():
 
 
 @test
+def study_of_words_and_numbers():
+    words = ['red', 'green', 'blue', 'grey']
+    write_csv('numbers.csv', ['a', 'b'], [[i % 2, i // 2 % 2] for i in range(40)])
+    with open('table.tsv', 'w') as f:
+        f.write('text\n' + ''.join('%s, %s\n' % (words[i % 2], words[2 + i // 2 % 2].upper()) for i in range(40)))
+    view = {'kind': 'text', 'column': 'text', 'tokenizer': 'words', 'encoder': 'tf-idf'}
+
+    def study(**keys):
+        with open('words.json', 'w') as f:
+            json.dump({'table': 'table.tsv', 'split': {'test': 0.25},
+                       'views': {'words': {**view, **keys}, 'numbers': {'kind': 'table', 'file': 'numbers.csv'}}}, f)
+
+    study()
+    check('[40, 4]' in succeeds('encode', 'words.json').stdout, 'four words')
+    succeeds('fit', 'words.json', '--common', '2', '--individual', '0', '--head', 'linear', '--ridge', '0.1', '-o', 'words.mucmm')
+    check('numbers to words' in succeeds('score', 'words.mucmm', 'words.json').stdout, 'retrieval')
+    succeeds('explain', 'words.mucmm', 'words.json', '--samples', '0', '--method', 'input-x-gradient', '-o', 'wordmaps')
+    values = read_npy('wordmaps/words.common.npy')[1]
+    check(len(values) == 4 and sum(v != 0 for v in values) == 2, values)
+    check(is_png('wordmaps/words.common.0.png'), 'bars')
+    study(max_words=3)
+    fails(1, ["view 'words'", 'vocabulary'], 'score', 'words.mucmm', 'words.json')
+    study(vocabulary='v.tsv')
+    fails(1, ['words.json', "'vocabulary' is not for"], 'score', 'words.mucmm', 'words.json')
+
+
+@test
 def bench_graph_measures():
     write_network()
     root = json.loads(succeeds('bench', 'graph', 'net.onnx', '--input-shape', 'x=16x3', '--repeats', '3', '--vjp',
