@@ -297,6 +297,8 @@ typedef struct mucmm_summary {
      * nearest one (among the 10 nearest) of all rows, seen from view m. Nearness: the cosine of the
      * common variates, each weighted by the root of its correlation. NaN above 20,000 rows. */
     double *retrieval_1, *retrieval_10;
+    double *null_95; /* [k] the correlation above which p <= 0.05, from the same permutations;
+                        NaN if not computed, and in the summaries of a model file            */
 } mucmm_summary;
 
 typedef struct mucmm_score_params {

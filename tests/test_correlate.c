@@ -1307,14 +1307,15 @@ static void test_permutation_refusals(void **state)
     double r[3], p[3];
 
     (void)state;
-    expect(ctx, mucmm__permutation_test(ctx, 2, c, 10, 1, r, p), MUCMM_ESHAPE, "20 x 3");
+    expect(ctx, mucmm__permutation_test(ctx, 2, c, 10, 1, r, p, NULL), MUCMM_ESHAPE, "20 x 3");
     c[1].cols = 3;
     c[1].rows = c[0].rows = 1;
-    expect(ctx, mucmm__permutation_test(ctx, 2, c, 10, 1, r, p), MUCMM_ESHAPE, "at least 2");
+    expect(ctx, mucmm__permutation_test(ctx, 2, c, 10, 1, r, p, NULL), MUCMM_ESHAPE, "at least 2");
     c[1].rows = c[0].rows = 13;
-    expect(ctx, mucmm__permutation_test(ctx, 2, c, -1, 1, r, p), MUCMM_EARG, "-1 permutations");
+    expect(ctx, mucmm__permutation_test(ctx, 2, c, -1, 1, r, p, NULL), MUCMM_EARG,
+           "-1 permutations");
     c[1].data[4] = NAN;
-    expect(ctx, mucmm__permutation_test(ctx, 2, c, 10, 1, r, p), MUCMM_ENUMERIC,
+    expect(ctx, mucmm__permutation_test(ctx, 2, c, 10, 1, r, p, NULL), MUCMM_ENUMERIC,
            "variate 1 of view 1");
     free(c[0].data);
     free(c[1].data);
@@ -1353,7 +1354,7 @@ static void test_permutation_statistic_is_the_mean_correlation(void **state)
     plant(7, 3, 60, 4, 2, 0.5, c);
     for (int64_t i = 0; i < 60; i++)
         c[2].data[i * 4 + 3] = 0.1; /* a constant component correlates with nothing */
-    CHECK_OK(ctx, mucmm__permutation_test(ctx, 3, c, 0, 1, got, NULL));
+    CHECK_OK(ctx, mucmm__permutation_test(ctx, 3, c, 0, 1, got, NULL, NULL));
     for (int64_t j = 0; j < 4; j++) {
         double want = 0;
         for (int m = 0; m < 3; m++)
@@ -1381,10 +1382,12 @@ static void test_permutation_finds_what_was_planted(void **state)
     (void)state;
     for (int32_t n_views = 2; n_views <= 4; n_views++) {
         mucmm__block c[4];
-        double r[10], p[10];
+        double r[10], p[10], null[10];
         plant(8, n_views, 300, 10, 3, 0.4, c);
-        CHECK_OK(ctx, mucmm__permutation_test(ctx, n_views, c, 499, 5, r, p));
+        CHECK_OK(ctx, mucmm__permutation_test(ctx, n_views, c, 499, 5, r, p, null));
         for (int64_t j = 0; j < 10; j++) {
+            assert_true((r[j] > null[j]) == (p[j] <= 0.05));
+            assert_true(null[j] > 0 && null[j] < 0.5);
             if (j < 3)
                 CHECK_CLOSE(p[j], 1.0 / 500, 1e-15);
             else
@@ -1408,7 +1411,7 @@ static void test_permutation_shuffles_each_view_on_its_own(void **state)
     (void)state;
     plant(9, 3, 100, 2, 0, 0, c);
     memcpy(c[2].data, c[1].data, 200 * sizeof *c[1].data);
-    CHECK_OK(ctx, mucmm__permutation_test(ctx, 3, c, 199, 5, r, p));
+    CHECK_OK(ctx, mucmm__permutation_test(ctx, 3, c, 199, 5, r, p, NULL));
     CHECK_CLOSE(p[0], 1.0 / 200, 1e-15);
     CHECK_CLOSE(p[1], 1.0 / 200, 1e-15);
     free_views(3, c);
@@ -1423,7 +1426,7 @@ static void test_permutation_counts_ties(void **state)
     mucmm__block c[2] = {{a, 4, 1}, {b, 4, 1}};
 
     (void)state;
-    CHECK_OK(ctx, mucmm__permutation_test(ctx, 2, c, 2399, 5, &r, &p));
+    CHECK_OK(ctx, mucmm__permutation_test(ctx, 2, c, 2399, 5, &r, &p, NULL));
     CHECK_CLOSE(p, 1.0 / 24, 0.02);
     mucmm_ctx_free(ctx);
 }
@@ -1440,7 +1443,7 @@ static void test_permutation_error_rate_under_the_null(void **state)
         mucmm__block c[2];
         double r[6], p[6], least = 1;
         plant(mucmm__rng_key(40, (uint64_t)i), 2, 80, 6, 0, 0, c);
-        CHECK_OK(ctx, mucmm__permutation_test(ctx, 2, c, 99, (uint64_t)i, r, p));
+        CHECK_OK(ctx, mucmm__permutation_test(ctx, 2, c, 99, (uint64_t)i, r, p, NULL));
         for (int j = 0; j < 6; j++)
             least = p[j] < least ? p[j] : least;
         rejected += least <= 0.05;
@@ -1492,8 +1495,8 @@ static mucmm_status run_everything(mucmm_ctx *ctx, double *out)
     at += 32;
     for (int m = 0; m < 3; m++)
         x[m].rows = 30, x[m].cols = 6;
-    TRY(mucmm__permutation_test(ctx, 3, x, 29, 3, at, at + 6));
-    at += 12;
+    TRY(mucmm__permutation_test(ctx, 3, x, 29, 3, at, at + 6, at + 12));
+    at += 18;
     assert_true(at - out <= 4096);
 done:
     for (int m = 0; m < 3; m++)

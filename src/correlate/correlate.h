@@ -84,9 +84,11 @@ mucmm_status mucmm__linear_individual(mucmm_ctx *ctx, int64_t p, const double *c
  * the first, all components together. Step-down maximum (Westfall and Young 1993), exact
  * p = (b + 1)/(N + 1), monotone in the order of the observed statistics.
  * One-sided: a negative correlation is never significant. A constant variate has correlation 0.
- * correlations [k], p_values [k] (NULL, or permutations = 0: none). The same bytes for any threads. */
+ * null_95 [k]: p is at most 0.05 exactly where the observed statistic is above it and all larger ones are above
+ * theirs (of the first 10,000 permutations; NaN if fewer than 19). correlations [k], p_values and null_95 [k] (NULL, or
+ * permutations = 0: none). The same bytes for any threads. */
 mucmm_status mucmm__permutation_test(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
                                      int64_t permutations, uint64_t seed, double *correlations,
-                                     double *p_values);
+                                     double *p_values, double *null_95);
 
 #endif

@@ -6,7 +6,10 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+
+enum { MAX_KEPT = 10000 }; /* permutations whose maxima are kept */
 
 static mucmm_status check_variates(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
                                    int64_t permutations)
@@ -41,6 +44,8 @@ typedef struct test {
     int64_t *perm;              /* [lanes, M - 1, n] */
     double *scratch;            /* [lanes, 2, k] */
     int64_t *counts;            /* [lanes, k], in the order of `order` */
+    double *maxima;             /* [k, kept], in the order of `order`; NULL = not asked for */
+    int64_t kept;
 } test;
 
 static void test_drop(test *t)
@@ -51,6 +56,7 @@ static void test_drop(test *t)
     mucmm__free(t->perm);
     mucmm__free(t->scratch);
     mucmm__free(t->counts);
+    mucmm__free(t->maxima);
 }
 
 /* Columns of z to mean 0 and length 1; a constant one becomes 0, so its correlation is 0. */
@@ -106,7 +112,7 @@ static void statistics(const test *t, const int64_t *perm, double *sum, double *
 
 /* Westfall and Young: a component is compared with the largest statistic among those that are not
  * larger than it. Permutations that leave the value as it is differ from it in the last bits. */
-static void count_maxima(const test *t, const double *statistic, int64_t *counts)
+static void count_maxima(const test *t, int64_t b, const double *statistic, int64_t *counts)
 {
     double largest = -INFINITY;
 
@@ -114,6 +120,8 @@ static void count_maxima(const test *t, const double *statistic, int64_t *counts
         int64_t component = t->order[j];
         largest = fmax(largest, statistic[component]);
         counts[j] += largest >= t->observed[component] - 1e-12;
+        if (t->maxima && b < t->kept)
+            t->maxima[j * t->kept + b] = largest;
     }
 }
 
@@ -129,7 +137,7 @@ static void run_lane(void *arg, int64_t lane)
         for (int32_t l = 1; l < t->n_views; l++)
             mucmm__rng_permutation(mucmm__rng_key(key, (uint64_t)l), perm + (l - 1) * t->n, t->n);
         statistics(t, perm, statistic + t->k, statistic);
-        count_maxima(t, statistic, t->counts + lane * t->k);
+        count_maxima(t, b, statistic, t->counts + lane * t->k);
     }
 }
 
@@ -156,6 +164,30 @@ static void take_p_values(const test *t, double *p_values)
     }
 }
 
+static int compare_descending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x < y) - (x > y);
+}
+
+/* p = (b + 1)/(N + 1) <= 0.05 allows b = floor(0.05 (N + 1)) - 1 maxima at or above the statistic:
+ * it must be larger than the next one. */
+static void take_null(const test *t, double *null_95)
+{
+    int64_t allowed = (t->kept + 1) / 20 - 1;
+
+    for (int64_t j = 0; j < t->k; j++) {
+        double *maxima = t->maxima + j * t->kept;
+        if (allowed < 0) {
+            null_95[t->order[j]] = NAN;
+            continue;
+        }
+        qsort(maxima, (size_t)t->kept, sizeof *maxima, compare_descending);
+        null_95[t->order[j]] = maxima[allowed];
+    }
+}
+
 static mucmm_status test_init(mucmm_ctx *ctx, test *t, const mucmm__block *c)
 {
     mucmm_status status = MUCMM_OK;
@@ -168,13 +200,15 @@ static mucmm_status test_init(mucmm_ctx *ctx, test *t, const mucmm__block *c)
     TRY(mucmm__alloc(ctx, t->lanes * (t->n_views - 1) * t->n, sizeof *t->perm, &t->perm));
     TRY(mucmm__alloc(ctx, t->lanes * 2 * t->k, sizeof *t->scratch, &t->scratch));
     TRY(mucmm__alloc(ctx, t->lanes * t->k, sizeof *t->counts, &t->counts));
+    if (t->kept > 0)
+        TRY(mucmm__alloc(ctx, t->k * t->kept, sizeof *t->maxima, &t->maxima));
 done:
     return status;
 }
 
 mucmm_status mucmm__permutation_test(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
                                      int64_t permutations, uint64_t seed, double *correlations,
-                                     double *p_values)
+                                     double *p_values, double *null_95)
 {
     test t = {0};
     mucmm_status status = MUCMM_OK;
@@ -186,7 +220,8 @@ mucmm_status mucmm__permutation_test(mucmm_ctx *ctx, int32_t n_views, const mucm
                .permutations = permutations,
                .seed = seed,
                .observed = correlations,
-               .lanes = ctx->threads};
+               .lanes = ctx->threads,
+               .kept = null_95 ? permutations < MAX_KEPT ? permutations : MAX_KEPT : 0};
     TRY(test_init(ctx, &t, c));
     statistics(&t, NULL, t.scratch + t.k, correlations);
     if (!p_values || permutations == 0)
@@ -194,6 +229,8 @@ mucmm_status mucmm__permutation_test(mucmm_ctx *ctx, int32_t n_views, const mucm
     sort_components(&t);
     mucmm__parallel(ctx, t.lanes, run_lane, &t);
     take_p_values(&t, p_values);
+    if (null_95)
+        take_null(&t, null_95);
 done:
     test_drop(&t);
     return status;

@@ -21,6 +21,7 @@ mucmm_status mucmm__summary_create(mucmm_ctx *ctx, int64_t k, int64_t n_views, m
     s->views = n_views;
     TRY(mucmm__alloc(ctx, k, sizeof(double), &s->correlations));
     TRY(mucmm__alloc(ctx, k, sizeof(double), &s->p_values));
+    TRY(mucmm__alloc(ctx, k, sizeof(double), &s->null_95));
     TRY(mucmm__alloc(ctx, n_views, sizeof(double), &s->common_share));
     TRY(mucmm__alloc(ctx, n_views, sizeof(double), &s->individual_share));
     TRY(mucmm__alloc(ctx, n_views, sizeof(double), &s->rest_share));
@@ -30,7 +31,7 @@ mucmm_status mucmm__summary_create(mucmm_ctx *ctx, int64_t k, int64_t n_views, m
     TRY(mucmm__alloc(ctx, n_views * n_views, sizeof(double), &s->retrieval_1));
     TRY(mucmm__alloc(ctx, n_views * n_views, sizeof(double), &s->retrieval_10));
     for (int64_t j = 0; j < k; j++)
-        s->correlations[j] = s->p_values[j] = NAN;
+        s->correlations[j] = s->p_values[j] = s->null_95[j] = NAN;
     s->total_correlation = NAN;
     *out = s;
     s = NULL;
@@ -45,6 +46,7 @@ void mucmm__summary_free(mucmm_summary *s)
         return;
     mucmm__free(s->correlations);
     mucmm__free(s->p_values);
+    mucmm__free(s->null_95);
     mucmm__free(s->common_share);
     mucmm__free(s->individual_share);
     mucmm__free(s->rest_share);
@@ -66,7 +68,7 @@ static mucmm_status correlations(mucmm_ctx *ctx, int32_t n_views, const mucmm__b
     if (s->rows < 3)
         return MUCMM_OK;
     TRY(mucmm__permutation_test(ctx, n_views, c, permutations, seed, s->correlations,
-                                permutations > 0 ? s->p_values : NULL));
+                                permutations > 0 ? s->p_values : NULL, s->null_95));
     s->total_correlation = 0;
     for (int64_t j = 0; j < s->components; j++) {
         s->total_correlation += s->correlations[j];
