@@ -129,7 +129,7 @@ static int refuse_command(int argc, char **argv)
         return fail(EXIT_USAGE, "%s: which? see mucmm help %s", name, name);
     for (int i = 0; i < N_COMMANDS; i++)
         words[i] = commands[i].name;
-    const char *near = nearest_word(name, words, N_COMMANDS);
+    const char *near = mucmm_nearest_word(name, words, N_COMMANDS);
     if (near)
         return fail(EXIT_USAGE, "unknown command '%s'; did you mean '%s'?", name, near);
     return fail(EXIT_USAGE, "unknown command '%s'; see mucmm help", name);

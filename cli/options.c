@@ -12,46 +12,6 @@
 
 /* ---- words ------------------------------------------------------------------ */
 
-/* Levenshtein distance; words longer than the table are never near. */
-static int edit_distance(const char *a, const char *b)
-{
-    enum { LONGEST = 32 };
-    int row[LONGEST + 1];
-    size_t na = strlen(a), nb = strlen(b);
-
-    if (na > LONGEST || nb > LONGEST)
-        return LONGEST;
-    for (size_t j = 0; j <= nb; j++)
-        row[j] = (int)j;
-    for (size_t i = 1; i <= na; i++) {
-        int diagonal = row[0];
-        row[0] = (int)i;
-        for (size_t j = 1; j <= nb; j++) {
-            int replaced = diagonal + (a[i - 1] != b[j - 1]);
-            int inserted = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-            diagonal = row[j];
-            row[j] = replaced < inserted ? replaced : inserted;
-        }
-    }
-    return row[nb];
-}
-
-const char *nearest_word(const char *wrong, const char *const *words, int32_t n)
-{
-    const char *best = NULL;
-    int best_distance = (int)strlen(wrong) / 3 + 2;
-
-    for (int32_t i = 0; i < n; i++) {
-        bool prefix = strlen(wrong) >= 3 && strncmp(wrong, words[i], strlen(wrong)) == 0;
-        int distance = prefix ? 0 : edit_distance(wrong, words[i]);
-        if (distance < best_distance) {
-            best_distance = distance;
-            best = words[i];
-        }
-    }
-    return best;
-}
-
 /* Place of `word` in "one|two|three", or -1. */
 static int64_t choice_index(const char *choices, const char *word)
 {
@@ -301,7 +261,7 @@ static void refuse_unknown(const char *command, const option *table, const char 
     snprintf(wrong, sizeof wrong, "%.*s", (int)strcspn(arg, "="), arg);
     for (const option *o = table; o->name && n < 64; o++)
         words[n++] = o->name;
-    const char *near = nearest_word(wrong + strspn(wrong, "-"), words, n);
+    const char *near = mucmm_nearest_word(wrong + strspn(wrong, "-"), words, n);
     if (near)
         print_error("%s: unknown option '%s'; did you mean --%s?", command, wrong, near);
     else

@@ -129,9 +129,6 @@ typedef struct option {
         "output", 'o', OPTION_TEXT, required, AT(output), 0, 0, value, help                        \
     }
 
-/* The word that is nearest to `wrong` among `n` words, or NULL if none is near. */
-const char *nearest_word(const char *wrong, const char *const *words, int32_t n);
-
 /* A whole number that fills the whole text; false if it is none. */
 bool parse_count(const char *text, int64_t *out);
 

@@ -206,6 +206,9 @@ MUCMM_API mucmm_status mucmm_npy_write(mucmm_ctx *ctx, const char *path, const f
 MUCMM_API mucmm_status mucmm_file_write(mucmm_ctx *ctx, const char *path, const void *data,
                                         size_t size);
 
+/* The one of n words that is nearest to a mistyped one, or NULL if none is near: for messages. */
+MUCMM_API const char *mucmm_nearest_word(const char *wrong, const char *const *words, int64_t n);
+
 /* ---- fit ------------------------------------------------------------------- */
 
 typedef struct mucmm_view {

@@ -68,48 +68,6 @@ static const struct {
 };
 enum { N_KINDS = sizeof kinds / sizeof kinds[0] };
 
-/* ---- words ---------------------------------------------------------------------------------- */
-
-enum { LONGEST_WORD = 32 };
-
-/* Levenshtein distance; longer words are never near. */
-static int edit_distance(const char *a, const char *b)
-{
-    int row[LONGEST_WORD + 1];
-    size_t na = strlen(a), nb = strlen(b);
-
-    if (na > LONGEST_WORD || nb > LONGEST_WORD)
-        return LONGEST_WORD;
-    for (size_t j = 0; j <= nb; j++)
-        row[j] = (int)j;
-    for (size_t i = 1; i <= na; i++) {
-        int diagonal = row[0];
-        row[0] = (int)i;
-        for (size_t j = 1; j <= nb; j++) {
-            int replaced = diagonal + (a[i - 1] != b[j - 1]);
-            int added = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-            diagonal = row[j];
-            row[j] = replaced < added ? replaced : added;
-        }
-    }
-    return row[nb];
-}
-
-const char *mucmm__nearest(const char *wrong, const char *const *words, int64_t n)
-{
-    const char *best = NULL;
-    int best_distance = (int)(strlen(wrong) / 3) + 2;
-
-    for (int64_t i = 0; i < n; i++) {
-        int distance = edit_distance(wrong, words[i]);
-        if (distance < best_distance) {
-            best_distance = distance;
-            best = words[i];
-        }
-    }
-    return best;
-}
-
 mucmm_status mucmm__key_fail(mucmm_ctx *ctx, mucmm__description *d, const char *key,
                              const char *format, ...)
 {
@@ -140,7 +98,7 @@ static mucmm_status refuse_key(mucmm_ctx *ctx, mucmm__description *d, const char
         if (k->kinds & MUCMM__KIND(kind))
             words[n++] = k->name;
     }
-    near = mucmm__nearest(wrong, words, n);
+    near = mucmm_nearest_word(wrong, words, n);
     return mucmm__key_fail(ctx, d, wrong, "is no key that is known here%s%s%s",
                            near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
@@ -179,7 +137,7 @@ static mucmm_status read_kind(mucmm_ctx *ctx, mucmm__description *d)
             return MUCMM_OK;
         }
     }
-    near = mucmm__nearest(name, words, N_KINDS);
+    near = mucmm_nearest_word(name, words, N_KINDS);
     return mucmm__key_fail(
         ctx, d, "kind", "is '%.32s'; there are image, text, audio, table and features%s%s%s", name,
         near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");

@@ -32,8 +32,6 @@ typedef struct mucmm__key {
     uint32_t kinds;
 } mucmm__key;
 
-/* The word nearest to `wrong` among n, or NULL if none is near. */
-const char *mucmm__nearest(const char *wrong, const char *const *words, int64_t n);
 /* Every key of the object is in the table (which ends with a NULL name) and allowed for a kind. */
 mucmm_status mucmm__check_keys(mucmm_ctx *ctx, mucmm__description *d, const json_t *object,
                                const mucmm__key *keys, mucmm_source_kind kind);

@@ -154,7 +154,7 @@ static mucmm_status find_column(mucmm_ctx *ctx, const mucmm_study *s, mucmm__des
     TRY(mucmm__alloc(ctx, s->table.cols, sizeof *words, &words));
     for (int64_t j = 0; j < s->table.cols; j++)
         words[j] = mucmm__strings_cell(&s->table, -1, j);
-    near = mucmm__nearest(name, words, s->table.cols);
+    near = mucmm_nearest_word(name, words, s->table.cols);
     status = mucmm__key_fail(ctx, d, key, "is '%.64s', but %s has no column of that name%s%s%s",
                              name, s->table_path, near ? "; did you mean '" : "", near ? near : "",
                              near ? "'?" : "");

@@ -140,32 +140,10 @@ void mucmm_graph_node(const mucmm_graph *g, int32_t i, mucmm_node_info *out)
             out->output = g->names[n->out[k]];
 }
 
-/* Letters that have to be changed, added or taken away to make b of a; names longer than the row
- * are compared by their beginnings. */
-static int64_t distance(const char *a, const char *b)
-{
-    enum { ROW = 96 };
-    int64_t row[ROW + 1], n = (int64_t)strnlen(a, ROW), m = (int64_t)strnlen(b, ROW);
-
-    for (int64_t j = 0; j <= m; j++)
-        row[j] = j;
-    for (int64_t i = 1; i <= n; i++) {
-        int64_t diagonal = row[0];
-        row[0] = i;
-        for (int64_t j = 1; j <= m; j++) {
-            int64_t change = diagonal + (a[i - 1] != b[j - 1]),
-                    least = row[j] < row[j - 1] ? row[j] : row[j - 1];
-            diagonal = row[j];
-            row[j] = change < least + 1 ? change : least + 1;
-        }
-    }
-    return row[m];
-}
-
 /* How far a name is from what was asked for; one that contains it is near. */
 static int64_t farness(const char *asked, const char *name)
 {
-    int64_t d = distance(asked, name);
+    int64_t d = mucmm__edit_distance(asked, name);
     return *asked && strstr(name, asked) ? d / 4 : d;
 }
 

@@ -142,6 +142,8 @@ static inline const mucmm_data *mucmm__data_base(const mucmm_data *d)
 #define MUCMM__QUOTE 64
 /* s made fit for a message: cut, control characters replaced. Returns out. */
 const char *mucmm__quote(char out[MUCMM__QUOTE], const char *s);
+/* Letters that have to be changed, added or taken away to make b of a (their first 96). */
+int64_t mucmm__edit_distance(const char *a, const char *b);
 
 /* Which names have been seen; name(arg, i) gives the i-th. */
 typedef struct mucmm__index {

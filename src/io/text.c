@@ -68,3 +68,42 @@ int64_t mucmm__index_insert(mucmm__index *x, int64_t i)
         x->slots[slot] = i + 1;
     return before;
 }
+
+/* ---- near words ------------------------------------------------------------------------------ */
+
+int64_t mucmm__edit_distance(const char *a, const char *b)
+{
+    enum { COMPARED = 96 };
+    int64_t row[COMPARED + 1];
+    int64_t n = (int64_t)strnlen(a, COMPARED), m = (int64_t)strnlen(b, COMPARED);
+
+    for (int64_t j = 0; j <= m; j++)
+        row[j] = j;
+    for (int64_t i = 1; i <= n; i++) {
+        int64_t diagonal = row[0];
+        row[0] = i;
+        for (int64_t j = 1; j <= m; j++) {
+            int64_t replaced = diagonal + (a[i - 1] != b[j - 1]);
+            int64_t added = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
+            diagonal = row[j];
+            row[j] = replaced < added ? replaced : added;
+        }
+    }
+    return row[m];
+}
+
+const char *mucmm_nearest_word(const char *wrong, const char *const *words, int64_t n)
+{
+    const char *best = NULL;
+    int64_t length = (int64_t)strlen(wrong), least = length / 3 + 2;
+
+    for (int64_t i = 0; i < n; i++) {
+        bool prefix = length >= 3 && strncmp(wrong, words[i], (size_t)length) == 0;
+        int64_t distance = prefix ? 0 : mucmm__edit_distance(wrong, words[i]);
+        if (distance < least) {
+            least = distance;
+            best = words[i];
+        }
+    }
+    return best;
+}
