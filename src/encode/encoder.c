@@ -160,12 +160,13 @@ static mucmm_status read_reshape(mucmm_ctx *ctx, mucmm__description *d, const js
                                  mucmm__link *link)
 {
     mucmm_status status = MUCMM_OK;
-    double sizes[MUCMM_MAX_RANK - 1];
+    double sizes[MUCMM_MAX_RANK - 1], count = 1;
     int64_t n;
 
     TRY(mucmm__get_numbers(ctx, d, object, "reshape", MUCMM_MAX_RANK - 1, sizes, &n));
     for (int64_t i = 0; i < n; i++) {
-        if (!(sizes[i] >= 1 && sizes[i] <= INT32_MAX))
+        count *= sizes[i];
+        if (!(sizes[i] >= 1 && count <= INT32_MAX))
             return mucmm__key_fail(ctx, d, "reshape",
                                    "must be the shape of one row, such as [76, 32, 1]");
         link->shape[i] = (int64_t)sizes[i];
@@ -425,7 +426,7 @@ static mucmm_status check_callbacks(mucmm_ctx *ctx, const mucmm_encoder_callback
                            "1..%d",
                            c->name, c->rank, MUCMM_MAX_RANK - 1);
     for (int32_t i = 0; i < c->rank; i++)
-        if (c->shape[i] < 1 || !mucmm__mul(cols, c->shape[i], &cols))
+        if (c->shape[i] < 1 || !mucmm__mul(cols, c->shape[i], &cols) || cols > INT32_MAX)
             return mucmm__fail(ctx, MUCMM_EARG,
                                "encoder '%s': dimension %d of a row of features "
                                "is %" PRId64,

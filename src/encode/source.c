@@ -417,6 +417,11 @@ mucmm_status mucmm_source_wrap(mucmm_ctx *ctx, const mucmm_data *data, mucmm_sou
     s->n = mucmm_data_rows(data);
     s->cols = mucmm_data_cols(data);
     s->rank = mucmm_data_shape(data, s->shape);
+    if (s->n < 1 || s->rank >= MUCMM_MAX_RANK)
+        TRY(mucmm__fail(ctx, MUCMM_EARG,
+                        "%s: %" PRId64 " rows of rank %d; a network takes at least one, of rank at "
+                        "most %d",
+                        mucmm_data_label(data), s->n, s->rank, MUCMM_MAX_RANK - 1));
     TRY(mucmm__strdup(ctx, "{\"kind\":\"features\"}", &s->description));
     TRY(mucmm_data_subset(ctx, data, NULL, s->n, &s->data));
     *out = s;
