@@ -88,9 +88,17 @@ done:
     return status;
 }
 
-bool mucmm__vjp_reads_input(const mucmm__step *s, int32_t i)
+bool mucmm__vjp_reads_input(const mucmm__plan *p, const mucmm__step *s, int32_t i)
 {
-    return !(s->op->flags & MUCMM__VIEW) && mucmm__bit(s->op->vjp_x, i);
+    if (s->op->flags & MUCMM__VIEW || !mucmm__bit(s->op->vjp_x, i))
+        return false;
+    if (!(s->op->flags & MUCMM__BILINEAR))
+        return true;
+    for (int32_t j = 0; j < s->n_in; j++)
+        if (j != i && s->in[j] >= 0 && p->vals[s->in[j]].active && mucmm__is_diff_input(s, j) &&
+            !(s->has_fused && j == s->fused.residual))
+            return true;
+    return false;
 }
 
 bool mucmm__vjp_reads_output(const mucmm__step *s, int32_t i)

@@ -177,7 +177,8 @@ enum {
                                  never called (NULL)                                              */
     MUCMM__ZERO_GRADIENT = 2, /* piecewise constant: no gradient passes, vjp is NULL              */
     MUCMM__FUSES = 4,         /* honours c->fused                                                 */
-    MUCMM__INTERNAL = 8       /* made by the planner, never by a file                             */
+    MUCMM__INTERNAL = 8,      /* made by the planner, never by a file                             */
+    MUCMM__BILINEAR = 16      /* the vjp reads an input only for the gradients of the others      */
 };
 
 #define MUCMM__ALL 0xffffffffu /* for the masks below: every input or output */

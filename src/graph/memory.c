@@ -118,7 +118,7 @@ static void find_last_uses(const mucmm__plan *p, int32_t *last)
         bool active = p->differentiable && mucmm__step_is_active(p, s);
         for (int32_t i = 0; i < s->n_in; i++) {
             use(p, last, s->in[i], k);
-            if (active && mucmm__vjp_reads_input(s, i))
+            if (active && mucmm__vjp_reads_input(p, s, i))
                 use_in_vjp(p, last, s->in[i], k);
             if (p->segments && s->in[i] >= 0 && segment_of(p, root_of(p, s->in[i])) != s->segment)
                 use(p, last, s->in[i], FOREVER);
@@ -188,7 +188,7 @@ static void span_step(const mucmm__plan *p, spans *s, const mucmm__action *a, in
     const mucmm__step *step = &p->steps[a->index];
 
     for (int32_t i = 0; i < step->n_in; i++)
-        if (a->kind == MUCMM__DO_FORWARD || mucmm__vjp_reads_input(step, i))
+        if (a->kind == MUCMM__DO_FORWARD || mucmm__vjp_reads_input(p, step, i))
             touch_again(p, s, step->in[i], step->segment, time);
     for (int32_t i = 0; i < step->n_out; i++)
         if (a->kind == MUCMM__DO_FORWARD || mucmm__vjp_reads_output(step, i))

@@ -116,7 +116,7 @@ mucmm_status mucmm__plan_gradients(mucmm_ctx *ctx, mucmm__plan *p);
 mucmm_status mucmm__plan_actions(mucmm_ctx *ctx, mucmm__plan *p);
 /* Does the step take part in the vjp? Does that read its input (output) i? */
 bool mucmm__step_is_active(const mucmm__plan *p, const mucmm__step *s);
-bool mucmm__vjp_reads_input(const mucmm__step *s, int32_t i);
+bool mucmm__vjp_reads_input(const mucmm__plan *p, const mucmm__step *s, int32_t i);
 bool mucmm__vjp_reads_output(const mucmm__step *s, int32_t i);
 
 /* memory.c: places of all values. */

@@ -279,7 +279,7 @@ static mucmm_status vjp_step(mucmm_ctx *ctx, mucmm_run *r, const mucmm__action *
         return MUCMM_OK;
     }
     for (int32_t i = 0; i < s->n_in; i++) {
-        r->x[i] = mucmm__vjp_reads_input(s, i) ? numbers(r, s->in[i], segment) : NULL;
+        r->x[i] = mucmm__vjp_reads_input(p, s, i) ? numbers(r, s->in[i], segment) : NULL;
         r->dx[i] = gains[i] == MUCMM__GAIN_WRITE ? gradient(r, s->in[i])
                    : gains[i] == MUCMM__GAIN_ADD ? (void *)(r->arena->vjp + at[i])
                                                  : NULL;

@@ -679,8 +679,9 @@ done:
     {                                                                                              \
         .type = name, .since = first, .until = last, .min_in = 2, .max_in = 3, .min_out = 1,       \
         .max_out = 1, .infer = conv_infer, .forward = conv_forward, .vjp = conv_vjp,               \
-        .diff = MUCMM__ALL, .vjp_x = 1u << IN_X | 1u << IN_W, .vjp_y = 1, .flags = MUCMM__FUSES,   \
-        .layout = conv_layout, .prepare = conv_prepare, .drop = conv_drop                          \
+        .diff = MUCMM__ALL, .vjp_x = 1u << IN_X | 1u << IN_W, .vjp_y = 1,                          \
+        .flags = MUCMM__FUSES | MUCMM__BILINEAR, .layout = conv_layout, .prepare = conv_prepare,   \
+        .drop = conv_drop                                                                          \
     }
 
 const mucmm__op mucmm__ops_conv[] = {

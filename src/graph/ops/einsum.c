@@ -467,7 +467,7 @@ done:
 }
 
 const mucmm__op mucmm__ops_einsum[] = {
-    {"Einsum", 12, 0, 1, -1, 1, 1, infer, forward, vjp, MUCMM__ALL, MUCMM__ALL, 0, 0, NULL, NULL,
-     NULL},
+    {"Einsum", 12, 0, 1, -1, 1, 1, infer, forward, vjp, MUCMM__ALL, MUCMM__ALL, 0, MUCMM__BILINEAR,
+     NULL, NULL, NULL},
     {0},
 };

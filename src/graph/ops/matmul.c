@@ -412,11 +412,11 @@ done:
 }
 
 const mucmm__op mucmm__ops_matmul[] = {
-    {"MatMul", 7, 0, 2, 2, 1, 1, matmul_infer, forward, vjp, 3, 3, 0, MUCMM__FUSES, NULL, prepare,
-     drop},
-    {"Gemm", 7, 10, 3, 3, 1, 1, gemm_infer, forward, vjp, 7, 3, 0, MUCMM__FUSES, NULL, prepare,
-     drop},
-    {"Gemm", 11, 0, 2, 3, 1, 1, gemm_infer, forward, vjp, 7, 3, 0, MUCMM__FUSES, NULL, prepare,
-     drop},
+    {"MatMul", 7, 0, 2, 2, 1, 1, matmul_infer, forward, vjp, 3, 3, 0,
+     MUCMM__FUSES | MUCMM__BILINEAR, NULL, prepare, drop},
+    {"Gemm", 7, 10, 3, 3, 1, 1, gemm_infer, forward, vjp, 7, 3, 0, MUCMM__FUSES | MUCMM__BILINEAR,
+     NULL, prepare, drop},
+    {"Gemm", 11, 0, 2, 3, 1, 1, gemm_infer, forward, vjp, 7, 3, 0, MUCMM__FUSES | MUCMM__BILINEAR,
+     NULL, prepare, drop},
     {0},
 };
