@@ -520,7 +520,7 @@ static mucmm_status conv_prepare(mucmm__call *c)
         TRY(prepare_forward(c, s));
         if (c->differentiable) {
             TRY(prepare_back(c, s));
-            if (!c->known[IN_W])
+            if (!mucmm__weights_constant(c))
                 TRY(prepare_grad(c, s));
         }
     }

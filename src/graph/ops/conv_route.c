@@ -4,6 +4,7 @@
 #include "graph/ops/conv_route.h"
 
 #include "core/vmath.h"
+#include "graph/network.h"
 
 #include <string.h>
 
@@ -275,8 +276,16 @@ done:
 
 #define KEY_BYTES 2048
 
-/* Known weights, packed once for all plans of the graph. They can depend on the shapes of a plan,
- * so the node alone is no key. */
+bool mucmm__weights_constant(const mucmm__call *c)
+{
+    int32_t id = c->node->in[1];
+
+    return id >= 0 && id < c->graph->n_values && c->known[1] &&
+           c->graph->values[id].constant.data == c->known[1];
+}
+
+/* Constants are packed once for all plans of the graph; other numbers that are known belong to the
+ * plan. Fusing replaces weights under the same node, so the node alone is no key. */
 static mucmm_status pack_known(mucmm__call *c, mucmm__route *r, const float *w)
 {
     packing a = {r, w};
@@ -289,8 +298,13 @@ static mucmm_status pack_known(mucmm__call *c, mucmm__route *r, const float *w)
     } key = {.family = "weights"};
     size_t n;
     const void *layout = mucmm__prim_weights_layout(r->conv, &n), *out;
-    mucmm_status status;
+    mucmm_status status = MUCMM_OK;
 
+    if (!mucmm__weights_constant(c)) {
+        TRY(mucmm__alloc(c->ctx, mucmm__prim_bytes(r->conv, MUCMM__SLOT_W), 1, &r->owned));
+        r->packed = r->owned;
+        return pack(c->ctx, &a, r->owned);
+    }
     if (n > KEY_BYTES)
         return mucmm__op_fail(c, MUCMM_EBACKEND, "the layout of the weights has %zu bytes", n);
     key.node = c->node;
@@ -304,6 +318,7 @@ static mucmm_status pack_known(mucmm__call *c, mucmm__route *r, const float *w)
                                mucmm__prim_bytes(r->conv, MUCMM__SLOT_W), pack, &a, &out);
     if (status == MUCMM_OK)
         r->packed = out;
+done:
     return status;
 }
 
@@ -334,7 +349,9 @@ void mucmm__route_drop(mucmm__route *r)
     mucmm__prim_free(r->weights_copy);
     mucmm__prim_free(r->in_copy);
     mucmm__prim_free(r->out_copy);
+    mucmm__free(r->owned);
     r->conv = r->weights_copy = r->in_copy = r->out_copy = NULL;
+    r->owned = NULL;
 }
 
 static mucmm__desc tensor_of(const mucmm__conv *s, bool x, int32_t block)

@@ -25,6 +25,7 @@ typedef struct mucmm__route {
     const float *scale;  /* of the channels of the operator's output; NULL = 1          */
     bool scale_inner;    /* those are c (ConvTranspose), not k                          */
     const float *packed; /* weights that are known; else they are made in each run      */
+    float *owned;        /* the same, if they are not the graph's                       */
     int64_t expand_at, packed_at, in_at, out_at; /* places in the work space           */
 } mucmm__route;
 
@@ -36,6 +37,8 @@ bool mucmm__route_find(mucmm_ctx *ctx, mucmm__route *r, const mucmm__conv_post *
  * the work space of a run, which must then start at c->work. EUNSUPPORTED: not with this post. */
 mucmm_status mucmm__route_make(mucmm__call *c, mucmm__route *r, const mucmm__conv_post *post,
                                const float *w, int64_t *scratch);
+/* Are the node's weights (input 1) a constant of the graph? */
+bool mucmm__weights_constant(const mucmm__call *c);
 /* w: the weights, read only if they were not known. */
 mucmm_status mucmm__route_run(mucmm__call *c, const mucmm__route *r, const float *w,
                               const float *in, float *out, const float *bias,
