@@ -8,6 +8,7 @@ import argparse
 import glob
 import importlib
 import json
+import math
 import os
 import platform
 import subprocess
@@ -17,6 +18,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 MUCMM = os.path.join(ROOT, "build", "cli", "mucmm")
+PEERS = os.path.join(ROOT, "build", "peers")
 WORK = os.path.join(ROOT, "build", "bench")
 IMAGES = "/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz"
 SHORT_SECONDS = 20  # a short run that takes longer is out
@@ -192,9 +194,70 @@ def training(o, settings):
           ["program", "OpenBLAS", "rows/s", "of mucmm's", "GFLOP/s", "best product, GFLOP/s"], rows)
 
 
+class Network:
+    """inputs: (name, type, shape of one sample). wrt: tensor of the gradient. repeats for batches of 1 and 16."""
+
+    def __init__(self, path, inputs, repeats, wrt=None, batches=(1, 16)):
+        self.path, self.inputs, self.wrt = path, inputs, wrt
+        self.batches, self.repeats = batches, dict(zip((1, 16), repeats))
+        self.name = os.path.basename(path)[:-len(".onnx")]
+
+
+def networks(shared):
+    encoders = os.path.join(shared, "data", "encoders")
+    ocr = os.path.join(PEERS, "node_modules", "@gutenye", "ocr-models", "assets")
+    return [
+        Network(f"{encoders}/mobilenetv1_025_224.onnx", [("image", "float32", "3x224x224")], (500, 60)),
+        Network(f"{encoders}/use_lite_T32.onnx", [("ids", "int64", "32"), ("mask", "float32", "32")], (200, 30),
+                wrt="token_embeddings"),
+        Network(f"{encoders}/embedding_model.onnx", [("input_1", "float32", "76x32x1")], (400, 60)),
+        Network(f"{encoders}/FastestDet.onnx", [("input.1", "float32", "3x352x352")], (200, 20), batches=(1,)),
+        Network(f"{ocr}/ch_PP-OCRv4_det_infer.onnx", [("x", "float32", "3x640x640")], (15, 0), batches=(1,)),
+        Network(f"{ocr}/ch_PP-OCRv4_det_infer.onnx", [("x", "float32", "3x320x320")], (0, 8), batches=(16,)),
+        Network(f"{ocr}/ch_PP-OCRv4_rec_infer.onnx", [("x", "float32", "3x48x320")], (50, 8)),
+    ]
+
+
+def measure_network(o, n, batch):
+    """Cells of a row of the table, and the ratio to ONNX Runtime or None."""
+    shapes = [(name, kind, f"{batch}x{shape}") for name, kind, shape in n.inputs]
+    ours = [MUCMM, "bench", "graph", n.path, "--json", "--vjp", "--threads", o.threads, "--repeats", n.repeats[batch]]
+    ours += [word for name, _, shape in shapes for word in ("--input-shape", f"{name}={shape}")]
+    ours += ["--wrt", n.wrt] if n.wrt else []
+    theirs = ["node", os.path.join(HERE, "peers", "ort.js"), n.path, "--threads", o.threads, "--repeats",
+              n.repeats[batch]] + [f"{name}={kind}:{shape}" for name, kind, shape in shapes]
+    ort = Program(f"ONNX Runtime, {n.name}, {batch}", lambda short: theirs, lambda r: -r["median_ms"],
+                  [("-", {"NODE_PATH": os.path.join(PEERS, "node_modules")})])
+    mucmm = Program(f"mucmm, {n.name}, {batch}", lambda short: ours, lambda r: -r["forward_ms"])
+    measure_all([ort] if o.peers_only else [ort, mucmm], o.rounds)
+    cells = [n.name, shapes[0][2], f"{ort.result['median_ms']:.2f}"]
+    if o.peers_only:
+        return cells + ["-"] * 4, None
+    forward, both = (mucmm.result[key] for key in ("forward_ms", "forward_vjp_ms"))
+    ratio = forward / ort.result["median_ms"]
+    return cells + [f"{forward:.2f}", f"{ratio:.2f}", f"{both:.2f}", f"{both / forward:.2f}"], ratio
+
+
+def graph(o, settings):
+    rows, ratios = [], []
+    for n in networks(o.shared):
+        for batch in n.batches:
+            if not os.path.exists(n.path):
+                rows.append([n.name, "not there: " + n.path] + ["-"] * 5)
+                continue
+            cells, ratio = measure_network(o, n, batch)
+            rows.append(cells)
+            ratios += [ratio] if ratio else []
+    if ratios:
+        rows.append(["geometric mean", "", "", "", f"{math.exp(sum(map(math.log, ratios)) / len(ratios)):.2f}", "", ""])
+    table(f"Networks on {o.threads} threads: medians in milliseconds",
+          ["network", "first input", "ONNX Runtime", "mucmm", "of ONNX Runtime's", "mucmm, forward and VJP",
+           "of the forward pass's"], rows)
+
+
 def main():
     a = argparse.ArgumentParser(prog="bench/run.sh", description="Speed of mucmm beside its peers.")
-    a.add_argument("what", nargs="*", metavar="closed-form|train", help="default: both")
+    a.add_argument("what", nargs="*", metavar="closed-form|train|graph", help="default: all")
     a.add_argument("--rounds", type=int, default=3, help="of each measurement; the best counts")
     a.add_argument("--steps", type=int, default=20, help="train: timed steps of a round")
     a.add_argument("--common", type=int, default=50, help="closed-form: k")
@@ -202,9 +265,11 @@ def main():
                    help="closed-form: NumPy's, in units of the mean variance")
     a.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     a.add_argument("--slow", action="store_true", help="closed-form: scikit-learn too")
+    a.add_argument("--shared", default=os.environ.get("MUCMM_SHARED", os.path.join(ROOT, "..", "shared")),
+                   help="graph: folder with data/encoders")
     a.add_argument("--peers-only", action="store_true", help="leave mucmm out")
     o = a.parse_args()
-    parts = {"closed-form": closed_form, "train": training}
+    parts = {"closed-form": closed_form, "train": training, "graph": graph}
     for what in o.what:
         if what not in parts:
             a.error(f"'{what}' is none of {', '.join(parts)}")
