@@ -235,8 +235,10 @@ mucmm_status mucmm__plan_actions(mucmm_ctx *ctx, mucmm__plan *p)
     int32_t last = p->segments ? p->segments : 1;
 
     TRY(alloc_actions(ctx, &b));
-    for (int32_t i = 0; i < p->n_vals; i++)
+    for (int32_t i = 0; i < p->n_vals; i++) {
         p->vals[i].grad_root = i;
+        p->vals[i].given = -1;
+    }
     cut_segments(p, last);
     for (int32_t i = 0; i < p->n_outputs; i++)
         if (p->vals[p->outputs[i]].active) {
@@ -257,6 +259,11 @@ mucmm_status mucmm__plan_actions(mucmm_ctx *ctx, mucmm__plan *p)
     for (int32_t i = 0; i < p->n_vals; i++)
         if (!b.begun[p->vals[i].grad_root])
             p->vals[i].active = false;
+    for (int32_t i = p->n_wrt - 1; i >= 0; i--) {
+        mucmm__pval *v = &p->vals[p->wrt[i]];
+        if (v->active && v->desc.block == 1 && v->grad_root == p->wrt[i])
+            v->given = i;
+    }
 done:
     mucmm__free(b.begun);
     return status;

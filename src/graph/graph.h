@@ -127,7 +127,8 @@ typedef struct mucmm__call {
     void *const *y;
     const void *const *dy;
     void *const *dx;
-    void *work; /* 64-byte aligned, not zeroed */
+    bool spare_dy; /* vjp: nothing reads dy afterwards, it may be written over */
+    void *work;    /* 64-byte aligned, not zeroed */
 } mucmm__call;
 
 /* y = activation(scale[c] op(x)[c] + shift[c] + residual): what fuse.c puts on top of a Conv,

@@ -147,7 +147,7 @@ static mucmm_status place_forward(mucmm_ctx *ctx, mucmm__plan *p)
         mucmm__pval *x = &p->vals[i];
         if (!x->has_desc || x->root != i || x->known || (x->step < 0 && x->fed < 0))
             continue;
-        if (x->fed >= 0 && p->differentiable)
+        if (x->fed >= 0 && last[i] == FOREVER)
             TRY(add(ctx, &v, mucmm__desc_bytes(&x->desc), -1, FOREVER, &x->offset));
         else if (x->fed < 0)
             TRY(add(ctx, &v, mucmm__desc_bytes(&x->desc), x->step, last[i], &x->offset));
@@ -251,7 +251,7 @@ static mucmm_status place_vjp(mucmm_ctx *ctx, mucmm__plan *p)
     for (int32_t i = 0; i < p->n_vals; i++) {
         mucmm__pval *x = &p->vals[i];
         x->grad = x->again = -1;
-        if (s.first[i] >= 0)
+        if (s.first[i] >= 0 && x->given < 0)
             TRY(add(ctx, &v, mucmm__desc_bytes(&x->desc), s.first[i], s.last[i], &x->grad));
         if (s.first_again[i] >= 0)
             TRY(add(ctx, &v, mucmm__desc_bytes(&x->desc), s.first_again[i], s.last_again[i],

@@ -44,6 +44,7 @@ mucmm_status mucmm__plan_add_value(mucmm_ctx *ctx, mucmm__plan *p, const mucmm__
                                  .offset = -1,
                                  .again = -1,
                                  .grad = -1,
+                                 .given = -1,
                                  .grad_root = *id};
     return MUCMM_OK;
 }

@@ -22,6 +22,7 @@ typedef struct mucmm__pval {
     int64_t again;     /* in the vjp arena, where it is computed again; -1 */
     int64_t grad;      /* its gradient, in the vjp arena; -1              */
     int32_t grad_root; /* the value whose gradient's memory that is       */
+    int32_t given;     /* number of the wrt in whose memory, the caller's, its gradient lies; -1 */
 } mucmm__pval;
 
 typedef struct mucmm__step {

@@ -14,7 +14,8 @@ struct mucmm_run {
     mucmm_graph *graph; /* counted */
     mucmm__plan *plan;  /* counted */
     mucmm__arena *arena;
-    const void **fed; /* [n_fed] the caller's numbers, during the forward pass */
+    const mucmm_tensor *grads; /* the caller's, during a vjp */
+    const void **fed;          /* [n_fed] the caller's numbers, during the forward pass */
     mucmm_tensor *outputs, *wrt;
     const void **x, **dy; /* of one step */
     void **y, **dx;
@@ -259,8 +260,17 @@ static void gain_from(mucmm_ctx *ctx, mucmm__gain how, const float *x, float *y,
 
 static float *gradient(const mucmm_run *r, int32_t id)
 {
-    const mucmm__pval *v = &r->plan->vals[id];
-    return (float *)(void *)(r->arena->vjp + r->plan->vals[v->grad_root].grad);
+    const mucmm__pval *v = &r->plan->vals[r->plan->vals[id].grad_root];
+    return v->given >= 0 ? r->grads[v->given].data : (void *)(r->arena->vjp + v->grad);
+}
+
+/* Is the memory of a value's gradient handed out at the end? */
+static bool is_given(const mucmm__plan *p, int32_t id)
+{
+    for (int32_t i = 0; i < p->n_wrt; i++)
+        if (p->vals[p->wrt[i]].grad_root == p->vals[id].grad_root)
+            return true;
+    return false;
 }
 
 static mucmm_status vjp_step(mucmm_ctx *ctx, mucmm_run *r, const mucmm__action *a)
@@ -288,6 +298,7 @@ static mucmm_status vjp_step(mucmm_ctx *ctx, mucmm_run *r, const mucmm__action *
         r->y[i] = mucmm__vjp_reads_output(s, i) ? numbers(r, s->out[i], segment) : NULL;
         r->dy[i] = s->out[i] >= 0 && p->vals[s->out[i]].active ? gradient(r, s->out[i]) : NULL;
     }
+    c.spare_dy = s->n_out == 1 && s->out[0] >= 0 && !is_given(p, s->out[0]);
     TRY(s->op->vjp(&c));
     for (int32_t i = 0; i < s->n_in; i++)
         if (gains[i] == MUCMM__GAIN_ADD)
@@ -325,7 +336,8 @@ static mucmm_status give(mucmm_ctx *ctx, mucmm_run *r, int32_t i, float *out)
     x = gradient(r, r->plan->wrt[i]);
     if (in->block > 1)
         return op->forward(&c);
-    memcpy(out, x, (size_t)mucmm__desc_bytes(&dense));
+    if (x != out)
+        memcpy(out, x, (size_t)mucmm__desc_bytes(&dense));
     return MUCMM_OK;
 }
 
@@ -394,6 +406,7 @@ mucmm_status mucmm_run_vjp(mucmm_ctx *ctx, mucmm_run *r, const mucmm_tensor *cot
 
     omp_set_num_threads(ctx->threads);
     TRY(check_vjp(ctx, r, cotangents, grads));
+    r->grads = grads;
     if (!r->arena->vjp)
         TRY(mucmm__alloc(ctx, r->plan->vjp_arena, 1, &r->arena->vjp));
     for (int32_t k = 0; k < r->plan->n_actions; k++)

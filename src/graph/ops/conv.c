@@ -609,7 +609,9 @@ static const float *before_activation(mucmm__call *c, const conv_state *s)
     }
     j = (slope_job){c->y[0],
                     c->dy[0],
-                    residual ? residual : (float *)(void *)((char *)c->work + s->dz_at),
+                    residual      ? residual
+                    : c->spare_dy ? (float *)(uintptr_t)c->dy[0]
+                                  : (float *)(void *)((char *)c->work + s->dz_at),
                     f->activation,
                     f->alpha,
                     f->beta,
