@@ -420,6 +420,56 @@ MUCMM_API mucmm_status mucmm_sheet_bars(mucmm_ctx *ctx, mucmm_sheet *s, int64_t 
 MUCMM_API mucmm_status mucmm_sheet_write_png(mucmm_ctx *ctx, const mucmm_sheet *s,
                                              const char *path);
 
+/* ---- report --------------------------------------------------------------------------- */
+
+/* One HTML file that needs no network: sections with texts, tables, charts, and cards of pictures,
+ * words and bars. What is added is shown in that order, below the last section. Every text is UTF-8
+ * and shown as it is: markup in it has no effect. Nothing is borrowed. */
+typedef struct mucmm_report mucmm_report;
+
+MUCMM_API mucmm_status mucmm_report_create(mucmm_ctx *ctx, const char *title, mucmm_report **out);
+MUCMM_API void mucmm_report_free(mucmm_report *r);
+MUCMM_API mucmm_status mucmm_report_section(mucmm_ctx *ctx, mucmm_report *r, const char *title);
+MUCMM_API mucmm_status mucmm_report_heading(mucmm_ctx *ctx, mucmm_report *r, const char *title);
+MUCMM_API mucmm_status mucmm_report_text(mucmm_ctx *ctx, mucmm_report *r, const char *text);
+MUCMM_API mucmm_status mucmm_report_code(mucmm_ctx *ctx, mucmm_report *r, const char *text);
+/* cells [rows, cols], head [cols]; NULL is an empty cell. */
+MUCMM_API mucmm_status mucmm_report_table(mucmm_ctx *ctx, mucmm_report *r, const char *caption,
+                                          const char *const *head, const char *const *cells,
+                                          int64_t rows, int64_t cols);
+/* spec: a Vega-Lite chart as JSON, its rows as objects in data.values; they are also shown as a
+ * table. caption says in words what there is to see. EFORMAT if spec is no such JSON. */
+MUCMM_API mucmm_status mucmm_report_chart(mucmm_ctx *ctx, mucmm_report *r, const char *title,
+                                          const char *caption, const char *spec);
+/* The libraries that draw charts in this build, such as "vega 5.33.0, vega-lite 5.23.0"; "" if it
+ * was built without, and a page has only the tables. */
+MUCMM_API const char *mucmm_report_charts(void);
+
+/* Pictures, maps, words and bars stand in a card. */
+MUCMM_API mucmm_status mucmm_report_card(mucmm_ctx *ctx, mucmm_report *r, const char *title);
+/* rgb [height, width, 3], 8-bit; small: a thumbnail. */
+MUCMM_API mucmm_status mucmm_report_picture(mucmm_ctx *ctx, mucmm_report *r, const char *caption,
+                                            const unsigned char *rgb, int64_t height, int64_t width,
+                                            int32_t small);
+/* A diverging map over the paled picture rgb (or NULL): +scale red, -scale blue and hatched. */
+MUCMM_API mucmm_status mucmm_report_map(mucmm_ctx *ctx, mucmm_report *r, const char *caption,
+                                        const mucmm_cmat *map, float scale,
+                                        const unsigned char *rgb);
+/* Words in reading order, each shaded by its value, which stands beside it. scale > 0. */
+MUCMM_API mucmm_status mucmm_report_words(mucmm_ctx *ctx, mucmm_report *r, const char *caption,
+                                          const char *const *words, const float *values, int64_t n,
+                                          float scale);
+MUCMM_API mucmm_status mucmm_report_bars(mucmm_ctx *ctx, mucmm_report *r, const char *caption,
+                                         const char *const *names, const float *values, int64_t n,
+                                         float scale);
+/* A line of text inside a card. */
+MUCMM_API mucmm_status mucmm_report_line(mucmm_ctx *ctx, mucmm_report *r, const char *text);
+/* An entry of a glossary. */
+MUCMM_API mucmm_status mucmm_report_term(mucmm_ctx *ctx, mucmm_report *r, const char *term,
+                                         const char *meaning);
+/* Atomic, as mucmm_file_write. */
+MUCMM_API mucmm_status mucmm_report_write(mucmm_ctx *ctx, mucmm_report *r, const char *path);
+
 /* ---- networks: ONNX graphs, forward and backward -------------------------------------- */
 
 /* The numbers are ONNX's (TensorProto.DataType). */

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Writes src/explain/colormap.h: the diverging colours of the maps. Run: tools/make_colormap.py >src/explain/colormap.h
+"""Writes src/core/colormap.h: the diverging colours of the maps. Run: tools/make_colormap.py >src/core/colormap.h
 
 For t = -1 .. 1, in OKLab (B. Ottosson, 2020, https://bottosson.github.io/posts/oklab), a straight line from a near-white
 to each end, so equal steps of |t| look equal and t and -t are equally light:
@@ -40,7 +40,7 @@ def colour(t):
 
 def main():
     print("/* SPDX-License-Identifier: MIT\n *\n * colormap.h - blue, near-white, red, perceptually uniform; written by")
-    print(" * tools/make_colormap.py, where the formula is. Included by sheet.c alone. */")
+    print(" * tools/make_colormap.py, where the formula is. Included by the files that draw. */")
     print("#ifndef MUCMM_COLORMAP_H\n#define MUCMM_COLORMAP_H\n")
     print("/* t in [-1, 1] has the colour of index 127 + round(127 t). */\n/* clang-format off */")
     print("static const unsigned char colormap[255][3] = {")

@@ -4,7 +4,7 @@
  * which rows have captions and which panels need a colour bar of their own. */
 #include "core/core.h"
 #include "explain/canvas.h"
-#include "explain/colormap.h"
+#include "core/colormap.h"
 #include "io/io.h"
 
 #include <inttypes.h>

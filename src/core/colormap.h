@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * colormap.h - blue, near-white, red, perceptually uniform; written by
- * tools/make_colormap.py, where the formula is. Included by sheet.c alone. */
+ * tools/make_colormap.py, where the formula is. Included by the files that draw. */
 #ifndef MUCMM_COLORMAP_H
 #define MUCMM_COLORMAP_H
 

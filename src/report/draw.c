@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * draw.c - what stands in a card: pictures, maps over pictures, shaded words, signed bars. */
+#include "core/colormap.h"
+#include "report/report.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <png.h>
+#include <string.h>
+
+enum { MAP_WIDTH = 112, HATCH = 5, MAX_SIDE = 4096 };
+
+/* ---- pictures --------------------------------------------------------------------------- */
+
+static mucmm_status base64(mucmm_ctx *ctx, mucmm__page_text *t, const unsigned char *bytes,
+                           int64_t n)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    mucmm_status status = MUCMM_OK;
+
+    for (int64_t i = 0; i < n; i += 3) {
+        uint32_t b = (uint32_t)bytes[i] << 16;
+        b |= i + 1 < n ? (uint32_t)bytes[i + 1] << 8 : 0;
+        b |= i + 2 < n ? bytes[i + 2] : 0;
+        char four[4] = {digits[b >> 18], digits[b >> 12 & 63], digits[b >> 6 & 63], digits[b & 63]};
+        if (i + 2 >= n)
+            four[3] = '=';
+        if (i + 1 >= n)
+            four[2] = '=';
+        TRY(mucmm__page_raw(ctx, t, four, 4));
+    }
+done:
+    return status;
+}
+
+/* png_image_write_to_memory, once for the size and once for the bytes. */
+static mucmm_status encode_png(mucmm_ctx *ctx, const unsigned char *rgb, int64_t height,
+                               int64_t width, unsigned char **out, int64_t *size)
+{
+    mucmm_status status = MUCMM_OK;
+    png_image image = {.version = PNG_IMAGE_VERSION,
+                       .width = (png_uint_32)width,
+                       .height = (png_uint_32)height,
+                       .format = PNG_FORMAT_RGB};
+    png_alloc_size_t bytes = PNG_IMAGE_PNG_SIZE_MAX(image);
+
+    TRY(mucmm__alloc(ctx, (int64_t)bytes, 1, out));
+    if (!png_image_write_to_memory(&image, *out, &bytes, 0, rgb, 0, NULL))
+        status = mucmm__fail(ctx, MUCMM_EBACKEND, "libpng: %s", image.message);
+    png_image_free(&image);
+    *size = (int64_t)bytes;
+done:
+    return status;
+}
+
+static mucmm_status figure(mucmm_ctx *ctx, mucmm_report *r, const char *caption, const char *alt,
+                           const unsigned char *rgb, int64_t height, int64_t width, bool small)
+{
+    mucmm_status status = MUCMM_OK;
+    unsigned char *png = NULL;
+    int64_t size = 0;
+
+    TRY(encode_png(ctx, rgb, height, width, &png, &size));
+    TRY(mucmm__page_markup(ctx, &r->body, "<figure class=\"part%s\"><img alt=\"%s",
+                           small ? " small" : "", alt));
+    TRY(mucmm__page_escaped(ctx, &r->body, caption));
+    TRY(mucmm__page_markup(ctx, &r->body, "\" src=\"data:image/png;base64,"));
+    TRY(base64(ctx, &r->body, png, size));
+    TRY(mucmm__page_markup(ctx, &r->body, "\"><figcaption>"));
+    TRY(mucmm__page_escaped(ctx, &r->body, caption));
+    TRY(mucmm__page_markup(ctx, &r->body, "</figcaption></figure>\n"));
+done:
+    mucmm__free(png);
+    return status;
+}
+
+static mucmm_status check_size(mucmm_ctx *ctx, int64_t height, int64_t width)
+{
+    if (height < 1 || width < 1 || height > MAX_SIDE || width > MAX_SIDE)
+        return mucmm__fail(ctx, MUCMM_ESHAPE,
+                           "report: a picture of %" PRId64 " x %" PRId64
+                           " pixels; from 1 to %d a side are possible",
+                           height, width, MAX_SIDE);
+    return MUCMM_OK;
+}
+
+mucmm_status mucmm_report_picture(mucmm_ctx *ctx, mucmm_report *r, const char *caption,
+                                  const unsigned char *rgb, int64_t height, int64_t width,
+                                  int32_t small)
+{
+    mucmm_status status = MUCMM_OK;
+
+    TRY(mucmm__page_in_card(ctx, r));
+    TRY(check_size(ctx, height, width));
+    TRY(figure(ctx, r, caption, "", rgb, height, width, small != 0));
+done:
+    return status;
+}
+
+/* ---- maps ---------------------------------------------------------------------------------
+ * Colour over the paled grey picture, the more the larger |t|, t = value / scale. Negative parts
+ * are hatched, so that the sign is seen without colour. */
+
+static void map_pixel(float value, float scale, const unsigned char *rgb, bool hatch,
+                      unsigned char *out)
+{
+    double t = fmin(fmax((double)(value / scale), -1), 1), weight = pow(fabs(t), 0.6);
+    const unsigned char *colour = colormap[127 + lround(127 * t)];
+    double grey = rgb ? 0.3 * rgb[0] + 0.6 * rgb[1] + 0.1 * rgb[2] : 255;
+
+    for (int i = 0; i < 3; i++) {
+        double x = (1 - weight) * (255 - (255 - grey) * 0.45) + weight * colour[i];
+        out[i] = (unsigned char)(hatch && t < -0.15 ? x * 0.55 : x);
+    }
+}
+
+static mucmm_status check_map(mucmm_ctx *ctx, const mucmm_cmat *map, float scale)
+{
+    if (!(scale > 0) || !isfinite(scale))
+        return mucmm__fail(ctx, MUCMM_EARG, "report: the scale must be above 0");
+    for (int64_t i = 0; i < map->rows; i++)
+        for (int64_t j = 0; j < map->cols; j++)
+            if (!isfinite(map->data[i * map->stride + j]))
+                return mucmm__fail(ctx, MUCMM_ENUMERIC,
+                                   "report: the map has a value that is not finite at row %" PRId64
+                                   ", column %" PRId64,
+                                   i, j);
+    return check_size(ctx, map->rows, map->cols);
+}
+
+mucmm_status mucmm_report_map(mucmm_ctx *ctx, mucmm_report *r, const char *caption,
+                              const mucmm_cmat *map, float scale, const unsigned char *rgb)
+{
+    mucmm_status status = MUCMM_OK;
+    unsigned char *pixels = NULL;
+
+    TRY(mucmm__page_in_card(ctx, r));
+    TRY(check_map(ctx, map, scale));
+    int64_t longest = map->rows > map->cols ? map->rows : map->cols;
+    int64_t zoom = longest < MAP_WIDTH ? MAP_WIDTH / longest : 1;
+    int64_t height = zoom * map->rows, width = zoom * map->cols;
+    TRY(mucmm__alloc(ctx, 3 * height * width, 1, &pixels));
+    for (int64_t y = 0; y < height; y++)
+        for (int64_t x = 0; x < width; x++) {
+            int64_t i = y / zoom, j = x / zoom;
+            map_pixel(map->data[i * map->stride + j], scale,
+                      rgb ? rgb + 3 * (i * map->cols + j) : NULL, (x + y) % HATCH == 0,
+                      pixels + 3 * (y * width + x));
+        }
+    TRY(figure(ctx, r, caption, "Map: ", pixels, height, width, false));
+done:
+    mucmm__free(pixels);
+    return status;
+}
+
+/* ---- words and bars ------------------------------------------------------------------------- */
+
+static mucmm_status begin_part(mucmm_ctx *ctx, mucmm_report *r, const char *caption,
+                               const char *kind, float scale)
+{
+    mucmm_status status = MUCMM_OK;
+
+    TRY(mucmm__page_in_card(ctx, r));
+    if (!(scale > 0) || !isfinite(scale))
+        return mucmm__fail(ctx, MUCMM_EARG, "report: the scale must be above 0");
+    TRY(mucmm__page_markup(ctx, &r->body, "<div class=\"part wide\"><div class=\"name\">"));
+    TRY(mucmm__page_escaped(ctx, &r->body, caption));
+    TRY(mucmm__page_markup(ctx, &r->body, "</div><div class=\"%s\">\n", kind));
+done:
+    return status;
+}
+
+static double length_of(float value, float scale)
+{
+    return isfinite(value) ? fmin(fabs((double)(value / scale)), 1) : 0;
+}
+
+mucmm_status mucmm_report_words(mucmm_ctx *ctx, mucmm_report *r, const char *caption,
+                                const char *const *words, const float *values, int64_t n,
+                                float scale)
+{
+    mucmm_status status = MUCMM_OK;
+
+    TRY(begin_part(ctx, r, caption, "words", scale));
+    for (int64_t i = 0; i < n; i++) {
+        double length = length_of(values[i], scale);
+        const char *kind = length < 0.08 ? "" : values[i] > 0 ? "plus" : "minus";
+        TRY(mucmm__page_markup(ctx, &r->body, "<span class=\"%s\" style=\"--a:%.2f\">", kind,
+                               0.6 * length));
+        TRY(mucmm__page_escaped(ctx, &r->body, words[i]));
+        if (kind[0])
+            TRY(mucmm__page_markup(ctx, &r->body, " <small>%+.2g</small>", (double)values[i]));
+        TRY(mucmm__page_markup(ctx, &r->body, "</span>\n"));
+    }
+    TRY(mucmm__page_markup(ctx, &r->body, "</div></div>\n"));
+done:
+    return status;
+}
+
+mucmm_status mucmm_report_bars(mucmm_ctx *ctx, mucmm_report *r, const char *caption,
+                               const char *const *names, const float *values, int64_t n,
+                               float scale)
+{
+    mucmm_status status = MUCMM_OK;
+
+    TRY(begin_part(ctx, r, caption, "bars", scale));
+    for (int64_t i = 0; i < n; i++) {
+        TRY(mucmm__page_markup(ctx, &r->body, "<div>"));
+        TRY(mucmm__page_escaped(ctx, &r->body, names[i]));
+        TRY(mucmm__page_markup(ctx, &r->body,
+                               "</div><div class=\"axis\"><div class=\"fill %s\" "
+                               "style=\"width:%.1f%%\"></div></div><div class=\"value\">%+.3g"
+                               "</div>\n",
+                               values[i] < 0 ? "minus" : "plus", 100 * length_of(values[i], scale),
+                               (double)values[i]));
+    }
+    TRY(mucmm__page_markup(ctx, &r->body, "</div></div>\n"));
+done:
+    return status;
+}
