@@ -344,6 +344,8 @@ static const char *const recipes[][6] = {
     {"Mul s,half q", "Div s,root u", "Erf u v", "Add one,v g", "Mul q,g t"},
     {"Relu s u", "Relu u v", "Add v,s t"},
     {"Add s,s u", "Sigmoid u t"},
+    {"HardSwish s u", "Mul u,high v", "Add v,low t"},
+    {"Tanh s u", "Softplus u v", "Sub v,half g", "Div g,six q", "Mul three,q t"},
 };
 #define N_RECIPES (sizeof recipes / sizeof *recipes)
 

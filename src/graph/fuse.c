@@ -270,6 +270,54 @@ done:
     return status;
 }
 
+/* ---- scaling ---------------------------------------------------------------------------- */
+
+/* s is y = a x + b with known numbers a and b. */
+static bool is_scaling(const fuser *f, const mucmm__step *s, double *a, double *b, int32_t *x)
+{
+    bool mul = is_op(s, "Mul"), add = is_op(s, "Add"), div = is_op(s, "Div"), sub = is_op(s, "Sub");
+    double k;
+
+    if ((!mul && !add && !div && !sub) || s->n_in != 2 || !scalar_operand(f, s, &k, x) ||
+        ((div || sub) && *x != s->in[0]))
+        return false;
+    *a = mul ? k : div ? 1 / k : 1;
+    *b = add ? k : sub ? -k : 0;
+    return true;
+}
+
+/* Mul and Add by numbers that no convolution took, together and with the HardSwish before them. */
+static mucmm_status match_scaling(fuser *f, mucmm__step *s)
+{
+    mucmm_status status = MUCMM_OK;
+    static const char *const before[] = {"Affine", "ScaledHardSwish", "HardSwish"};
+    const char *type = "Affine";
+    double a, b;
+    int32_t x = -1;
+    mucmm__attr attrs[2] = {{.name = (char[]){"alpha"}, .kind = MUCMM__ATTR_FLOAT},
+                            {.name = (char[]){"beta"}, .kind = MUCMM__ATTR_FLOAT}};
+
+    if (s->removed || s->n_out < 1 || s->out[0] < 0 || !is_float32(f, s->out[0]) ||
+        !is_scaling(f, s, &a, &b, &x))
+        return MUCMM_OK;
+    for (size_t i = 0; i < sizeof before / sizeof *before; i++) {
+        mucmm__step *inside = inner(f, x, before[i], 1);
+        if (!inside)
+            continue;
+        b += a * (double)mucmm__attr_float(inside->node, "beta", 0);
+        a *= (double)mucmm__attr_float(inside->node, "alpha", 1);
+        type = i == 0 ? "Affine" : "ScaledHardSwish";
+        inside->removed = true;
+        x = inside->in[0];
+        break;
+    }
+    attrs[0].f = (float)a;
+    attrs[1].f = (float)b;
+    TRY(rewrite(f, s, any_op(type), attrs, 2, &x, 1));
+done:
+    return status;
+}
+
 /* ---- layer normalization
  * ------------------------------------------------------------------------------ */
 
@@ -850,6 +898,8 @@ mucmm_status mucmm__plan_fuse(mucmm_ctx *ctx, mucmm__plan *p)
         TRY(match_patterns(&f, &p->steps[k]));
     for (int32_t k = 0; k < p->n_steps; k++)
         TRY(fuse_on(&f, k));
+    for (int32_t k = 0; k < p->n_steps; k++)
+        TRY(match_scaling(&f, &p->steps[k]));
 done:
     mucmm__free(f.users);
     mucmm__free(f.user);

@@ -207,6 +207,12 @@ FLOATS(hard_swish,
        x * unit(x * (1.0f / 6.0f) + 0.5f),
        x <= -3.0f ? 0.0f : x >= 3.0f ? 1.0f : x * (1.0f / 3.0f) + 0.5f,
        x * unit_exact(x / 6 + 0.5))
+WITH(scaled_hard_swish, ("alpha", 1.0f), ("beta", 0.0f),
+     p.a * (x * unit(x * (1.0f / 6.0f) + 0.5f)) + p.b,
+     p.a * (x <= -3.0f ? 0.0f : x >= 3.0f ? 1.0f : x * (1.0f / 3.0f) + 0.5f),
+     (double)p.a * (x * unit_exact(x / 6 + 0.5)) + (double)p.b)
+WITH(affine, ("alpha", 1.0f), ("beta", 0.0f),
+     p.a * x + p.b, p.a, (double)p.a * x + (double)p.b)
 FLOATS(logistic, sigmoid(x), y * (1.0f - y), sigmoid_exact(x))
 FLOATS(soft_plus, softplus(x), sigmoid(x), softplus_exact(x))
 FLOATS(softsign, x / (1.0f + fabsf(x)), softsign_slope(x), x / (1 + fabs(x)))
@@ -261,7 +267,9 @@ UNARY(shrink, MUCMM__TYPES_NUMBER, ("lambd", 0.5f), ("bias", 0.0f), NULL,
     X(mish, "Mish", 17, FROM_X, 0)                                                                 \
     X(shrink, "Shrink", 9, FROM_X, 0)                                                              \
     X(gauss_error_linear, "Gelu", 1, FROM_X, MUCMM__INTERNAL)                                      \
-    X(silu, "Silu", 1, FROM_X, MUCMM__INTERNAL)
+    X(silu, "Silu", 1, FROM_X, MUCMM__INTERNAL)                                                    \
+    X(scaled_hard_swish, "ScaledHardSwish", 1, FROM_X, MUCMM__INTERNAL)                            \
+    X(affine, "Affine", 1, FROM_DY, MUCMM__INTERNAL)
 /* Piecewise constant: no gradient passes. */
 #define STEP_MAP(X)                                                                                \
     X(sign, "Sign", 9)                                                                             \
