@@ -120,7 +120,8 @@ int print_json(json_t *root);
     X(fit)                                                                                         \
     X(transform)                                                                                   \
     X(score)                                                                                       \
-    X(explain) X(info) X(check_gradient) X(bench) X(demo) X(graph_info) X(graph_run) X(graph_vjp)  \
+    X(explain)                                                                                     \
+    X(report) X(info) X(check_gradient) X(bench) X(demo) X(graph_info) X(graph_run) X(graph_vjp)   \
         X(graph_ops) X(bench_graph) X(encode)
 #define X(name)                                                                                    \
     extern const option name##_options[];                                                          \

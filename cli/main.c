@@ -50,6 +50,10 @@ static const command commands[] = {
      "mucmm explain pair.mucmm --view left=left.npy --view right=right.npy --samples 0,5,9 "
      "--score individual --shape left=28x56 -o maps",
      run_explain, 1},
+    {"report", "write one HTML page that shows what a model found",
+     "MODEL (STUDY.json | --view NAME=FILE ...) [options] -o report.html", 1, report_options,
+     "mucmm report pair.mucmm --view left=left.npy --view right=right.npy -o report.html",
+     run_report, 1},
     {"info", "say what is in a model file", "MODEL [--json]", 1, info_options,
      "mucmm info pair.mucmm", run_info, 0},
     {"check-gradient", "compare gradients with finite differences",

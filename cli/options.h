@@ -44,9 +44,10 @@ typedef struct settings {
     pairs view, shape, training;
     tensor_pairs input, cotangent, input_shape;
     texts tensor;
-    const char *output, *key, *checkpoint, *samples, *score, *data, *wrt, *cache, *encoder, *pool;
+    const char *output, *key, *checkpoint, *samples, *score, *data, *wrt, *cache, *encoder, *pool,
+        *label;
     int64_t common, individual, epochs, individual_epochs, batch, seed, threads;
-    int64_t permutations, features, steps, repeats, train_pairs;
+    int64_t shown, permutations, features, steps, repeats, train_pairs;
     int64_t head, scale, method, representation, part, memory;
     double validation, ridge, learning_rate, weight_decay, input_noise, alpha, beta;
     counts hidden;
