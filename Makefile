@@ -4,7 +4,7 @@
 PREFIX ?= /usr/local
 PYTHON ?= python3
 
-.PHONY: help all packages demo test check-asan check-valgrind crosscheck bench install lint format clean
+.PHONY: help all packages demo test check-asan check-valgrind check-browser crosscheck bench install lint format clean
 
 help:
 	@echo 'make demo             install what is missing, build, and run the demonstration on Fashion-MNIST'
@@ -12,6 +12,7 @@ help:
 	@echo 'make all              build the library and the command line tool, build/cli/mucmm'
 	@echo 'make check-asan       the tests under the address and undefined-behaviour sanitizers'
 	@echo 'make check-valgrind   the test programs under valgrind'
+	@echo 'make check-browser    the page of mucmm report in Chromium, which is installed'
 	@echo 'make crosscheck       whole networks and their gradients beside PyTorch, which is installed'
 	@echo 'make bench            the benchmarks'
 	@echo 'make install          install under PREFIX ($(PREFIX)); DESTDIR is honoured'
@@ -75,6 +76,13 @@ check-valgrind:
 	@$(NINJA) build
 	@$(PYTHON) tools/test_summary.py build --suite programs --timeout-multiplier 20 --wrapper '$(VALGRIND)'
 
+# A build folder configured before npm was there has no charts.
+check-browser:
+	@tools/install_packages.sh build browser
+	$(call configure,build-browser)
+	@$(NINJA) build-browser cli/mucmm
+	@tests/browser/run.sh build-browser
+
 crosscheck: all
 	@tests/crosscheck/run.sh
 
@@ -97,6 +105,6 @@ format:
 	@clang-format -i $$(find include src cli tests bench -name '*.[ch]')
 
 clean:
-	rm -rf build build-asan demo
+	rm -rf build build-asan build-browser demo
 
 comma := ,
