@@ -67,7 +67,7 @@ enum { MAX_TABLE = 2 * MUCMM_MAX_VIEWS * MUCMM_MAX_VIEWS, CELL = 160, COLS = 3 }
 typedef struct grid {
     char text[MAX_TABLE * COLS][CELL];
     const char *cells[MAX_TABLE * COLS];
-    int64_t rows;
+    int64_t rows, cols; /* cols 2: the heads are the yardstick */
 } grid;
 
 static void grid_row(grid *g, const char *name, double heads, double linear, const char *format)
@@ -86,8 +86,8 @@ static void grid_row(grid *g, const char *name, double heads, double linear, con
         else
             snprintf(cell, CELL, "%.3f", values[i]);
     }
-    for (int j = 0; j < COLS; j++)
-        g->cells[g->rows * COLS + j] = g->text[g->rows * COLS + j];
+    for (int j = 0; j < g->cols; j++)
+        g->cells[g->rows * g->cols + j] = g->text[g->rows * COLS + j];
     g->rows++;
 }
 
@@ -95,7 +95,8 @@ static int grid_add(const report_page *p, const grid *g, const char *caption)
 {
     const char *head[] = {"", p->trained ? "trained heads" : "closed form", "linear yardstick"};
 
-    return check(p->s, mucmm_report_table(p->s->ctx, p->r, caption, head, g->cells, g->rows, COLS));
+    return check(p->s,
+                 mucmm_report_table(p->s->ctx, p->r, caption, head, g->cells, g->rows, g->cols));
 }
 
 static int add_leakage(const report_page *p, grid *g)
@@ -435,6 +436,7 @@ static int fill_page(const report_page *p)
     int code = 0;
 
     TRY(allocate(&g, 1, sizeof *g));
+    g->cols = p->trained ? COLS : COLS - 1;
     TRY(section(p, "In short", NULL));
     TRY(add_short(p));
     TRY(section(p, "What the views share", NULL));
@@ -451,8 +453,9 @@ static int fill_page(const report_page *p)
     TRY(chart_scores(p));
     TRY(section(
         p, "Samples",
-        "Pictures stand beside their maps, words are shaded, columns have bars. Patterns of "
-        "views behind a network are estimated from up to 400 training rows."));
+        "Pictures stand beside their maps, words are shaded, columns have bars. Maps behind "
+        "a network rest on up to 400 training rows. Unless the method is the gradient, a "
+        "word's value is its input, less the average, times gradient."));
     TRY(add_galleries(p));
     TRY(section(p, "Components", "The samples at both ends of the first components."));
     TRY(add_components(p));
@@ -502,8 +505,9 @@ int run_report(const settings *given)
     TRY(output_check(given->output));
     TRY(session_open(&s, given));
     if (!mucmm_report_charts()[0])
-        print_error("this build has no chart library, so charts are shown as tables; install npm "
-                    "and build in a new folder");
+        print_error(
+            "warning: this build has no chart library, so charts are shown as tables; install npm "
+            "and build in a new folder");
     TRY(model_open(&s, given, &m));
     TRY(inputs_open_for(&s, m, given, &in));
     TRY(check_label(given, &in));

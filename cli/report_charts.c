@@ -44,23 +44,21 @@ int chart_spectrum(const report_page *p)
 {
     static const char template[] =
         "{\"height\": 240, \"encoding\": {\"x\": {\"field\": \"component\", \"type\": "
-        "\"quantitative\", \"title\": \"component\", \"axis\": {\"tickMinStep\": 1, \"format\": "
-        "\"d\"}}}, \"layer\": ["
-        "{\"mark\": {\"type\": \"area\", \"color\": \"#888\", \"opacity\": 0.3, \"line\": "
-        "{\"color\": "
-        "\"#888\", \"strokeDash\": [2, 3]}}, \"encoding\": {\"y\": {\"field\": \"chance (95 %)\", "
-        "\"type\": \"quantitative\", \"title\": \"correlation\"}}, \"transform\": [{\"filter\": "
-        "\"datum.first\"}]},"
-        "{\"mark\": {\"type\": \"line\", \"point\": {\"size\": 55, \"filled\": true}}, "
-        "\"encoding\": "
-        "{\"y\": {\"field\": \"correlation\", \"type\": \"quantitative\"}, \"color\": {\"field\": "
-        "\"representation\", \"type\": \"nominal\", \"title\": null, \"scale\": {\"range\": "
-        "[\"#c2452d\", \"#5b8fd6\"]}}, \"shape\": {\"field\": \"representation\", \"type\": "
-        "\"nominal\", \"title\": null}, \"strokeDash\": {\"field\": \"representation\", \"type\": "
-        "\"nominal\", \"title\": null}}}]}";
+        "\"quantitative\", "
+        "\"title\": \"component\", \"scale\": {\"nice\": false}, \"axis\": {\"tickMinStep\": 1, "
+        "\"format\": \"d\"}}}, \"layer\": [{\"mark\": {\"type\": \"area\", \"color\": \"#888\", "
+        "\"opacity\": 0.3, \"line\": {\"color\": \"#888\", \"strokeDash\": [2, 3]}}, \"encoding\": "
+        "{\"y\": {\"field\": \"chance (95 %)\", \"type\": \"quantitative\", \"title\": "
+        "\"correlation\"}}, \"transform\": [{\"filter\": \"datum.first\"}]}, {\"mark\": {\"type\": "
+        "\"line\", \"point\": {\"size\": 55, \"filled\": true}}, \"encoding\": {\"y\": {\"field\": "
+        "\"correlation\", \"type\": \"quantitative\"}, \"color\": {\"field\": \"representation\", "
+        "\"type\": \"nominal\", \"title\": null, \"sort\": null, \"scale\": {\"range\": "
+        "[\"#c2452d\", "
+        "\"#5b8fd6\"]}, \"legend\": {\"symbolType\": \"stroke\"}}, \"strokeDash\": {\"field\": "
+        "\"representation\", \"type\": \"nominal\", \"sort\": null, \"title\": null}}}]}";
     json_t *values = json_array();
     const mucmm_summary *s = mucmm_scores_summary(p->scores, MUCMM_HEADS);
-    char caption[400];
+    char caption[400], yardstick[80] = "";
 
     for (int method = MUCMM_HEADS; method <= (p->trained ? MUCMM_LINEAR : MUCMM_HEADS); method++) {
         const mucmm_summary *of = mucmm_scores_summary(p->scores, (mucmm_method)method);
@@ -72,12 +70,14 @@ int chart_spectrum(const report_page *p)
                                   number_json(of->null_95[j]), "p", number_json(of->p_values[j]),
                                   "first", method == MUCMM_HEADS));
     }
+    if (p->trained)
+        snprintf(yardstick, sizeof yardstick, ", the linear yardstick to %.2f",
+                 mucmm_scores_summary(p->scores, MUCMM_LINEAR)->total_correlation);
     snprintf(caption, sizeof caption,
              "%" PRId64 " of %" PRId64
-             " components correlate more than chance would (p <= 0.05); they add up to %.2f, the "
-             "linear yardstick to %.2f. The grey band is what wrong pairings reach (95 %%).",
-             s->significant, s->components, s->total_correlation,
-             mucmm_scores_summary(p->scores, MUCMM_LINEAR)->total_correlation);
+             " components correlate more than chance would (p <= 0.05); all add up to %.2f%s. The "
+             "grey band is what wrong pairings reach (95 %%).",
+             s->significant, s->components, s->total_correlation, yardstick);
     return add_chart(p, "Correlation of each component", caption, template, values);
 }
 
@@ -87,7 +87,7 @@ int chart_shares(const report_page *p)
         "{\"height\": {\"step\": 26}, \"mark\": {\"type\": \"bar\", \"stroke\": \"currentColor\", "
         "\"strokeWidth\": 0.5}, \"encoding\": {\"y\": {\"field\": \"view\", \"type\": \"nominal\", "
         "\"title\": null, \"sort\": null}, \"x\": {\"field\": \"share\", \"type\": "
-        "\"quantitative\", \"stack\": \"zero\", \"title\": \"share of the view's variance\", "
+        "\"quantitative\", \"stack\": \"zero\", \"title\": \"share of variance\", "
         "\"axis\": {\"format\": \".0%\"}}, \"color\": {\"field\": \"part\", \"type\": \"nominal\", "
         "\"title\": null, \"sort\": null, \"scale\": {\"domain\": [\"common\", \"individual\", "
         "\"rest\"], \"range\": [\"#7c2a1e\", \"#e8a33d\", \"#e9e9ec\"]}}, \"order\": {\"field\": "
@@ -101,8 +101,10 @@ int chart_shares(const report_page *p)
              method++) {
             const mucmm_summary *s = mucmm_scores_summary(p->scores, (mucmm_method)method);
             const double share[] = {s->common_share[v], s->individual_share[v], s->rest_share[v]};
-            snprintf(name, sizeof name, "%s, %s", mucmm_model_view_name(p->m, v),
-                     method_name(p, method));
+            snprintf(name, sizeof name, "%s%s", mucmm_model_view_name(p->m, v),
+                     !p->trained              ? ""
+                     : method == MUCMM_LINEAR ? ", linear"
+                                              : ", trained");
             for (int i = 0; i < 3; i++)
                 if (isfinite(share[i]))
                     json_array_append_new(values,

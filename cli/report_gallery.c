@@ -273,6 +273,9 @@ static int compute_maps(const report_page *p, int32_t v, const int64_t *rows, in
     out->look = look_of(p->in->data[v]);
     const look *l = &out->look;
     cells = l->rows * l->columns;
+    /* the sum of a pattern over the axes of an embedding says nothing about the word */
+    if (l->kind == MUCMM_SOURCE_TEXT && params.map == MUCMM_MAP_PATTERN)
+        params.map = MUCMM_MAP_INPUT_X_GRADIENT;
     TRY(allocate(&out->values, n * l->cols, sizeof *out->values));
     TRY(open_training(p, v, &training));
     params.training = training;

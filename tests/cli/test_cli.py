@@ -10,6 +10,7 @@ import json
 import math
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -25,7 +26,7 @@ from arrays import (npy_bytes, paired_rows, patch_model, read_npy, write_csv, wr
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 PROGRAM = os.path.abspath(sys.argv[1])
-COMMANDS = ['encode', 'fit', 'transform', 'score', 'explain', 'info', 'check-gradient', 'bench', 'bench graph', 'graph info',
+COMMANDS = ['encode', 'fit', 'transform', 'score', 'explain', 'report', 'info', 'check-gradient', 'bench', 'bench graph', 'graph info',
             'graph run', 'graph vjp', 'graph ops', 'demo']
 SUMMARY_KEYS = {'correlations', 'p_values', 'significant', 'total_correlation', 'leakage', 'retrieval',
                 'views'}
@@ -254,6 +255,31 @@ def score_writes_the_csv():
     check(all(math.isfinite(x) for r in values for x in r), 'finite')
     energy = sum(r[1] for r in values) / 150
     check(0.7 < energy < 1.3, 'mean common energy is %g, not about k/2' % energy)
+
+
+@test
+def report_writes_one_page():
+    for model, columns in (('mlp.mucmm', 'linear yardstick'), ('linear.mucmm', 'closed form')):
+        result = succeeds('report', model, *UNSEEN, '--samples-shown', '2', '--permutations', '50', '-o', 'page.html')
+        check(result.stdout == '', result.stdout)
+        with open('page.html', encoding='utf-8') as f:
+            page = f.read()
+        check(page.startswith('<!DOCTYPE html>') and page.rstrip().endswith('</html>'), 'not a whole page')
+        for words in (columns, 'Samples whose views agree most', 'Component 0', 'Leakage', 'mucmm report %s' % model,
+                      'Most individual samples of right', 'Yardstick'):
+            check(words in page, words)
+        check(not re.search(r'(src|href)="(?!#|data:)', page), 'a link to something outside')
+
+
+@test
+def report_rejects():
+    fails(2, ['argument is missing'], 'report', *UNSEEN, '-o', 'page.html')
+    fails(2, ['--output'], 'report', 'mlp.mucmm', *UNSEEN)
+    fails(2, ['views are missing'], 'report', 'mlp.mucmm', '-o', 'page.html')
+    fails(2, ['--label', 'study'], 'report', 'mlp.mucmm', *UNSEEN, '--label', 'x', '-o', 'page.html')
+    fails(2, ['--samples-shown'], 'report', 'mlp.mucmm', *UNSEEN, '--samples-shown', '0', '-o', 'page.html')
+    fails(1, ['none.mucmm'], 'report', 'none.mucmm', *UNSEEN, '-o', 'page.html')
+    fails(1, ['no-folder'], 'report', 'mlp.mucmm', *UNSEEN, '-o', 'no-folder/page.html')
 
 
 @test
