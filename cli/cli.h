@@ -107,6 +107,8 @@ typedef struct output_dir {
 } output_dir;
 
 int output_dir_check(const char *path);
+/* Creates it now. */
+int output_dir_make(output_dir *d);
 /* Full path of a file that is about to be written, in out->full; valid until the next call. */
 int output_dir_file(output_dir *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void output_dir_close(output_dir *d, bool keep);

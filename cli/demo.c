@@ -17,13 +17,18 @@
 #include <string.h>
 
 const option demo_options[] = {
-    OPTION_OUTPUT(false, "DIR", "folder for data, model and pictures (default demo-fashion)"),
+    OPTION_OUTPUT(false, "DIR",
+                  "folder for data, model and pictures (default demo-fashion, demo-emoji)"),
     {"data", 0, OPTION_TEXT, false, AT(data), 0, 0, "DIR",
-     "folder of Fashion-MNIST (default " FASHION_FOLDER ")"},
+     "fashion: folder of Fashion-MNIST (default " FASHION_FOLDER ")"},
     {"pairs", 0, OPTION_COUNT, false, AT(train_pairs), 100, 1000000, "N",
-     "training pairs; a quarter as many test pairs (default 20000)"},
+     "fashion: training pairs; a quarter as many test pairs (default 20000)"},
     {"epochs", 0, OPTION_COUNT, false, AT(epochs), 1, 1000000, "N",
-     "epochs of training (default: chosen)"},
+     "fashion: epochs of training (default: chosen)"},
+    {"image-encoder", 0, OPTION_TEXT, false, AT(image_encoder), 0, 0, "NET.onnx,KEY=VALUE,...",
+     "emoji: network for the drawings, with keys of docs/study.md (default: PP-OCRv4's detector)"},
+    {"text-encoder", 0, OPTION_TEXT, false, AT(text_encoder), 0, 0, "NET.onnx,KEY=VALUE,...",
+     "emoji: network for the words (default: a bag of words)"},
     OPTION_SEED,
     OPTION_THREADS,
     OPTION_JSON,
@@ -411,14 +416,13 @@ static void close_demo(demo *d, bool keep)
     session_close(&d->s);
 }
 
-int run_demo(const settings *given)
+static int run_demo_fashion(const settings *given)
 {
     demo d = {.dir = {.path = given->output ? given->output : "demo-fashion"}};
     int code = 0;
 
-    if (strcmp(given->operand[0], "fashion") != 0)
-        return fail(EXIT_USAGE, "demo: there is no demo '%s' in this version; there is: fashion",
-                    given->operand[0]);
+    if (given->image_encoder || given->text_encoder)
+        return fail(EXIT_USAGE, "--image-encoder and --text-encoder are for demo emoji");
     d.seed = given->seed >= 0 ? (uint64_t)given->seed : 1;
     TRY(output_dir_check(d.dir.path));
     TRY(session_open(&d.s, given));
@@ -437,4 +441,14 @@ int run_demo(const settings *given)
 done:
     close_demo(&d, code == 0);
     return code;
+}
+
+int run_demo(const settings *given)
+{
+    if (strcmp(given->operand[0], "fashion") == 0)
+        return run_demo_fashion(given);
+    if (strcmp(given->operand[0], "emoji") == 0)
+        return run_demo_emoji(given);
+    return fail(EXIT_USAGE, "demo: there is no demo '%s'; there are fashion and emoji",
+                given->operand[0]);
 }

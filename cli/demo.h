@@ -5,6 +5,8 @@
 #ifndef CLI_DEMO_H
 #define CLI_DEMO_H
 
+#include "options.h"
+
 #include <jansson.h>
 #include <stdint.h>
 
@@ -23,6 +25,9 @@ typedef struct demo_results {
     /* mean share of a map's energy in the half where its score lives, in [0, 1] */
     double energy[DEMO_METHODS][N_PARTS][N_MAPS][DEMO_VIEWS];
 } demo_results;
+
+/* Of the name "emoji"; the rest is of "fashion". */
+int run_demo_emoji(const settings *given);
 
 void demo_print(const demo_results *r, const char *folder);
 json_t *demo_json(const demo_results *r);

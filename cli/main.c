@@ -81,8 +81,8 @@ static const command commands[] = {
      run_graph_vjp, 0},
     {"graph ops", "list the operators that are supported, as a Markdown table", "", 0,
      graph_ops_options, "mucmm graph ops > docs/operators.md", run_graph_ops, 0},
-    {"demo", "a worked example on real data, with known truth", "fashion [options]", 1,
-     demo_options, "mucmm demo fashion -o fashion", run_demo, 0},
+    {"demo", "worked examples on real data, from files to pictures", "(fashion | emoji) [options]",
+     1, demo_options, "mucmm demo fashion -o fashion", run_demo, 0},
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof *commands };

@@ -45,7 +45,7 @@ typedef struct settings {
     tensor_pairs input, cotangent, input_shape;
     texts tensor;
     const char *output, *key, *checkpoint, *samples, *score, *data, *wrt, *cache, *encoder, *pool,
-        *label;
+        *label, *image_encoder, *text_encoder;
     int64_t common, individual, epochs, individual_epochs, batch, seed, threads;
     int64_t shown, permutations, features, steps, repeats, train_pairs;
     int64_t head, scale, method, representation, part, memory;

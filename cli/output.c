@@ -101,7 +101,7 @@ int output_dir_check(const char *path)
 }
 
 /* Creates the folder and those above it; remembers where the new ones begin. */
-static int create_dir(output_dir *d)
+int output_dir_make(output_dir *d)
 {
     char missing[MAX_PATH];
     size_t known;
@@ -164,7 +164,7 @@ int output_dir_file(output_dir *d, const char *format, ...)
     va_end(args);
     if (snprintf(d->full, sizeof d->full, "%s/%s", d->path, name) >= (int)sizeof d->full)
         return fail(EXIT_RUN, "the name %s/%s is too long", d->path, name);
-    TRY(create_dir(d));
+    TRY(output_dir_make(d));
     TRY(remember(d, d->full));
 done:
     return code;

@@ -420,6 +420,63 @@ def demo_runs_on_any_data_of_that_shape():
     fails(1, ['no-such-folder', 'dataset-fashion-mnist'], 'demo', 'fashion', '--data', 'no-such-folder')
 
 
+FAKE_NPM = """#!%s
+import json, os, sys, tarfile
+name = sys.argv[-1]
+pictures = [('2600-FE0F', '2600-fe0f', 'Travel', 'sky', 3, True), ('1F345', '1f345', 'Food', 'food-fruit', 2, True),
+            ('1F1E6-1F1E9', '1f1e6-1f1e9', 'Flags', 'country-flag', 1, True), ('1F346', '1f346', 'Food', 'f', 4, False)]
+files = {'emojibase-data@17.0.0': {'en/data.json': json.dumps([
+             {'hexcode': '1F345', 'label': 'tomato', 'tags': ['fruit', 'red']},
+             {'hexcode': '2600', 'label': 'sun', 'tags': ['weather']},
+             {'hexcode': '1F1E6-1F1E9', 'label': 'flag: Andorra', 'tags': ['AD']}])},
+         'emoji-datasource-google@16.0.0': {'img/google/64/a.png': 'x', 'emoji.json': json.dumps([
+             {'unified': u, 'image': i + '.png', 'category': c, 'subcategory': s, 'sort_order': o,
+              'has_img_google': True, 'has_img_twitter': t} for u, i, c, s, o, t in pictures])},
+         'emoji-datasource-twitter@16.0.0': {'img/twitter/64/a.png': 'x'}}[name]
+with tarfile.open(name.replace('@', '-') + '.tgz', 'w:gz') as t:
+    for path, text in files.items():
+        with open('content', 'w') as f:
+            f.write(text)
+        t.add('content', 'package/' + path)
+os.remove('content')
+"""
+
+
+@test
+def demo_emoji_fetches_and_writes_a_study():
+    fails(2, ['--pairs'], 'demo', 'emoji', '--pairs', '1000')
+    fails(2, ['--image-encoder'], 'demo', 'fashion', '--image-encoder', 'net.onnx')
+    fails(1, ['nosuch.onnx'], 'demo', 'emoji', '--image-encoder', 'nosuch.onnx', '-o', 'dir', leaves=['dir'])
+    path = os.environ['PATH']
+    os.mkdir('bin')
+    write_network()
+    try:
+        os.environ['PATH'] = os.path.abspath('bin')
+        fails(1, ['npm', 'package'], 'demo', 'emoji', '-o', 'dir', leaves=['dir'])
+        with open('bin/npm', 'w') as f:
+            f.write(FAKE_NPM % sys.executable)
+        os.chmod('bin/npm', 0o755)
+        os.environ['PATH'] += ':' + path
+        result = run('demo', 'emoji', '-o', 'dir', '--image-encoder', 'net.onnx,tensor=sum,size=8,normalize=signed')
+    finally:
+        os.environ['PATH'] = path
+    with open('dir/emoji.tsv') as f:
+        check([line.rstrip('\n').split('\t') for line in f] == [
+            ['file', 'label', 'tags', 'category', 'subcategory'], ['1f345', 'tomato', 'fruit red', 'Food', 'food-fruit'],
+            ['2600-fe0f', 'sun', 'weather', 'Travel', 'sky']], 'table')
+    with open('dir/groups.json') as f:
+        study = json.load(f)
+    check(study['split'] == {'column': 'subcategory', 'seed': 1, 'test': 0.2}, study)
+    check(study['views']['google'] == {
+        'kind': 'image', 'column': 'file', 'folder': 'npm/google/img/google/64', 'suffix': '.png',
+        'encoder': os.path.realpath('net.onnx'), 'tensor': 'sum', 'size': 8, 'normalize': 'signed'}, study)
+    check(study['views']['words']['encoder'] == 'tf-idf', study)
+    check(os.listdir('dir/npm/twitter/img/twitter/64') == ['a.png'], 'unpacked')
+    # the pictures are none: the fit tells so, once
+    check(result.returncode == 1 and len(lines_of(result)) == 1, result.stderr)
+    check('$ mucmm fit study.json' in result.stdout, result.stdout)
+
+
 @test
 def demo_on_the_real_data():
     if os.environ.get('MUCMM_TEST_DEMO') != '1':
