@@ -421,7 +421,7 @@ static int print_results(const emoji_demo *d)
         }
         putchar('\n');
     }
-    printf("\nMaps: %s/maps\n", d->dir.path);
+    printf("\nReport: %s/report.html, maps: %s/maps\n", d->dir.path, d->dir.path);
 done:
     for (int i = 0; i < N_STUDIES; i++)
         json_decref(root[i]);
@@ -461,6 +461,9 @@ int run_demo_emoji(const settings *given)
     TRY(command(&d, NULL,
                 "explain study.mucmm study.json --samples 0,40,100 --method "
                 "input-x-gradient -o maps"));
+    TRY(command(&d, NULL,
+                "report study.mucmm study.json --label label --method "
+                "input-x-gradient -o report.html"));
     TRY(print_results(&d));
 done:
     output_dir_close(&d.dir, true); /* what was fetched is worth keeping */

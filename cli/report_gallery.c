@@ -32,6 +32,8 @@ static look look_of(const mucmm_data *data)
     int64_t shape[MUCMM_MAX_RANK], s[MUCMM_MAX_RANK] = {0};
     int32_t n = mucmm_data_raw_shape(data, shape), rank = 0;
 
+    if (l.kind == MUCMM_SOURCE_TEXT && mucmm_data_column(data, 0))
+        l.kind = MUCMM_SOURCE_ROWS; /* a bag of words: its columns are the words */
     if (l.kind == MUCMM_SOURCE_TEXT)
         l.tokens = n > 1 ? l.cols / shape[n - 1] : l.cols;
     for (int32_t i = 0; i < n; i++)
