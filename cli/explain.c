@@ -18,14 +18,27 @@ const option explain_options[] = {
     OPTION_OUTPUT(true, "DIR", "folder for NAME.SCORE.npy and NAME.SCORE.SAMPLE.png"),
     {"score", 0, OPTION_TEXT, false, AT(score), 0, 0, "SCORE",
      "common (default), common-energy, individual, common:J, individual:J"},
-    {"method", 0, OPTION_CHOICE, false, AT(method), 0, 0, "gradient|input-x-gradient|pattern",
+    {"method", 0, OPTION_CHOICE, false, AT(method), 0, 0,
+     "gradient|input-x-gradient|pattern|smoothgrad|integrated-gradients",
      "what the map shows (default pattern)"},
+    {"baseline", 0, OPTION_TEXT, false, AT(baseline), 0, 0, "zero|mean|blurred|ROW",
+     "input-x- and integrated-gradients: where maps start (default mean)"},
+    {"steps", 0, OPTION_COUNT, false, AT(steps), 1, 4096, "N",
+     "integrated-gradients: points on the way (default 32)"},
+    {"noise-samples", 0, OPTION_COUNT, false, AT(noise_samples), 1, 100000, "N",
+     "smoothgrad: noisy copies of the input (default 25)"},
+    {"noise", 0, OPTION_REAL, false, AT(noise), 0, 1e6, "SD",
+     "smoothgrad: of the noise, in units of a column's scale or an input's range (default 0.15)"},
+    {"seed", 0, OPTION_COUNT, false, AT(seed), 0, 9e18, "S",
+     "smoothgrad: of the noise (default 1)"},
     {"representation", 0, OPTION_CHOICE, false, AT(representation), 0, 0, "heads|linear",
      "the trained heads (default) or the closed form"},
     {"shape", 0, OPTION_PAIRS, false, AT(shape), 0, 0, "NAME=28x56",
      "shape of a view's raw input, if its file does not tell it"},
     {"training", 0, OPTION_PAIRS, false, AT(training), 0, 0, "NAME=FILE",
      "pattern: rows whose covariance is used (default: kept in the model)"},
+    {"memory", 0, OPTION_COUNT, false, AT(memory), 1, 1e9, "MIB",
+     "memory for the activations of a study's encoders (default 1024)"},
     OPTION_KEY,
     OPTION_PART,
     OPTION_CACHE,
@@ -414,18 +427,28 @@ static bool is_bag(const mucmm_data *d)
     return mucmm_data_source_kind(d) == MUCMM_SOURCE_TEXT && mucmm_data_column(d, 0);
 }
 
-/* The file of --training; of encoded rows of a study its training part, for the maps that need
- * it. A word that is not in a text has no input to multiply: its baseline is zero, not the mean. */
+/* Do maps of encoded rows need the training rows? A word that is not in a text has no input to
+ * multiply: its baseline is zero unless another is asked for. */
+static bool needs_training(const mucmm_view *view, const mucmm_explain_params *p)
+{
+    bool measured =
+        p->map == MUCMM_MAP_INPUT_X_GRADIENT || p->map == MUCMM_MAP_INTEGRATED_GRADIENTS;
+
+    return p->map == MUCMM_MAP_PATTERN ||
+           (measured && (p->baseline == MUCMM_BASELINE_MEAN ||
+                         (p->baseline == MUCMM_BASELINE_DEFAULT && !is_bag(view->data))));
+}
+
+/* The file of --training; of encoded rows of a study its training part. */
 static int open_training(session *s, const settings *given, const inputs *in,
-                         const mucmm_view *view, mucmm_map_kind map, mucmm_data **out)
+                         const mucmm_view *view, const mucmm_explain_params *explain,
+                         mucmm_data **out)
 {
     const char *path = find_pair(&given->training, view->name);
     mucmm_data_params p;
 
     *out = NULL;
-    if (!path && map == MUCMM_MAP_INPUT_X_GRADIENT && is_bag(view->data))
-        return 0;
-    if (!path && map != MUCMM_MAP_GRADIENT && mucmm_data_description(view->data))
+    if (!path && needs_training(view, explain) && mucmm_data_description(view->data))
         return inputs_training(s, in, view->name, out);
     if (!path)
         return 0;
@@ -490,7 +513,7 @@ static int explain_view(session *s, const settings *given, const mucmm_model *m,
         *strchr(v.file_name, ':') = '-';
     TRY(find_shape(given, &v));
     find_picture(&v);
-    TRY(open_training(s, given, in, v.view, params->map, &training));
+    TRY(open_training(s, given, in, v.view, params, &training));
     params->training = training;
     TRY(allocate(&v.inputs, samples->n * v.cols, sizeof *v.inputs));
     TRY(allocate(&v.maps, samples->n * v.cols, sizeof *v.maps));
@@ -506,14 +529,57 @@ done:
     return code;
 }
 
+static int parse_baseline(const char *text, mucmm_explain_params *p)
+{
+    static const char *const words[] = {"zero", "mean", "blurred"};
+
+    for (int i = 0; i < 3; i++)
+        if (strcmp(text, words[i]) == 0) {
+            p->baseline = (mucmm_baseline)(MUCMM_BASELINE_ZERO + i);
+            return 0;
+        }
+    if (!parse_count(text, &p->baseline_row))
+        return fail(EXIT_USAGE,
+                    "--baseline: '%s' is none of zero, mean, blurred, and no number of a row",
+                    text);
+    p->baseline = MUCMM_BASELINE_ROW;
+    return 0;
+}
+
+/* Options that the method has no use for. */
+static int check_method(const settings *given, mucmm_map_kind map)
+{
+    bool smooth = map == MUCMM_MAP_SMOOTHGRAD, integrated = map == MUCMM_MAP_INTEGRATED_GRADIENTS;
+
+    if (given->baseline && !integrated && map != MUCMM_MAP_INPUT_X_GRADIENT)
+        return fail(EXIT_USAGE,
+                    "--baseline is for --method input-x-gradient or integrated-gradients");
+    if (given->steps > 0 && !integrated)
+        return fail(EXIT_USAGE, "--steps is for --method integrated-gradients");
+    if ((given->noise_samples > 0 || given->noise >= 0 || given->seed >= 0) && !smooth)
+        return fail(EXIT_USAGE, "--noise-samples, --noise and --seed are for --method smoothgrad");
+    return 0;
+}
+
 static int fill_params(const settings *given, mucmm_explain_params *p)
 {
+    int code = 0;
+
     mucmm_explain_params_init(p);
     if (given->method >= 0)
         p->map = (mucmm_map_kind)given->method;
     if (given->representation >= 0)
         p->method = (mucmm_method)given->representation;
-    return score_parse(given->score ? given->score : "common", p);
+    p->steps = given->steps > 0 ? given->steps : p->steps;
+    p->samples = given->noise_samples > 0 ? given->noise_samples : p->samples;
+    p->noise = given->noise >= 0 ? given->noise : p->noise;
+    p->seed = given->seed >= 0 ? (uint64_t)given->seed : p->seed;
+    TRY(check_method(given, p->map));
+    if (given->baseline)
+        TRY(parse_baseline(given->baseline, p));
+    TRY(score_parse(given->score ? given->score : "common", p));
+done:
+    return code;
 }
 
 int run_explain(const settings *given)

@@ -45,11 +45,11 @@ typedef struct settings {
     tensor_pairs input, cotangent, input_shape;
     texts tensor;
     const char *output, *key, *checkpoint, *samples, *score, *data, *wrt, *cache, *encoder, *pool,
-        *label, *image_encoder, *text_encoder;
+        *label, *image_encoder, *text_encoder, *baseline;
     int64_t common, individual, epochs, individual_epochs, batch, seed, threads;
-    int64_t shown, permutations, features, steps, repeats, train_pairs;
+    int64_t shown, permutations, features, steps, repeats, train_pairs, noise_samples;
     int64_t head, scale, method, representation, part, memory;
-    double validation, ridge, learning_rate, weight_decay, input_noise, alpha, beta;
+    double validation, ridge, learning_rate, weight_decay, input_noise, alpha, beta, noise;
     counts hidden;
     bool json, verbose, tensors, vjp, skip_bad;
 } settings;

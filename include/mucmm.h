@@ -343,9 +343,22 @@ typedef enum mucmm_score_kind {
 
 typedef enum mucmm_map_kind {
     MUCMM_MAP_GRADIENT = 0,
-    MUCMM_MAP_INPUT_X_GRADIENT = 1, /* gradient * (input - training mean)           */
-    MUCMM_MAP_PATTERN = 2           /* covariance of the raw inputs times gradient  */
+    MUCMM_MAP_INPUT_X_GRADIENT = 1,    /* gradient * (input - baseline)                          */
+    MUCMM_MAP_PATTERN = 2,             /* covariance of the raw inputs times gradient            */
+    MUCMM_MAP_SMOOTHGRAD = 3,          /* mean gradient of noisy copies of the input             */
+    MUCMM_MAP_INTEGRATED_GRADIENTS = 4 /* (input - baseline) * mean gradient on the way between  */
 } mucmm_map_kind;
+
+/* The input that holds nothing, from which two of the maps are measured. */
+typedef enum mucmm_baseline {
+    MUCMM_BASELINE_DEFAULT = 0, /* the mean; of encoded data without params.training: zero       */
+    MUCMM_BASELINE_ZERO = 1,    /* a raw input of zeros                                          */
+    MUCMM_BASELINE_MEAN = 2,    /* of the rows the model was fitted to; of encoded data the raw
+                                   inputs of params.training                                     */
+    MUCMM_BASELINE_BLURRED = 3, /* the sample's own picture, out of focus: rows of rank 2 or more,
+                                   not text or sound                                             */
+    MUCMM_BASELINE_ROW = 4      /* row params.baseline_row of the view that is explained         */
+} mucmm_baseline;
 
 typedef struct mucmm_explain_params {
     uint32_t struct_size;
@@ -356,14 +369,26 @@ typedef struct mucmm_explain_params {
     const mucmm_data *training; /* pattern: rows whose covariance is taken; NULL =
                                    the training covariance in the model file (encoded
                                    data: required)                                */
+    int64_t samples;            /* smoothgrad: noisy copies, 1 to 100000; default 25  */
+    double noise;               /* smoothgrad: standard deviation of the noise, >= 0; in units of
+                                   the scale that the model divides columns by, of encoded data of
+                                   the range (max - min) of the sample's raw input; default 0.15 */
+    uint64_t seed;              /* smoothgrad: of the noise; default 1                */
+    int64_t steps;              /* integrated gradients: points of the way (Gauss-Legendre),
+                                   1 to 4096; default 32                              */
+    mucmm_baseline baseline;    /* input-x-gradient, integrated gradients             */
+    int64_t baseline_row;       /* MUCMM_BASELINE_ROW: from 0                         */
+    double *gaps;               /* [n] or NULL; integrated gradients: sum of the map less
+                                   score(input) - score(baseline), which is 0 when complete */
 } mucmm_explain_params;
 
 MUCMM_API void mucmm_explain_params_init(mucmm_explain_params *p);
 
 /* view counts in the model's order; views may come in any. Maps d score / d raw input for samples
  * rows[0..n): maps [n, mucmm_data_raw_cols], scores [n] or NULL. Only MUCMM_SCORE_COMMON needs the
- * other views. Of encoded data the maps lie in the raw input, before the encoder: a pattern then
- * needs params.training, and input-x-gradient takes the mean of its raw inputs (without: zero). */
+ * other views, which are held fixed. Of encoded data the maps lie in the raw input, before the
+ * encoder, and a pattern needs params.training. Points and noisy copies go through the encoder in
+ * batches that fit its memory; the noise depends on the seed and the row only. */
 MUCMM_API mucmm_status mucmm_explain(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
                                      int32_t n_views, int32_t view, const int64_t *rows, int64_t n,
                                      const mucmm_explain_params *params, const mucmm_mat *maps,

@@ -709,6 +709,104 @@ static void test_check_gradient_finds_a_wrong_vjp(void **state)
     drop_two_views(t);
 }
 
+/* ---- many gradients through an encoder --------------------------------------------------------
+ */
+
+/* Maps [2, PIXELS] of rows 3 and 150 of pictures in the place of the model's first view. */
+static void explain_pictures(const mucmm_model *m, const mucmm_data *pictures,
+                             const mucmm_data *other, const mucmm_explain_params *p, float *maps)
+{
+    const mucmm_view views[] = {{"picture", pictures}, {"other", other}};
+    const int64_t rows[] = {3, 150};
+
+    CHECK_OK(ctx, mucmm_explain(ctx, m, views, 2, 0, rows, 2, p,
+                                &(mucmm_mat){maps, 2, PIXELS, PIXELS}, NULL));
+}
+
+/* Integrated gradients add up, from every baseline; and neither with them nor with smoothgrad does
+ * it matter how many points go through the encoder at once. */
+static void check_pictures(const mucmm_model *m, const mucmm_data *const pictures[2],
+                           const mucmm_data *other)
+{
+    float maps[2][2 * PIXELS];
+    double gaps[2];
+
+    for (int score = 0; score <= MUCMM_SCORE_INDIVIDUAL_COMPONENT; score++)
+        for (int kind = MUCMM_BASELINE_DEFAULT; kind <= MUCMM_BASELINE_ROW; kind++) {
+            mucmm_explain_params p;
+            mucmm_explain_params_init(&p);
+            p.score = (mucmm_score_kind)score;
+            p.baseline = (mucmm_baseline)kind;
+            p.baseline_row = 5;
+            p.map = MUCMM_MAP_INTEGRATED_GRADIENTS;
+            p.training = kind == MUCMM_BASELINE_MEAN ? pictures[0] : NULL;
+            p.gaps = gaps;
+            for (int k = 0; k < 2; k++)
+                explain_pictures(m, pictures[k], other, &p, maps[k]);
+            assert_memory_equal(maps[0], maps[1], sizeof maps[0]);
+            CHECK_CLOSE(gaps[0], 0, 1e-3);
+            CHECK_CLOSE(gaps[1], 0, 1e-3);
+            p.map = MUCMM_MAP_SMOOTHGRAD;
+            for (int k = 0; k < 2; k++)
+                explain_pictures(m, pictures[k], other, &p, maps[k]);
+            assert_memory_equal(maps[0], maps[1], sizeof maps[0]);
+        }
+}
+
+static void check_picture_refusals(const mucmm_model *m, const mucmm_view *views)
+{
+    const int64_t row = 0;
+    float map[PIXELS];
+    mucmm_explain_params p;
+
+    mucmm_explain_params_init(&p);
+    p.map = MUCMM_MAP_INTEGRATED_GRADIENTS;
+    p.baseline = MUCMM_BASELINE_MEAN;
+    check_message(
+        ctx,
+        mucmm_explain(ctx, m, views, 2, 0, &row, 1, &p, &(mucmm_mat){map, 1, PIXELS, PIXELS}, NULL),
+        MUCMM_EARG, "the mean of view 'picture' needs the training rows");
+}
+
+static void test_many_gradients_through_an_encoder(void **state)
+{
+    const int64_t shape[] = {3, SIDE, SIDE};
+    float *x = random_rows(PAIRS, PIXELS, 20), *y = random_rows(PAIRS, 4, 21);
+    mucmm_source *s = wrap_rows(x, PAIRS, shape, 3);
+    mucmm_encoder *e =
+        load("{\"kind\": \"features\", \"encoder\": \"picture.onnx\", \"pool\": \"2x2\"}");
+    mucmm_encode_params ep;
+    mucmm_fit_params p;
+    mucmm_data *pictures[2] = {encode(s, e, NULL), NULL}, *other = NULL;
+    mucmm_view views[2];
+    mucmm_model *m = NULL;
+
+    (void)state;
+    mucmm_encode_params_init(&ep);
+    ep.memory = 10000; /* one row at a time */
+    CHECK_OK(ctx, mucmm_data_encode(ctx, s, e, &ep, &pictures[1]));
+    assert_true(mucmm__encoded_batch(pictures[1]) == 1 && mucmm__encoded_batch(pictures[0]) > 8);
+    CHECK_OK(ctx, mucmm_data_wrap(ctx, &(mucmm_cmat){y, PAIRS, 4, 4}, "other", NULL, 0, &other));
+    views[0] = (mucmm_view){"picture", pictures[0]};
+    views[1] = (mucmm_view){"other", other};
+    mucmm_fit_params_init(&p);
+    p.head = MUCMM_HEAD_LINEAR;
+    p.common = 2;
+    p.individual = 1;
+    p.ridge = .1;
+    CHECK_OK(ctx, mucmm_fit(ctx, views, 2, &p, &m));
+    check_pictures(m, (const mucmm_data *const[]){pictures[0], pictures[1]}, other);
+    check_picture_refusals(m, views);
+    mucmm_model_free(m);
+    for (int k = 0; k < 2; k++)
+        mucmm_data_free(pictures[k]);
+    mucmm_data_free(other);
+    mucmm_encoder_free(e);
+    mucmm_source_free(s);
+    free(x);
+    free(y);
+}
+
 /* ---- study files
  * ----------------------------------------------------------------------------------- */
 
@@ -783,8 +881,15 @@ static void test_study_from_files_to_maps(void **state)
     }
     mucmm_explain_params_init(&ep);
     ep.training = d[1];
-    CHECK_OK(ctx, mucmm_explain(ctx, m, views, 2, 1, rows, 2, &ep, &(mucmm_mat){map, 2, 15, 15},
-                                scores));
+    for (int kind = MUCMM_MAP_GRADIENT; kind <= MUCMM_MAP_INTEGRATED_GRADIENTS; kind++) {
+        ep.map = (mucmm_map_kind)kind;
+        CHECK_OK(ctx, mucmm_explain(ctx, m, views, 2, 1, rows, 2, &ep, &(mucmm_mat){map, 2, 15, 15},
+                                    scores));
+    }
+    ep.baseline = MUCMM_BASELINE_BLURRED;
+    check_message(
+        ctx, mucmm_explain(ctx, m, views, 2, 1, rows, 2, &ep, &(mucmm_mat){map, 2, 15, 15}, scores),
+        MUCMM_EARG, "view 'word' cannot be blurred");
     mucmm_model_free(m);
     mucmm_data_free(d[0]);
     mucmm_data_free(d[1]);
@@ -929,6 +1034,7 @@ int main(void)
         cmocka_unit_test(test_callbacks_that_fail_are_reported),
         cmocka_unit_test(test_maps_are_those_of_the_whole_chain),
         cmocka_unit_test(test_patterns_are_covariance_times_gradient),
+        cmocka_unit_test(test_many_gradients_through_an_encoder),
         cmocka_unit_test(test_check_gradient_finds_a_wrong_vjp),
         cmocka_unit_test(test_study_splits_by_whole_groups),
         cmocka_unit_test(test_study_from_files_to_maps),

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "explain/baseline.h"
 #include "generators.h"
 
 static mucmm_ctx *ctx;
@@ -329,6 +330,250 @@ static void test_maps_are_made_of_the_gradient(void **state)
     for_every_model(check_maps);
 }
 
+/* ---- many gradients: smoothgrad, integrated gradients --------------------------------------- */
+
+static bool is_linear(const mucmm_model *m, const mucmm_explain_params *p)
+{
+    return (m->params.head == MUCMM_HEAD_LINEAR || p->method == MUCMM_LINEAR) &&
+           p->score != MUCMM_SCORE_COMMON_ENERGY && p->score != MUCMM_SCORE_INDIVIDUAL;
+}
+
+static void check_smoothgrad(const mucmm_model *m, const problem *q, int32_t view,
+                             const mucmm_explain_params *p)
+{
+    int64_t cols = q->p[view];
+    mucmm_explain_params e = *p;
+    float *g = explain(m, q, view, sample_rows, SAMPLES, p, NULL), *smooth, *still;
+
+    e.map = MUCMM_MAP_SMOOTHGRAD;
+    e.samples = 40; /* more than one chunk */
+    smooth = explain(m, q, view, sample_rows, SAMPLES, &e, NULL);
+    e.noise = 0;
+    still = explain(m, q, view, sample_rows, SAMPLES, &e, NULL);
+    for (int64_t j = 0; j < SAMPLES * cols; j++) {
+        double scale = norm(g + j / cols * cols, cols);
+        CHECK_CLOSE(still[j], g[j], 1e-5 * scale);
+        if (is_linear(m, p))
+            CHECK_CLOSE(smooth[j], g[j], 1e-5 * scale);
+        assert_true(isfinite(smooth[j]));
+    }
+    if (!is_linear(m, p))
+        assert_memory_not_equal(smooth, still, (size_t)(SAMPLES * cols) * sizeof *smooth);
+    free(g);
+    free(smooth);
+    free(still);
+}
+
+/* The score of what the baseline is, through the public transform. */
+static double score_of_baseline(const mucmm_model *m, const problem *q, int32_t view, int64_t row,
+                                const mucmm_explain_params *p)
+{
+    int64_t cols = q->p[view];
+    float *x = test_floats(cols), *c[3], *u[3], *others[3];
+    double score;
+
+    for (int64_t j = 0; j < cols; j++)
+        x[j] = p->baseline == MUCMM_BASELINE_ZERO  ? 0
+               : p->baseline == MUCMM_BASELINE_ROW ? q->x[view][p->baseline_row * cols + j]
+                                                   : (float)m->view[view].mean[j];
+    for (int32_t v = 0; v < q->n_views; v++) {
+        transform(ctx, m, p->method, v, q->data[v], &c[v], &u[v]);
+        others[v] = c[v] + row * m->k;
+    }
+    scores_of_rows(m, p, view, x, 1, others, &score);
+    for (int32_t v = 0; v < q->n_views; v++) {
+        free(c[v]);
+        free(u[v]);
+    }
+    free(x);
+    return score;
+}
+
+static void check_complete(const mucmm_model *m, const problem *q, int32_t view,
+                           const mucmm_explain_params *p)
+{
+    static const mucmm_baseline kinds[] = {MUCMM_BASELINE_DEFAULT, MUCMM_BASELINE_ZERO,
+                                           MUCMM_BASELINE_ROW};
+    bool linear = m->params.head == MUCMM_HEAD_LINEAR || p->method == MUCMM_LINEAR;
+    int64_t cols = q->p[view];
+
+    for (size_t k = 0; k < 3; k++) {
+        mucmm_explain_params e = *p;
+        double scores[SAMPLES], gaps[SAMPLES];
+        float *maps;
+
+        e.map = MUCMM_MAP_INTEGRATED_GRADIENTS;
+        e.baseline = kinds[k];
+        e.baseline_row = 7;
+        e.gaps = gaps;
+        e.steps = linear ? 1 : 64; /* a linear gradient needs but one point */
+        maps = explain(m, q, view, sample_rows, SAMPLES, &e, scores);
+        for (int64_t i = 0; i < SAMPLES; i++) {
+            double way = scores[i] - score_of_baseline(m, q, view, sample_rows[i], &e), sum = 0;
+            double bound = linear ? 1e-5 : 1e-3, range = 1 + fabs(scores[i]) + fabs(way);
+            for (int64_t j = 0; j < cols; j++)
+                sum += (double)maps[i * cols + j];
+            CHECK_CLOSE(sum, way, bound * range);
+            CHECK_CLOSE(gaps[i], sum - way, 2e-5 * range);
+        }
+        free(maps);
+    }
+}
+
+static void test_smoothgrad_of_a_linear_score_is_the_gradient(void **state)
+{
+    (void)state;
+    for_every_model(check_smoothgrad);
+}
+
+static void test_integrated_gradients_are_complete(void **state)
+{
+    (void)state;
+    for_every_model(check_complete);
+}
+
+static void test_maps_of_a_sample_depend_on_it_alone(void **state)
+{
+    problem q = new_problem(ctx, 2, 301, true, 57);
+    mucmm_fit_params fp = small_params(MUCMM_HEAD_MLP);
+    mucmm_model *m = fit(ctx, &q, &fp);
+    mucmm_explain_params p = explain_params(MUCMM_SCORE_COMMON_ENERGY, MUCMM_MAP_SMOOTHGRAD);
+    float *other;
+
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        float *all = explain(m, &q, 0, sample_rows, SAMPLES, &p, NULL);
+        for (int64_t i = 0; i < SAMPLES; i++) {
+            float *alone = explain(m, &q, 0, sample_rows + i, 1, &p, NULL);
+            assert_memory_equal(alone, all + i * 8, 8 * sizeof *all);
+            free(alone);
+        }
+        if (k == 0) {
+            p.seed = 2;
+            other = explain(m, &q, 0, sample_rows, SAMPLES, &p, NULL);
+            assert_memory_not_equal(other, all, 8 * sizeof *all);
+            free(other);
+        }
+        free(all);
+        p.map = MUCMM_MAP_INTEGRATED_GRADIENTS;
+    }
+    mucmm_model_free(m);
+    drop_problem(&q);
+}
+
+/* The integral of a linear score is input-x-gradient, whatever the baseline. */
+static void test_baselines(void **state)
+{
+    problem q = new_problem(ctx, 2, 100, false, 58);
+    mucmm_fit_params fp = small_params(MUCMM_HEAD_LINEAR);
+    mucmm_model *m = fit(ctx, &q, &fp);
+    mucmm_data *left = NULL;
+    mucmm_explain_params p = explain_params(MUCMM_SCORE_COMMON, MUCMM_MAP_GRADIENT);
+    float *g = explain(m, &q, 0, sample_rows, SAMPLES, &p, NULL), blurred[8];
+
+    (void)state;
+    CHECK_OK(ctx, mucmm_data_wrap(ctx, &(mucmm_cmat){q.x[0], 100, 8, 8}, "left", (int64_t[]){2, 4},
+                                  2, &left));
+    q.view[0].data = left;
+    p.baseline_row = 3;
+    for (int kind = MUCMM_BASELINE_DEFAULT; kind <= MUCMM_BASELINE_ROW; kind++) {
+        float *maps[2];
+        p.baseline = (mucmm_baseline)kind;
+        for (int k = 0; k < 2; k++) {
+            p.map = k ? MUCMM_MAP_INTEGRATED_GRADIENTS : MUCMM_MAP_INPUT_X_GRADIENT;
+            maps[k] = explain(m, &q, 0, sample_rows, SAMPLES, &p, NULL);
+        }
+        for (int64_t j = 0; j < SAMPLES * 8; j++) {
+            const float *x = q.x[0] + sample_rows[j / 8] * 8;
+            double base = m->view[0].mean[j % 8];
+            CHECK_OK(ctx, mucmm__blur(ctx, (int64_t[]){2, 4}, 2, x, blurred));
+            base = kind == MUCMM_BASELINE_ZERO      ? 0
+                   : kind == MUCMM_BASELINE_ROW     ? (double)q.x[0][3 * 8 + j % 8]
+                   : kind == MUCMM_BASELINE_BLURRED ? (double)blurred[j % 8]
+                                                    : base;
+            for (int k = 0; k < 2; k++)
+                CHECK_CLOSE(maps[k][j], (double)g[j] * ((double)x[j % 8] - base),
+                            1e-4 * norm(g + j / 8 * 8, 8));
+        }
+        free(maps[0]);
+        free(maps[1]);
+    }
+    free(g);
+    mucmm_data_free(left);
+    mucmm_model_free(m);
+    drop_problem(&q);
+}
+
+/* A blur keeps what is flat and the sum in the middle, and takes channels for what they are. */
+static void test_blur(void **state)
+{
+    enum { SIDE = 12 };
+    float planes[3 * SIDE * SIDE] = {0}, cells[3 * SIDE * SIDE], out[3 * SIDE * SIDE];
+    double sum = 0;
+
+    (void)state;
+    planes[6 * SIDE + 6] = 1;
+    for (int64_t i = 0; i < SIDE * SIDE; i++)
+        planes[SIDE * SIDE + i] = 2;
+    CHECK_OK(ctx, mucmm__blur(ctx, (int64_t[]){3, SIDE, SIDE}, 3, planes, out));
+    for (int64_t i = 0; i < SIDE * SIDE; i++) {
+        sum += (double)out[i];
+        CHECK_CLOSE(out[SIDE * SIDE + i], 2, 1e-6);
+        CHECK_CLOSE(out[2 * SIDE * SIDE + i], 0, 0);
+        for (int64_t c = 0; c < 3; c++)
+            cells[3 * i + c] = planes[c * SIDE * SIDE + i];
+    }
+    CHECK_CLOSE(sum, 1, 1e-6);
+    CHECK_CLOSE(out[6 * SIDE + 5], out[5 * SIDE + 6], 1e-7);
+    assert_true(out[6 * SIDE + 6] > out[6 * SIDE + 5] && out[6 * SIDE + 5] > 0);
+    CHECK_OK(ctx, mucmm__blur(ctx, (int64_t[]){SIDE, SIDE, 3}, 3, cells, cells));
+    for (int64_t i = 0; i < SIDE * SIDE; i++)
+        for (int64_t c = 0; c < 3; c++)
+            CHECK_CLOSE(cells[3 * i + c], out[c * SIDE * SIDE + i], 0);
+}
+
+static void test_refusals_of_parameters(void **state)
+{
+    problem q = new_problem(ctx, 2, 100, false, 59);
+    mucmm_fit_params fp = small_params(MUCMM_HEAD_LINEAR);
+    mucmm_model *m = fit(ctx, &q, &fp);
+    static const struct {
+        mucmm_map_kind map;
+        int64_t samples, steps, row;
+        double noise;
+        int baseline;
+        const char *words;
+    } cases[] = {
+        {MUCMM_MAP_SMOOTHGRAD, 0, 1, 0, 1, 0, "smoothgrad of 0 samples"},
+        {MUCMM_MAP_SMOOTHGRAD, 1, 1, 0, -1, 0, "noise -1"},
+        {MUCMM_MAP_SMOOTHGRAD, 1, 1, 0, NAN, 0, "must be finite"},
+        {MUCMM_MAP_INTEGRATED_GRADIENTS, 1, 0, 0, 1, 0, "in 0 steps"},
+        {MUCMM_MAP_INTEGRATED_GRADIENTS, 1, 4097, 0, 1, 0, "in 4097 steps"},
+        {MUCMM_MAP_INTEGRATED_GRADIENTS, 1, 1, 0, 1, 9, "no baseline 9"},
+        {MUCMM_MAP_INTEGRATED_GRADIENTS, 1, 1, 100, 1, MUCMM_BASELINE_ROW, "baseline row 100 is"},
+        {MUCMM_MAP_INPUT_X_GRADIENT, 1, 1, -1, 1, MUCMM_BASELINE_ROW, "left has 100 rows"},
+        {MUCMM_MAP_INPUT_X_GRADIENT, 1, 1, 0, 1, MUCMM_BASELINE_BLURRED,
+         "view 'left' cannot be blurred"},
+    };
+    float maps[SAMPLES * 8];
+
+    (void)state;
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        mucmm_explain_params p = explain_params(MUCMM_SCORE_COMMON, cases[k].map);
+        p.samples = cases[k].samples;
+        p.steps = cases[k].steps;
+        p.noise = cases[k].noise;
+        p.baseline = (mucmm_baseline)cases[k].baseline;
+        p.baseline_row = cases[k].row;
+        check_message(ctx,
+                      mucmm_explain(ctx, m, q.view, 2, 0, sample_rows, SAMPLES, &p,
+                                    &(mucmm_mat){maps, SAMPLES, 8, 8}, NULL),
+                      MUCMM_EARG, cases[k].words);
+    }
+    mucmm_model_free(m);
+    drop_problem(&q);
+}
+
 static void test_pattern_takes_the_covariance_of_other_rows(void **state)
 {
     problem q = new_problem(ctx, 2, 1500, false, 52);
@@ -527,6 +772,8 @@ static void test_every_failed_allocation_is_reported(void **state)
             assert_true(sweep_out_of_memory(call_explain, &t, 1000) > 5);
             assert_true(sweep_out_of_memory(call_check, &t, 40) > 5);
         }
+        t.p = explain_params(MUCMM_SCORE_COMMON, MUCMM_MAP_INTEGRATED_GRADIENTS);
+        assert_true(sweep_out_of_memory(call_explain, &t, 1000) > 5);
         mucmm_model_free(t.m);
         drop_problem(&t.q);
     }
@@ -556,6 +803,12 @@ int main(void)
         cmocka_unit_test(test_gradient_is_the_difference_quotient_of_transform),
         cmocka_unit_test(test_check_gradient_finds_no_fault),
         cmocka_unit_test(test_maps_are_made_of_the_gradient),
+        cmocka_unit_test(test_smoothgrad_of_a_linear_score_is_the_gradient),
+        cmocka_unit_test(test_integrated_gradients_are_complete),
+        cmocka_unit_test(test_maps_of_a_sample_depend_on_it_alone),
+        cmocka_unit_test(test_baselines),
+        cmocka_unit_test(test_blur),
+        cmocka_unit_test(test_refusals_of_parameters),
         cmocka_unit_test(test_pattern_takes_the_covariance_of_other_rows),
         cmocka_unit_test(test_maps_keep_to_their_stride_and_order),
         cmocka_unit_test(test_individual_score_without_individual_dimensions),

@@ -636,3 +636,29 @@ done:
     mucmm__pass_drop(&p);
     return status;
 }
+
+int64_t mucmm__encoded_batch(const mucmm_data *d)
+{
+    return mucmm__encoded_of(d)->vjp_batch;
+}
+
+mucmm_status mucmm__encoded_gradient(mucmm_ctx *ctx, const mucmm_data *d, const int64_t *rows,
+                                     int64_t n, const float *raw, mucmm__cotangent_fn cotangents,
+                                     void *user, float *grads)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__pass p = {0};
+    float *features = NULL, *df = NULL;
+
+    TRY(mucmm__alloc(ctx, n * d->cols, sizeof *features, &features));
+    TRY(mucmm__alloc(ctx, n * d->cols, sizeof *df, &df));
+    TRY(start_pass(ctx, d, rows, n, raw, &p));
+    TRY(mucmm__pass_forward(ctx, &p, raw, true, features));
+    TRY(cotangents(ctx, user, n, features, df));
+    TRY(mucmm__pass_vjp(ctx, &p, raw, df, grads));
+done:
+    mucmm__pass_drop(&p);
+    mucmm__free(features);
+    mucmm__free(df);
+    return status;
+}

@@ -21,5 +21,15 @@ mucmm_status mucmm__encoded_features(mucmm_ctx *ctx, const mucmm_data *d, const 
  * given, at these values in their place. */
 mucmm_status mucmm__encoded_vjp(mucmm_ctx *ctx, const mucmm_data *d, const int64_t *rows, int64_t n,
                                 const float *raw, const float *cotangents, float *grads);
+/* Raw inputs that the memory lets through at a time, forward and back; at least 1. */
+int64_t mucmm__encoded_batch(const mucmm_data *d);
+/* Cotangents [n, cols] of features [n, cols]. */
+typedef mucmm_status (*mucmm__cotangent_fn)(mucmm_ctx *ctx, void *user, int64_t n,
+                                            const float *features, float *cotangents);
+/* As mucmm__encoded_vjp at raw values, n at most the batch, but the cotangents are asked for when
+ * the features are known: one forward pass instead of two. */
+mucmm_status mucmm__encoded_gradient(mucmm_ctx *ctx, const mucmm_data *d, const int64_t *rows,
+                                     int64_t n, const float *raw, mucmm__cotangent_fn cotangents,
+                                     void *user, float *grads);
 
 #endif

@@ -3,6 +3,8 @@
  * Gradients of the scores with respect to the raw input, and the maps made of
  * them: sections 6 and 7 of the method. */
 #include "encode/encoded.h"
+#include "explain/baseline.h"
+#include "explain/path.h"
 #include "explain/raw.h"
 #include "explain/samples.h"
 
@@ -12,8 +14,16 @@
 
 void mucmm_explain_params_init(mucmm_explain_params *p)
 {
-    *p = (mucmm_explain_params){.struct_size = sizeof *p, .map = MUCMM_MAP_PATTERN};
+    *p = (mucmm_explain_params){.struct_size = sizeof *p,
+                                .map = MUCMM_MAP_PATTERN,
+                                .samples = 25,
+                                .noise = 0.15,
+                                .seed = 1,
+                                .steps = 32};
 }
+
+#define MOST_SAMPLES 100000
+#define MOST_STEPS 4096
 
 static bool is_individual(mucmm_score_kind s)
 {
@@ -174,28 +184,45 @@ done:
 
 /* ---- maps ----------------------------------------------------------------------------------- */
 
+/* maps times (x - baseline); x [n, cols] are the points of the samples. */
+static mucmm_status times_input(mucmm_ctx *ctx, const mucmm__samples *s, const float *x,
+                                float *maps)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__baselines baselines = {0};
+    float *base = NULL;
+
+    TRY(mucmm__baselines_start(ctx, s, &baselines));
+    TRY(mucmm__alloc(ctx, s->cols, sizeof *base, &base));
+    for (int64_t i = 0; i < s->n; i++) {
+        const float *at = x + i * s->cols;
+        TRY(mucmm__baseline(ctx, &baselines, at, base));
+        for (int64_t j = 0; j < s->cols; j++)
+            maps[i * s->cols + j] *= at[j] - base[j];
+    }
+done:
+    mucmm__baselines_drop(&baselines);
+    mucmm__free(base);
+    return status;
+}
+
 /* dh [n, p], in units of the scaled features -> the map in units of the view's columns. */
 static mucmm_status to_map(mucmm_ctx *ctx, const mucmm__samples *s, const float *h, float *dh)
 {
     mucmm_status status = MUCMM_OK;
     const mucmm__view_info *v = &s->m->view[s->view];
 
+    if (s->p->map == MUCMM_MAP_INPUT_X_GRADIENT) /* (x - b) = scale (h - h_b) */
+        return times_input(ctx, s, h, dh);
     if (s->p->map == MUCMM_MAP_PATTERN)
         TRY(pattern(ctx, s, dh));
     for (int64_t i = 0; i < s->n; i++)
         for (int64_t j = 0; j < v->p; j++) {
             float *x = &dh[i * v->p + j];
-            switch (s->p->map) {
-            case MUCMM_MAP_GRADIENT: /* dh/dx = 1/scale */
-                *x = (float)((double)*x / v->scale[j]);
-                break;
-            case MUCMM_MAP_INPUT_X_GRADIENT: /* (x - mean) = scale h */
-                *x *= h[i * v->p + j];
-                break;
-            case MUCMM_MAP_PATTERN: /* Cov(x) ds/dx = scale Cov(h) ds/dh */
+            if (s->p->map == MUCMM_MAP_PATTERN) /* Cov(x) ds/dx = scale Cov(h) ds/dh */
                 *x = (float)((double)*x * v->scale[j]);
-                break;
-            }
+            else /* dh/dx = 1/scale */
+                *x = (float)((double)*x / v->scale[j]);
         }
 done:
     return status;
@@ -216,27 +243,47 @@ mucmm_status mucmm__samples_raw_gradient(mucmm_ctx *ctx, const mucmm__samples *s
 static mucmm_status to_raw_map(mucmm_ctx *ctx, const mucmm__samples *s, float *dh, float *maps)
 {
     mucmm_status status = MUCMM_OK;
-    const char *name = s->m->view[s->view].name;
     const mucmm_data *training = s->p->training;
+    float *x = NULL;
 
+    if (s->p->map == MUCMM_MAP_PATTERN && !training)
+        return mucmm__fail(ctx, MUCMM_EARG,
+                           "a pattern of view '%s' needs the training rows, whose raw inputs the "
+                           "model does not carry",
+                           s->m->view[s->view].name);
     TRY(mucmm__samples_raw_gradient(ctx, s, s->rows, s->n, NULL, dh, maps));
-    switch (s->p->map) {
-    case MUCMM_MAP_GRADIENT:
-        break;
-    case MUCMM_MAP_INPUT_X_GRADIENT:
-        TRY(mucmm__raw_times_input(ctx, s->data[s->view], s->rows, s->n, training, maps));
-        break;
-    case MUCMM_MAP_PATTERN:
-        if (!training)
-            TRY(mucmm__fail(ctx, MUCMM_EARG,
-                            "a pattern of view '%s' needs the training rows, whose raw inputs the "
-                            "model does not carry",
-                            name));
+    if (s->p->map == MUCMM_MAP_PATTERN)
         TRY(mucmm__raw_pattern(ctx, training, s->n, s->cols, maps));
-        break;
+    if (s->p->map == MUCMM_MAP_INPUT_X_GRADIENT) {
+        TRY(mucmm__alloc(ctx, s->n * s->cols, sizeof *x, &x));
+        TRY(mucmm_data_read_raw(ctx, s->data[s->view], s->rows, s->n,
+                                &(mucmm_mat){x, s->n, s->cols, s->cols}));
+        TRY(times_input(ctx, s, x, maps));
     }
 done:
+    mucmm__free(x);
     return status;
+}
+
+/* The parameters of the maps that take more than one gradient. */
+static mucmm_status check_map(mucmm_ctx *ctx, const mucmm_explain_params *p)
+{
+    if (p->map < MUCMM_MAP_GRADIENT || p->map > MUCMM_MAP_INTEGRATED_GRADIENTS)
+        return mucmm__fail(ctx, MUCMM_EARG, "there is no map %d", (int)p->map);
+    if (p->baseline < MUCMM_BASELINE_DEFAULT || p->baseline > MUCMM_BASELINE_ROW)
+        return mucmm__fail(ctx, MUCMM_EARG, "there is no baseline %d", (int)p->baseline);
+    if (p->map == MUCMM_MAP_SMOOTHGRAD && (p->samples < 1 || p->samples > MOST_SAMPLES))
+        return mucmm__fail(ctx, MUCMM_EARG, "smoothgrad of %" PRId64 " samples; 1 to %d can be had",
+                           p->samples, MOST_SAMPLES);
+    if (p->map == MUCMM_MAP_SMOOTHGRAD && !(isfinite(p->noise) && p->noise >= 0))
+        return mucmm__fail(ctx, MUCMM_EARG,
+                           "smoothgrad with noise %g; it must be finite and not negative",
+                           p->noise);
+    if (p->map == MUCMM_MAP_INTEGRATED_GRADIENTS && (p->steps < 1 || p->steps > MOST_STEPS))
+        return mucmm__fail(ctx, MUCMM_EARG,
+                           "integrated gradients in %" PRId64 " steps; 1 to %d can be had",
+                           p->steps, MOST_STEPS);
+    return MUCMM_OK;
 }
 
 static mucmm_status check_params(mucmm_ctx *ctx, const mucmm_model *m, int32_t view,
@@ -250,11 +297,11 @@ static mucmm_status check_params(mucmm_ctx *ctx, const mucmm_model *m, int32_t v
         return mucmm__fail(ctx, MUCMM_EARG, "call mucmm_explain_params_init first");
     if (p->score < MUCMM_SCORE_COMMON || p->score > MUCMM_SCORE_INDIVIDUAL_COMPONENT)
         return mucmm__fail(ctx, MUCMM_EARG, "there is no score %d", (int)p->score);
-    if (p->map < MUCMM_MAP_GRADIENT || p->map > MUCMM_MAP_PATTERN)
-        return mucmm__fail(ctx, MUCMM_EARG, "there is no map %d", (int)p->map);
     if (view < 0 || view >= m->n_views)
         return mucmm__fail(ctx, MUCMM_EARG, "view %d is out of range: the model has %d", view,
                            m->n_views);
+    if (check_map(ctx, p) != MUCMM_OK)
+        return MUCMM_EARG;
     d = is_individual(p->score) ? m->view[view].q : m->k;
     if (component && (p->component < 0 || p->component >= d))
         return mucmm__fail(ctx, MUCMM_EARG,
@@ -337,11 +384,12 @@ mucmm_status mucmm_explain(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_vie
     TRY(mucmm__alloc(ctx, n * m->view[view].p, sizeof *dh, &dh));
     TRY(mucmm__alloc(ctx, n, sizeof *values, &values));
     TRY(mucmm__samples_score(ctx, &s, 0, n, h, values, dh));
-    if (s.encoded) {
+    if (s.p->map >= MUCMM_MAP_SMOOTHGRAD || s.encoded)
         TRY(mucmm__alloc(ctx, n * cols, sizeof *raw, &raw));
-        TRY(to_raw_map(ctx, &s, dh, raw));
-    } else
-        TRY(to_map(ctx, &s, h, dh));
+    if (s.p->map >= MUCMM_MAP_SMOOTHGRAD)
+        TRY(mucmm__path_maps(ctx, &s, h, values, raw));
+    else
+        TRY(s.encoded ? to_raw_map(ctx, &s, dh, raw) : to_map(ctx, &s, h, dh));
     for (int64_t i = 0; i < n; i++)
         memcpy(maps->data + i * maps->stride, (raw ? raw : dh) + i * cols,
                (size_t)cols * sizeof *dh);

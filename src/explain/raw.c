@@ -99,27 +99,16 @@ done:
     return status;
 }
 
-mucmm_status mucmm__raw_times_input(mucmm_ctx *ctx, const mucmm_data *data, const int64_t *rows,
-                                    int64_t n, const mucmm_data *training, float *maps)
+mucmm_status mucmm__raw_mean(mucmm_ctx *ctx, const mucmm_data *training, int64_t cols, float *mean)
 {
     mucmm_status status = MUCMM_OK;
-    sums t = {.cols = mucmm_data_raw_cols(data)};
-    int64_t n_training = training ? mucmm_data_rows(training) : 0;
-    float *x = NULL;
+    sums t = {.cols = cols};
 
-    TRY(mucmm__alloc(ctx, n * t.cols, sizeof *x, &x));
-    TRY(mucmm_data_read_raw(ctx, data, rows, n, &(mucmm_mat){x, n, t.cols, t.cols}));
-    if (training)
-        TRY(sum_rows(ctx, training, &t));
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < t.cols; j++) {
-            double mean = training ? (double)t.first[j] + t.y[j] / (double)n_training : 0;
-            float *map = &maps[i * t.cols + j];
-            *map = (float)((double)*map * ((double)x[i * t.cols + j] - mean));
-        }
+    TRY(sum_rows(ctx, training, &t));
+    for (int64_t j = 0; j < cols; j++)
+        mean[j] = (float)((double)t.first[j] + t.y[j] / (double)mucmm_data_rows(training));
 done:
     sums_drop(&t);
-    mucmm__free(x);
     return status;
 }
 

@@ -344,14 +344,39 @@ def explain_writes_maps_and_pictures():
 def explain_every_score_and_method():
     maps = {}
     for score in ('common', 'common-energy', 'individual', 'common:1', 'individual:0'):
-        for method in ('gradient', 'input-x-gradient', 'pattern'):
+        for method in ('gradient', 'input-x-gradient', 'pattern', 'smoothgrad', 'integrated-gradients'):
             for representation in ('heads', 'linear'):
                 succeeds('explain', 'mlp.mucmm', *UNSEEN, '--samples', '2', '--score', score, '--method', method,
                          '--representation', representation, '-o', 'dir')
                 shape, values = read_npy('dir/left.%s.npy' % score.replace(':', '-'))
                 check(shape == (1, 6) and any(values), (score, method))
-                maps[score, method, representation] = values
+                if method in ('gradient', 'input-x-gradient', 'pattern'):  # where a score is linear, means of gradients
+                    maps[score, method, representation] = values           # are the gradient
     check(len(set(maps.values())) == len(maps), 'two of the maps are the same')
+
+
+@test
+def explain_takes_baselines_steps_and_noise():
+    def maps(*options):
+        succeeds('explain', 'mlp.mucmm', *UNSEEN, '--samples', '2', '--score', 'common-energy', '-o', 'dir', *options)
+        return read_npy('dir/right.common-energy.npy')[1]
+
+    integrated = ('--method', 'integrated-gradients')
+    paths = [maps(*integrated, '--shape', 'left=2x3', '--baseline', b) for b in ('zero', 'mean', '5')]
+    check(len(set(paths)) == 3 and maps(*integrated) == paths[1], 'baselines')
+    check(any(maps(*integrated, '--steps', '2')), 'steps')
+    smooth = maps('--method', 'smoothgrad')
+    check(maps('--method', 'smoothgrad', '--noise', '0.15', '--noise-samples', '25', '--seed', '1') == smooth, 'defaults')
+    for option in (('--noise', '1'), ('--noise-samples', '3'), ('--seed', '2')):
+        check(maps('--method', 'smoothgrad', *option) != smooth, option)
+    base = ('explain', 'mlp.mucmm', *UNSEEN, '--samples', '0', '-o', 'x')
+    fails(2, ['--baseline', "'nil'"], *base, *integrated, '--baseline', 'nil')
+    fails(2, ['--baseline', 'integrated-gradients'], *base, '--baseline', 'zero')
+    fails(2, ['--steps', 'integrated-gradients'], *base, '--steps', '3')
+    fails(2, ['--noise', 'smoothgrad'], *base, *integrated, '--noise', '1')
+    fails(2, ['--steps', '4096'], *base, *integrated, '--steps', '0')
+    fails(1, ['baseline row 150'], *base, *integrated, '--baseline', '150')
+    fails(1, ["'left' cannot be blurred"], *base, *integrated, '--baseline', 'blurred')
 
 
 @test
@@ -693,7 +718,7 @@ def study_from_files_to_maps():
     check({r['view'] for r in root} == {'pic', 'word', 'sound'} and all(r['passed'] for r in root), root)
     succeeds('transform', *use, '-o', 'variates')
     check(read_npy('variates/pic.common.npy')[0] == (24, 1), 'variates')
-    for method in ('gradient', 'input-x-gradient', 'pattern'):
+    for method in ('gradient', 'input-x-gradient', 'pattern', 'smoothgrad', 'integrated-gradients'):
         succeeds('explain', *use, '--samples', '0,2', '--method', method, '-o', 'maps')
         check(read_npy('maps/pic.common.npy')[0] == (2, 3, 4, 4), 'pixels')
         check(read_npy('maps/word.common.npy')[0] == (2, 4, 3), 'embeddings')
