@@ -282,28 +282,29 @@ done:
     return status;
 }
 
-static bool fits(const mucmm__plan *p)
+static uint64_t bytes_of(const mucmm__plan *p)
 {
-    return (uint64_t)(p->arena + p->vjp_arena + p->taken) <= p->memory;
+    return (uint64_t)(p->arena + p->vjp_arena + p->taken);
 }
 
 mucmm_status mucmm__plan_memory(mucmm_ctx *ctx, mucmm__plan *p)
 {
     mucmm_status status = MUCMM_OK;
+    uint64_t least = UINT64_MAX;
 
     for (;;) {
         int32_t more = p->segments ? 2 * p->segments : 2;
         TRY(place_all(ctx, p));
-        if (fits(p) || !p->differentiable || p->eager || more > p->n_steps / 2)
+        least = bytes_of(p) < least ? bytes_of(p) : least;
+        if (least <= p->memory || !p->differentiable || p->eager || more > p->n_steps / 2)
             break;
         p->segments = more;
     }
-    if (!fits(p))
+    if (least > p->memory)
         status = mucmm__fail(ctx, MUCMM_ENOMEM,
                              "%s: the activations take %.1f MB and %.1f MB are allowed; use a "
                              "smaller batch or allow more",
-                             p->graph->label, 1e-6 * (double)(p->arena + p->vjp_arena + p->taken),
-                             1e-6 * (double)p->memory);
+                             p->graph->label, 1e-6 * (double)least, 1e-6 * (double)p->memory);
 done:
     return status;
 }
