@@ -88,7 +88,8 @@ int chart_shares(const report_page *p)
         "\"strokeWidth\": 0.5}, \"encoding\": {\"y\": {\"field\": \"view\", \"type\": \"nominal\", "
         "\"title\": null, \"sort\": null}, \"x\": {\"field\": \"share\", \"type\": "
         "\"quantitative\", \"stack\": \"zero\", \"title\": \"share of variance\", "
-        "\"axis\": {\"format\": \".0%\"}}, \"color\": {\"field\": \"part\", \"type\": \"nominal\", "
+        "\"axis\": {\"format\": \".0%\"}, \"scale\": {\"nice\": false}}, \"color\": {\"field\": "
+        "\"part\", \"type\": \"nominal\", "
         "\"title\": null, \"sort\": null, \"scale\": {\"domain\": [\"common\", \"individual\", "
         "\"rest\"], \"range\": [\"#7c2a1e\", \"#e8a33d\", \"#e9e9ec\"]}}, \"order\": {\"field\": "
         "\"order\", \"type\": \"quantitative\"}}}";
