@@ -72,6 +72,10 @@ uint64_t memory_of(const settings *given);
 /* Training rows of a view of the study; NULL without a study. */
 int inputs_training(session *s, const inputs *in, const char *view, mucmm_data **out);
 
+/* What tells a row from others: its cell in the study's column `label` (NULL = none), else its key,
+ * its picture's or sound's file, its text; NULL if it has none of them. */
+const char *sample_name(const inputs *in, const char *label, int64_t row);
+
 /* The model named by the first operand. */
 int model_open(session *s, const settings *given, mucmm_model **out);
 

@@ -196,6 +196,22 @@ void inputs_close(inputs *in)
     *in = (inputs){0};
 }
 
+const char *sample_name(const inputs *in, const char *label, int64_t row)
+{
+    const char *name = NULL, *text = NULL;
+
+    if (label && in->study)
+        name = mucmm_study_cell(in->study, mucmm_study_row(in->study, in->part, row), label);
+    if (!name)
+        name = mucmm_data_key(in->data[0], row);
+    for (int32_t v = 0; v < in->n && !name; v++)
+        if (mucmm_data_source_kind(in->data[v]) == MUCMM_SOURCE_TEXT)
+            text = text ? text : mucmm_data_item(in->data[v], row);
+        else
+            name = mucmm_data_item(in->data[v], row);
+    return name ? name : text;
+}
+
 int model_open(session *s, const settings *given, mucmm_model **out)
 {
     return check(s, mucmm_model_load(s->ctx, given->operand[0], out));

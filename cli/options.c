@@ -28,6 +28,14 @@ static int64_t choice_index(const char *choices, const char *word)
     return -1;
 }
 
+const char *choice_word(const char *choices, int64_t i, char *out, size_t size)
+{
+    for (; i > 0; i--)
+        choices = strchr(choices, '|') + 1;
+    snprintf(out, size, "%.*s", (int)strcspn(choices, "|"), choices);
+    return out;
+}
+
 /* ---- values ----------------------------------------------------------------- */
 
 bool parse_count(const char *text, int64_t *out)
@@ -131,6 +139,17 @@ static bool good_name(const char *name, size_t length)
     return length > 0 && length < MAX_NAME;
 }
 
+/* Refuses the name in place n if it is among the n before it, which are `size` bytes apart. */
+static bool is_new(const option *o, const char *names, size_t size, int32_t n)
+{
+    for (int32_t i = 0; i < n; i++)
+        if (strcmp(names + (size_t)i * size, names + (size_t)n * size) == 0) {
+            print_error("--%s: '%s' is given twice", o->name, names + (size_t)i * size);
+            return false;
+        }
+    return true;
+}
+
 static bool take_pair(const option *o, const char *text, pairs *out)
 {
     const char *equals = strchr(text, '=');
@@ -146,11 +165,8 @@ static bool take_pair(const option *o, const char *text, pairs *out)
         return false;
     }
     snprintf(out->name[out->n], MAX_NAME, "%.*s", (int)length, text);
-    for (int32_t i = 0; i < out->n; i++)
-        if (strcmp(out->name[i], out->name[out->n]) == 0) {
-            print_error("--%s: '%s' is given twice", o->name, out->name[i]);
-            return false;
-        }
+    if (!is_new(o, (const char *)out->name, MAX_NAME, out->n))
+        return false;
     out->value[out->n++] = equals + 1;
     return true;
 }
@@ -169,11 +185,8 @@ static bool take_tensor(const option *o, const char *text, tensor_pairs *out)
         return false;
     }
     snprintf(out->name[out->n], MAX_TENSOR_NAME, "%.*s", (int)length, text);
-    for (int32_t i = 0; i < out->n; i++)
-        if (strcmp(out->name[i], out->name[out->n]) == 0) {
-            print_error("--%s: '%s' is given twice", o->name, out->name[i]);
-            return false;
-        }
+    if (!is_new(o, (const char *)out->name, MAX_TENSOR_NAME, out->n))
+        return false;
     out->value[out->n++] = equals + 1;
     return true;
 }

@@ -113,6 +113,12 @@ typedef struct option {
         "threads", 0, OPTION_COUNT, false, AT(threads), 1, 4096, "T",                              \
             "threads to use (default: one per processor)"                                          \
     }
+#define METHODS "gradient|input-x-gradient|pattern|smoothgrad|integrated-gradients"
+#define OPTION_METHOD                                                                              \
+    {                                                                                              \
+        "method", 0, OPTION_CHOICE, false, AT(method), 0, 0, METHODS,                              \
+            "what the maps show (default pattern)"                                                 \
+    }
 #define OPTION_SEED                                                                                \
     {                                                                                              \
         "seed", 0, OPTION_COUNT, false, AT(seed), 0, 9e18, "S", "seed of all random numbers"       \
@@ -132,6 +138,9 @@ typedef struct option {
 
 /* A whole number that fills the whole text; false if it is none. */
 bool parse_count(const char *text, int64_t *out);
+
+/* Word i of "one|two|three", in out. */
+const char *choice_word(const char *choices, int64_t i, char *out, size_t size);
 
 /* "28x56": at most MUCMM_MAX_RANK numbers of at least 1; false if it is none. */
 bool parse_shape(const char *text, int64_t *shape, int32_t *rank);

@@ -17,8 +17,7 @@ const option report_options[] = {
      "samples of each gallery (default 6)"},
     {"label", 0, OPTION_TEXT, false, AT(label), 0, 0, "COLUMN",
      "column of a study's table that names a sample"},
-    {"method", 0, OPTION_CHOICE, false, AT(method), 0, 0, "gradient|input-x-gradient|pattern",
-     "what the maps show (default pattern)"},
+    OPTION_METHOD,
     {"permutations", 0, OPTION_COUNT, false, AT(permutations), 0, 1000000, "N",
      "permutations behind the p-values; 0 = none (default 1000)"},
     OPTION_SEED,
@@ -32,17 +31,12 @@ const option report_options[] = {
 
 const char *sample_label(const report_page *p, int64_t row, char *out, size_t size)
 {
-    const char *name = mucmm_data_key(p->in->data[0], row);
+    const char *name = sample_name(p->in, p->given->label, row);
 
-    if (p->given->label)
-        name = mucmm_study_cell(p->in->study, mucmm_study_row(p->in->study, p->in->part, row),
-                                p->given->label);
-    for (int32_t v = 0; v < p->in->n && !name; v++) {
-        name = mucmm_data_item(p->in->data[v], row);
-        if (name && mucmm_data_source_kind(p->in->data[v]) != MUCMM_SOURCE_TEXT &&
-            strrchr(name, '/'))
+    for (int32_t v = 0; v < p->in->n && name; v++) /* a file without its folder */
+        if (mucmm_data_source_kind(p->in->data[v]) != MUCMM_SOURCE_TEXT &&
+            name == mucmm_data_item(p->in->data[v], row) && strrchr(name, '/'))
             name = strrchr(name, '/') + 1;
-    }
     if (name)
         snprintf(out, size, "%s", name);
     else
@@ -294,7 +288,7 @@ static void put_fit(FILE *out, const report_page *p)
 static void put_report(FILE *out, const report_page *p)
 {
     static const char *const parts[] = {"test", "train", "all"};
-    static const char *const methods[] = {"gradient", "input-x-gradient", "pattern"};
+    char method[32];
     const settings *g = p->given;
 
     fputs("\nmucmm report", out);
@@ -309,7 +303,7 @@ static void put_report(FILE *out, const report_page *p)
     if (g->part >= 0)
         fprintf(out, " --part %s", parts[g->part]);
     if (g->method >= 0)
-        fprintf(out, " --method %s", methods[g->method]);
+        fprintf(out, " --method %s", choice_word(METHODS, g->method, method, sizeof method));
     const struct {
         const char *name;
         int64_t value;

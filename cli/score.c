@@ -35,18 +35,6 @@ static void write_header(FILE *out, const mucmm_model *m)
     fprintf(out, "\n");
 }
 
-/* What tells a sample from others: its key, or the file of its first picture or sound. */
-static const char *sample_name(const inputs *in, int64_t row)
-{
-    const char *name = mucmm_data_key(in->data[0], row);
-
-    for (int32_t v = 0; v < in->n && !name; v++)
-        if (mucmm_data_source_kind(in->data[v]) == MUCMM_SOURCE_IMAGE ||
-            mucmm_data_source_kind(in->data[v]) == MUCMM_SOURCE_AUDIO)
-            name = mucmm_data_item(in->data[v], row);
-    return name;
-}
-
 /* The name, quoted where csv asks for it, or the number of the row. */
 static void write_sample(FILE *out, const char *key, int64_t row)
 {
@@ -66,7 +54,7 @@ static void write_rows(FILE *out, const mucmm_model *m, const mucmm_scores *scor
                        const inputs *in)
 {
     for (int64_t i = 0; i < mucmm_scores_rows(scores); i++) {
-        write_sample(out, sample_name(in, i), i);
+        write_sample(out, sample_name(in, NULL, i), i);
         fprintf(out, ",%.17g", mucmm_scores_common(scores)[i]);
         for (int32_t v = 0; v < mucmm_model_views(m); v++)
             fprintf(out, ",%.17g,%.17g", mucmm_scores_common_energy(scores, v)[i],

@@ -272,6 +272,15 @@ def report_writes_one_page():
 
 
 @test
+def report_takes_every_method():
+    for method in ('gradient', 'input-x-gradient', 'smoothgrad', 'integrated-gradients'):
+        succeeds('report', 'mlp.mucmm', *UNSEEN, '-o', 'page.html', '--samples-shown', '1', '--permutations', '0',
+                 '--method', method)
+        with open('page.html', encoding='utf-8') as f:
+            check('--method %s ' % method in f.read(), 'the command that makes the page again')
+
+
+@test
 def report_rejects():
     fails(2, ['argument is missing'], 'report', *UNSEEN, '-o', 'page.html')
     fails(2, ['--output'], 'report', 'mlp.mucmm', *UNSEEN)
