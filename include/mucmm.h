@@ -404,6 +404,94 @@ MUCMM_API mucmm_status mucmm_check_gradient(mucmm_ctx *ctx, const mucmm_model *m
                                             const int64_t *rows, int64_t n,
                                             const mucmm_explain_params *params, double *worst);
 
+/* ---- is a map right? -------------------------------------------------------------- */
+
+/* What a map would show if there were nothing to show: models of broken pairs, section 6 of the
+ * method. For the common scores N models are fitted as m was (its parameters, the closed form for
+ * MUCMM_LINEAR) to the training rows, those of each view but the first shuffled. For the individual
+ * scores nothing is fitted: the rows of u_m are shuffled against the inputs of the view. */
+typedef struct mucmm_null_params {
+    uint32_t struct_size;
+    int64_t
+        models;    /* N, 1 to 9999; default 19. A p-value of one cell alone is at least 1/(N + 1) */
+    int64_t rows;  /* the most training rows that are used, 0 (default) = all                    */
+    uint64_t seed; /* of the permutations; default 1                                             */
+} mucmm_null_params;
+
+typedef struct mucmm_null mucmm_null;
+
+MUCMM_API void mucmm_null_params_init(mucmm_null_params *p);
+/* m is borrowed and must outlive *out; training: the rows m was fitted to, all its views. The time
+ * is that of N fits of the common heads. */
+MUCMM_API mucmm_status mucmm_null_fit(mucmm_ctx *ctx, const mucmm_model *m, mucmm_method method,
+                                      const mucmm_view *training, int32_t n_views,
+                                      const mucmm_null_params *params, mucmm_null **out);
+MUCMM_API void mucmm_null_free(mucmm_null *n);
+
+typedef enum mucmm_p_kind {
+    MUCMM_P_POOLED = 0, /* each cell in units of its null's root mean square, compared with the null
+                           values of all cells of the map: down to 1/(N cells + 1)                */
+    MUCMM_P_EXACT = 1 /* (1 + #{null >= observed}) / (N + 1) of each cell by itself              */
+} mucmm_p_kind;
+
+/* p-values [n, raw cols] of the cells of the maps that mucmm_explain makes of the same arguments
+ * (params.method: that of the null). Of a common score a cell's share of the map is compared, of an
+ * individual one the size of Cov(x, u) u. All channels of a pixel have one p-value, and all of a
+ * token's width. They are not corrected for the number of cells: of cells in which there is
+ * nothing, a share p lies at or below p. rows should be none the model was fitted to. */
+MUCMM_API mucmm_status mucmm_null_p_values(mucmm_ctx *ctx, const mucmm_null *null,
+                                           const mucmm_view *views, int32_t n_views, int32_t view,
+                                           const int64_t *rows, int64_t n,
+                                           const mucmm_explain_params *params, mucmm_p_kind kind,
+                                           const mucmm_mat *p_values);
+
+/* How alike the maps of unrelated models are (Adebayo et al. 2018). rho: the mean over the other
+ * models and the samples of |Spearman's correlation| with the map that is checked. The same mean of
+ * each of the other models with all others runs from low to high; p_value =
+ * (1 + #{at least rho}) / (models + 1). NaN without models. */
+typedef struct mucmm_rank_test {
+    int64_t models;
+    double rho, low, high, p_value;
+} mucmm_rank_test;
+
+#define MUCMM_CURVE_POINTS 21
+
+/* Scores while cells are replaced by the baseline (deletion) or the cells of the baseline by the
+ * sample's (insertion), those that the map puts first at first: of the largest value in the
+ * direction of the score's change for input-x- and integrated gradients, of the largest magnitude
+ * for the others. Point t: after a share t/20 of the cells, as (sum over samples of |s(x) - s(b)|
+ * left) / (sum of |s(x) - s(b)|), so that deletion runs from 1 to 0 and insertion from 0 to 1.
+ * area: under the curve; random: the mean area of random orders. */
+typedef struct mucmm_curve {
+    double value[MUCMM_CURVE_POINTS], area, random;
+} mucmm_curve;
+
+typedef struct mucmm_map_check {
+    double completeness;   /* integrated gradients: largest |sum of map - (s(x) - s(b))| over the
+                              range of the score on the view's first 1000 rows                   */
+    double gradient_error; /* as *worst of mucmm_check_gradient                                  */
+    mucmm_curve deletion, insertion;
+    mucmm_rank_test random_heads;   /* heads of random weights                                  */
+    mucmm_rank_test permuted_pairs; /* the null models; none without a null                     */
+} mucmm_map_check;
+
+typedef struct mucmm_map_check_params {
+    uint32_t struct_size;
+    int64_t random_models;  /* 0 to 9999; default 10                                             */
+    uint64_t seed;          /* of random heads and random orders; default 1                      */
+    const mucmm_null *null; /* of m; NULL = without the test of permuted pairs                   */
+    const mucmm_cmat *maps; /* [n, raw cols] whose order deletion and insertion take, such as masked
+                               ones; NULL = those of mucmm_explain                               */
+} mucmm_map_check_params;
+
+MUCMM_API void mucmm_map_check_params_init(mucmm_map_check_params *p);
+/* Everything above for the maps of one view; the arguments as in mucmm_explain. */
+MUCMM_API mucmm_status mucmm_check_maps(mucmm_ctx *ctx, const mucmm_model *m,
+                                        const mucmm_view *views, int32_t n_views, int32_t view,
+                                        const int64_t *rows, int64_t n,
+                                        const mucmm_explain_params *params,
+                                        const mucmm_map_check_params *check, mucmm_map_check *out);
+
 /* ---- pictures ------------------------------------------------------------------ */
 
 /* A page of panels in a grid, written as a PNG: a title, a caption above each panel, a colour

@@ -240,6 +240,14 @@ mucmm_status mucmm__samples_raw_gradient(mucmm_ctx *ctx, const mucmm__samples *s
     return mucmm__encoded_vjp(ctx, s->data[s->view], rows, n, raw, dh, grads);
 }
 
+static mucmm_status no_training(mucmm_ctx *ctx, const mucmm__view_info *v)
+{
+    return mucmm__fail(ctx, MUCMM_EARG,
+                       "a pattern of view '%s' needs the training rows, whose raw inputs the "
+                       "model does not carry",
+                       v->name);
+}
+
 static mucmm_status to_raw_map(mucmm_ctx *ctx, const mucmm__samples *s, float *dh, float *maps)
 {
     mucmm_status status = MUCMM_OK;
@@ -247,10 +255,7 @@ static mucmm_status to_raw_map(mucmm_ctx *ctx, const mucmm__samples *s, float *d
     float *x = NULL;
 
     if (s->p->map == MUCMM_MAP_PATTERN && !training)
-        return mucmm__fail(ctx, MUCMM_EARG,
-                           "a pattern of view '%s' needs the training rows, whose raw inputs the "
-                           "model does not carry",
-                           s->m->view[s->view].name);
+        return no_training(ctx, &s->m->view[s->view]);
     TRY(mucmm__samples_raw_gradient(ctx, s, s->rows, s->n, NULL, dh, maps));
     if (s->p->map == MUCMM_MAP_PATTERN)
         TRY(mucmm__raw_pattern(ctx, training, s->n, s->cols, maps));
@@ -262,6 +267,31 @@ static mucmm_status to_raw_map(mucmm_ctx *ctx, const mucmm__samples *s, float *d
     }
 done:
     mucmm__free(x);
+    return status;
+}
+
+mucmm_status mucmm__pattern_of_gradients(mucmm_ctx *ctx, const mucmm_model *m,
+                                         const mucmm_view *views, int32_t n_views, int32_t view,
+                                         const mucmm_explain_params *p, int64_t n, float *g)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__view_info *v = &m->view[view];
+    mucmm__samples s = {.m = m, .view = view, .n = n, .p = p};
+
+    for (int32_t i = 0; i < n_views; i++)
+        if (views[i].name && strcmp(views[i].name, v->name) == 0 &&
+            mucmm__encoded_of(views[i].data)) {
+            if (p->training)
+                return mucmm__raw_pattern(ctx, p->training, n, mucmm_data_raw_cols(views[i].data),
+                                          g);
+            return no_training(ctx, v);
+        }
+    for (int64_t i = 0; i < n * v->p; i++)
+        g[i] = (float)((double)g[i] * v->scale[i % v->p]);
+    TRY(pattern(ctx, &s, g));
+    for (int64_t i = 0; i < n * v->p; i++)
+        g[i] = (float)((double)g[i] * v->scale[i % v->p]);
+done:
     return status;
 }
 

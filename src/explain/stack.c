@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+#include "explain/stack.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- maps of models ----------------------------------------------------------------------------
+ */
+
+static mucmm_status map_one(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__question *q,
+                            const mucmm_explain_params *p, float *out)
+{
+    return mucmm_explain(ctx, m, q->views, q->n_views, q->view, q->rows, q->n, p,
+                         &(mucmm_mat){out, q->n, q->cols, q->cols}, NULL);
+}
+
+/* Gradients become patterns when all of them are there. */
+static mucmm_explain_params single_params(const mucmm__question *q)
+{
+    mucmm_explain_params p = *q->p;
+
+    if (p.map == MUCMM_MAP_PATTERN)
+        p.map = MUCMM_MAP_GRADIENT;
+    p.gaps = NULL;
+    return p;
+}
+
+static mucmm_status finish_patterns(mucmm_ctx *ctx, const mucmm_model *base, int64_t count,
+                                    const mucmm__question *q, float *out)
+{
+    if (q->p->map != MUCMM_MAP_PATTERN)
+        return MUCMM_OK;
+    return mucmm__pattern_of_gradients(ctx, base, q->views, q->n_views, q->view, q->p, count * q->n,
+                                       out);
+}
+
+mucmm_status mucmm__stack_maps(mucmm_ctx *ctx, const mucmm_model *base,
+                               const mucmm_model *const *models, int64_t count,
+                               const mucmm__question *q, const char *stage, float *out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_explain_params p = single_params(q);
+
+    for (int64_t b = 0; b < count; b++) {
+        TRY(mucmm__progress(ctx, stage, b, count, NULL));
+        TRY(map_one(ctx, models[b], q, &p, out + b * q->n * q->cols));
+    }
+    TRY(finish_patterns(ctx, base, count, q, out));
+    TRY(mucmm__progress(ctx, stage, count, count, NULL));
+done:
+    return status;
+}
+
+/* ---- random heads ------------------------------------------------------------------------------
+ */
+
+/* Weights as before training; the skip, which training starts from zero, is random too. */
+static mucmm_status random_head(mucmm_ctx *ctx, const mucmm__head *like, uint64_t key,
+                                mucmm__head *out)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__mlp *net = &like->net;
+    double bound = 1 / sqrt((double)(net->in > 0 ? net->in : 1));
+    float *stats = NULL;
+
+    TRY(mucmm__head_alloc(ctx, net, out));
+    TRY(mucmm__alloc(ctx, net->n_stats, sizeof *stats, &stats));
+    mucmm__mlp_init(net, key, out->params, stats);
+    mucmm__mlp_fold(net, out->params, stats);
+    for (int64_t i = 0; net->skip >= 0 && i < net->in * net->out; i++)
+        out->params[net->skip + i] =
+            (float)(bound * (2 * mucmm__rng_uniform(key, (uint64_t)(net->n_params + i)) - 1));
+done:
+    mucmm__free(stats);
+    return status;
+}
+
+static mucmm_status random_view(mucmm_ctx *ctx, const mucmm__view_heads *like, uint64_t seed,
+                                uint64_t stream, mucmm__view_heads *out)
+{
+    mucmm_status status = MUCMM_OK;
+
+    TRY(random_head(ctx, &like->common, mucmm__rng_key(seed, 2 * stream), &out->common));
+    TRY(random_head(ctx, &like->individual, mucmm__rng_key(seed, 2 * stream + 1),
+                    &out->individual));
+done:
+    return status;
+}
+
+mucmm_status mucmm__random_maps(mucmm_ctx *ctx, const mucmm_model *m, int64_t count, uint64_t seed,
+                                const mucmm__question *q, float *out)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__representation *rep = mucmm__model_representation(m, q->p->method);
+    mucmm__representation drawn = {0};
+    mucmm_explain_params p = single_params(q);
+    mucmm_model random = *m; /* borrows all but the heads */
+
+    for (int64_t b = 0; b < count; b++) {
+        TRY(mucmm__progress(ctx, "random heads", b, count, NULL));
+        for (int32_t v = 0; v < m->n_views; v++)
+            TRY(random_view(ctx, &rep->view[v], seed, (uint64_t)(b * m->n_views + v),
+                            &drawn.view[v]));
+        drawn.rho = rep->rho;
+        *(rep == &m->heads ? &random.heads : &random.linear) = drawn;
+        TRY(map_one(ctx, &random, q, &p, out + b * q->n * q->cols));
+        drawn.rho = NULL;
+        mucmm__representation_drop(&drawn);
+    }
+    TRY(finish_patterns(ctx, m, count, q, out));
+    TRY(mucmm__progress(ctx, "random heads", count, count, NULL));
+done:
+    drawn.rho = NULL;
+    mucmm__representation_drop(&drawn);
+    return status;
+}
+
+/* ---- rank correlation --------------------------------------------------------------------------
+ */
+
+typedef struct ranked {
+    float value;
+    int64_t place;
+} ranked;
+
+static int compare_ranked(const void *a, const void *b)
+{
+    const ranked *x = a, *y = b;
+
+    return (x->value > y->value) - (x->value < y->value);
+}
+
+/* In place: values -> ranks (ties share their mean), centred, of length 1 (0 if all are equal). */
+static void to_ranks(ranked *work, float *x, int64_t n)
+{
+    double sum = 0, middle = ((double)n - 1) / 2;
+
+    for (int64_t i = 0; i < n; i++)
+        work[i] = (ranked){x[i], i};
+    qsort(work, (size_t)n, sizeof *work, compare_ranked);
+    for (int64_t i = 0, j; i < n; i = j) {
+        for (j = i + 1; j < n && !(work[j].value > work[i].value); j++)
+            continue;
+        double rank = (double)(i + j - 1) / 2 - middle;
+        for (int64_t k = i; k < j; k++)
+            x[work[k].place] = (float)rank;
+        sum += (double)(j - i) * rank * rank;
+    }
+    for (int64_t i = 0; i < n && sum > 0; i++)
+        x[i] = (float)((double)x[i] / sqrt(sum));
+}
+
+/* Mean over the samples of |correlation| of two models' ranks [n, cols]. */
+static double mean_correlation(const float *a, const float *b, int64_t n, int64_t cols)
+{
+    double mean = 0;
+
+    for (int64_t i = 0; i < n; i++) {
+        double r = 0;
+        for (int64_t j = 0; j < cols; j++)
+            r += (double)a[i * cols + j] * (double)b[i * cols + j];
+        mean += fabs(r) / (double)n;
+    }
+    return mean;
+}
+
+mucmm_status mucmm__rank_test(mucmm_ctx *ctx, const float *maps, int64_t count, int64_t n,
+                              int64_t cols, mucmm_rank_test *out)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t size = n * cols, at_least = 0;
+    ranked *work = NULL;
+    float *ranks = NULL;
+    double *mean = NULL;
+
+    *out = (mucmm_rank_test){count, NAN, NAN, NAN, NAN};
+    if (count < 1)
+        return MUCMM_OK;
+    TRY(mucmm__alloc(ctx, cols, sizeof *work, &work));
+    TRY(mucmm__alloc(ctx, (1 + count) * size, sizeof *ranks, &ranks));
+    TRY(mucmm__alloc(ctx, 1 + count, sizeof *mean, &mean));
+    memcpy(ranks, maps, (size_t)((1 + count) * size) * sizeof *ranks);
+    for (int64_t i = 0; i < (1 + count) * n; i++)
+        to_ranks(work, ranks + i * cols, cols);
+    for (int64_t a = 0; a <= count; a++)
+        for (int64_t b = 0; b < a; b++) {
+            double r = mean_correlation(ranks + a * size, ranks + b * size, n, cols);
+            mean[b] += b > 0 && count > 1 ? r / (double)(count - 1)
+                       : b == 0           ? r / (double)count
+                                          : 0;
+            mean[a] += b > 0 && count > 1 ? r / (double)(count - 1) : 0;
+        }
+    out->rho = mean[0];
+    if (count < 2)
+        goto done;
+    out->low = out->high = mean[1];
+    for (int64_t b = 1; b <= count; b++) {
+        out->low = fmin(out->low, mean[b]);
+        out->high = fmax(out->high, mean[b]);
+        at_least += mean[b] >= mean[0];
+    }
+    out->p_value = (1 + (double)at_least) / (1 + (double)count);
+done:
+    mucmm__free(work);
+    mucmm__free(ranks);
+    mucmm__free(mean);
+    return status;
+}

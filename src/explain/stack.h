@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * stack.h - maps of many models at the same samples, and how alike their orders are. */
+#ifndef MUCMM_EXPLAIN_STACK_H
+#define MUCMM_EXPLAIN_STACK_H
+
+#include "explain/samples.h"
+
+/* What is asked of a view: the arguments of mucmm_explain but for the model. */
+typedef struct mucmm__question {
+    const mucmm_view *views;
+    int32_t n_views, view;
+    const int64_t *rows;
+    int64_t n, cols; /* cols: of the raw input */
+    const mucmm_explain_params *p;
+} mucmm__question;
+
+/* out [count, n, cols]: the map of every model. A pattern takes the covariance of `base` (or of the
+ * training rows) for all of them, in one pass. stage: for the progress. */
+mucmm_status mucmm__stack_maps(mucmm_ctx *ctx, const mucmm_model *base,
+                               const mucmm_model *const *models, int64_t count,
+                               const mucmm__question *q, const char *stage, float *out);
+
+/* The same for `count` models that are m with heads of random weights. */
+mucmm_status mucmm__random_maps(mucmm_ctx *ctx, const mucmm_model *m, int64_t count, uint64_t seed,
+                                const mucmm__question *q, float *out);
+
+/* maps [1 + count, n, cols], the first of the model that is tested. rho: the mean over models b
+ * and samples of |Spearman's rank correlation| of its maps with those of b (ties: mean ranks).
+ * The same mean for every other model with the others is the null distribution: low and high are
+ * its least and largest, p_value = (1 + #{not below rho}) / (count + 1). */
+mucmm_status mucmm__rank_test(mucmm_ctx *ctx, const float *maps, int64_t count, int64_t n,
+                              int64_t cols, mucmm_rank_test *out);
+
+#endif
