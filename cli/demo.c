@@ -7,7 +7,7 @@
 
 #include "cli.h"
 #include "composite.h"
-#include "explain.h"
+#include "look.h"
 #include "print.h"
 #include "probes.h"
 

@@ -458,12 +458,8 @@ int run_demo_emoji(const settings *given)
     printf("$ cd %s\n", d.dir.path);
     for (int i = 0; i < N_STUDIES; i++)
         TRY(run_study(&d, studies[i]));
-    TRY(command(&d, NULL,
-                "explain study.mucmm study.json --samples 0,40,100 --method "
-                "input-x-gradient -o maps"));
-    TRY(command(&d, NULL,
-                "report study.mucmm study.json --label label --method "
-                "input-x-gradient -o report.html"));
+    TRY(command(&d, NULL, "explain study.mucmm study.json --samples 0,40,100 -o maps"));
+    TRY(command(&d, NULL, "report study.mucmm study.json --label label -o report.html"));
     TRY(print_results(&d));
 done:
     output_dir_close(&d.dir, true); /* what was fetched is worth keeping */

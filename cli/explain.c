@@ -2,9 +2,7 @@
  *
  * mucmm explain: maps of a score on the raw inputs, as numbers and as pictures.
  */
-#include "explain.h"
-
-#include "cli.h"
+#include "look.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -45,22 +43,18 @@ const option explain_options[] = {
     OPTION_END,
 };
 
-/* What is shown of one view. Raw input is what the file holds, or, of encoded rows, what goes into
- * the encoder. */
+/* What is explained of one view. Raw input is what the file holds, or, of encoded rows, what goes
+ * into the encoder. */
 typedef struct view_maps {
     const mucmm_view *view;
+    const inputs *in;
     const sample_list *samples;
     int64_t cols;
     int64_t shape[MUCMM_MAX_RANK]; /* of the raw input */
     int32_t rank;
-    mucmm_source_kind kind;
-    int64_t height, width; /* of a picture; 0 = the view is a table            */
-    int64_t channels, cell_step, channel_step;
-    float *inputs, *maps; /* [samples, cols] */
-    float *sums;          /* [samples, tokens] of a text, [samples, SOUND_WIDTH] of a sound */
-    double *scores;       /* [samples]       */
-    float scale, lo, hi;  /* of maps; of inputs */
+    map_set maps;
     const char *score_name;
+    char method[32];
     char file_name[32]; /* the score's, without ':' */
 } view_maps;
 
@@ -101,314 +95,151 @@ static int find_shape(const settings *given, view_maps *v)
     return 0;
 }
 
-/* [h, w], [h, w, 3] and [3, h, w] (also 4 channels; axes of length 1 are nothing)
- * are pictures, all else is a table. */
-static void find_picture(view_maps *v)
-{
-    int64_t s[MUCMM_MAX_RANK];
-    int32_t rank = 0;
-
-    for (int32_t i = 0; i < v->rank; i++)
-        if (v->shape[i] > 1)
-            s[rank++] = v->shape[i];
-    v->channels = v->cell_step = v->channel_step = 1;
-    if (rank == 3 && (s[2] == 3 || s[2] == 4)) {
-        v->channels = v->cell_step = s[2];
-    } else if (rank == 3 && (s[0] == 3 || s[0] == 4)) {
-        v->channels = s[0];
-        v->channel_step = s[1] * s[2];
-        s[0] = s[1];
-        s[1] = s[2];
-    } else if (rank != 2) {
-        return;
-    }
-    v->height = s[0];
-    v->width = s[1];
-}
-
-/* One row as a picture: the mean over the channels. */
-static void fill_picture(const view_maps *v, const float *row, float *out)
-{
-    for (int64_t i = 0; i < v->height * v->width; i++) {
-        double sum = 0;
-        for (int64_t c = 0; c < v->channels; c++)
-            sum += (double)row[i * v->cell_step + c * v->channel_step];
-        out[i] = (float)(sum / (double)v->channels);
-    }
-}
-
-/* ---- scales ------------------------------------------------------------------- */
-
-static int compare_floats(const void *a, const void *b)
-{
-    float x = *(const float *)a, y = *(const float *)b;
-
-    return (x > y) - (x < y);
-}
-
-float map_scale(const float *values, int64_t n)
-{
-    float *sorted, scale;
-
-    if (allocate(&sorted, n, sizeof *sorted) != 0)
-        return -1;
-    for (int64_t i = 0; i < n; i++)
-        sorted[i] = fabsf(values[i]);
-    qsort(sorted, (size_t)n, sizeof *sorted, compare_floats);
-    scale = sorted[(int64_t)(0.995 * (double)(n - 1) + 0.5)];
-    if (!(scale > 0))
-        scale = sorted[n - 1] > 0 ? sorted[n - 1] : 1;
-    free(sorted);
-    return scale;
-}
-
-static void find_range(view_maps *v)
-{
-    v->lo = v->hi = v->inputs[0];
-    for (int64_t i = 0; i < v->samples->n * v->cols; i++) {
-        v->lo = v->inputs[i] < v->lo ? v->inputs[i] : v->lo;
-        v->hi = v->inputs[i] > v->hi ? v->inputs[i] : v->hi;
-    }
-}
-
 /* ---- pictures ----------------------------------------------------------------- */
 
-static void score_caption(const view_maps *v, int64_t sample, char *out, size_t size)
+enum { PANEL_WIDTH = 300 }; /* pixels that a panel should have */
+
+static int new_sheet(session *s, const view_maps *v, int64_t sample, int64_t rows, int64_t cols,
+                     int64_t height, int64_t width, mucmm_sheet **out)
 {
-    snprintf(out, size, "%s score %.3g", v->score_name, v->scores[sample]);
+    char title[200];
+    mucmm_sheet_params p;
+
+    mucmm_sheet_params_init(&p);
+    snprintf(title, sizeof title, "%s, sample %" PRId64 ": %s score %.3g, %s", v->view->name,
+             v->samples->rows[sample], v->score_name, v->maps.scores[sample], v->method);
+    p.title = title;
+    p.rows = rows;
+    p.cols = cols;
+    p.height = height;
+    p.width = width;
+    p.zoom = width < PANEL_WIDTH ? PANEL_WIDTH / width : 1;
+    return check(s, mucmm_sheet_create(s->ctx, &p, out));
 }
 
-/* The input beside the map. */
+static mucmm_cmat cells_of(const view_maps *v, int64_t sample)
+{
+    const look *l = &v->maps.look;
+
+    return (mucmm_cmat){v->maps.cells + sample * l->rows * l->columns, l->rows, l->columns,
+                        l->columns};
+}
+
+/* The input beside the map over the paled input. */
 static int draw_picture(session *s, const view_maps *v, int64_t sample, mucmm_sheet **out)
 {
-    mucmm_sheet_params p;
-    mucmm_cmat picture = {NULL, v->height, v->width, v->width};
-    float *cells = NULL;
-    char caption[80];
+    const look *l = &v->maps.look;
+    mucmm_cmat map = cells_of(v, sample);
+    unsigned char *rgb = NULL;
     int code = 0;
 
-    mucmm_sheet_params_init(&p);
-    p.cols = 2;
-    p.height = v->height;
-    p.width = v->width;
-    TRY(allocate(&cells, v->height * v->width, sizeof *cells));
-    picture.data = cells;
-    TRY(check(s, mucmm_sheet_create(s->ctx, &p, out)));
-    snprintf(caption, sizeof caption, "%s, sample %" PRId64, v->view->name,
-             v->samples->rows[sample]);
-    fill_picture(v, v->inputs + sample * v->cols, cells);
-    TRY(check(s, mucmm_sheet_grey(s->ctx, *out, 0, 0, &picture, v->lo, v->hi, caption)));
-    score_caption(v, sample, caption, sizeof caption);
-    fill_picture(v, v->maps + sample * v->cols, cells);
-    TRY(check(s, mucmm_sheet_map(s->ctx, *out, 1, 0, &picture, v->scale, caption)));
+    TRY(look_picture(s, l, v->samples->rows[sample], &rgb));
+    TRY(new_sheet(s, v, sample, 1, 2, l->rows, l->columns, out));
+    TRY(check(s, mucmm_sheet_picture(s->ctx, *out, 0, 0, rgb, l->rows, l->columns, "input")));
+    TRY(check(s, mucmm_sheet_overlay(s->ctx, *out, 1, 0, &map, v->maps.scale, rgb,
+                                     l->local_sd > 0 ? "map, local sums" : "map")));
 done:
-    free(cells);
+    free(rgb);
     return code;
 }
 
-enum { SHOWN_BARS = 15, NAME_SIZE = 96 };
-
-/* Moves the strongest column not yet taken to the front, SHOWN_BARS times. */
-static int64_t strongest_columns(const float *row, int64_t cols, int64_t *columns)
-{
-    int64_t n = 0;
-
-    for (; n < SHOWN_BARS && n < cols; n++) {
-        int64_t best = -1;
-        for (int64_t j = 0; j < cols; j++) {
-            bool taken = false;
-            for (int64_t i = 0; i < n; i++)
-                taken = taken || columns[i] == j;
-            if (!taken && (best < 0 || fabsf(row[j]) > fabsf(row[best])))
-                best = j;
-        }
-        columns[n] = best;
-    }
-    return n;
-}
-
-/* The strongest of `values`, drawn as bars with their names. */
-static int draw_strongest(session *s, const view_maps *v, int64_t sample, const float *values,
-                          const char *const *names, int64_t n, mucmm_sheet **out)
-{
-    char caption[128], score[80];
-    mucmm_sheet_params p;
-    int code = 0;
-
-    mucmm_sheet_params_init(&p);
-    p.height = 20 * (n > 2 ? n : 2) + 20; /* pixels: 20 a bar, and a frame */
-    p.width = 420;
-    p.zoom = 1;
-    TRY(check(s, mucmm_sheet_create(s->ctx, &p, out)));
-    score_caption(v, sample, score, sizeof score);
-    snprintf(caption, sizeof caption, "%s, sample %" PRId64 ", %s", v->view->name,
-             v->samples->rows[sample], score);
-    TRY(check(s, mucmm_sheet_bars(s->ctx, *out, 0, 0, values, names, n, v->scale, caption)));
-done:
-    return code;
-}
+enum { SHOWN_BARS = 15, BARS_WIDTH = 460, WORDS_WIDTH = 520 };
 
 static int draw_bars(session *s, const view_maps *v, int64_t sample, mucmm_sheet **out)
 {
-    const float *row = v->maps + sample * v->cols;
-    int64_t columns[SHOWN_BARS], n = strongest_columns(row, v->cols, columns);
-    char names[SHOWN_BARS][NAME_SIZE];
-    const char *shown[SHOWN_BARS];
-    float values[SHOWN_BARS];
-
-    for (int64_t i = 0; i < n; i++) {
-        const char *name = mucmm_data_column(v->view->data, columns[i]);
-        if (name)
-            snprintf(names[i], NAME_SIZE, "%s", name);
-        else
-            snprintf(names[i], NAME_SIZE, "column %" PRId64, columns[i]);
-        shown[i] = names[i];
-        values[i] = row[columns[i]];
-    }
-    return draw_strongest(s, v, sample, values, shown, n, out);
-}
-
-/* ---- words --------------------------------------------------------------------- */
-
-/* Maps of a text are [tokens, width]; a token's value is the sum over its width. */
-static int sum_tokens(const view_maps *v, float **out)
-{
-    int64_t width = v->shape[v->rank - 1], n = v->samples->n * v->cols / width;
+    const look *l = &v->maps.look;
+    bar_list bars;
     int code = 0;
 
-    TRY(allocate(out, n, sizeof **out));
-    for (int64_t i = 0; i < n; i++) {
-        double sum = 0;
-        for (int64_t j = 0; j < width; j++)
-            sum += (double)v->maps[i * width + j];
-        (*out)[i] = (float)sum;
-    }
+    bars_of(l, v->maps.values + sample * l->cols, SHOWN_BARS, &bars);
+    TRY(new_sheet(s, v, sample, 1, 1, 20 * (bars.n > 2 ? bars.n : 2) + 20, BARS_WIDTH, out));
+    TRY(check(s, mucmm_sheet_bars(s->ctx, *out, 0, 0, bars.value, bars.shown, bars.n, v->maps.scale,
+                                  NULL)));
 done:
     return code;
 }
 
-/* A bar for each token that is no padding, named by its piece. */
 static int draw_words(session *s, const view_maps *v, int64_t sample, mucmm_sheet **out)
 {
-    int64_t tokens = v->cols / v->shape[v->rank - 1], columns[SHOWN_BARS], n = 0;
-    const float *sums = v->sums + sample * tokens;
-    int64_t found = strongest_columns(sums, tokens, columns);
-    char names[SHOWN_BARS][NAME_SIZE];
-    const char *shown[SHOWN_BARS];
-    float values[SHOWN_BARS];
+    static const char *const none[] = {"(no words)"};
+    static const float zero[] = {0};
+    const word_list *list = &v->maps.words[sample];
+    const char *const *shown = list->n > 0 ? list->shown : none;
+    const float *values = list->n > 0 ? list->value : zero;
+    int64_t n = list->n > 0 ? list->n : 1, height;
     int code = 0;
 
-    for (int64_t i = 0; i < found; i++) {
-        char piece[NAME_SIZE];
-        TRY(check(s, mucmm_data_token(s->ctx, v->view->data, v->samples->rows[sample], columns[i],
-                                      piece, sizeof piece)));
-        if (piece[0] == '\0')
-            continue;
-        /* U+2581 stands for a space before the word */
-        snprintf(names[n], NAME_SIZE, "%s",
-                 strncmp(piece, "\xe2\x96\x81", 3) == 0 && piece[3] ? piece + 3 : piece);
-        shown[n] = names[n];
-        values[n++] = sums[columns[i]];
-    }
-    if (n == 0) {
-        shown[n] = "(no words)";
-        values[n++] = 0;
-    }
-    TRY(draw_strongest(s, v, sample, values, shown, n, out));
+    height = mucmm_sheet_words_height(shown, values, n, WORDS_WIDTH);
+    TRY(new_sheet(s, v, sample, 1, 1, height, WORDS_WIDTH, out));
+    TRY(check(s, mucmm_sheet_words(s->ctx, *out, 0, 0, shown, values, n, v->maps.scale, NULL)));
 done:
     return code;
 }
 
-/* ---- sound --------------------------------------------------------------------- */
+enum { TIME_TICKS = 5, HERTZ_TICKS = 6 };
 
-enum { SOUND_WIDTH = 320, SOUND_HEIGHT = 80 };
-
-/* Sums of a row of sound over the columns of a picture. */
-static int64_t sum_columns(const view_maps *v, const float *row, float sums[SOUND_WIDTH])
+/* Seconds below a panel of a sound, hertz on its left. */
+static int draw_ticks(session *s, const look *l, mucmm_sheet *sheet, int64_t row)
 {
-    int64_t width = v->cols < SOUND_WIDTH ? v->cols : SOUND_WIDTH;
+    static const double hertz[HERTZ_TICKS] = {250, 500, 1000, 2000, 4000, 8000};
+    static const double steps[] = {0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 300, 1200};
+    double seconds = (double)l->cols / l->mel.rate, step = 3600;
+    char text[TIME_TICKS + 1 + HERTZ_TICKS][24];
+    mucmm_tick x[TIME_TICKS + 1], y[HERTZ_TICKS];
+    int32_t n_x = 0, n_y = 0;
 
-    for (int64_t j = 0; j < width; j++) {
-        double sum = 0;
-        for (int64_t t = j * v->cols / width; t < (j + 1) * v->cols / width; t++)
-            sum += (double)row[t];
-        sums[j] = (float)sum;
+    for (size_t i = sizeof steps / sizeof *steps; i-- > 0;)
+        if (seconds / steps[i] <= TIME_TICKS)
+            step = steps[i];
+    for (; n_x <= TIME_TICKS && n_x * step <= seconds * 1.000001; n_x++) {
+        double at = (n_x * step * l->mel.rate + 0.375 * (double)l->mel.window) / (double)l->mel.hop;
+        snprintf(text[n_x], sizeof text[n_x], "%.4g s", n_x * step);
+        x[n_x] = (mucmm_tick){fmin(at, (double)l->columns), text[n_x]};
     }
-    return width;
-}
-
-static int sum_sounds(const view_maps *v, float **out)
-{
-    int code = 0;
-
-    TRY(allocate(out, v->samples->n * SOUND_WIDTH, sizeof **out));
-    for (int64_t i = 0; i < v->samples->n; i++)
-        sum_columns(v, v->maps + i * v->cols, *out + i * SOUND_WIDTH);
-done:
-    return code;
-}
-
-/* Dark where the wave is: its extent in every column, around the middle. */
-static void fill_wave(const view_maps *v, const float *row, int64_t width, float *cells)
-{
-    float largest = fmaxf(fabsf(v->lo), fabsf(v->hi));
-
-    for (int64_t j = 0; j < width; j++) {
-        float lo = 0, hi = 0;
-        for (int64_t t = j * v->cols / width; t < (j + 1) * v->cols / width; t++) {
-            lo = fminf(lo, row[t]);
-            hi = fmaxf(hi, row[t]);
-        }
-        for (int64_t i = 0; i < SOUND_HEIGHT; i++) {
-            float y = 1 - 2 * ((float)i + 0.5f) / SOUND_HEIGHT; /* 1 at the top */
-            bool inside = y * largest >= lo - largest / SOUND_HEIGHT &&
-                          y * largest <= hi + largest / SOUND_HEIGHT;
-            cells[i * width + j] = inside ? 0 : 1;
-        }
+    for (int32_t band = 0, i = 0; i < HERTZ_TICKS && hertz[i] <= l->mel.rate / 2; i++) {
+        char *word = text[TIME_TICKS + 1 + i];
+        while (band < l->rows && mucmm_mel_hertz(&l->mel, band + 1) < hertz[i])
+            band++;
+        double lo = mucmm_mel_hertz(&l->mel, band), hi = mucmm_mel_hertz(&l->mel, band + 1);
+        double at = fmin(band + (hertz[i] - lo) / (hi - lo), (double)l->rows);
+        snprintf(word, sizeof text[0], "%g Hz", hertz[i]);
+        y[n_y++] = (mucmm_tick){(double)l->rows - at, word};
     }
+    return check(s, mucmm_sheet_ticks(s->ctx, sheet, 0, row, x, n_x, y, n_y));
 }
 
-/* The wave above, the map over the same time below. */
+/* The log-mel spectrogram above, the map over it below. */
 static int draw_sound(session *s, const view_maps *v, int64_t sample, mucmm_sheet **out)
 {
-    float sums[SOUND_WIDTH], *cells = NULL;
-    int64_t width = sum_columns(v, v->maps + sample * v->cols, sums);
-    mucmm_cmat picture = {NULL, SOUND_HEIGHT, width, width};
-    mucmm_sheet_params p;
-    char caption[80];
+    const look *l = &v->maps.look;
+    mucmm_cmat map = cells_of(v, sample);
+    unsigned char *rgb = NULL;
     int code = 0;
 
-    mucmm_sheet_params_init(&p);
-    p.rows = 2;
-    p.height = SOUND_HEIGHT;
-    p.width = width;
-    TRY(allocate(&cells, SOUND_HEIGHT * width, sizeof *cells));
-    picture.data = cells;
-    TRY(check(s, mucmm_sheet_create(s->ctx, &p, out)));
-    fill_wave(v, v->inputs + sample * v->cols, width, cells);
-    snprintf(caption, sizeof caption, "%s, sample %" PRId64, v->view->name,
-             v->samples->rows[sample]);
-    TRY(check(s, mucmm_sheet_grey(s->ctx, *out, 0, 0, &picture, 0, 1, caption)));
-    for (int64_t i = 0; i < SOUND_HEIGHT * width; i++)
-        cells[i] = sums[i % width];
-    score_caption(v, sample, caption, sizeof caption);
-    TRY(check(s, mucmm_sheet_map(s->ctx, *out, 0, 1, &picture, v->scale, caption)));
+    TRY(look_picture(s, l, v->samples->rows[sample], &rgb));
+    TRY(new_sheet(s, v, sample, 2, 1, l->rows, l->columns, out));
+    TRY(check(s, mucmm_sheet_picture(s->ctx, *out, 0, 0, rgb, l->rows, l->columns,
+                                     "log-mel spectrogram, 70 dB")));
+    TRY(check(s, mucmm_sheet_overlay(s->ctx, *out, 0, 1, &map, v->maps.scale, rgb, "map")));
+    for (int64_t row = 0; row < 2; row++)
+        TRY(draw_ticks(s, l, *out, row));
 done:
-    free(cells);
+    free(rgb);
     return code;
 }
 
 static int write_png(session *s, const view_maps *v, int64_t sample, output_dir *dir)
 {
+    static int (*const draw[])(session *, const view_maps *, int64_t, mucmm_sheet **) = {
+        [LOOK_BARS] = draw_bars,
+        [LOOK_PICTURE] = draw_picture,
+        [LOOK_WORDS] = draw_words,
+        [LOOK_SOUND] = draw_sound,
+    };
     mucmm_sheet *sheet = NULL;
     int code = 0;
 
-    if (v->kind == MUCMM_SOURCE_TEXT)
-        TRY(draw_words(s, v, sample, &sheet));
-    else if (v->kind == MUCMM_SOURCE_AUDIO && v->rank == 1)
-        TRY(draw_sound(s, v, sample, &sheet));
-    else
-        TRY(v->height > 0 ? draw_picture(s, v, sample, &sheet) : draw_bars(s, v, sample, &sheet));
+    TRY(draw[v->maps.look.kind](s, v, sample, &sheet));
     TRY(output_dir_file(dir, "%s.%s.%" PRId64 ".png", v->view->name, v->file_name,
                         v->samples->rows[sample]));
     TRY(check(s, mucmm_sheet_write_png(s->ctx, sheet, dir->full)));
@@ -419,64 +250,21 @@ done:
 
 /* ---- maps --------------------------------------------------------------------- */
 
-/* A text whose columns are its words. */
-static bool is_bag(const mucmm_data *d)
-{
-    return mucmm_data_source_kind(d) == MUCMM_SOURCE_TEXT && mucmm_data_column(d, 0);
-}
-
-/* Do maps of encoded rows need the training rows? A word that is not in a text has no input to
- * multiply: its baseline is zero unless another is asked for. */
-static bool needs_training(const mucmm_view *view, const mucmm_explain_params *p)
-{
-    bool measured =
-        p->map == MUCMM_MAP_INPUT_X_GRADIENT || p->map == MUCMM_MAP_INTEGRATED_GRADIENTS;
-
-    return p->map == MUCMM_MAP_PATTERN ||
-           (measured && (p->baseline == MUCMM_BASELINE_MEAN ||
-                         (p->baseline == MUCMM_BASELINE_DEFAULT && !is_bag(view->data))));
-}
-
 /* The file of --training; of encoded rows of a study its training part. */
-static int open_training(session *s, const settings *given, const inputs *in,
-                         const mucmm_view *view, const mucmm_explain_params *explain,
-                         mucmm_data **out)
+static int open_training(session *s, const settings *given, const view_maps *v, const look *l,
+                         const mucmm_explain_params *explain, mucmm_data **out)
 {
-    const char *path = find_pair(&given->training, view->name);
+    const char *path = find_pair(&given->training, v->view->name);
     mucmm_data_params p;
 
     *out = NULL;
-    if (!path && needs_training(view, explain) && mucmm_data_description(view->data))
-        return inputs_training(s, in, view->name, out);
+    if (!path && look_needs_training(l, explain))
+        return inputs_training(s, v->in, v->view->name, out);
     if (!path)
         return 0;
     mucmm_data_params_init(&p);
     p.key = given->key;
     return check(s, mucmm_data_open(s->ctx, path, &p, out));
-}
-
-static int compute_maps(session *s, const mucmm_model *m, const inputs *in, int32_t view,
-                        const mucmm_explain_params *params, view_maps *v)
-{
-    int64_t n = v->samples->n;
-    const mucmm_mat rows = {v->inputs, n, v->cols, v->cols}, maps = {v->maps, n, v->cols, v->cols};
-    int code = 0;
-
-    TRY(check(s, mucmm_data_read_raw(s->ctx, v->view->data, v->samples->rows, n, &rows)));
-    TRY(check(s, mucmm_explain(s->ctx, m, in->views, in->n, view, v->samples->rows, n, params,
-                               &maps, v->scores)));
-    if (v->kind == MUCMM_SOURCE_TEXT)
-        TRY(sum_tokens(v, &v->sums));
-    else if (v->kind == MUCMM_SOURCE_AUDIO && v->rank == 1)
-        TRY(sum_sounds(v, &v->sums));
-    v->scale = v->kind == MUCMM_SOURCE_TEXT
-                   ? map_scale(v->sums, n * v->cols / v->shape[v->rank - 1])
-               : v->sums ? map_scale(v->sums, n * SOUND_WIDTH)
-                         : map_scale(v->maps, n * v->cols);
-    find_range(v);
-    code = v->scale > 0 ? 0 : EXIT_RUN;
-done:
-    return code;
 }
 
 static int write_maps(session *s, view_maps *v, output_dir *dir)
@@ -488,7 +276,7 @@ static int write_maps(session *s, view_maps *v, output_dir *dir)
     for (int32_t i = 0; i < rank; i++)
         shape[i + 1] = rank == v->rank ? v->shape[i] : v->cols;
     TRY(output_dir_file(dir, "%s.%s.npy", v->view->name, v->file_name));
-    TRY(check(s, mucmm_npy_write(s->ctx, dir->full, v->maps, shape, rank + 1)));
+    TRY(check(s, mucmm_npy_write(s->ctx, dir->full, v->maps.values, shape, rank + 1)));
     for (int64_t i = 0; i < v->samples->n; i++)
         TRY(write_png(s, v, i, dir));
 done:
@@ -496,34 +284,31 @@ done:
 }
 
 static int explain_view(session *s, const settings *given, const mucmm_model *m, const inputs *in,
-                        int32_t view, const sample_list *samples, mucmm_explain_params *params,
+                        int32_t view, const sample_list *samples, const mucmm_explain_params *usual,
                         output_dir *dir)
 {
-    view_maps v = {.view = &in->views[view], .samples = samples};
+    view_maps v = {.view = &in->views[view], .in = in, .samples = samples};
+    mucmm_explain_params params = *usual;
     mucmm_data *training = NULL;
+    look l;
     int code = 0;
 
     v.cols = mucmm_data_raw_cols(v.view->data);
-    v.kind = is_bag(v.view->data) ? MUCMM_SOURCE_ROWS : mucmm_data_source_kind(v.view->data);
     v.score_name = given->score ? given->score : "common";
     snprintf(v.file_name, sizeof v.file_name, "%s", v.score_name);
     if (strchr(v.file_name, ':'))
         *strchr(v.file_name, ':') = '-';
     TRY(find_shape(given, &v));
-    find_picture(&v);
-    TRY(open_training(s, given, in, v.view, params, &training));
-    params->training = training;
-    TRY(allocate(&v.inputs, samples->n * v.cols, sizeof *v.inputs));
-    TRY(allocate(&v.maps, samples->n * v.cols, sizeof *v.maps));
-    TRY(allocate(&v.scores, samples->n, sizeof *v.scores));
-    TRY(compute_maps(s, m, in, view, params, &v));
+    l = look_of(v.view->data, v.shape, v.rank, 0);
+    look_defaults(&l, given, &params);
+    choice_word(METHODS, params.map, v.method, sizeof v.method);
+    TRY(open_training(s, given, &v, &l, &params, &training));
+    params.training = training;
+    TRY(maps_compute(s, m, in, view, &l, samples->rows, samples->n, &params, &v.maps));
     TRY(write_maps(s, &v, dir));
 done:
     mucmm_data_free(training);
-    free(v.inputs);
-    free(v.maps);
-    free(v.sums);
-    free(v.scores);
+    maps_drop(&v.maps);
     return code;
 }
 

@@ -117,7 +117,7 @@ typedef struct option {
 #define OPTION_METHOD                                                                              \
     {                                                                                              \
         "method", 0, OPTION_CHOICE, false, AT(method), 0, 0, METHODS,                              \
-            "what the maps show (default pattern)"                                                 \
+            "what the maps show (default: by the kind of view, see docs/method.md)"                \
     }
 #define OPTION_SEED                                                                                \
     {                                                                                              \

@@ -380,6 +380,8 @@ typedef struct mucmm_explain_params {
     int64_t baseline_row;       /* MUCMM_BASELINE_ROW: from 0                         */
     double *gaps;               /* [n] or NULL; integrated gradients: sum of the map less
                                    score(input) - score(baseline), which is 0 when complete */
+    float *differences;         /* [n, raw cols] or NULL; input-x-gradient, integrated gradients:
+                                   raw input less baseline                            */
 } mucmm_explain_params;
 
 MUCMM_API void mucmm_explain_params_init(mucmm_explain_params *p);
@@ -512,7 +514,7 @@ MUCMM_API mucmm_status mucmm_sheet_create(mucmm_ctx *ctx, const mucmm_sheet_para
                                           mucmm_sheet **out);
 MUCMM_API void mucmm_sheet_free(mucmm_sheet *s);
 
-/* The three below draw at (col, row), both from 0, and replace what was there; caption may be
+/* Those below draw at (col, row), both from 0, and replace what was there; caption may be
  * NULL. Nothing is borrowed. A picture with fewer cells than a panel is enlarged by a whole
  * number and centred; one with more is refused (ESHAPE), so are non-finite values (ENUMERIC). */
 
@@ -524,6 +526,30 @@ MUCMM_API mucmm_status mucmm_sheet_grey(mucmm_ctx *ctx, mucmm_sheet *s, int64_t 
  * colour bar stands under the last of the maps of one scale that follow each other in a column. */
 MUCMM_API mucmm_status mucmm_sheet_map(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int64_t row,
                                        const mucmm_cmat *map, float scale, const char *caption);
+/* A picture rgb [height, width, 3], 8-bit. */
+MUCMM_API mucmm_status mucmm_sheet_picture(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int64_t row,
+                                           const unsigned char *rgb, int64_t height, int64_t width,
+                                           const char *caption);
+/* The map over the paled picture rgb [map rows, map cols, 3], or NULL for the map alone. */
+MUCMM_API mucmm_status mucmm_sheet_overlay(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int64_t row,
+                                           const mucmm_cmat *map, float scale,
+                                           const unsigned char *rgb, const char *caption);
+/* Marks at the edges of a panel that has been drawn: n_x below it, n_y on its left. */
+typedef struct mucmm_tick {
+    double at; /* cells from the left or the top, 0 to the panel's width or height */
+    const char *text;
+} mucmm_tick;
+MUCMM_API mucmm_status mucmm_sheet_ticks(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int64_t row,
+                                         const mucmm_tick *x, int32_t n_x, const mucmm_tick *y,
+                                         int32_t n_y);
+/* Words in reading order, each on the colour of its value, which stands below it; scale > 0 is the
+ * full colour. Panels of zoom 1; what does not fit is left out, and "..." says so. */
+MUCMM_API mucmm_status mucmm_sheet_words(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int64_t row,
+                                         const char *const *words, const float *values, int64_t n,
+                                         float scale, const char *caption);
+/* Pixels that they need in a panel of that width. */
+MUCMM_API int64_t mucmm_sheet_words_height(const char *const *words, const float *values, int64_t n,
+                                           int64_t width);
 /* Signed horizontal bars, red and blue, names [n], values [n], n >= 1: the strongest first, as many
  * as fit at 20 pixels each. scale > 0 is a bar of full length. Panels at least 160 x 56 pixels. */
 MUCMM_API mucmm_status mucmm_sheet_bars(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int64_t row,
@@ -532,6 +558,34 @@ MUCMM_API mucmm_status mucmm_sheet_bars(mucmm_ctx *ctx, mucmm_sheet *s, int64_t 
 /* Atomic; the sheet may be drawn on and written again. */
 MUCMM_API mucmm_status mucmm_sheet_write_png(mucmm_ctx *ctx, const mucmm_sheet *s,
                                              const char *path);
+
+/* ---- sound ---------------------------------------------------------------------------- */
+
+/* A sound in time and frequency: frames of a short-time Fourier transform with a sine window,
+ * their bins gathered in triangular bands of equal width on the mel scale,
+ * mel = 2595 log10(1 + Hz/700). */
+typedef struct mucmm_mel_params {
+    uint32_t struct_size;
+    double rate;    /* samples a second, > 0                                             */
+    int64_t window; /* samples of a frame, a power of 2, 16 to 65536                     */
+    int64_t hop;    /* samples from frame to frame: window / 4 times a whole number,
+                       whose frames are then added                                       */
+    int64_t bands;  /* 1 to 512; default 48                                              */
+} mucmm_mel_params;
+
+/* window: the power of 2 nearest to 32 ms; hop: so that there are at most 480 frames. */
+MUCMM_API void mucmm_mel_params_init(mucmm_mel_params *p, double rate, int64_t samples);
+MUCMM_API int64_t mucmm_mel_frames(const mucmm_mel_params *p, int64_t samples);
+/* Hz of the lower edge of a band, 0 to bands (the upper edge of the last, rate / 2). */
+MUCMM_API double mucmm_mel_hertz(const mucmm_mel_params *p, double band);
+/* x [samples] -> decibels [bands, frames], the first row the lowest band; silence is -200.
+ * Sample t lies (t + 3/8 window) / hop frames from the left. */
+MUCMM_API mucmm_status mucmm_mel_power(mucmm_ctx *ctx, const mucmm_mel_params *p, const float *x,
+                                       int64_t samples, const mucmm_mat *out);
+/* sum_t x_t gradient_t spread over the cells [bands, frames]: the derivative of the score with
+ * respect to the logarithm of a cell's amplitude, its phase held. The cells add up to the sum. */
+MUCMM_API mucmm_status mucmm_mel_map(mucmm_ctx *ctx, const mucmm_mel_params *p, const float *x,
+                                     const float *gradient, int64_t samples, const mucmm_mat *out);
 
 /* ---- report --------------------------------------------------------------------------- */
 
@@ -788,7 +842,8 @@ MUCMM_API mucmm_source_kind mucmm_data_source_kind(const mucmm_data *d);
 MUCMM_API const char *mucmm_data_item(const mucmm_data *d, int64_t row);
 /* Row of the source that is row i (others may have been skipped). */
 MUCMM_API int64_t mucmm_data_source_row(const mucmm_data *d, int64_t i);
-/* Text: the piece at place t of a row, "" for padding. EARG for other kinds. */
+/* Text: the piece at place t of a row, "" for padding; of a bag of words the t-th word as its column
+ * would be named, "" behind the last. EARG for other kinds. */
 MUCMM_API mucmm_status mucmm_data_token(mucmm_ctx *ctx, const mucmm_data *d, int64_t row, int64_t t,
                                         char *out, size_t size);
 /* Image: the prepared picture [height, width, 3], 8-bit; rgb NULL = only the sizes. */

@@ -406,6 +406,7 @@ static void check_complete(const mucmm_model *m, const problem *q, int32_t view,
         e.baseline = kinds[k];
         e.baseline_row = 7;
         e.gaps = gaps;
+        e.differences = test_floats(SAMPLES * cols);
         e.steps = linear ? 1 : 64; /* a linear gradient needs but one point */
         maps = explain(m, q, view, sample_rows, SAMPLES, &e, scores);
         for (int64_t i = 0; i < SAMPLES; i++) {
@@ -415,7 +416,11 @@ static void check_complete(const mucmm_model *m, const problem *q, int32_t view,
                 sum += (double)maps[i * cols + j];
             CHECK_CLOSE(sum, way, bound * range);
             CHECK_CLOSE(gaps[i], sum - way, 2e-5 * range);
+            for (int64_t j = 0; j < cols && e.baseline == MUCMM_BASELINE_ZERO; j++)
+                CHECK_CLOSE(e.differences[i * cols + j], q->x[view][sample_rows[i] * cols + j],
+                            1e-5 * (1 + fabs((double)q->x[view][sample_rows[i] * cols + j])));
         }
+        free(e.differences);
         free(maps);
     }
 }

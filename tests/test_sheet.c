@@ -411,6 +411,9 @@ static void test_text_beyond_ascii(void **state)
         {"na\xc3\xafve", "na?ve"},
         {"\xf0\x9f\x98\x80!", "?!"},
         {"a\nb", "a?b"},
+        {"o\xe2\x80\x99"
+         "clock \xe2\x80\x93 \xe2\x80\x9cx\xe2\x80\x9d",
+         "o'clock - \"x\""},
         {"\xc3", "?"},
         {"\xa9", "?"},
         {"", ""},
@@ -422,6 +425,165 @@ static void test_text_beyond_ascii(void **state)
                          mucmm__text_width(MUCMM__FONT_BODY, same[i][1]));
     assert_true(mucmm__text_width(MUCMM__FONT_TITLE, "width") >
                 mucmm__text_width(MUCMM__FONT_BODY, "width"));
+}
+
+/* ---- pictures under maps, words, ticks ------------------------------------------------------- */
+
+static void test_sheet_overlay_keeps_sign_and_picture(void **state)
+{
+    mucmm_ctx *ctx = *state;
+    const float v[4] = {0, 2, -2, 0.001f};
+    const unsigned char rgb[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255};
+    const mucmm_cmat m = {v, 2, 2, 2};
+    mucmm_sheet *s = new_sheet(ctx, 1, 1, 2, 2, 4);
+    int64_t x, y, width, height;
+    image im;
+
+    CHECK_OK(ctx, mucmm_sheet_overlay(ctx, s, 0, 0, &m, 2, rgb, NULL));
+    im = finish(ctx, s);
+    find_panel(&im, &x, &y, &width, &height);
+    const unsigned char *under = pixel(&im, x, y), *plus = pixel(&im, x + 4, y),
+                        *minus = pixel(&im, x, y + 4), *white = pixel(&im, x + 4, y + 4);
+    assert_true(under[0] == under[1] && under[1] == under[2] && under[0] > 100 && under[0] < 200);
+    assert_true(plus[0] > plus[2] + 100 && minus[2] > minus[0] + 100);
+    assert_true(white[0] > 245);
+    free(im.rgb);
+}
+
+static void test_sheet_picture_is_itself(void **state)
+{
+    mucmm_ctx *ctx = *state;
+    const unsigned char rgb[12] = {1, 2, 3, 40, 50, 60, 7, 80, 9, 255, 0, 128};
+    mucmm_sheet *s = new_sheet(ctx, 1, 1, 2, 2, 3);
+    int64_t x, y, width, height;
+    image im;
+
+    assert_int_equal(mucmm_sheet_picture(ctx, s, 0, 0, rgb, 2, 3, NULL), MUCMM_ESHAPE);
+    assert_int_equal(mucmm_sheet_picture(ctx, s, 0, 0, NULL, 2, 2, NULL), MUCMM_EARG);
+    CHECK_OK(ctx, mucmm_sheet_picture(ctx, s, 0, 0, rgb, 2, 2, NULL));
+    im = finish(ctx, s);
+    find_panel(&im, &x, &y, &width, &height);
+    for (int i = 0; i < 4; i++)
+        assert_memory_equal(pixel(&im, x + 3 * (i % 2) + 1, y + 3 * (i / 2) + 1), rgb + 3 * i, 3);
+    free(im.rgb);
+}
+
+static int64_t colored(const image *im, int64_t x, int64_t y, int64_t width, int64_t height,
+                       int plus, int minus)
+{
+    int64_t n = 0;
+
+    for (int64_t i = 0; i < width * height; i++) {
+        const unsigned char *p = pixel(im, x + i % width, y + i / width);
+        n += p[plus] > p[minus] + 60;
+    }
+    return n;
+}
+
+static void test_sheet_words_in_reading_order(void **state)
+{
+    mucmm_ctx *ctx = *state;
+    const char *const words[3] = {"first", "second", "third"};
+    const float v[3] = {2, 0, -2};
+    int64_t x, y, width, height = mucmm_sheet_words_height(words, v, 3, 300);
+    mucmm_sheet *s = new_sheet(ctx, 1, 1, height, 300, 1);
+    image im;
+
+    assert_true(mucmm_sheet_words_height(words, v, 3, 160) <= 2 * height);
+    CHECK_OK(ctx, mucmm_sheet_words(ctx, s, 0, 0, words, v, 3, 2, NULL));
+    im = finish(ctx, s);
+    find_panel(&im, &x, &y, &width, &height);
+    assert_true(colored(&im, x, y, 60, height, 0, 2) > 100);       /* red at the left ... */
+    assert_int_equal(colored(&im, x, y, 60, height, 2, 0), 0);     /* ... and no blue     */
+    assert_true(colored(&im, x + 60, y, 240, height, 2, 0) > 100); /* blue after it       */
+    assert_int_equal(colored(&im, x + 60, y, 240, height, 0, 2), 0);
+    free(im.rgb);
+}
+
+static void test_sheet_ticks_widen_the_page(void **state)
+{
+    mucmm_ctx *ctx = *state;
+    const float v[4] = {1, 2, 3, 4};
+    const mucmm_cmat m = {v, 2, 2, 2};
+    const mucmm_tick x = {1, "0.5 s"}, y = {2, "1000 Hz"}, outside = {2.5, "3 s"};
+    mucmm_sheet *s = new_sheet(ctx, 1, 1, 2, 2, 100);
+    image plain, marked;
+
+    assert_int_equal(mucmm_sheet_ticks(ctx, s, 0, 0, &x, 1, &y, 1), MUCMM_EARG); /* not drawn */
+    CHECK_OK(ctx, mucmm_sheet_map(ctx, s, 0, 0, &m, 4, NULL));
+    CHECK_OK(ctx, mucmm_sheet_write_png(ctx, s, path));
+    plain = image_read(path);
+    assert_int_equal(mucmm_sheet_ticks(ctx, s, 0, 0, &outside, 1, NULL, 0), MUCMM_EARG);
+    CHECK_OK(ctx, mucmm_sheet_ticks(ctx, s, 0, 0, &x, 1, &y, 1));
+    marked = finish(ctx, s);
+    assert_true(marked.width > plain.width + 20 && marked.height > plain.height + 8);
+    free(plain.rgb);
+    free(marked.rgb);
+}
+
+/* ---- sound ------------------------------------------------------------------------------------
+ */
+
+enum { SAMPLES = 3001 };
+
+static void test_mel_map_keeps_the_sum(void **state)
+{
+    mucmm_ctx *ctx = *state;
+    float x[SAMPLES], g[SAMPLES], *cells;
+    double want = 0, size = 0;
+
+    for (int i = 0; i < SAMPLES; i++) {
+        x[i] = (float)sin(0.1 * i * (1 + i * 1e-4)) + (i == 0);
+        g[i] = (float)cos(0.37 * i) * x[i] + 0.2f + (i == SAMPLES - 1);
+        want += (double)x[i] * (double)g[i];
+        size += fabs((double)x[i] * (double)g[i]);
+    }
+    for (int64_t group = 1; group < 4; group++) {
+        mucmm_mel_params p;
+        double sum = 0;
+
+        mucmm_mel_params_init(&p, 8000, SAMPLES);
+        assert_int_equal(p.window, 256);
+        p.hop *= group;
+        int64_t frames = mucmm_mel_frames(&p, SAMPLES);
+        cells = calloc((size_t)(p.bands * frames), sizeof *cells);
+        assert_non_null(cells);
+        CHECK_OK(ctx, mucmm_mel_map(ctx, &p, x, g, SAMPLES,
+                                    &(mucmm_mat){cells, p.bands, frames, frames}));
+        for (int64_t i = 0; i < p.bands * frames; i++)
+            sum += (double)cells[i];
+        CHECK_CLOSE(sum, want, 1e-6 * size);
+        assert_int_equal(
+            mucmm_mel_map(ctx, &p, x, g, SAMPLES, &(mucmm_mat){cells, p.bands, frames - 1, frames}),
+            MUCMM_ESHAPE);
+        free(cells);
+    }
+}
+
+static void test_mel_power_finds_a_tone_in_its_band(void **state)
+{
+    mucmm_ctx *ctx = *state;
+    float x[SAMPLES];
+    mucmm_mel_params p;
+    int64_t frames, best = 0;
+
+    mucmm_mel_params_init(&p, 8000, SAMPLES);
+    frames = mucmm_mel_frames(&p, SAMPLES);
+    float *cells = calloc((size_t)(p.bands * frames), sizeof *cells);
+    assert_non_null(cells);
+    for (int i = 0; i < SAMPLES; i++)
+        x[i] = i >= 1000 && i < 2000 ? (float)sin(2 * 3.14159265358979 * 1000 / 8000 * i) : 0;
+    CHECK_OK(ctx,
+             mucmm_mel_power(ctx, &p, x, SAMPLES, &(mucmm_mat){cells, p.bands, frames, frames}));
+    for (int64_t i = 0; i < p.bands * frames; i++)
+        best = cells[i] > cells[best] ? i : best;
+    double band = (double)(best / frames), at = (double)(best % frames) + 0.5;
+    assert_true(mucmm_mel_hertz(&p, band - 0.5) < 1000 && mucmm_mel_hertz(&p, band + 1.5) > 1000);
+    assert_true(at > (1000 + 0.375 * (double)p.window) / (double)p.hop &&
+                at < (2000 + 0.375 * (double)p.window) / (double)p.hop);
+    assert_true(cells[0] <= -200); /* silence */
+    CHECK_CLOSE(mucmm_mel_hertz(&p, (double)p.bands), 4000, 1e-6);
+    free(cells);
 }
 
 /* ---- refusals -----------------------------------------------------------------------------------
@@ -562,6 +724,7 @@ static mucmm_status draw_everything(mucmm_ctx *ctx)
 {
     const float v[4] = {1, 2, 3, 4};
     const char *const names[4] = {"a", "b", "c", "d"};
+    const unsigned char rgb[12] = {9};
     const mucmm_cmat m = {v, 2, 2, 2};
     mucmm_status status = MUCMM_OK;
     mucmm_sheet *s = NULL;
@@ -570,6 +733,7 @@ static mucmm_status draw_everything(mucmm_ctx *ctx)
     mucmm_sheet_params_init(&p);
     p.cols = 3;
     p.height = p.width = 2;
+    p.zoom = 120;
     p.title = "title";
     status = mucmm_sheet_create(ctx, &p, &s);
     assert_true((s != NULL) == (status == MUCMM_OK));
@@ -577,7 +741,11 @@ static mucmm_status draw_everything(mucmm_ctx *ctx)
     TRY(mucmm_sheet_grey(ctx, s, 0, 0, &m, 0, 4, "grey"));
     TRY(mucmm_sheet_map(ctx, s, 1, 0, &m, 4, "map"));
     TRY(mucmm_sheet_bars(ctx, s, 2, 0, v, names, 4, 4, "bars"));
+    TRY(mucmm_sheet_words(ctx, s, 2, 0, names, v, 4, 4, "words"));
     TRY(mucmm_sheet_map(ctx, s, 2, 0, &m, 4, "instead of the bars"));
+    TRY(mucmm_sheet_picture(ctx, s, 0, 0, rgb, 2, 2, "picture"));
+    TRY(mucmm_sheet_overlay(ctx, s, 1, 0, &m, 4, rgb, "overlay"));
+    TRY(mucmm_sheet_ticks(ctx, s, 1, 0, &(mucmm_tick){1, "1 s"}, 1, &(mucmm_tick){2, "9 Hz"}, 1));
     TRY(mucmm_sheet_write_png(ctx, s, path));
 done:
     mucmm_sheet_free(s);
@@ -640,6 +808,12 @@ int main(void)
         cmocka_unit_test(test_sheet_bars_that_do_not_fit),
         cmocka_unit_test(test_text_stays_in_its_box),
         cmocka_unit_test(test_text_beyond_ascii),
+        cmocka_unit_test(test_sheet_overlay_keeps_sign_and_picture),
+        cmocka_unit_test(test_sheet_picture_is_itself),
+        cmocka_unit_test(test_sheet_words_in_reading_order),
+        cmocka_unit_test(test_sheet_ticks_widen_the_page),
+        cmocka_unit_test(test_mel_map_keeps_the_sum),
+        cmocka_unit_test(test_mel_power_finds_a_tone_in_its_band),
         cmocka_unit_test(test_sheet_rejects_sizes),
         cmocka_unit_test(test_sheet_rejects_pictures),
         cmocka_unit_test(test_sheet_rejects_bars),

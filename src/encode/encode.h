@@ -76,6 +76,8 @@ void mucmm__hash_stat(const char *path, uint64_t *hash);
 
 /* EFORMAT: not UTF-8. */
 mucmm_status mucmm__words_check(mucmm_ctx *ctx, const char *text);
+/* The t-th word of a text, from 0, as a bag has it; "" behind the last. */
+mucmm_status mucmm__words_at(mucmm_ctx *ctx, const char *text, int64_t t, char *out, size_t size);
 
 typedef struct mucmm__bag_params {
     int64_t min_rows;  /* texts in which a word must occur; default 2          */

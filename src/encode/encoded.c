@@ -472,9 +472,12 @@ mucmm_status mucmm_data_token(mucmm_ctx *ctx, const mucmm_data *d, int64_t row, 
     int64_t *ids = NULL;
     float *mask = NULL;
 
-    if (!e || e->source->kind != MUCMM_SOURCE_TEXT || t < 0 || t >= e->source->length)
+    if (!e || e->source->kind != MUCMM_SOURCE_TEXT || t < 0 ||
+        (!e->source->words && t >= e->source->length))
         return mucmm__fail(ctx, MUCMM_EARG, "%s has no token %" PRId64, mucmm_data_label(d), t);
     TRY(check_row(ctx, d, row));
+    if (e->source->words)
+        return mucmm__words_at(ctx, mucmm_data_item(d, row), t, out, size);
     TRY(mucmm__alloc(ctx, e->source->length, sizeof *ids, &ids));
     TRY(mucmm__alloc(ctx, e->source->length, sizeof *mask, &mask));
     TRY(mucmm__source_read(ctx, e->source, mucmm__data_row(d, row), NULL, ids, mask));

@@ -10,6 +10,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
@@ -307,4 +308,26 @@ mucmm_status mucmm__bag_row(mucmm_ctx *ctx, const mucmm__bag *b, const char *tex
             x[j] = (float)((double)x[j] * b->words.pieces[b->words.by_id[j]].score / sqrt(sum));
 done:
     return status;
+}
+
+typedef struct place {
+    int64_t left; /* words until the one that is wanted */
+    char *out;
+    size_t size;
+} place;
+
+static mucmm_status take_place(mucmm_ctx *ctx, void *arg, const char *word, int64_t size)
+{
+    place *p = arg;
+
+    (void)ctx;
+    if (p->left-- == 0)
+        snprintf(p->out, p->size, "%.*s", (int)size, word);
+    return MUCMM_OK;
+}
+
+mucmm_status mucmm__words_at(mucmm_ctx *ctx, const char *text, int64_t t, char *out, size_t size)
+{
+    out[0] = '\0';
+    return each_word(ctx, text, take_place, &(place){t, out, size});
 }

@@ -3,6 +3,8 @@
 
 #include "explain/font.h"
 
+#include <string.h>
+
 typedef struct font_def {
     const glyph *glyphs;
     int64_t ascent, height; /* of a line, in pixels */
@@ -48,12 +50,28 @@ int64_t mucmm__font_height(mucmm__font font)
     return fonts[font].height;
 }
 
+/* Typographic characters for which ASCII has one that looks alike. */
+static const struct {
+    const char *utf8;
+    char ascii;
+} alike[] = {{"\xe2\x80\x98", '\''}, {"\xe2\x80\x99", '\''}, {"\xe2\x80\x9c", '"'},
+             {"\xe2\x80\x9d", '"'},  {"\xe2\x80\x93", '-'},  {"\xe2\x80\x94", '-'},
+             {"\xc2\xa0", ' '}};
+
+static unsigned char ascii_alike(const char *text)
+{
+    for (size_t i = 0; i < sizeof alike / sizeof *alike; i++)
+        if (strncmp(text, alike[i].utf8, strlen(alike[i].utf8)) == 0)
+            return (unsigned char)alike[i].ascii;
+    return (unsigned char)*text;
+}
+
 /* The glyph of the character at *text, which moves behind it. */
 static const glyph *next_glyph(const font_def *font, const char **text)
 {
-    unsigned char c = (unsigned char)*(*text)++;
+    unsigned char c = ascii_alike(*text), first = (unsigned char)*(*text)++;
 
-    while (c >= 0xc0 && ((unsigned char)**text & 0xc0) == 0x80)
+    while (first >= 0xc0 && ((unsigned char)**text & 0xc0) == 0x80)
         (*text)++;
     return &font->glyphs[c >= ' ' && c <= '~' ? c - ' ' : '?' - ' '];
 }

@@ -184,6 +184,18 @@ done:
 
 /* ---- maps ----------------------------------------------------------------------------------- */
 
+void mucmm__samples_difference(const mucmm__samples *s, int64_t i, const float *x,
+                               const float *base)
+{
+    const double *scale = s->m->view[s->view].scale;
+
+    if (!s->p->differences)
+        return;
+    for (int64_t j = 0; j < s->cols; j++)
+        s->p->differences[i * s->cols + j] =
+            (float)(((double)x[j] - (double)base[j]) * (s->encoded ? 1 : scale[j]));
+}
+
 /* maps times (x - baseline); x [n, cols] are the points of the samples. */
 static mucmm_status times_input(mucmm_ctx *ctx, const mucmm__samples *s, const float *x,
                                 float *maps)
@@ -197,6 +209,7 @@ static mucmm_status times_input(mucmm_ctx *ctx, const mucmm__samples *s, const f
     for (int64_t i = 0; i < s->n; i++) {
         const float *at = x + i * s->cols;
         TRY(mucmm__baseline(ctx, &baselines, at, base));
+        mucmm__samples_difference(s, i, at, base);
         for (int64_t j = 0; j < s->cols; j++)
             maps[i * s->cols + j] *= at[j] - base[j];
     }

@@ -233,9 +233,10 @@ static mucmm_status enter_sample(mucmm_ctx *ctx, path *p, int64_t i, const float
                                 &(mucmm_mat){p->x, 1, s->cols, s->cols}));
     else
         memcpy(p->x, h, (size_t)s->cols * sizeof *h);
-    if (integrates(s))
+    if (integrates(s)) {
         TRY(mucmm__baseline(ctx, &p->baselines, p->x, p->base));
-    else
+        mucmm__samples_difference(s, i, p->x, p->base);
+    } else
         find_noise(p);
 done:
     return status;

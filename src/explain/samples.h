@@ -30,6 +30,10 @@ mucmm_status mucmm__samples_start(mucmm_ctx *ctx, const mucmm_model *m, const mu
  * gradient dh [n, p] if it is given. */
 mucmm_status mucmm__samples_score(mucmm_ctx *ctx, const mucmm__samples *s, int64_t first, int64_t n,
                                   const float *h, double *scores, float *dh);
+/* Fills row i of the differences that the parameters ask for: x - base [cols], which are scaled
+ * unless the rows are encoded. */
+void mucmm__samples_difference(const mucmm__samples *s, int64_t i, const float *x,
+                               const float *base);
 /* dh [n, p] -> d score / d raw input, grads [n, cols], through the encoder, at rows[0..n) of the
  * view or, if given, at raw values in their place. dh is scaled. */
 mucmm_status mucmm__samples_raw_gradient(mucmm_ctx *ctx, const mucmm__samples *s,

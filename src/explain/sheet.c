@@ -2,9 +2,9 @@
  *
  * A sheet keeps its panels as cells and is laid out when it is written: only then is known
  * which rows have captions and which panels need a colour bar of their own. */
-#include "core/core.h"
-#include "explain/canvas.h"
-#include "core/colormap.h"
+#include "explain/sheet.h"
+
+#include "core/palette.h"
 #include "io/io.h"
 
 #include <inttypes.h>
@@ -18,7 +18,6 @@
 /* All in pixels. */
 enum {
     AUTO_WIDTH = 240, /* what zoom 0 aims at */
-    MIN_COLUMN = 160, /* room for the three labels of a colour bar */
     MARGIN = 28,
     COLUMN_GAP = 22,
     ROW_GAP = 24,
@@ -29,42 +28,29 @@ enum {
     BAR_HEIGHT = 12,
     TICK = 4,
     LINE = 20, /* of a table of bars */
-    PAD = 8
+    PAD = MUCMM__SHEET_PAD
 };
 
-static const unsigned char WHITE[3] = {255, 255, 255}, INK[3] = {34, 34, 34},
-                           FRAME[3] = {140, 140, 140}, AXIS[3] = {90, 90, 90};
+const unsigned char mucmm__sheet_white[3] = {255, 255, 255}, mucmm__sheet_ink[3] = {34, 34, 34},
+                    mucmm__sheet_axis[3] = {90, 90, 90};
+static const unsigned char FRAME[3] = {140, 140, 140};
 
-/* [height, width] cells of zoom * zoom pixels; rgb NULL: nothing has been drawn there. */
-typedef struct panel {
-    unsigned char *rgb;
-    int64_t height, width, zoom;
-    float scale; /* of a map; 0 for what needs no colour bar */
-    char *caption;
-} panel;
-
-struct mucmm_sheet {
-    int64_t cols, rows;
-    int64_t height, width, zoom;       /* of a panel, in cells                       */
-    int64_t panel_height, panel_width; /* in pixels, without the frame               */
-    int64_t column;                    /* the width of a column of panels, in pixels */
-    char *title;
-    panel *panels; /* [rows, cols] */
-};
-
-/* How a value becomes a colour: grey from lo to hi, or a map from -hi to hi. */
+/* How a value becomes a colour: grey from lo to hi, or a map from -hi to hi, over the picture
+ * `under` [rows, cols, 3] if there is one. */
 typedef struct shade {
     bool diverging;
     float lo, hi;
+    const unsigned char *under;
 } shade;
 
 /* ---- creation ------------------------------------------------------------------------ */
 
-static void panel_drop(panel *p)
+void mucmm__panel_drop(mucmm__panel *p)
 {
     mucmm__free(p->rgb);
     mucmm__free(p->caption);
-    *p = (panel){0};
+    mucmm__free(p->ticks);
+    *p = (mucmm__panel){0};
 }
 
 void mucmm_sheet_params_init(mucmm_sheet_params *p)
@@ -120,14 +106,37 @@ static int64_t bar_space(void)
     return BAR_GAP + BAR_HEIGHT + TICK + mucmm__font_height(MUCMM__FONT_BODY);
 }
 
+static int64_t tick_space(void)
+{
+    return TICK + mucmm__font_height(MUCMM__FONT_BODY);
+}
+
 static int64_t title_space(const mucmm_sheet *s)
 {
     return s->title ? mucmm__font_height(MUCMM__FONT_TITLE) + TITLE_GAP : 0;
 }
 
+/* What the ticks on the left of the panels take from a column. */
+static int64_t left_space(const mucmm_sheet *s)
+{
+    int64_t widest = 0;
+
+    for (int64_t i = 0; s->panels && i < s->rows * s->cols; i++) {
+        const mucmm__panel *p = &s->panels[i];
+        for (int32_t t = p->n_x; t < p->n_x + p->n_y; t++)
+            widest = max64(widest, mucmm__text_width(MUCMM__FONT_BODY, p->ticks[t].text));
+    }
+    return widest > 0 ? widest + 2 * TICK : 0;
+}
+
+static int64_t column_width(const mucmm_sheet *s)
+{
+    return left_space(s) + s->column;
+}
+
 static int64_t grid_width(const mucmm_sheet *s)
 {
-    return s->cols * (s->column + COLUMN_GAP) - COLUMN_GAP;
+    return s->cols * (column_width(s) + COLUMN_GAP) - COLUMN_GAP;
 }
 
 static int64_t page_width(const mucmm_sheet *s)
@@ -140,7 +149,7 @@ static int64_t page_width(const mucmm_sheet *s)
 /* Refuses at creation what could not be written in the end: every row with caption and bar. */
 static mucmm_status check_page(mucmm_ctx *ctx, const mucmm_sheet *s)
 {
-    int64_t row = s->panel_height + 2 + caption_space() + bar_space() + ROW_GAP;
+    int64_t row = s->panel_height + 2 + caption_space() + tick_space() + bar_space() + ROW_GAP;
     int64_t width = page_width(s), height = 2 * MARGIN + title_space(s) + s->rows * row;
 
     if (width > MAX_SIDE || height > MAX_SIDE || width * height > MAX_PIXELS)
@@ -172,7 +181,7 @@ mucmm_status mucmm_sheet_create(mucmm_ctx *ctx, const mucmm_sheet_params *params
     s->zoom = params->zoom ? params->zoom : max64(1, AUTO_WIDTH / params->width);
     s->panel_height = s->height * s->zoom;
     s->panel_width = s->width * s->zoom;
-    s->column = max64(s->panel_width + 2, MIN_COLUMN);
+    s->column = max64(s->panel_width + 2, MUCMM__SHEET_COLUMN);
     if (params->title)
         TRY(mucmm__strdup(ctx, params->title, &s->title));
     TRY(check_page(ctx, s));
@@ -189,7 +198,7 @@ void mucmm_sheet_free(mucmm_sheet *s)
     if (!s)
         return;
     for (int64_t i = 0; s->panels && i < s->rows * s->cols; i++)
-        panel_drop(&s->panels[i]);
+        mucmm__panel_drop(&s->panels[i]);
     mucmm__free(s->panels);
     mucmm__free(s->title);
     mucmm__free(s);
@@ -197,23 +206,18 @@ void mucmm_sheet_free(mucmm_sheet *s)
 
 /* ---- panels of cells ------------------------------------------------------------------- */
 
-static const unsigned char *diverging_color(double t)
-{
-    return colormap[127 + lround(127 * fmin(fmax(t, -1), 1))];
-}
-
-static void cell_color(const shade *how, float value, unsigned char rgb[3])
+static void cell_color(const shade *how, float value, int64_t cell, unsigned char rgb[3])
 {
     double range = (double)how->hi - how->lo,
            t = range > 0 ? ((double)value - how->lo) / range : 0.5;
 
     if (how->diverging)
-        memcpy(rgb, diverging_color((double)value / how->hi), 3);
+        mucmm__map_color((double)value / how->hi, how->under ? how->under + 3 * cell : NULL, rgb);
     else
         memset(rgb, (int)lround(255 * fmin(fmax(t, 0), 1)), 3);
 }
 
-static mucmm_status check_place(mucmm_ctx *ctx, const mucmm_sheet *s, int64_t col, int64_t row)
+mucmm_status mucmm__sheet_place(mucmm_ctx *ctx, const mucmm_sheet *s, int64_t col, int64_t row)
 {
     if (!s)
         return mucmm__fail(ctx, MUCMM_EARG, "sheet: the sheet is NULL");
@@ -225,17 +229,24 @@ static mucmm_status check_place(mucmm_ctx *ctx, const mucmm_sheet *s, int64_t co
     return MUCMM_OK;
 }
 
+static mucmm_status check_size(mucmm_ctx *ctx, const mucmm_sheet *s, int64_t height, int64_t width)
+{
+    if (height < 1 || width < 1 || height > s->height || width > s->width)
+        return mucmm__fail(ctx, MUCMM_ESHAPE,
+                           "sheet: a picture of %" PRId64 " x %" PRId64
+                           " cells; panels have %" PRId64 " x %" PRId64,
+                           height, width, s->height, s->width);
+    return MUCMM_OK;
+}
+
 static mucmm_status check_picture(mucmm_ctx *ctx, const mucmm_sheet *s, const mucmm_cmat *m)
 {
     if (!m || !m->data || m->rows < 1 || m->cols < 1 || m->stride < m->cols)
         return mucmm__fail(ctx, MUCMM_EARG,
                            "sheet: the picture is NULL, empty, or its stride is "
                            "smaller than its columns");
-    if (m->rows > s->height || m->cols > s->width)
-        return mucmm__fail(ctx, MUCMM_ESHAPE,
-                           "sheet: a picture of %" PRId64 " x %" PRId64
-                           " cells; panels have %" PRId64 " x %" PRId64,
-                           m->rows, m->cols, s->height, s->width);
+    if (check_size(ctx, s, m->rows, m->cols) != MUCMM_OK)
+        return MUCMM_ESHAPE;
     for (int64_t i = 0; i < m->rows; i++)
         for (int64_t j = 0; j < m->cols; j++)
             if (!isfinite(m->data[i * m->stride + j]))
@@ -246,8 +257,8 @@ static mucmm_status check_picture(mucmm_ctx *ctx, const mucmm_sheet *s, const mu
     return MUCMM_OK;
 }
 
-static mucmm_status panel_init(mucmm_ctx *ctx, int64_t height, int64_t width, int64_t zoom,
-                               const char *caption, panel *p)
+mucmm_status mucmm__panel_init(mucmm_ctx *ctx, int64_t height, int64_t width, int64_t zoom,
+                               const char *caption, mucmm__panel *p)
 {
     mucmm_status status = MUCMM_OK;
 
@@ -261,10 +272,9 @@ done:
     return status;
 }
 
-/* Puts *p in its place on the sheet, and what was there into *p. */
-static void panel_swap(mucmm_sheet *s, int64_t col, int64_t row, panel *p)
+void mucmm__panel_swap(mucmm_sheet *s, int64_t col, int64_t row, mucmm__panel *p)
 {
-    panel old = s->panels[row * s->cols + col];
+    mucmm__panel old = s->panels[row * s->cols + col];
 
     s->panels[row * s->cols + col] = *p;
     *p = old;
@@ -274,19 +284,20 @@ static mucmm_status draw_cells(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int6
                                const mucmm_cmat *picture, const shade *how, const char *caption)
 {
     mucmm_status status = MUCMM_OK;
-    panel p = {0};
+    mucmm__panel p = {0};
     int64_t zoom;
 
     TRY(check_picture(ctx, s, picture));
     zoom = min64(s->panel_height / picture->rows, s->panel_width / picture->cols);
-    TRY(panel_init(ctx, picture->rows, picture->cols, zoom, caption, &p));
+    TRY(mucmm__panel_init(ctx, picture->rows, picture->cols, zoom, caption, &p));
     for (int64_t i = 0; i < p.height; i++)
         for (int64_t j = 0; j < p.width; j++)
-            cell_color(how, picture->data[i * picture->stride + j], p.rgb + (i * p.width + j) * 3);
+            cell_color(how, picture->data[i * picture->stride + j], i * p.width + j,
+                       p.rgb + (i * p.width + j) * 3);
     p.scale = how->diverging ? how->hi : 0;
-    panel_swap(s, col, row, &p);
+    mucmm__panel_swap(s, col, row, &p);
 done:
-    panel_drop(&p);
+    mucmm__panel_drop(&p);
     return status;
 }
 
@@ -295,17 +306,17 @@ mucmm_status mucmm_sheet_grey(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int64
 {
     mucmm_status status = MUCMM_OK;
 
-    TRY(check_place(ctx, s, col, row));
+    TRY(mucmm__sheet_place(ctx, s, col, row));
     if (!isfinite(lo) || !isfinite(hi) || lo > hi)
         return mucmm__fail(ctx, MUCMM_EARG,
                            "sheet: grey from %g to %g; both must be finite, in this order",
                            (double)lo, (double)hi);
-    TRY(draw_cells(ctx, s, col, row, picture, &(shade){false, lo, hi}, caption));
+    TRY(draw_cells(ctx, s, col, row, picture, &(shade){false, lo, hi, NULL}, caption));
 done:
     return status;
 }
 
-static mucmm_status check_scale(mucmm_ctx *ctx, float scale)
+mucmm_status mucmm__sheet_scale(mucmm_ctx *ctx, float scale)
 {
     if (!isfinite(scale) || !(scale > 0))
         return mucmm__fail(ctx, MUCMM_EARG, "sheet: scale is %g; it must be positive and finite",
@@ -316,19 +327,82 @@ static mucmm_status check_scale(mucmm_ctx *ctx, float scale)
 mucmm_status mucmm_sheet_map(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int64_t row,
                              const mucmm_cmat *map, float scale, const char *caption)
 {
+    return mucmm_sheet_overlay(ctx, s, col, row, map, scale, NULL, caption);
+}
+
+mucmm_status mucmm_sheet_overlay(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int64_t row,
+                                 const mucmm_cmat *map, float scale, const unsigned char *rgb,
+                                 const char *caption)
+{
     mucmm_status status = MUCMM_OK;
 
-    TRY(check_place(ctx, s, col, row));
-    TRY(check_scale(ctx, scale));
-    TRY(draw_cells(ctx, s, col, row, map, &(shade){true, 0, scale}, caption));
+    TRY(mucmm__sheet_place(ctx, s, col, row));
+    TRY(mucmm__sheet_scale(ctx, scale));
+    TRY(draw_cells(ctx, s, col, row, map, &(shade){true, 0, scale, rgb}, caption));
 done:
+    return status;
+}
+
+mucmm_status mucmm_sheet_picture(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int64_t row,
+                                 const unsigned char *rgb, int64_t height, int64_t width,
+                                 const char *caption)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__panel p = {0};
+
+    TRY(mucmm__sheet_place(ctx, s, col, row));
+    if (!rgb)
+        return mucmm__fail(ctx, MUCMM_EARG, "sheet: the picture is NULL");
+    TRY(check_size(ctx, s, height, width));
+    TRY(mucmm__panel_init(ctx, height, width,
+                          min64(s->panel_height / height, s->panel_width / width), caption, &p));
+    memcpy(p.rgb, rgb, (size_t)(3 * height * width));
+    mucmm__panel_swap(s, col, row, &p);
+done:
+    mucmm__panel_drop(&p);
+    return status;
+}
+
+/* ---- ticks ------------------------------------------------------------------------------- */
+
+mucmm_status mucmm_sheet_ticks(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int64_t row,
+                               const mucmm_tick *x, int32_t n_x, const mucmm_tick *y, int32_t n_y)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__tick *ticks = NULL;
+    mucmm__panel *p;
+
+    TRY(mucmm__sheet_place(ctx, s, col, row));
+    p = &s->panels[row * s->cols + col];
+    if (!p->rgb || n_x < 0 || n_y < 0 || (n_x > 0 && !x) || (n_y > 0 && !y))
+        return mucmm__fail(ctx, MUCMM_EARG,
+                           "sheet: ticks need a panel that has been drawn, and no NULL");
+    TRY(mucmm__alloc(ctx, (int64_t)n_x + n_y, sizeof *ticks, &ticks));
+    for (int32_t i = 0; i < n_x + n_y; i++) {
+        const mucmm_tick *t = i < n_x ? &x[i] : &y[i - n_x];
+        double most = (double)(i < n_x ? p->width : p->height);
+
+        if (!t->text || !(t->at >= 0 && t->at <= most))
+            TRY(mucmm__fail(ctx, MUCMM_EARG,
+                            "sheet: a tick at %g; it must have a text and be "
+                            "from 0 to %g",
+                            t->at, most));
+        ticks[i].at = t->at;
+        snprintf(ticks[i].text, sizeof ticks[i].text, "%s", t->text);
+    }
+    mucmm__free(p->ticks);
+    p->ticks = ticks;
+    p->n_x = n_x;
+    p->n_y = n_y;
+    ticks = NULL;
+done:
+    mucmm__free(ticks);
     return status;
 }
 
 /* ---- tables of bars ------------------------------------------------------------------------ */
 
-/* Two digits (three from 100 on, against 1e+02) and a sign, with a point whatever the locale. */
-static void format_number(double value, char out[32])
+void mucmm__sheet_number(double value, char out[32])
 {
     char raw[32];
     size_t k = 0;
@@ -378,7 +452,7 @@ static void measure_table(table *t, int64_t width)
     char number[32];
 
     for (int64_t i = 0; i < t->k; i++) {
-        format_number((double)t->values[t->order[i]], number);
+        mucmm__sheet_number((double)t->values[t->order[i]], number);
         t->number_width = max64(t->number_width, mucmm__text_width(MUCMM__FONT_BODY, number));
         t->name_width =
             max64(t->name_width, mucmm__text_width(MUCMM__FONT_BODY, t->names[t->order[i]]));
@@ -392,51 +466,64 @@ static void draw_bar(mucmm__canvas *c, const table *t, int64_t i, int64_t y)
     int64_t left = 2 * PAD + t->name_width, right = c->width - 2 * PAD - t->number_width;
     int64_t half = (right - left) / 2, axis = left + half;
     int64_t length = lround((double)half * fmin(fabs(value) / t->scale, 1));
+    unsigned char color[3];
     char number[32];
 
-    format_number(value, number);
-    mucmm__canvas_text(c, MUCMM__FONT_BODY, MUCMM__RIGHT, PAD, y + 1, t->name_width, INK,
-                       t->names[t->order[i]]);
-    mucmm__canvas_fill(c, value < 0 ? axis - length : axis, y + 3, length, LINE - 6,
-                       diverging_color(value < 0 ? -0.85 : 0.85));
-    mucmm__canvas_fill(c, axis, y, 1, LINE, AXIS);
-    mucmm__canvas_text(c, MUCMM__FONT_BODY, MUCMM__RIGHT, right + PAD, y + 1, t->number_width, INK,
-                       number);
+    mucmm__map_color(value < 0 ? -0.85 : 0.85, NULL, color);
+    mucmm__sheet_number(value, number);
+    mucmm__canvas_text(c, MUCMM__FONT_BODY, MUCMM__RIGHT, PAD, y + 1, t->name_width,
+                       mucmm__sheet_ink, t->names[t->order[i]]);
+    mucmm__canvas_fill(c, value < 0 ? axis - length : axis, y + 3, length, LINE - 6, color);
+    mucmm__canvas_fill(c, axis, y, 1, LINE, mucmm__sheet_axis);
+    mucmm__canvas_text(c, MUCMM__FONT_BODY, MUCMM__RIGHT, right + PAD, y + 1, t->number_width,
+                       mucmm__sheet_ink, number);
 }
 
 static void draw_table(mucmm__canvas *c, const table *t)
 {
     char more[64];
 
-    mucmm__canvas_fill(c, 0, 0, c->width, c->height, WHITE);
+    mucmm__canvas_fill(c, 0, 0, c->width, c->height, mucmm__sheet_white);
     for (int64_t i = 0; i < t->k; i++)
         draw_bar(c, t, i, PAD + i * LINE);
     if (t->k == t->n)
         return;
     snprintf(more, sizeof more, "and %" PRId64 " more, weaker", t->n - t->k);
     mucmm__canvas_text(c, MUCMM__FONT_BODY, MUCMM__LEFT, PAD, PAD + t->k * LINE + 1,
-                       c->width - 2 * PAD, AXIS, more);
+                       c->width - 2 * PAD, mucmm__sheet_axis, more);
+}
+
+mucmm_status mucmm__sheet_named(mucmm_ctx *ctx, const char *what, const float *values,
+                                const char *const *names, int64_t n)
+{
+    if (n < 1 || !values || !names)
+        return mucmm__fail(ctx, MUCMM_EARG, "sheet: %ss need values and names, at least one", what);
+    for (int64_t i = 0; i < n; i++) {
+        if (!names[i])
+            return mucmm__fail(ctx, MUCMM_EARG, "sheet: the name of %s %" PRId64 " is NULL", what,
+                               i);
+        if (!isfinite(values[i]))
+            return mucmm__fail(ctx, MUCMM_ENUMERIC,
+                               "sheet: the value of %s %" PRId64 " (%s) is not finite", what, i,
+                               names[i]);
+    }
+    return MUCMM_OK;
 }
 
 static mucmm_status check_bars(mucmm_ctx *ctx, const mucmm_sheet *s, const float *values,
                                const char *const *names, int64_t n)
 {
-    if (n < 1 || !values || !names)
-        return mucmm__fail(ctx, MUCMM_EARG, "sheet: bars need values and names, at least one");
-    for (int64_t i = 0; i < n; i++) {
-        if (!names[i])
-            return mucmm__fail(ctx, MUCMM_EARG, "sheet: the name of bar %" PRId64 " is NULL", i);
-        if (!isfinite(values[i]))
-            return mucmm__fail(ctx, MUCMM_ENUMERIC,
-                               "sheet: the value of bar %" PRId64 " (%s) is not finite", i,
-                               names[i]);
-    }
-    if (s->panel_width < MIN_COLUMN || s->panel_height < 2 * LINE + 2 * PAD)
+    mucmm_status status = MUCMM_OK;
+
+    TRY(mucmm__sheet_named(ctx, "bar", values, names, n));
+    if (s->panel_width < MUCMM__SHEET_COLUMN || s->panel_height < 2 * LINE + 2 * PAD)
         return mucmm__fail(ctx, MUCMM_ESHAPE,
                            "sheet: panels of %" PRId64 " x %" PRId64
                            " pixels; bars need a height of %d and a width of %d",
-                           s->panel_height, s->panel_width, 2 * LINE + 2 * PAD, MIN_COLUMN);
-    return MUCMM_OK;
+                           s->panel_height, s->panel_width, 2 * LINE + 2 * PAD,
+                           MUCMM__SHEET_COLUMN);
+done:
+    return status;
 }
 
 mucmm_status mucmm_sheet_bars(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int64_t row,
@@ -445,23 +532,23 @@ mucmm_status mucmm_sheet_bars(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int64
 {
     mucmm_status status = MUCMM_OK;
     table t = {.values = values, .names = names, .n = n, .scale = (double)scale};
-    panel p = {0};
+    mucmm__panel p = {0};
     int64_t lines;
 
-    TRY(check_place(ctx, s, col, row));
-    TRY(check_scale(ctx, scale));
+    TRY(mucmm__sheet_place(ctx, s, col, row));
+    TRY(mucmm__sheet_scale(ctx, scale));
     TRY(check_bars(ctx, s, values, names, n));
     lines = (s->panel_height - 2 * PAD) / LINE;
     t.k = n <= lines ? n : lines - 1;
     TRY(mucmm__alloc(ctx, t.k, sizeof *t.order, &t.order));
     strongest_first(&t);
     measure_table(&t, s->panel_width);
-    TRY(panel_init(ctx, s->panel_height, s->panel_width, 1, caption, &p));
+    TRY(mucmm__panel_init(ctx, s->panel_height, s->panel_width, 1, caption, &p));
     draw_table(&(mucmm__canvas){p.rgb, p.width, p.height}, &t);
-    panel_swap(s, col, row, &p);
+    mucmm__panel_swap(s, col, row, &p);
 done:
     mucmm__free(t.order);
-    panel_drop(&p);
+    mucmm__panel_drop(&p);
     return status;
 }
 
@@ -497,9 +584,18 @@ static int64_t row_bar_space(const mucmm_sheet *s, int64_t row)
     return 0;
 }
 
+static int64_t row_tick_space(const mucmm_sheet *s, int64_t row)
+{
+    for (int64_t col = 0; col < s->cols; col++)
+        if (s->panels[row * s->cols + col].n_x > 0)
+            return tick_space();
+    return 0;
+}
+
 static int64_t row_height(const mucmm_sheet *s, int64_t row)
 {
-    return row_caption_space(s, row) + s->panel_height + 2 + row_bar_space(s, row);
+    return row_caption_space(s, row) + s->panel_height + 2 + row_tick_space(s, row) +
+           row_bar_space(s, row);
 }
 
 static int64_t page_height(const mucmm_sheet *s)
@@ -511,8 +607,30 @@ static int64_t page_height(const mucmm_sheet *s)
     return height;
 }
 
+/* (x, y) is the top left pixel inside the frame. */
+static void draw_ticks(mucmm__canvas *c, const mucmm__panel *p, int64_t x, int64_t y)
+{
+    int64_t bottom = y + p->height * p->zoom + 1, half = mucmm__font_height(MUCMM__FONT_BODY) / 2;
+
+    for (int32_t t = 0; t < p->n_x + p->n_y; t++) {
+        int64_t at = lround(p->ticks[t].at * (double)p->zoom);
+        int64_t width = mucmm__text_width(MUCMM__FONT_BODY, p->ticks[t].text);
+
+        if (t < p->n_x) {
+            mucmm__canvas_fill(c, x + at, bottom, 1, TICK, mucmm__sheet_axis);
+            mucmm__canvas_text(c, MUCMM__FONT_BODY, MUCMM__CENTER, x + at - width / 2 - 1,
+                               bottom + TICK, width + 2, mucmm__sheet_ink, p->ticks[t].text);
+        } else {
+            mucmm__canvas_fill(c, x - 1 - TICK, y + at, TICK, 1, mucmm__sheet_axis);
+            mucmm__canvas_text(c, MUCMM__FONT_BODY, MUCMM__RIGHT, x - 1 - 2 * TICK - width,
+                               y + at - half, width, mucmm__sheet_ink, p->ticks[t].text);
+        }
+    }
+}
+
 /* The cells in a frame, in the middle of the column and of the panel's height from y. */
-static void draw_panel(mucmm__canvas *c, const mucmm_sheet *s, const panel *p, int64_t x, int64_t y)
+static void draw_panel(mucmm__canvas *c, const mucmm_sheet *s, const mucmm__panel *p, int64_t x,
+                       int64_t y)
 {
     int64_t width = p->width * p->zoom, height = p->height * p->zoom;
 
@@ -523,6 +641,7 @@ static void draw_panel(mucmm__canvas *c, const mucmm_sheet *s, const panel *p, i
         for (int64_t j = 0; j < p->width; j++)
             mucmm__canvas_fill(c, x + j * p->zoom, y + i * p->zoom, p->zoom, p->zoom,
                                p->rgb + (i * p->width + j) * 3);
+    draw_ticks(c, p, x, y);
 }
 
 static void draw_color_bar(mucmm__canvas *c, float scale, int64_t x, int64_t y, int64_t width)
@@ -530,33 +649,38 @@ static void draw_color_bar(mucmm__canvas *c, float scale, int64_t x, int64_t y, 
     int64_t label = y + BAR_HEIGHT + TICK;
     char number[32];
 
-    for (int64_t u = 0; u < width; u++)
-        mucmm__canvas_fill(c, x + u, y, 1, BAR_HEIGHT,
-                           diverging_color(2 * (double)u / (double)(width - 1) - 1));
+    for (int64_t u = 0; u < width; u++) {
+        unsigned char color[3];
+
+        mucmm__map_color(2 * (double)u / (double)(width - 1) - 1, NULL, color);
+        mucmm__canvas_fill(c, x + u, y, 1, BAR_HEIGHT, color);
+    }
     mucmm__canvas_frame(c, x, y, width, BAR_HEIGHT, FRAME);
     for (int i = 0; i < 3; i++) {
         static const mucmm__align align[] = {MUCMM__LEFT, MUCMM__CENTER, MUCMM__RIGHT};
 
-        mucmm__canvas_fill(c, x + i * (width - 1) / 2, y + BAR_HEIGHT, 1, TICK, AXIS);
-        format_number((i - 1) * (double)scale, number);
-        mucmm__canvas_text(c, MUCMM__FONT_BODY, align[i], x, label, width, INK, number);
+        mucmm__canvas_fill(c, x + i * (width - 1) / 2, y + BAR_HEIGHT, 1, TICK, mucmm__sheet_axis);
+        mucmm__sheet_number((i - 1) * (double)scale, number);
+        mucmm__canvas_text(c, MUCMM__FONT_BODY, align[i], x, label, width, mucmm__sheet_ink,
+                           number);
     }
 }
 
 static void draw_row(mucmm__canvas *c, const mucmm_sheet *s, int64_t row, int64_t y)
 {
-    int64_t x = (c->width - grid_width(s)) / 2, top = y + row_caption_space(s, row);
+    int64_t x = (c->width - grid_width(s)) / 2 + left_space(s), top = y + row_caption_space(s, row);
+    int64_t bar = top + s->panel_height + 2 + row_tick_space(s, row) + BAR_GAP;
 
-    for (int64_t col = 0; col < s->cols; col++, x += s->column + COLUMN_GAP) {
-        const panel *p = &s->panels[row * s->cols + col];
+    for (int64_t col = 0; col < s->cols; col++, x += column_width(s) + COLUMN_GAP) {
+        const mucmm__panel *p = &s->panels[row * s->cols + col];
 
         if (p->caption)
-            mucmm__canvas_text(c, MUCMM__FONT_BODY, MUCMM__CENTER, x, y, s->column, INK,
-                               p->caption);
+            mucmm__canvas_text(c, MUCMM__FONT_BODY, MUCMM__CENTER, x, y, s->column,
+                               mucmm__sheet_ink, p->caption);
         if (p->rgb)
             draw_panel(c, s, p, x, top);
         if (needs_color_bar(s, col, row))
-            draw_color_bar(c, p->scale, x, top + s->panel_height + 2 + BAR_GAP, s->column);
+            draw_color_bar(c, p->scale, x, bar, s->column);
     }
 }
 
@@ -568,13 +692,14 @@ mucmm_status mucmm_sheet_write_png(mucmm_ctx *ctx, const mucmm_sheet *s, const c
 
     if (!s || !path)
         return mucmm__fail(ctx, MUCMM_EARG, "sheet: the sheet or the path is NULL");
+    TRY(check_page(ctx, s)); /* ticks have widened it */
     c.width = page_width(s);
     c.height = page_height(s);
     TRY(mucmm__alloc(ctx, c.width * c.height, 3, &c.rgb));
-    mucmm__canvas_fill(&c, 0, 0, c.width, c.height, WHITE);
+    mucmm__canvas_fill(&c, 0, 0, c.width, c.height, mucmm__sheet_white);
     if (s->title)
         mucmm__canvas_text(&c, MUCMM__FONT_TITLE, MUCMM__CENTER, MARGIN, MARGIN,
-                           c.width - 2 * MARGIN, INK, s->title);
+                           c.width - 2 * MARGIN, mucmm__sheet_ink, s->title);
     y = MARGIN + title_space(s);
     for (int64_t row = 0; row < s->rows; row++) {
         draw_row(&c, s, row, y);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * draw.c - what stands in a card: pictures, maps over pictures, shaded words, signed bars. */
-#include "core/colormap.h"
+#include "core/palette.h"
 #include "report/report.h"
 
 #include <inttypes.h>
@@ -105,14 +105,12 @@ done:
 static void map_pixel(float value, float scale, const unsigned char *rgb, bool hatch,
                       unsigned char *out)
 {
-    double t = fmin(fmax((double)(value / scale), -1), 1), weight = pow(fabs(t), 0.6);
-    const unsigned char *colour = colormap[127 + lround(127 * t)];
-    double grey = rgb ? 0.3 * rgb[0] + 0.6 * rgb[1] + 0.1 * rgb[2] : 255;
+    static const unsigned char white[3] = {255, 255, 255};
+    double t = (double)(value / scale);
 
-    for (int i = 0; i < 3; i++) {
-        double x = (1 - weight) * (255 - (255 - grey) * 0.45) + weight * colour[i];
-        out[i] = (unsigned char)(hatch && t < -0.15 ? x * 0.55 : x);
-    }
+    mucmm__map_color(t, rgb ? rgb : white, out);
+    for (int i = 0; i < 3 && hatch && t < -0.15; i++)
+        out[i] = (unsigned char)(out[i] * 0.55);
 }
 
 static mucmm_status check_map(mucmm_ctx *ctx, const mucmm_cmat *map, float scale)
