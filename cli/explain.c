@@ -2,6 +2,7 @@
  *
  * mucmm explain: maps of a score on the raw inputs, as numbers and as pictures.
  */
+#include "explain_check.h"
 #include "look.h"
 
 #include <inttypes.h>
@@ -26,13 +27,21 @@ const option explain_options[] = {
     {"noise", 0, OPTION_REAL, false, AT(noise), 0, 1e6, "SD",
      "smoothgrad: of the noise, in units of a column's scale or an input's range (default 0.15)"},
     {"seed", 0, OPTION_COUNT, false, AT(seed), 0, 9e18, "S",
-     "smoothgrad: of the noise (default 1)"},
+     "of smoothgrad's noise and of null models (default 1)"},
+    {"check", 0, OPTION_FLAG, false, AT(check), 0, 0, NULL,
+     "print a table of what holds of the maps, of all methods and both scores unless one is given"},
+    {"mask", 0, OPTION_REAL, false, AT(mask), 0, 1, "P",
+     "keep only cells with p-values up to P, by null models fitted to permuted pairs"},
+    {"null-models", 0, OPTION_COUNT, false, AT(null_models), 1, 9999, "N",
+     "--check, --mask: how many (default 19)"},
+    {"null-rows", 0, OPTION_COUNT, false, AT(null_rows), 1, 9e15, "N",
+     "--check, --mask: the most training rows a null model takes (default all)"},
     {"representation", 0, OPTION_CHOICE, false, AT(representation), 0, 0, "heads|linear",
      "the trained heads (default) or the closed form"},
     {"shape", 0, OPTION_PAIRS, false, AT(shape), 0, 0, "NAME=28x56",
      "shape of a view's raw input, if its file does not tell it"},
     {"training", 0, OPTION_PAIRS, false, AT(training), 0, 0, "NAME=FILE",
-     "pattern: rows whose covariance is used (default: kept in the model)"},
+     "rows the model was fitted to: for null models, and for patterns of wide views"},
     {"memory", 0, OPTION_COUNT, false, AT(memory), 1, 1e9, "MIB",
      "memory for the activations of a study's encoders (default 1024)"},
     OPTION_KEY,
@@ -40,6 +49,7 @@ const option explain_options[] = {
     OPTION_CACHE,
     OPTION_SKIP_BAD,
     OPTION_THREADS,
+    OPTION_JSON,
     OPTION_END,
 };
 
@@ -267,7 +277,9 @@ static int open_training(session *s, const settings *given, const view_maps *v, 
     return check(s, mucmm_data_open(s->ctx, path, &p, out));
 }
 
-static int write_maps(session *s, view_maps *v, output_dir *dir)
+/* DIR/NAME.SCORE.npy, or with `what` before the ending. */
+static int write_rows(session *s, const view_maps *v, const float *values, const char *what,
+                      output_dir *dir)
 {
     int64_t shape[MUCMM_MAX_RANK] = {v->samples->n};
     int32_t rank = v->rank < MUCMM_MAX_RANK ? v->rank : 1;
@@ -275,8 +287,19 @@ static int write_maps(session *s, view_maps *v, output_dir *dir)
 
     for (int32_t i = 0; i < rank; i++)
         shape[i + 1] = rank == v->rank ? v->shape[i] : v->cols;
-    TRY(output_dir_file(dir, "%s.%s.npy", v->view->name, v->file_name));
-    TRY(check(s, mucmm_npy_write(s->ctx, dir->full, v->maps.values, shape, rank + 1)));
+    TRY(output_dir_file(dir, "%s.%s%s.npy", v->view->name, v->file_name, what));
+    TRY(check(s, mucmm_npy_write(s->ctx, dir->full, values, shape, rank + 1)));
+done:
+    return code;
+}
+
+static int write_maps(session *s, view_maps *v, const map_mask *mask, output_dir *dir)
+{
+    int code = 0;
+
+    TRY(write_rows(s, v, v->maps.values, "", dir));
+    if (mask->null->null)
+        TRY(write_rows(s, v, mask->p_values, ".p", dir));
     for (int64_t i = 0; i < v->samples->n; i++)
         TRY(write_png(s, v, i, dir));
 done:
@@ -284,29 +307,32 @@ done:
 }
 
 static int explain_view(session *s, const settings *given, const mucmm_model *m, const inputs *in,
-                        int32_t view, const sample_list *samples, const mucmm_explain_params *usual,
-                        output_dir *dir)
+                        int32_t view, const sample_list *samples, const null_models *null,
+                        const mucmm_explain_params *usual, output_dir *dir)
 {
     view_maps v = {.view = &in->views[view], .in = in, .samples = samples};
     mucmm_explain_params params = *usual;
     mucmm_data *training = NULL;
+    map_mask mask = {null, given->mask, NULL};
     look l;
     int code = 0;
 
     v.cols = mucmm_data_raw_cols(v.view->data);
     v.score_name = given->score ? given->score : "common";
-    snprintf(v.file_name, sizeof v.file_name, "%s", v.score_name);
-    if (strchr(v.file_name, ':'))
-        *strchr(v.file_name, ':') = '-';
+    score_file_name(v.score_name, v.file_name, sizeof v.file_name);
     TRY(find_shape(given, &v));
     l = look_of(v.view->data, v.shape, v.rank, 0);
     look_defaults(&l, given, &params);
     choice_word(METHODS, params.map, v.method, sizeof v.method);
     TRY(open_training(s, given, &v, &l, &params, &training));
     params.training = training;
-    TRY(maps_compute(s, m, in, view, &l, samples->rows, samples->n, &params, &v.maps));
-    TRY(write_maps(s, &v, dir));
+    if (null->null)
+        TRY(allocate(&mask.p_values, samples->n * v.cols, sizeof *mask.p_values));
+    TRY(maps_compute(s, m, in, view, &l, samples->rows, samples->n, &params,
+                     null->null ? &mask : NULL, &v.maps));
+    TRY(write_maps(s, &v, &mask, dir));
 done:
+    free(mask.p_values);
     mucmm_data_free(training);
     maps_drop(&v.maps);
     return code;
@@ -334,13 +360,21 @@ static int check_method(const settings *given, mucmm_map_kind map)
 {
     bool smooth = map == MUCMM_MAP_SMOOTHGRAD, integrated = map == MUCMM_MAP_INTEGRATED_GRADIENTS;
 
+    if (given->json && !given->check)
+        return fail(EXIT_USAGE, "--json is for --check");
+    if ((given->null_models > 0 || given->null_rows > 0) && !given->check && !(given->mask >= 0))
+        return fail(EXIT_USAGE, "--null-models and --null-rows are for --check and --mask");
+    if (given->check) /* of all methods */
+        return 0;
     if (given->baseline && !integrated && map != MUCMM_MAP_INPUT_X_GRADIENT)
         return fail(EXIT_USAGE,
                     "--baseline is for --method input-x-gradient or integrated-gradients");
     if (given->steps > 0 && !integrated)
         return fail(EXIT_USAGE, "--steps is for --method integrated-gradients");
-    if ((given->noise_samples > 0 || given->noise >= 0 || given->seed >= 0) && !smooth)
-        return fail(EXIT_USAGE, "--noise-samples, --noise and --seed are for --method smoothgrad");
+    if ((given->noise_samples > 0 || given->noise >= 0) && !smooth)
+        return fail(EXIT_USAGE, "--noise-samples and --noise are for --method smoothgrad");
+    if (given->seed >= 0 && !smooth && !(given->mask >= 0))
+        return fail(EXIT_USAGE, "--seed is for --method smoothgrad, --check and --mask");
     return 0;
 }
 
@@ -373,6 +407,7 @@ int run_explain(const settings *given)
     mucmm_model *m = NULL;
     sample_list samples = {0};
     output_dir dir = {.path = given->output};
+    null_models null = {0};
     mucmm_explain_params params;
 
     TRY(fill_params(given, &params));
@@ -383,11 +418,18 @@ int run_explain(const settings *given)
     TRY(check_pair_names(m, "training", &given->training));
     TRY(inputs_open_for(&s, m, given, &in));
     TRY(samples_parse(given->samples, mucmm_data_rows(in.data[0]), 0, &samples));
+    if (given->check) {
+        TRY(explain_check(&s, given, m, &in, &samples, &params, &dir));
+        goto done;
+    }
+    if (given->mask >= 0)
+        TRY(null_models_open(&s, given, m, &in, params.method, true, &null));
     for (int32_t v = 0; v < in.n; v++)
-        TRY(explain_view(&s, given, m, &in, v, &samples, &params, &dir));
+        TRY(explain_view(&s, given, m, &in, v, &samples, &null, &params, &dir));
 done:
     output_dir_close(&dir, code == 0);
     free(samples.rows);
+    null_models_close(&null);
     mucmm_model_free(m);
     inputs_close(&in);
     session_close(&s);

@@ -502,7 +502,8 @@ done:
 }
 
 int maps_compute(session *s, const mucmm_model *m, const inputs *in, int32_t view, const look *l,
-                 const int64_t *rows, int64_t n, const mucmm_explain_params *p, map_set *out)
+                 const int64_t *rows, int64_t n, const mucmm_explain_params *p,
+                 const map_mask *mask, map_set *out)
 {
     mucmm_explain_params params = *p;
     float *differences = NULL;
@@ -518,6 +519,11 @@ int maps_compute(session *s, const mucmm_model *m, const inputs *in, int32_t vie
     params.differences = differences;
     TRY(check(s, mucmm_explain(s->ctx, m, in->views, in->n, view, rows, n, &params,
                                &(mucmm_mat){out->values, n, l->cols, l->cols}, out->scores)));
+    if (mask) {
+        const sample_list samples = {(int64_t *)rows, n};
+        TRY(null_p_values(s, mask->null, in, view, &samples, p, l->cols, mask->p_values));
+        mask_maps(out->values, mask->p_values, n * l->cols, mask->level);
+    }
     switch (out->look.kind) {
     case LOOK_BARS:
         out->scale = largest_of(out->values, n * l->cols);

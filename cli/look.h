@@ -5,7 +5,7 @@
 #ifndef CLI_LOOK_H
 #define CLI_LOOK_H
 
-#include "cli.h"
+#include "explain_check.h"
 
 typedef enum look_kind {
     LOOK_BARS,    /* the strongest columns                                          */
@@ -65,10 +65,18 @@ typedef struct map_set {
     float scale;      /* of all that is drawn of them */
 } map_set;
 
-/* look: of the view; p: with training, if it is needed. What was made is dropped also after a
- * failure. */
+/* Cells whose p-values under null models lie above `level` become zero. */
+typedef struct map_mask {
+    const null_models *null;
+    double level;
+    float *p_values; /* [n, cols], filled by maps_compute */
+} map_mask;
+
+/* look: of the view; mask NULL: the whole maps; p: with training, if it is needed. What was made is
+ * dropped also after a failure. */
 int maps_compute(session *s, const mucmm_model *m, const inputs *in, int32_t view, const look *l,
-                 const int64_t *rows, int64_t n, const mucmm_explain_params *p, map_set *out);
+                 const int64_t *rows, int64_t n, const mucmm_explain_params *p,
+                 const map_mask *mask, map_set *out);
 void maps_drop(map_set *m);
 
 enum { MOST_BARS = 20 };

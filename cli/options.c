@@ -238,9 +238,11 @@ static void mark_not_given(settings *s)
                         &s->batch,          &s->seed,       &s->threads, &s->permutations,
                         &s->shown,          &s->features,   &s->steps,   &s->repeats,
                         &s->train_pairs,    &s->head,       &s->scale,   &s->method,
-                        &s->representation, &s->part,       &s->memory,  &s->noise_samples};
-    double *reals[] = {&s->validation,  &s->ridge, &s->learning_rate, &s->weight_decay,
-                       &s->input_noise, &s->alpha, &s->beta,          &s->noise};
+                        &s->representation, &s->part,       &s->memory,  &s->noise_samples,
+                        &s->null_models,    &s->null_rows};
+    double *reals[] = {&s->validation,   &s->ridge,       &s->learning_rate,
+                       &s->weight_decay, &s->input_noise, &s->alpha,
+                       &s->beta,         &s->noise,       &s->mask};
 
     *s = (settings){0};
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)

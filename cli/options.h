@@ -48,10 +48,11 @@ typedef struct settings {
         *label, *image_encoder, *text_encoder, *baseline;
     int64_t common, individual, epochs, individual_epochs, batch, seed, threads;
     int64_t shown, permutations, features, steps, repeats, train_pairs, noise_samples;
+    int64_t null_models, null_rows;
     int64_t head, scale, method, representation, part, memory;
-    double validation, ridge, learning_rate, weight_decay, input_noise, alpha, beta, noise;
+    double validation, ridge, learning_rate, weight_decay, input_noise, alpha, beta, noise, mask;
     counts hidden;
-    bool json, verbose, tensors, vjp, skip_bad;
+    bool json, verbose, tensors, vjp, skip_bad, check;
 } settings;
 
 typedef enum option_kind {

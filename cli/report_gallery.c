@@ -61,7 +61,7 @@ static int compute_maps(const report_page *p, int32_t v, const int64_t *rows, in
     params.steps = STEPS;
     TRY(open_training(p, v, &l, &params, &training));
     params.training = training;
-    TRY(maps_compute(p->s, p->m, p->in, v, &l, rows, n, &params, out));
+    TRY(maps_compute(p->s, p->m, p->in, v, &l, rows, n, &params, NULL, out));
 done:
     mucmm_data_free(training);
     return code;

@@ -437,33 +437,34 @@ typedef enum mucmm_p_kind {
 } mucmm_p_kind;
 
 /* p-values [n, raw cols] of the cells of the maps that mucmm_explain makes of the same arguments
- * (params.method: that of the null). Of a common score a cell's share of the map is compared, of an
- * individual one the size of Cov(x, u) u. All channels of a pixel have one p-value, and all of a
- * token's width. They are not corrected for the number of cells: of cells in which there is
- * nothing, a share p lies at or below p. rows should be none the model was fitted to. */
+ * (params.method: that of the null). What is compared: of individual scores the size of
+ * Cov(x, u) u, whatever the map; of common ones the size of a pattern, and in other maps a cell's
+ * share. All channels of a pixel have one p-value, and all of a token's width. They are not
+ * corrected for the number of cells: of cells in which there is nothing, a share p lies at or below
+ * p. rows should be none the model was fitted to. */
 MUCMM_API mucmm_status mucmm_null_p_values(mucmm_ctx *ctx, const mucmm_null *null,
                                            const mucmm_view *views, int32_t n_views, int32_t view,
                                            const int64_t *rows, int64_t n,
                                            const mucmm_explain_params *params, mucmm_p_kind kind,
                                            const mucmm_mat *p_values);
 
-/* How alike the maps of unrelated models are (Adebayo et al. 2018). rho: the mean over the other
- * models and the samples of |Spearman's correlation| with the map that is checked. The same mean of
- * each of the other models with all others runs from low to high; p_value =
- * (1 + #{at least rho}) / (models + 1). NaN without models. */
+/* How alike the maps of unrelated models are (Adebayo et al. 2018). rho: the mean, over the other
+ * models and the samples, of Spearman's correlation of their maps with the one that is checked;
+ * magnitude: the mean of its absolute value. The mean of each of the other models with all others
+ * runs from low to high; p_value = (1 + #{|that mean| >= |rho|}) / (models + 1). NaN without
+ * models; the last three need two. */
 typedef struct mucmm_rank_test {
     int64_t models;
-    double rho, low, high, p_value;
+    double rho, magnitude, low, high, p_value;
 } mucmm_rank_test;
 
 #define MUCMM_CURVE_POINTS 21
 
-/* Scores while cells are replaced by the baseline (deletion) or the cells of the baseline by the
- * sample's (insertion), those that the map puts first at first: of the largest value in the
- * direction of the score's change for input-x- and integrated gradients, of the largest magnitude
- * for the others. Point t: after a share t/20 of the cells, as (sum over samples of |s(x) - s(b)|
- * left) / (sum of |s(x) - s(b)|), so that deletion runs from 1 to 0 and insertion from 0 to 1.
- * area: under the curve; random: the mean area of random orders. */
+/* Scores while cells are replaced by the baseline (deletion), or those of the baseline by the
+ * sample's (insertion), in descending order of |map|; the channels of a pixel go together, as does
+ * the width of a token. value[t]: after a share t/20 of the cells, sum over the samples of
+ * sign(s(x) - s(b)) (s - s(b)), divided by the sum of |s(x) - s(b)|: deletion runs from 1 to 0,
+ * insertion from 0 to 1. area: under the curve; random: the mean area of 5 random orders. */
 typedef struct mucmm_curve {
     double value[MUCMM_CURVE_POINTS], area, random;
 } mucmm_curve;
@@ -484,6 +485,8 @@ typedef struct mucmm_map_check_params {
     const mucmm_null *null; /* of m; NULL = without the test of permuted pairs                   */
     const mucmm_cmat *maps; /* [n, raw cols] whose order deletion and insertion take, such as masked
                                ones; NULL = those of mucmm_explain                               */
+    int32_t skip_gradient; /* 1: completeness and gradient_error, which are the same for all maps of
+                              a score, are left out (NaN)                                       */
 } mucmm_map_check_params;
 
 MUCMM_API void mucmm_map_check_params_init(mucmm_map_check_params *p);

@@ -124,20 +124,18 @@ static int compare_keyed(const void *a, const void *b)
     return (x->place > y->place) - (x->place < y->place);
 }
 
-/* r->step of the order in which the map puts the units; map NULL: in random order. */
+/* r->step of the order in which the map puts the units, by magnitude: with signs, what raises the
+ * score would be taken away before what lowers it, and the curve would say how much cancels. map
+ * NULL: in random order. */
 static void choose_order(removal *r, const float *map, uint64_t key)
 {
-    mucmm_map_kind kind = r->s->p->map;
-    bool shares = kind == MUCMM_MAP_INPUT_X_GRADIENT || kind == MUCMM_MAP_INTEGRATED_GRADIENTS;
-    double sign = r->end[0] < r->end[1] ? -1 : 1;
     int64_t n = r->units.n;
 
     mucmm__rng_permutation(key, r->perm, n);
     if (map)
         mucmm__unit_sums(&r->units, map, r->sums);
     for (int64_t i = 0; i < n; i++) {
-        double value = !map ? 0 : shares ? sign * r->sums[i] : fabs(r->sums[i]);
-        r->order[i] = (keyed){value, r->perm[i], i};
+        r->order[i] = (keyed){map ? fabs(r->sums[i]) : 0, r->perm[i], i};
     }
     qsort(r->order, (size_t)n, sizeof *r->order, compare_keyed);
     for (int64_t i = 0; i < n; i++) /* step t replaces the units below t n / STEPS */

@@ -63,12 +63,13 @@ static int pass_progress(void *user, const char *stage, int64_t done, int64_t to
 {
     const quiet *w = user;
 
+    (void)stage;
     (void)done;
     (void)total;
     (void)note;
     if (!w->outer.progress)
         return 0;
-    return w->outer.progress(w->outer.progress_user, "null models", w->at, w->models, stage);
+    return w->outer.progress(w->outer.progress_user, "null models", w->at, w->models, "");
 }
 
 static void quiet_begin(mucmm_ctx *ctx, quiet *w)
@@ -86,8 +87,8 @@ static void quiet_end(mucmm_ctx *ctx, const quiet *w)
     ctx->log = w->outer.log;
 }
 
-/* The parameters of m, without what maps of common scores do not need. With fewer rows than m had
- * there are as many steps. */
+/* The parameters of m, without what maps of common scores do not need. Fewer rows than m had are
+ * gone through as often. */
 static mucmm_fit_params refit_params(const mucmm_null *null)
 {
     const mucmm_model *m = null->m;
@@ -95,16 +96,12 @@ static mucmm_fit_params refit_params(const mucmm_null *null)
     int64_t rows = null->rows - (int64_t)ceil((double)null->rows * p.validation);
 
     p.ridge = m->ridge;
+    p.common = m->k; /* a model that was loaded has it only there */
     p.individual = 0;
     p.checkpoint = NULL;
     if (null->method == MUCMM_LINEAR || !m->heads.rho)
         p.head = MUCMM_HEAD_LINEAR;
-    if (p.head == MUCMM_HEAD_MLP && p.batch > 0) {
-        int64_t steps = p.common_epochs * (m->rows[MUCMM_ROWS_TRAIN] / p.batch);
-        p.batch = p.batch < rows ? p.batch : rows;
-        if (rows > 0 && steps > 0)
-            p.common_epochs = (steps + rows / p.batch - 1) / (rows / p.batch);
-    }
+    p.batch = p.batch < rows ? p.batch : rows;
     return p;
 }
 
@@ -412,8 +409,11 @@ mucmm_status mucmm__p_values(mucmm_ctx *ctx, const double *t, int64_t models, in
     return MUCMM_OK;
 }
 
-/* In place: sums over units -> what is compared. Common variates have variance 1 in every model,
- * also where there is nothing to find, so not the size of their maps counts but a cell's share. */
+/* In place: sums over units -> what is compared: sizes, or shares of the map. A pattern of a common
+ * score is the part of the input that the other views tell, and small where they tell nothing. The
+ * other maps are filters: common variates have variance 1 in every model, also where there is
+ * nothing to find, and what size their weights need for that depends on the variance of the cells
+ * they stand on. */
 static void to_statistic(double *t, int64_t n, bool share)
 {
     double sum = 0;
@@ -431,11 +431,12 @@ static mucmm_status sample_p_values(mucmm_ctx *ctx, const mucmm_null *null,
                                     double *p, float *out)
 {
     mucmm_status status = MUCMM_OK;
+    bool share = !is_individual(q->p->score) && q->p->map != MUCMM_MAP_PATTERN;
 
     for (int64_t b = 0; b <= null->models; b++)
         mucmm__unit_sums(units, maps + (b * q->n + i) * q->cols, t + b * units->n);
     for (int64_t b = 0; b <= null->models; b++)
-        to_statistic(t + b * units->n, units->n, !is_individual(q->p->score));
+        to_statistic(t + b * units->n, units->n, share);
     TRY(mucmm__p_values(ctx, t, null->models, units->n, kind, p));
     for (int64_t j = 0; j < q->cols; j++)
         out[j] = (float)p[mucmm__unit(units, j)];

@@ -57,6 +57,7 @@ static mucmm_status completeness(mucmm_ctx *ctx, const mucmm_model *m, const muc
     TRY(mucmm__alloc(ctx, q->n * q->cols, sizeof *maps, &maps));
     p.map = MUCMM_MAP_INTEGRATED_GRADIENTS;
     p.gaps = gaps;
+    p.differences = NULL;
     TRY(mucmm_explain(ctx, m, q->views, q->n_views, q->view, q->rows, q->n, &p,
                       &(mucmm_mat){maps, q->n, q->cols, q->cols}, NULL));
     TRY(score_range(ctx, m, q, data, &range));
@@ -122,7 +123,7 @@ mucmm_status mucmm_check_maps(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_
     mucmm__samples s = {0};
     float *h = NULL, *own = NULL;
 
-    *out = (mucmm_map_check){.completeness = NAN};
+    *out = (mucmm_map_check){.completeness = NAN, .gradient_error = NAN};
     mucmm_explain_params_init(&p);
     mucmm_map_check_params_init(&c);
     mucmm__question q = {views, n_views, view, rows, n, 0, params ? params : &p};
@@ -133,8 +134,10 @@ mucmm_status mucmm_check_maps(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_
     TRY(mucmm__alloc(ctx, n * s.cols, sizeof *own, &own));
     TRY(mucmm_explain(ctx, m, views, n_views, view, rows, n, q.p,
                       &(mucmm_mat){own, n, s.cols, s.cols}, NULL));
-    TRY(completeness(ctx, m, &q, s.data[view], &out->completeness));
-    TRY(mucmm_check_gradient(ctx, m, views, n_views, view, rows, n, q.p, &out->gradient_error));
+    if (!check->skip_gradient) {
+        TRY(completeness(ctx, m, &q, s.data[view], &out->completeness));
+        TRY(mucmm_check_gradient(ctx, m, views, n_views, view, rows, n, q.p, &out->gradient_error));
+    }
     TRY(mucmm__deletion(ctx, &s, h,
                         check->maps ? check->maps : &(mucmm_cmat){own, n, s.cols, s.cols},
                         check->seed, &out->deletion, &out->insertion));

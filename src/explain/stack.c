@@ -23,6 +23,7 @@ static mucmm_explain_params single_params(const mucmm__question *q)
     if (p.map == MUCMM_MAP_PATTERN)
         p.map = MUCMM_MAP_GRADIENT;
     p.gaps = NULL;
+    p.differences = NULL;
     return p;
 }
 
@@ -151,18 +152,41 @@ static void to_ranks(ranked *work, float *x, int64_t n)
         x[i] = (float)((double)x[i] / sqrt(sum));
 }
 
-/* Mean over the samples of |correlation| of two models' ranks [n, cols]. */
-static double mean_correlation(const float *a, const float *b, int64_t n, int64_t cols)
+/* Mean over the samples of the correlation of two models' ranks [n, cols], and of its magnitude. */
+static double mean_correlation(const float *a, const float *b, int64_t n, int64_t cols,
+                               double *magnitude)
 {
     double mean = 0;
 
+    *magnitude = 0;
     for (int64_t i = 0; i < n; i++) {
         double r = 0;
         for (int64_t j = 0; j < cols; j++)
             r += (double)a[i * cols + j] * (double)b[i * cols + j];
-        mean += fabs(r) / (double)n;
+        mean += r / (double)n;
+        *magnitude += fabs(r) / (double)n;
     }
     return mean;
+}
+
+/* mean [1 + count]: of the first with all others, of each other one with those besides the first.
+ */
+static void mean_correlations(const float *ranks, int64_t count, int64_t n, int64_t cols,
+                              double *mean, double *magnitude)
+{
+    int64_t size = n * cols;
+
+    *magnitude = 0;
+    for (int64_t a = 1; a <= count; a++) {
+        double one, r = mean_correlation(ranks, ranks + a * size, n, cols, &one);
+        mean[0] += r / (double)count;
+        *magnitude += one / (double)count;
+        for (int64_t b = 1; b < a; b++) {
+            r = mean_correlation(ranks + a * size, ranks + b * size, n, cols, &one);
+            mean[a] += r / (double)(count - 1);
+            mean[b] += r / (double)(count - 1);
+        }
+    }
 }
 
 mucmm_status mucmm__rank_test(mucmm_ctx *ctx, const float *maps, int64_t count, int64_t n,
@@ -174,7 +198,7 @@ mucmm_status mucmm__rank_test(mucmm_ctx *ctx, const float *maps, int64_t count, 
     float *ranks = NULL;
     double *mean = NULL;
 
-    *out = (mucmm_rank_test){count, NAN, NAN, NAN, NAN};
+    *out = (mucmm_rank_test){count, NAN, NAN, NAN, NAN, NAN};
     if (count < 1)
         return MUCMM_OK;
     TRY(mucmm__alloc(ctx, cols, sizeof *work, &work));
@@ -183,14 +207,7 @@ mucmm_status mucmm__rank_test(mucmm_ctx *ctx, const float *maps, int64_t count, 
     memcpy(ranks, maps, (size_t)((1 + count) * size) * sizeof *ranks);
     for (int64_t i = 0; i < (1 + count) * n; i++)
         to_ranks(work, ranks + i * cols, cols);
-    for (int64_t a = 0; a <= count; a++)
-        for (int64_t b = 0; b < a; b++) {
-            double r = mean_correlation(ranks + a * size, ranks + b * size, n, cols);
-            mean[b] += b > 0 && count > 1 ? r / (double)(count - 1)
-                       : b == 0           ? r / (double)count
-                                          : 0;
-            mean[a] += b > 0 && count > 1 ? r / (double)(count - 1) : 0;
-        }
+    mean_correlations(ranks, count, n, cols, mean, &out->magnitude);
     out->rho = mean[0];
     if (count < 2)
         goto done;
@@ -198,7 +215,7 @@ mucmm_status mucmm__rank_test(mucmm_ctx *ctx, const float *maps, int64_t count, 
     for (int64_t b = 1; b <= count; b++) {
         out->low = fmin(out->low, mean[b]);
         out->high = fmax(out->high, mean[b]);
-        at_least += mean[b] >= mean[0];
+        at_least += fabs(mean[b]) >= fabs(mean[0]);
     }
     out->p_value = (1 + (double)at_least) / (1 + (double)count);
 done:

@@ -25,10 +25,8 @@ mucmm_status mucmm__stack_maps(mucmm_ctx *ctx, const mucmm_model *base,
 mucmm_status mucmm__random_maps(mucmm_ctx *ctx, const mucmm_model *m, int64_t count, uint64_t seed,
                                 const mucmm__question *q, float *out);
 
-/* maps [1 + count, n, cols], the first of the model that is tested. rho: the mean over models b
- * and samples of |Spearman's rank correlation| of its maps with those of b (ties: mean ranks).
- * The same mean for every other model with the others is the null distribution: low and high are
- * its least and largest, p_value = (1 + #{not below rho}) / (count + 1). */
+/* maps [1 + count, n, cols], the first of the model that is checked. Ties: mean ranks; the
+ * correlation with a map that is the same everywhere is 0. */
 mucmm_status mucmm__rank_test(mucmm_ctx *ctx, const float *maps, int64_t count, int64_t n,
                               int64_t cols, mucmm_rank_test *out);
 

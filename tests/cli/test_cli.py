@@ -405,6 +405,40 @@ def explain_shape_and_training():
 
 
 @test
+def explain_masks_what_null_models_show_too():
+    training = ('--training', 'left=tl.npy', '--training', 'right=tr.npy', '--null-models', '4', '--null-rows', '300')
+    succeeds('explain', 'mlp.mucmm', *UNSEEN, '--samples', '0-2', '--mask', '0.2', *training, '-o', 'masked')
+    shape, p = read_npy('masked/left.common.p.npy')
+    maps = read_npy('masked/left.common.npy')[1]
+    check(shape == (3, 6) and all(0 < x <= 1 for x in p), p)
+    check(all((x != 0) == (q <= 0.2) for x, q in zip(maps, p)), maps)
+    check(is_png('masked/left.common.0.png'), 'png')
+    fails(2, ['--training left='], 'explain', 'mlp.mucmm', *UNSEEN, '--samples', '0', '--mask', '0.2', '-o', 'x')
+    fails(2, ['--null-models', '--mask'], 'explain', 'mlp.mucmm', *UNSEEN, '--samples', '0', '--null-models', '3', '-o', 'x')
+    shutil.rmtree('masked')
+
+
+@test
+def explain_checks_maps():
+    training = ('--training', 'left=tl.npy', '--training', 'right=tr.npy', '--null-models', '3', '--null-rows', '300')
+    base = ('explain', 'mlp.mucmm', *UNSEEN, '--samples', '0-4', '--check', '-o', 'checked')
+    told = json.loads(succeeds(*base, '--json', *training).stdout)
+    check(len(told['maps']) == 2 * 2 * 5 and len(told['gradients']) == 4, told)
+    for g in told['gradients']:
+        check(g['completeness'] < 1e-3 and g['gradient_error'] < 1e-2, g)
+    for m in told['maps']:
+        check(abs(m['deletion']['values'][0] - 1) < 1e-3 and abs(m['insertion']['values'][-1] - 1) < 1e-3, m)
+        check(0 <= m['kept'] <= 1 and m['random_heads']['models'] == 10 and m['permuted_pairs']['models'] == 3, m)
+        check(read_npy(f"checked/{m['view']}.{m['score']}.{m['method']}.p.npy")[0][0] == 5, m)
+    shutil.rmtree('checked')
+    table = succeeds(*base, '--method', 'gradient', '--score', 'common').stdout
+    check('left, common score, 5 samples' in table and '--training' in table and 'smoothgrad' not in table, table)
+    check(not os.path.exists('checked/left.common.gradient.p.npy'), 'p-values without null models')
+    shutil.rmtree('checked')
+    fails(2, ['--json', '--check'], 'explain', 'mlp.mucmm', *UNSEEN, '--samples', '0', '--json', '-o', 'x')
+
+
+@test
 def explain_refuses_what_is_not_there():
     fails(1, ['150'], 'explain', 'mlp.mucmm', *UNSEEN, '--samples', '3,150', '-o', 'x')
     fails(1, ['999'], 'explain', 'mlp.mucmm', *UNSEEN, '--samples', '0', '--score', 'common:999', '-o', 'x')

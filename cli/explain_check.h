@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Null models on the command line: --mask and --check of mucmm explain. */
+#ifndef CLI_EXPLAIN_CHECK_H
+#define CLI_EXPLAIN_CHECK_H
+
+#include "cli.h"
+
+/* Training rows of all views, and the null models that were fitted to them. */
+typedef struct null_models {
+    int32_t n;
+    mucmm_data *data[MUCMM_MAX_VIEWS];
+    mucmm_view views[MUCMM_MAX_VIEWS];
+    mucmm_null *null;
+} null_models;
+
+/* From the study's training part or the files of --training, which all views must have then.
+ * needed false: without an error, and without null models, if they are not given. */
+int null_models_open(session *s, const settings *given, const mucmm_model *m, const inputs *in,
+                     mucmm_method method, bool needed, null_models *out);
+void null_models_close(null_models *n);
+
+/* p-values [n, cols] of the maps of one view. */
+int null_p_values(session *s, const null_models *n, const inputs *in, int32_t view,
+                  const sample_list *samples, const mucmm_explain_params *p, int64_t cols,
+                  float *p_values);
+/* Zeroes what lies above `level`. */
+void mask_maps(float *maps, const float *p_values, int64_t n, double level);
+
+/* A score as a part of file names: without ':'. */
+void score_file_name(const char *score, char *out, size_t size);
+
+/* mucmm explain --check; given_params: what the options say. */
+int explain_check(session *s, const settings *given, const mucmm_model *m, const inputs *in,
+                  const sample_list *samples, const mucmm_explain_params *given_params,
+                  output_dir *dir);
+
+#endif
