@@ -18,11 +18,11 @@ mucmm__units mucmm__units_of(const mucmm_data *d)
     if (kind == MUCMM_SOURCE_TEXT && rank == 2 && shape[1] > 0) {
         u.run = shape[1];
         u.n = cols / u.run;
+    } else if (kind != MUCMM_SOURCE_TEXT && rank == 3 && is_channels(shape[0])) {
+        u.n = shape[1] * shape[2]; /* planes, also where the width might be channels */
     } else if (kind != MUCMM_SOURCE_TEXT && rank == 3 && is_channels(shape[2])) {
         u.run = shape[2];
         u.n = cols / u.run;
-    } else if (kind != MUCMM_SOURCE_TEXT && rank == 3 && is_channels(shape[0])) {
-        u.n = shape[1] * shape[2];
     }
     return u;
 }

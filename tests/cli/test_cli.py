@@ -767,6 +767,15 @@ def study_from_files_to_maps():
         check(read_npy('maps/word.common.npy')[0] == (2, 4, 3), 'embeddings')
         check(read_npy('maps/sound.common.npy')[0] == (2, 64), 'samples')
         check(all(os.path.exists('maps/%s.common.2.png' % v) for v in ('pic', 'word', 'sound')), os.listdir('maps'))
+    few = ('--samples', '0,2', '--null-models', '2')
+    told = json.loads(succeeds('explain', *use, *few, '--check', '--score', 'common', '--json', '-o', 'maps').stdout)
+    check(len(told['maps']) == 3 * 5, told)
+    for m in told['maps']:
+        check(0 <= m['kept'] <= 1 and m['permuted_pairs']['models'] == 2, m)
+    succeeds('explain', *use, *few, '--mask', '0.5', '-o', 'maps')
+    pixels, tokens = read_npy('maps/pic.common.p.npy')[1], read_npy('maps/word.common.p.npy')[1]
+    check(pixels[:16] == pixels[16:32] == pixels[32:48], 'channels of a pixel')
+    check(all(len(set(tokens[i:i + 3])) == 1 for i in range(0, len(tokens), 3)), 'width of a token')
 
 
 @test
