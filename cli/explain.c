@@ -4,6 +4,7 @@
  */
 #include "explain_check.h"
 #include "look.h"
+#include "parts.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -38,6 +39,8 @@ const option explain_options[] = {
      "--check, --mask: the most training rows a null model takes (default all)"},
     {"representation", 0, OPTION_CHOICE, false, AT(representation), 0, 0, "heads|linear",
      "the trained heads (default) or the closed form"},
+    {"parts", 0, OPTION_FLAG, false, AT(parts), 0, 0, NULL,
+     "instead of a score: mean, common part, individual part and rest, which add up to the input"},
     {"shape", 0, OPTION_PAIRS, false, AT(shape), 0, 0, "NAME=28x56",
      "shape of a view's raw input, if its file does not tell it"},
     {"training", 0, OPTION_PAIRS, false, AT(training), 0, 0, "NAME=FILE",
@@ -107,7 +110,7 @@ static int find_shape(const settings *given, view_maps *v)
 
 /* ---- pictures ----------------------------------------------------------------- */
 
-enum { PANEL_WIDTH = 300 }; /* pixels that a panel should have */
+enum { PANEL_WIDTH = 300, SOUND_WIDTH = 520 }; /* pixels that a panel should have */
 
 static int new_sheet(session *s, const view_maps *v, int64_t sample, int64_t rows, int64_t cols,
                      int64_t height, int64_t width, mucmm_sheet **out)
@@ -123,7 +126,8 @@ static int new_sheet(session *s, const view_maps *v, int64_t sample, int64_t row
     p.cols = cols;
     p.height = height;
     p.width = width;
-    p.zoom = width < PANEL_WIDTH ? PANEL_WIDTH / width : 1;
+    int64_t wanted = v->maps.look.kind == LOOK_SOUND ? SOUND_WIDTH : PANEL_WIDTH;
+    p.zoom = width < wanted ? wanted / width : 1;
     return check(s, mucmm_sheet_create(s->ctx, &p, out));
 }
 
@@ -322,10 +326,17 @@ static int explain_view(session *s, const settings *given, const mucmm_model *m,
     score_file_name(v.score_name, v.file_name, sizeof v.file_name);
     TRY(find_shape(given, &v));
     l = look_of(v.view->data, v.shape, v.rank, 0);
-    look_defaults(&l, given, &params);
+    if (given->parts)
+        params.map = MUCMM_MAP_PATTERN;
+    else
+        look_defaults(&l, given, &params);
     choice_word(METHODS, params.map, v.method, sizeof v.method);
     TRY(open_training(s, given, &v, &l, &params, &training));
     params.training = training;
+    if (given->parts) {
+        TRY(parts_write(s, m, in, view, &l, v.shape, v.rank, samples, &params, dir));
+        goto done;
+    }
     if (null->null)
         TRY(allocate(&mask.p_values, samples->n * v.cols, sizeof *mask.p_values));
     TRY(maps_compute(s, m, in, view, &l, samples->rows, samples->n, &params,
@@ -383,6 +394,8 @@ static int fill_params(const settings *given, mucmm_explain_params *p)
     int code = 0;
 
     mucmm_explain_params_init(p);
+    if (given->parts && (given->score || given->method >= 0 || given->check || given->mask >= 0))
+        return fail(EXIT_USAGE, "--parts is instead of --score, --method, --check and --mask");
     if (given->method >= 0)
         p->map = (mucmm_map_kind)given->method;
     if (given->representation >= 0)

@@ -52,7 +52,7 @@ typedef struct settings {
     int64_t head, scale, method, representation, part, memory;
     double validation, ridge, learning_rate, weight_decay, input_noise, alpha, beta, noise, mask;
     counts hidden;
-    bool json, verbose, tensors, vjp, skip_bad, check;
+    bool json, verbose, tensors, vjp, skip_bad, check, parts;
 } settings;
 
 typedef enum option_kind {

@@ -447,9 +447,11 @@ static int fill_page(const report_page *p)
     TRY(chart_scores(p));
     TRY(section(
         p, "Samples",
-        "Pictures stand beside their maps, words are shaded, columns have bars. Maps behind "
-        "a network rest on up to 400 training rows. Unless the method is the gradient, a "
-        "word's value is its input, less the average, times gradient."));
+        "Pictures stand beside their maps, words are shaded, columns have bars. Unless another "
+        "method was asked for, columns show the pattern; words, sounds and pictures behind a "
+        "network "
+        "show what each word, moment or spot adds to the score (integrated gradients, 8 steps), "
+        "counted from no word, from silence, from the mean of up to 400 training pictures."));
     TRY(add_galleries(p));
     TRY(section(p, "Components", "The samples at both ends of the first components."));
     TRY(add_components(p));

@@ -49,6 +49,11 @@ done:
     return code;
 }
 
+static bool is_component(mucmm_score_kind score)
+{
+    return score == MUCMM_SCORE_COMMON_COMPONENT || score == MUCMM_SCORE_INDIVIDUAL_COMPONENT;
+}
+
 static int compute_maps(const report_page *p, int32_t v, const int64_t *rows, int64_t n,
                         const mucmm_explain_params *kind, map_set *out)
 {
@@ -57,7 +62,12 @@ static int compute_maps(const report_page *p, int32_t v, const int64_t *rows, in
     mucmm_data *training = NULL;
     int code = 0;
 
-    look_defaults(&l, p->given, &params);
+    /* a component is of the data, not of one sample: what goes with it, where a pattern can be read
+     */
+    bool pattern = is_component(kind->score) && p->given->method < 0 &&
+                   (l.bag || l.kind == LOOK_PICTURE || l.kind == LOOK_BARS);
+    if (!pattern)
+        look_defaults(&l, p->given, &params);
     params.steps = STEPS;
     TRY(open_training(p, v, &l, &params, &training));
     params.training = training;
@@ -283,7 +293,7 @@ done:
     return code;
 }
 
-/* Of views that are no encoder's: the pattern at the sample at the + end. */
+/* What makes the component, at the sample at the + end. */
 static int show_patterns(const report_page *p, int64_t component, const double *c)
 {
     map_set all[MUCMM_MAX_VIEWS] = {{.n = 0}};
@@ -297,10 +307,8 @@ static int show_patterns(const report_page *p, int64_t component, const double *
     params.component = component;
     extremes(c, mucmm_scores_rows(p->scores), 1, 1, &row);
     for (int32_t v = 0; v < p->in->n; v++) {
-        if (mucmm_data_description(p->in->data[v]))
-            continue;
         TRY(compute_maps(p, v, &row, 1, &params, &all[v]));
-        TRY(show_view(p, v, &all[v], 0, row, "pattern"));
+        TRY(show_view(p, v, &all[v], 0, row, "what goes with it"));
     }
 done:
     for (int32_t v = 0; v < MUCMM_MAX_VIEWS; v++)

@@ -576,7 +576,7 @@ typedef struct mucmm_mel_params {
     int64_t bands;  /* 1 to 512; default 48                                              */
 } mucmm_mel_params;
 
-/* window: the power of 2 nearest to 32 ms; hop: so that there are at most 480 frames. */
+/* window: the power of 2 nearest to 32 ms; hop: so that there are at most 240 frames. */
 MUCMM_API void mucmm_mel_params_init(mucmm_mel_params *p, double rate, int64_t samples);
 MUCMM_API int64_t mucmm_mel_frames(const mucmm_mel_params *p, int64_t samples);
 /* Hz of the lower edge of a band, 0 to bands (the upper edge of the last, rate / 2). */

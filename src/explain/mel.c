@@ -16,7 +16,7 @@
 #define PI 3.14159265358979323846
 #define MOST_WINDOW 65536
 #define MOST_BANDS 512
-#define SHOWN_FRAMES 480
+#define SHOWN_FRAMES 240
 #define SILENCE 1e-20 /* power of -200 decibels */
 
 void mucmm_mel_params_init(mucmm_mel_params *p, double rate, int64_t samples)

@@ -439,6 +439,37 @@ def explain_checks_maps():
 
 
 @test
+def explain_parts_add_up_to_the_input():
+    shape, raw = read_npy('l.npy')
+    n, p = shape
+    succeeds('explain', 'linear.mucmm', *views(), '--samples', '0-499', '--parts', '-o', 'dir')
+    mean, common, individual, rest = (read_npy('dir/left.%s.npy' % part)[1]
+                                      for part in ('mean', 'common-part', 'individual-part', 'rest'))
+    sums = [m + c + u + r for m, c, u, r in zip(mean * n, common, individual, rest)]
+    check(max(abs(a - b) for a, b in zip(sums, raw)) < 1e-4, 'the parts do not add up')
+    # the parts are the linear predictions from the variates, uncorrelated, and their variances the shares
+    succeeds('transform', 'linear.mucmm', *views(), '-o', 'variates')
+    for part, values in (('common', common), ('individual', individual)):
+        z = read_npy('variates/left.%s.npy' % part)[1]
+        det = z[0] * z[3] - z[1] * z[2]
+        for j in range(p):
+            a, b = values[j], values[p + j]
+            weights = ((a * z[3] - b * z[1]) / det, (b * z[0] - a * z[2]) / det)
+            wrong = max(abs(values[i * p + j] - weights[0] * z[2 * i] - weights[1] * z[2 * i + 1]) for i in range(n))
+            check(wrong < 1e-3, 'the %s part is not linear in its variates: %g' % (part, wrong))
+    total = sum((x - m) ** 2 for x, m in zip(raw, mean * n))
+    shares = json.loads(succeeds('score', 'linear.mucmm', *views(), '--json').stdout)['views']['left']
+    for part, values in (('common', common), ('individual', individual), ('rest', rest)):
+        share = sum(v * v for v in values) / total
+        check(abs(share - shares[part + '_share']) < 0.01, '%s: %g, %r' % (part, share, shares))
+    for a, b in ((common, individual), (common, rest), (individual, rest)):
+        check(abs(sum(x * y for x, y in zip(a, b))) < 0.01 * total, 'correlated parts')
+    check(is_png('dir/left.parts.7.png') and is_png('dir/right.parts.7.png'), 'pictures')
+    fails(2, ['--parts', '--score'], 'explain', 'linear.mucmm', *views(), '--samples', '0', '--parts', '--score', 'common',
+          '-o', 'x')
+
+
+@test
 def explain_refuses_what_is_not_there():
     fails(1, ['150'], 'explain', 'mlp.mucmm', *UNSEEN, '--samples', '3,150', '-o', 'x')
     fails(1, ['999'], 'explain', 'mlp.mucmm', *UNSEEN, '--samples', '0', '--score', 'common:999', '-o', 'x')

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * An input as a sum (section 7 of docs/method.md):
+ *   x = mean + common part + individual part + rest,
+ * with the patterns of the common energy and of the individual score. For linear heads they are
+ * the best linear predictions of x from its variates, and the three are uncorrelated. */
+#include "parts.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { COMMON, INDIVIDUAL, REST, N_PARTS, BARS = 10, BARS_WIDTH = 300, PANEL = 200 };
+
+static const char *const part_names[N_PARTS] = {"common-part", "individual-part", "rest"};
+static const char *const part_captions[N_PARTS] = {"+ common part", "+ individual part", "+ rest"};
+
+typedef struct parts {
+    const mucmm_view *view;
+    look look;
+    const sample_list *samples;
+    float *mean;        /* [cols] */
+    float *difference;  /* [n, cols]: raw input less mean */
+    float *of[N_PARTS]; /* [n, cols] */
+} parts;
+
+static int explain_part(session *s, const mucmm_model *m, const inputs *in, int32_t view,
+                        const parts *p, const mucmm_explain_params *params, float *out)
+{
+    int64_t n = p->samples->n, cols = p->look.cols;
+
+    return check(s, mucmm_explain(s->ctx, m, in->views, in->n, view, p->samples->rows, n, params,
+                                  &(mucmm_mat){out, n, cols, cols}, NULL));
+}
+
+static int compute(session *s, const mucmm_model *m, const inputs *in, int32_t view,
+                   const mucmm_explain_params *usual, parts *p)
+{
+    mucmm_explain_params params = *usual;
+    int64_t n = p->samples->n, cols = p->look.cols;
+    int code = 0;
+
+    for (int i = 0; i < N_PARTS; i++)
+        TRY(allocate(&p->of[i], n * cols, sizeof(float)));
+    TRY(allocate(&p->difference, n * cols, sizeof(float)));
+    TRY(allocate(&p->mean, cols, sizeof(float)));
+    params.score = MUCMM_SCORE_COMMON_ENERGY;
+    params.map = MUCMM_MAP_INPUT_X_GRADIENT; /* for the difference alone */
+    params.baseline = MUCMM_BASELINE_MEAN;
+    params.differences = p->difference;
+    TRY(explain_part(s, m, in, view, p, &params, p->of[COMMON]));
+    params.map = MUCMM_MAP_PATTERN;
+    params.differences = NULL;
+    TRY(explain_part(s, m, in, view, p, &params, p->of[COMMON]));
+    params.score = MUCMM_SCORE_INDIVIDUAL;
+    if (mucmm_model_individual(m, view) > 0)
+        TRY(explain_part(s, m, in, view, p, &params, p->of[INDIVIDUAL]));
+    for (int64_t i = 0; i < n * cols; i++)
+        p->of[REST][i] = p->difference[i] - p->of[COMMON][i] - p->of[INDIVIDUAL][i];
+    TRY(check(s, mucmm_data_read_raw(s->ctx, p->view->data, p->samples->rows, 1,
+                                     &(mucmm_mat){p->mean, 1, cols, cols})));
+    for (int64_t j = 0; j < cols; j++)
+        p->mean[j] -= p->difference[j];
+done:
+    return code;
+}
+
+/* ---- files ------------------------------------------------------------------------------------
+ */
+
+static int write_arrays(session *s, const parts *p, const int64_t *shape, int32_t rank,
+                        output_dir *dir)
+{
+    int64_t whole[MUCMM_MAX_RANK] = {p->samples->n, p->look.cols};
+    int32_t n = 2;
+    int code = 0;
+
+    if (rank < MUCMM_MAX_RANK) {
+        memcpy(whole + 1, shape, (size_t)rank * sizeof *shape);
+        n = rank + 1;
+    }
+    TRY(output_dir_file(dir, "%s.mean.npy", p->view->name));
+    TRY(check(s, mucmm_npy_write(s->ctx, dir->full, p->mean, whole + 1, n - 1)));
+    for (int i = 0; i < N_PARTS; i++) {
+        TRY(output_dir_file(dir, "%s.%s.npy", p->view->name, part_names[i]));
+        TRY(check(s, mucmm_npy_write(s->ctx, dir->full, p->of[i], whole, n)));
+    }
+done:
+    return code;
+}
+
+static int new_sheet(session *s, const parts *p, int64_t sample, int64_t cols, int64_t height,
+                     int64_t width, mucmm_sheet **out)
+{
+    char title[160];
+    mucmm_sheet_params params;
+
+    mucmm_sheet_params_init(&params);
+    snprintf(title, sizeof title, "%s, sample %" PRId64, p->view->name, p->samples->rows[sample]);
+    params.title = title;
+    params.cols = cols;
+    params.height = height;
+    params.width = width;
+    params.zoom = width < PANEL ? PANEL / width : 1;
+    return check(s, mucmm_sheet_create(s->ctx, &params, out));
+}
+
+/* Input, mean, and the parts as maps of one scale. */
+static int draw_picture(session *s, const parts *p, int64_t sample, float scale, mucmm_sheet **out)
+{
+    const look *l = &p->look;
+    float *cells = NULL;
+    unsigned char *rgb = NULL;
+    int code = 0;
+
+    TRY(allocate(&cells, l->rows * l->columns, sizeof *cells));
+    mucmm_cmat map = {cells, l->rows, l->columns, l->columns};
+    TRY(new_sheet(s, p, sample, 2 + N_PARTS, l->rows, l->columns, out));
+    TRY(look_picture(s, l, p->samples->rows[sample], &rgb));
+    TRY(check(s, mucmm_sheet_picture(s->ctx, *out, 0, 0, rgb, l->rows, l->columns, "input")));
+    TRY(look_cells(l, p->mean, cells));
+    TRY(check(s, mucmm_sheet_grey(s->ctx, *out, 1, 0, &map, l->lo, l->hi, "= mean")));
+    for (int i = 0; i < N_PARTS; i++) {
+        TRY(look_cells(l, p->of[i] + sample * l->cols, cells));
+        TRY(check(s, mucmm_sheet_map(s->ctx, *out, 2 + i, 0, &map, scale, part_captions[i])));
+    }
+done:
+    free(cells);
+    free(rgb);
+    return code;
+}
+
+static int draw_bars(session *s, const parts *p, int64_t sample, float scale, mucmm_sheet **out)
+{
+    int64_t at = sample * p->look.cols;
+    bar_list bars;
+    int code = 0;
+
+    for (int i = -1; i < N_PARTS; i++) {
+        bars_of(&p->look, (i < 0 ? p->difference : p->of[i]) + at, BARS, &bars);
+        if (i < 0)
+            TRY(new_sheet(s, p, sample, 1 + N_PARTS, 20 * (bars.n > 2 ? bars.n : 2) + 20,
+                          BARS_WIDTH, out));
+        TRY(check(s, mucmm_sheet_bars(s->ctx, *out, 1 + i, 0, bars.value, bars.shown, bars.n, scale,
+                                      i < 0 ? "input less mean =" : part_captions[i])));
+    }
+done:
+    return code;
+}
+
+static int draw(session *s, const parts *p, output_dir *dir)
+{
+    int64_t n = p->samples->n;
+    bool picture = p->look.kind == LOOK_PICTURE;
+    float scale = 0;
+    int code = 0;
+
+    for (int i = 0; i < N_PARTS; i++) {
+        float one = picture ? map_scale(p->of[i], n * p->look.cols)
+                            : largest_of(p->of[i], n * p->look.cols);
+        if (one < 0)
+            return EXIT_RUN;
+        scale = fmaxf(scale, one);
+    }
+    if (!picture)
+        scale = fmaxf(scale, largest_of(p->difference, n * p->look.cols));
+    for (int64_t i = 0; i < n && code == 0; i++) {
+        mucmm_sheet *sheet = NULL;
+        code = picture ? draw_picture(s, p, i, scale, &sheet)
+                       : draw_bars(s, p, i, scale > 0 ? scale : 1, &sheet);
+        if (code == 0)
+            code = output_dir_file(dir, "%s.parts.%" PRId64 ".png", p->view->name,
+                                   p->samples->rows[i]);
+        if (code == 0)
+            code = check(s, mucmm_sheet_write_png(s->ctx, sheet, dir->full));
+        mucmm_sheet_free(sheet);
+    }
+    return code;
+}
+
+int parts_write(session *s, const mucmm_model *m, const inputs *in, int32_t view, const look *l,
+                const int64_t *shape, int32_t rank, const sample_list *samples,
+                const mucmm_explain_params *usual, output_dir *dir)
+{
+    parts p = {.view = &in->views[view], .look = *l, .samples = samples};
+    int code = 0;
+
+    if (p.look.kind != LOOK_PICTURE)
+        p.look.kind = LOOK_BARS;
+    TRY(compute(s, m, in, view, usual, &p));
+    p.look.lo = p.look.hi = p.mean[0];
+    for (int64_t i = 0; i < samples->n * l->cols; i++) { /* grey: inputs and mean alike */
+        float x = p.mean[i % l->cols] + p.difference[i];
+        p.look.lo = fminf(p.look.lo, fminf(x, p.mean[i % l->cols]));
+        p.look.hi = fmaxf(p.look.hi, fmaxf(x, p.mean[i % l->cols]));
+    }
+    TRY(write_arrays(s, &p, shape, rank, dir));
+    TRY(draw(s, &p, dir));
+done:
+    free(p.mean);
+    free(p.difference);
+    for (int i = 0; i < N_PARTS; i++)
+        free(p.of[i]);
+    return code;
+}
