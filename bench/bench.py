@@ -11,6 +11,8 @@ import json
 import math
 import os
 import platform
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -255,9 +257,95 @@ def graph(o, settings):
            "of the forward pass's"], rows)
 
 
+# ---- maps and reports of encoded pictures
+
+EXPLAINED, STEPS, REPORTED = 100, 32, 5000
+
+
+def picture_study(o, name, rows, views):
+    """Writes WORK/name.json over the emoji of the shared folder, repeated to `rows` rows."""
+    emoji, encoders = (os.path.join(os.path.abspath(o.shared), "data", d) for d in ("emoji", "encoders"))
+    with open(os.path.join(emoji, "emoji.tsv"), encoding="utf-8") as f:
+        lines = f.read().splitlines()
+    os.makedirs(WORK, exist_ok=True)
+    with open(os.path.join(WORK, name + ".tsv"), "w", encoding="utf-8") as f:
+        f.write("\n".join([lines[0]] + [lines[1 + i % (len(lines) - 1)] for i in range(rows)]) + "\n")
+    images = {"kind": "image", "column": "file", "suffix": ".png", "size": 224, "normalize": "signed",
+              "encoder": os.path.join(encoders, "mobilenetv1_025_224.onnx"), "tensor": "pooled"}
+    words = {"kind": "text", "column": ["label", "tags"], "tokenizer": "words", "encoder": "tf-idf"}
+    study = {"table": name + ".tsv", "split": {"test": 0.5, "seed": 1} if views == 2 else {"test": 0.01, "seed": 1},
+             "views": {v: {**images, "folder": os.path.join(emoji, v)} for v in ("google", "twitter")[:views - 1]}}
+    study["views"]["words"] = words
+    path = os.path.join(WORK, name + ".json")
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump(study, f)
+    return path
+
+
+def timed(command):
+    """Seconds and the most memory in MiB of a command that must succeed."""
+    start = time.perf_counter()
+    p = subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    said = p.stderr.read()
+    _, status, usage = os.wait4(p.pid, 0)
+    if status != 0:
+        raise Failed(f"{' '.join(map(str, command))}: {said.strip().splitlines()[-1] if said.strip() else status}")
+    return time.perf_counter() - start, usage.ru_maxrss / 1024
+
+
+def fit_study(o, study, common):
+    model = study[:-len(".json")] + ".mucmm"
+    timed([MUCMM, "fit", study, "--common", common, "--individual", 5, "--head", "linear", "--ridge", 2,
+           "--threads", o.threads, "-o", model])
+    return model
+
+
+def explain(o, settings):
+    study = picture_study(o, "explain", 400, 2)
+    model = fit_study(o, study, 20)
+    network = os.path.join(o.shared, "data", "encoders", "mobilenetv1_025_224.onnx")
+    batches = (1, 8, 16)
+    best = min(run(["node", os.path.join(HERE, "peers", "ort.js"), network, "--threads", o.threads, "--repeats",
+                    200 // b, f"image=float32:{b}x3x224x224"], {"NODE_PATH": os.path.join(PEERS, "node_modules")}
+                   )["median_ms"] / b for _ in range(o.rounds) for b in batches)
+    forward = best * EXPLAINED * STEPS / 1000
+    command = [MUCMM, "explain", model, study, "--samples", f"0-{EXPLAINED - 1}", "--method", "integrated-gradients",
+               "--baseline", "zero", "--steps", STEPS, "--memory", o.memory, "--threads", o.threads, "-o",
+               os.path.join(WORK, "maps")]
+    runs = [timed(command) for _ in range(o.rounds)]
+    seconds, peak = min(r[0] for r in runs), max(r[1] for r in runs)
+    table(f"Integrated gradients of {EXPLAINED} pictures, {STEPS} steps, MobileNet 0.25 at 224, {o.threads} threads: the "
+          f"whole command with its pictures, beside {EXPLAINED * STEPS} forward passes (the best of batches {batches})",
+          ["mucmm explain", "ONNX Runtime, forward", "ratio", "--memory", "peak memory"],
+          [[f"{seconds:.1f} s", f"{forward:.1f} s", f"{seconds / forward:.2f}", f"{o.memory} MiB", f"{peak:.0f} MiB"]])
+
+
+def opening(page):
+    """Seconds until the page is open and drawn in Chromium, by tests/browser; "-" without."""
+    browser = os.path.join(ROOT, "build", "browser")
+    if not os.path.exists(os.path.join(browser, "node_modules")) or not shutil.which("chromium"):
+        return "- (tests/browser/run.sh build)"
+    shutil.copy(os.path.join(ROOT, "tests", "browser", "check_page.js"), browser)
+    done = subprocess.run(["node", os.path.join(browser, "check_page.js"), page, "", shutil.which("chromium")],
+                          capture_output=True, text=True, check=False)
+    found = re.search(r"# opened and drawn in ([0-9.]+) s", done.stdout)
+    return f"{float(found[1]):.1f} s" if found else "failed"
+
+
+def report(o, settings):
+    study = picture_study(o, "report", REPORTED, 3)
+    model, page = fit_study(o, study, 50), os.path.join(WORK, "report.html")
+    command = [MUCMM, "report", model, study, "--part", "all", "--label", "label", "--threads", o.threads, "-o", page]
+    runs = [timed(command) for _ in range(o.rounds)]
+    table(f"A report of {REPORTED} samples: two views of pictures (MobileNet 0.25 at 224) and words, features cached, "
+          f"{o.threads} threads", ["written in", "size", "opened in", "peak memory"],
+          [[f"{min(r[0] for r in runs):.1f} s", f"{os.path.getsize(page) / 1e6:.1f} MB", opening(page),
+            f"{max(r[1] for r in runs):.0f} MiB"]])
+
+
 def main():
     a = argparse.ArgumentParser(prog="bench/run.sh", description="Speed of mucmm beside its peers.")
-    a.add_argument("what", nargs="*", metavar="closed-form|train|graph", help="default: all")
+    a.add_argument("what", nargs="*", metavar="closed-form|train|graph|explain|report", help="default: all")
     a.add_argument("--rounds", type=int, default=3, help="of each measurement; the best counts")
     a.add_argument("--steps", type=int, default=20, help="train: timed steps of a round")
     a.add_argument("--common", type=int, default=50, help="closed-form: k")
@@ -265,11 +353,12 @@ def main():
                    help="closed-form: NumPy's, in units of the mean variance")
     a.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     a.add_argument("--slow", action="store_true", help="closed-form: scikit-learn too")
+    a.add_argument("--memory", type=int, default=1024, help="explain: --memory of mucmm explain, MiB")
     a.add_argument("--shared", default=os.environ.get("MUCMM_SHARED", os.path.join(ROOT, "..", "shared")),
-                   help="graph: folder with data/encoders")
+                   help="graph, explain, report: folder with data/encoders and data/emoji")
     a.add_argument("--peers-only", action="store_true", help="leave mucmm out")
     o = a.parse_args()
-    parts = {"closed-form": closed_form, "train": training, "graph": graph}
+    parts = {"closed-form": closed_form, "train": training, "graph": graph, "explain": explain, "report": report}
     for what in o.what:
         if what not in parts:
             a.error(f"'{what}' is none of {', '.join(parts)}")
