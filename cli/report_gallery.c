@@ -306,6 +306,7 @@ static int show_patterns(const report_page *p, int64_t component, const double *
     params.score = MUCMM_SCORE_COMMON_COMPONENT;
     params.component = component;
     extremes(c, mucmm_scores_rows(p->scores), 1, 1, &row);
+    ADD(mucmm_report_line(p->s->ctx, p->r, "At the + end: red and + goes up with the component"));
     for (int32_t v = 0; v < p->in->n; v++) {
         TRY(compute_maps(p, v, &row, 1, &params, &all[v]));
         TRY(show_view(p, v, &all[v], 0, row, "what goes with it"));
