@@ -413,29 +413,6 @@ void bars_of(const look *l, const float *row, int64_t most, bar_list *out)
 /* ---- maps -------------------------------------------------------------------------------------
  */
 
-static int compare_floats(const void *a, const void *b)
-{
-    float x = *(const float *)a, y = *(const float *)b;
-
-    return (x > y) - (x < y);
-}
-
-float map_scale(const float *values, int64_t n)
-{
-    float *sorted, scale;
-
-    if (allocate(&sorted, n, sizeof *sorted) != 0)
-        return -1;
-    for (int64_t i = 0; i < n; i++)
-        sorted[i] = fabsf(values[i]);
-    qsort(sorted, (size_t)n, sizeof *sorted, compare_floats);
-    scale = sorted[(int64_t)(0.995 * (double)(n - 1) + 0.5)];
-    if (!(scale > 0))
-        scale = sorted[n - 1] > 0 ? sorted[n - 1] : 1;
-    free(sorted);
-    return scale;
-}
-
 float largest_of(const float *values, int64_t n)
 {
     float largest = 0;
@@ -443,6 +420,50 @@ float largest_of(const float *values, int64_t n)
     for (int64_t i = 0; i < n; i++)
         largest = fmaxf(largest, fabsf(values[i]));
     return largest;
+}
+
+/* The k-th smallest of x [n], k from 0; reorders x (Hoare's selection). */
+static float nth_smallest(float *x, int64_t n, int64_t k)
+{
+    int64_t lo = 0, hi = n - 1;
+
+    while (lo < hi) {
+        float pivot = x[lo + (hi - lo) / 2];
+        int64_t i = lo, j = hi;
+        while (i <= j) {
+            while (x[i] < pivot)
+                i++;
+            while (x[j] > pivot)
+                j--;
+            if (i <= j) {
+                float t = x[i];
+                x[i++] = x[j];
+                x[j--] = t;
+            }
+        }
+        if (k <= j)
+            hi = j;
+        else if (k >= i)
+            lo = i;
+        else
+            break;
+    }
+    return x[k];
+}
+
+float map_scale(const float *values, int64_t n)
+{
+    float *sizes, scale;
+
+    if (allocate(&sizes, n, sizeof *sizes) != 0)
+        return -1;
+    for (int64_t i = 0; i < n; i++)
+        sizes[i] = fabsf(values[i]);
+    scale = nth_smallest(sizes, n, (int64_t)(0.995 * (double)(n - 1) + 0.5));
+    if (!(scale > 0))
+        scale = largest_of(values, n);
+    free(sizes);
+    return scale > 0 ? scale : 1;
 }
 
 void maps_drop(map_set *m)

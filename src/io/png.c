@@ -12,7 +12,9 @@ mucmm_status mucmm__png_write(mucmm_ctx *ctx, const char *path, int64_t width, i
                               const unsigned char *rgb)
 {
     mucmm_status status = MUCMM_OK;
-    png_image image = {.version = PNG_IMAGE_VERSION, .format = PNG_FORMAT_RGB};
+    png_image image = {.version = PNG_IMAGE_VERSION,
+                       .format = PNG_FORMAT_RGB,
+                       .flags = PNG_IMAGE_FLAG_FAST}; /* half the time */
     unsigned char *bytes = NULL;
     png_alloc_size_t size;
 
