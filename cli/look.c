@@ -116,20 +116,23 @@ static void reduce(const look *l, const float *row, int64_t first, int64_t last,
         }
 }
 
-/* n values that are `step` apart, with a Gaussian; reflected at the ends, so that the sum stays. */
+/* n values that are `step` apart, with a Gaussian; reflected at the ends, so that the sum stays.
+ * line: room for n + 2 reach. */
 static void add_local(float *x, int64_t n, int64_t step, const double *kernel, int64_t reach,
                       double *line)
 {
-    for (int64_t i = 0; i < n; i++) {
-        line[i] = 0;
-        for (int64_t k = -reach; k <= reach; k++) {
-            int64_t at = (i + k) % (2 * n);
-            at = at < 0 ? at + 2 * n : at;
-            line[i] += kernel[k < 0 ? -k : k] * (double)x[(at < n ? at : 2 * n - 1 - at) * step];
-        }
+    for (int64_t i = -reach; i < n + reach; i++) {
+        int64_t at = i % (2 * n);
+        at = at < 0 ? at + 2 * n : at;
+        line[i + reach] = (double)x[(at < n ? at : 2 * n - 1 - at) * step];
     }
-    for (int64_t i = 0; i < n; i++)
-        x[i * step] = (float)line[i];
+    for (int64_t i = 0; i < n; i++) {
+        const double *middle = line + i + reach;
+        double sum = kernel[0] * middle[0];
+        for (int64_t k = 1; k <= reach; k++)
+            sum += kernel[k] * (middle[k] + middle[-k]);
+        x[i * step] = (float)sum;
+    }
 }
 
 static int add_neighbours(const look *l, float *cells)
@@ -140,7 +143,7 @@ static int add_neighbours(const look *l, float *cells)
     int code = 0;
 
     TRY(allocate(&kernel, reach + 1, sizeof *kernel));
-    TRY(allocate(&line, longest, sizeof *line));
+    TRY(allocate(&line, longest + 2 * reach, sizeof *line));
     for (int64_t k = 0; k <= reach; k++) {
         kernel[k] = exp(-0.5 * (double)(k * k) / (l->local_sd * l->local_sd));
         sum += k > 0 ? 2 * kernel[k] : kernel[k];
