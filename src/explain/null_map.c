@@ -52,41 +52,6 @@ int64_t mucmm__null_models(const mucmm_null *null)
 /* ---- fits to permuted pairs --------------------------------------------------------------------
  */
 
-/* The progress of the fits as one, and no warnings a second time. */
-typedef struct quiet {
-    mucmm_ctx outer;
-    int64_t at, models;
-} quiet;
-
-static int pass_progress(void *user, const char *stage, int64_t done, int64_t total,
-                         const char *note)
-{
-    const quiet *w = user;
-
-    (void)stage;
-    (void)done;
-    (void)total;
-    (void)note;
-    if (!w->outer.progress)
-        return 0;
-    return w->outer.progress(w->outer.progress_user, "null models", w->at, w->models, "");
-}
-
-static void quiet_begin(mucmm_ctx *ctx, quiet *w)
-{
-    w->outer = *ctx;
-    ctx->progress = pass_progress;
-    ctx->progress_user = w;
-    ctx->log = NULL;
-}
-
-static void quiet_end(mucmm_ctx *ctx, const quiet *w)
-{
-    ctx->progress = w->outer.progress;
-    ctx->progress_user = w->outer.progress_user;
-    ctx->log = w->outer.log;
-}
-
 /* The parameters of m, without what maps of common scores do not need. Fewer rows than m had are
  * gone through as often. */
 static mucmm_fit_params refit_params(const mucmm_null *null)
@@ -140,19 +105,22 @@ done:
 static mucmm_status fit_all(mucmm_ctx *ctx, mucmm_null *null)
 {
     mucmm_status status = MUCMM_OK;
-    quiet w = {.models = null->models};
+    mucmm__quiet w;
+    int64_t b = 0;
     int64_t *perm = NULL;
 
-    quiet_begin(ctx, &w);
+    mucmm__quiet_begin(ctx, &w, "null models", null->models);
     TRY(mucmm__alloc(ctx, null->rows, sizeof *perm, &perm));
-    for (; w.at < null->models; w.at++)
-        TRY(fit_one(ctx, null, w.at, perm));
-    TRY(mucmm__progress(ctx, "", 0, 0, NULL));
+    for (; b < null->models; b++) {
+        TRY(mucmm__quiet_at(ctx, &w, b));
+        TRY(fit_one(ctx, null, b, perm));
+    }
+    TRY(mucmm__quiet_at(ctx, &w, null->models));
 done:
-    quiet_end(ctx, &w);
+    mucmm__quiet_end(ctx, &w);
     mucmm__free(perm);
     if (status != MUCMM_OK && status != MUCMM_ENOMEM && status != MUCMM_ECANCELED)
-        return mucmm__prefix(ctx, status, "null model %" PRId64, w.at + 1);
+        return mucmm__prefix(ctx, status, "null model %" PRId64, b + 1);
     return status;
 }
 

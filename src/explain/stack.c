@@ -5,6 +5,43 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* ---- progress of loops -------------------------------------------------------------------------
+ */
+
+static int pass_progress(void *user, const char *stage, int64_t done, int64_t total,
+                         const char *note)
+{
+    const mucmm__quiet *w = user;
+
+    (void)stage;
+    (void)done;
+    (void)total;
+    (void)note;
+    return w->outer.progress ? w->outer.progress(w->outer.progress_user, w->stage, w->at, w->n, "")
+                             : 0;
+}
+
+void mucmm__quiet_begin(mucmm_ctx *ctx, mucmm__quiet *w, const char *stage, int64_t n)
+{
+    *w = (mucmm__quiet){*ctx, stage, 0, n};
+    ctx->progress = pass_progress;
+    ctx->progress_user = w;
+    ctx->log = NULL;
+}
+
+mucmm_status mucmm__quiet_at(mucmm_ctx *ctx, mucmm__quiet *w, int64_t at)
+{
+    w->at = at;
+    return mucmm__progress(ctx, w->stage, at, w->n, NULL);
+}
+
+void mucmm__quiet_end(mucmm_ctx *ctx, const mucmm__quiet *w)
+{
+    ctx->progress = w->outer.progress;
+    ctx->progress_user = w->outer.progress_user;
+    ctx->log = w->outer.log;
+}
+
 /* ---- maps of models ----------------------------------------------------------------------------
  */
 
@@ -42,14 +79,17 @@ mucmm_status mucmm__stack_maps(mucmm_ctx *ctx, const mucmm_model *base,
 {
     mucmm_status status = MUCMM_OK;
     mucmm_explain_params p = single_params(q);
+    mucmm__quiet w;
 
+    mucmm__quiet_begin(ctx, &w, stage, count);
     for (int64_t b = 0; b < count; b++) {
-        TRY(mucmm__progress(ctx, stage, b, count, NULL));
+        TRY(mucmm__quiet_at(ctx, &w, b));
         TRY(map_one(ctx, models[b], q, &p, out + b * q->n * q->cols));
     }
+    TRY(mucmm__quiet_at(ctx, &w, count));
     TRY(finish_patterns(ctx, base, count, q, out));
-    TRY(mucmm__progress(ctx, stage, count, count, NULL));
 done:
+    mucmm__quiet_end(ctx, &w);
     return status;
 }
 
@@ -97,9 +137,11 @@ mucmm_status mucmm__random_maps(mucmm_ctx *ctx, const mucmm_model *m, int64_t co
     mucmm__representation drawn = {0};
     mucmm_explain_params p = single_params(q);
     mucmm_model random = *m; /* borrows all but the heads */
+    mucmm__quiet w;
 
+    mucmm__quiet_begin(ctx, &w, "random heads", count);
     for (int64_t b = 0; b < count; b++) {
-        TRY(mucmm__progress(ctx, "random heads", b, count, NULL));
+        TRY(mucmm__quiet_at(ctx, &w, b));
         for (int32_t v = 0; v < m->n_views; v++)
             TRY(random_view(ctx, &rep->view[v], seed, (uint64_t)(b * m->n_views + v),
                             &drawn.view[v]));
@@ -109,9 +151,10 @@ mucmm_status mucmm__random_maps(mucmm_ctx *ctx, const mucmm_model *m, int64_t co
         drawn.rho = NULL;
         mucmm__representation_drop(&drawn);
     }
+    TRY(mucmm__quiet_at(ctx, &w, count));
     TRY(finish_patterns(ctx, m, count, q, out));
-    TRY(mucmm__progress(ctx, "random heads", count, count, NULL));
 done:
+    mucmm__quiet_end(ctx, &w);
     drawn.rho = NULL;
     mucmm__representation_drop(&drawn);
     return status;

@@ -15,6 +15,19 @@ typedef struct mucmm__question {
     const mucmm_explain_params *p;
 } mucmm__question;
 
+/* Between begin and end, calls in a loop tell no progress of their own but that of the loop, and
+ * warn of nothing. */
+typedef struct mucmm__quiet {
+    mucmm_ctx outer;
+    const char *stage;
+    int64_t at, n;
+} mucmm__quiet;
+
+void mucmm__quiet_begin(mucmm_ctx *ctx, mucmm__quiet *w, const char *stage, int64_t n);
+/* `at` of n are done. */
+mucmm_status mucmm__quiet_at(mucmm_ctx *ctx, mucmm__quiet *w, int64_t at);
+void mucmm__quiet_end(mucmm_ctx *ctx, const mucmm__quiet *w);
+
 /* out [count, n, cols]: the map of every model. A pattern takes the covariance of `base` (or of the
  * training rows) for all of them, in one pass. stage: for the progress. */
 mucmm_status mucmm__stack_maps(mucmm_ctx *ctx, const mucmm_model *base,
