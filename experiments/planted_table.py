@@ -63,9 +63,11 @@ def measure(entry, folder, level):
     }
 
 
-def within(tests):
-    """'in' if the mean correlation lies among those of unrelated models in all views."""
-    return 'in' if all(t['low'] <= t['rho'] <= t['high'] for t in tests) else 'out'
+def place(tests):
+    """Of the mean correlation among those of unrelated models, in the view where it is highest."""
+    if any(t['rho'] > t['high'] for t in tests):
+        return 'above'
+    return 'in' if all(t['rho'] >= t['low'] for t in tests) else 'below'
 
 
 def row_of(found):
@@ -73,20 +75,20 @@ def row_of(found):
         return mean([f[key] for f in found])
     numbers = [m('energy'), m('energy masked'), m('pointing'), m('pointing masked'), m('deletion'), m('deletion masked'),
                m('deletion random'), m('insertion'), m('kept proper'), m('kept wrong')]
-    text = ''.join(f'{x:9.3f}' for x in numbers)
+    text = ''.join(f'{x:{10 if i == 7 else 9}.3f}' for i, x in enumerate(numbers))
     for key in ('random', 'permuted'):
         tests = [f[key] for f in found]
-        text += f"{mean([t['magnitude'] for t in tests]):9.3f}{mean([t['rho'] for t in tests]):8.3f} {within(tests):>3}"
+        text += f"{mean([t['magnitude'] for t in tests]):9.3f}{mean([t['rho'] for t in tests]):8.3f} {place(tests):>6}"
     return text
 
 
 def main():
     with open(sys.argv[1], encoding='utf-8') as f:
         check = json.load(f)
-    print(f"{'':33}{'energy':>18}{'pointing':>18}{'deletion':>27}{'insertion':>9}{'cells kept':>18}{'random heads':>21}"
-          f"{'permuted pairs':>21}")
-    print(f"{'score':11}{'map':22}" + f"{'bare':>9}{'masked':>9}" * 3 + f"{'random':>9}{'bare':>9}{'proper':>9}{'wrong':>9}"
-          + f"{'|r|':>9}{'r':>8}{'':4}" * 2)
+    print(f"{'':33}{'energy':>18}{'pointing':>18}{'deletion':>27}{'insertion':>10}{'cells kept':>18}{'random heads':>24}"
+          f"{'permuted pairs':>24}")
+    print(f"{'score':11}{'map':22}" + f"{'bare':>9}{'masked':>9}" * 3 + f"{'random':>9}{'bare':>10}{'proper':>9}{'wrong':>9}"
+          + f"{'|r|':>9}{'r':>8}{'':7}" * 2)
     for score in ('common', 'individual'):
         for method in dict.fromkeys(e['method'] for e in check['maps']):
             found = [measure(e, sys.argv[2], check['mask']) for e in check['maps']
@@ -96,7 +98,7 @@ def main():
         print(f"{g['view']}, {g['score']}: integrated gradients complete to {g['completeness']:.1e} of the score's range, "
               f"differences within {g['gradient_error']:.1e}")
     print('proper half: left for common, right for individual (the left one holds an item of its own too: not all of it is '
-          'wrong).\nin, out: r lies within those of unrelated models among themselves, or not')
+          'wrong).\nin, below, above: where r lies, with the range of unrelated models among themselves')
 
 
 if __name__ == '__main__':
