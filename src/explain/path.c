@@ -71,15 +71,15 @@ static void gauss_legendre(int64_t n, double *node, double *weight)
 /* ---- points ------------------------------------------------------------------------------------
  */
 
-typedef struct noise_task {
+typedef struct point_task {
     const path *p;
     int64_t point;
     float *out;
-} noise_task;
+} point_task;
 
 static void add_noise(void *arg, int64_t first, int64_t last)
 {
-    const noise_task *t = arg;
+    const point_task *t = arg;
     uint64_t offset = (uint64_t)t->point * (uint64_t)t->p->s->cols;
 
     for (int64_t j = first; j < last; j++)
@@ -87,18 +87,21 @@ static void add_noise(void *arg, int64_t first, int64_t last)
                             t->p->sigma * mucmm__rng_normal(t->p->key, offset + (uint64_t)j));
 }
 
+static void go_to_node(void *arg, int64_t first, int64_t last)
+{
+    const point_task *t = arg;
+    double node = t->p->node[t->point];
+
+    for (int64_t j = first; j < last; j++) {
+        double base = (double)t->p->base[j];
+        t->out[j] = (float)(base + node * ((double)t->p->x[j] - base));
+    }
+}
+
 static void make_point(mucmm_ctx *ctx, const path *p, int64_t point, float *out)
 {
-    int64_t cols = p->s->cols;
-
-    if (!integrates(p->s)) {
-        mucmm__parallel_range(ctx, cols, 4096, add_noise, &(noise_task){p, point, out});
-        return;
-    }
-    for (int64_t j = 0; j < cols; j++) {
-        double base = (double)p->base[j];
-        out[j] = (float)(base + p->node[point] * ((double)p->x[j] - base));
-    }
+    mucmm__parallel_range(ctx, p->s->cols, 4096, integrates(p->s) ? go_to_node : add_noise,
+                          &(point_task){p, point, out});
 }
 
 /* Scores [POINTS] and gradients of what stands in p->h, which is emptied where no point is. */
@@ -156,6 +159,21 @@ done:
     return status;
 }
 
+typedef struct sum_task {
+    path *p;
+    int64_t first, n; /* points */
+} sum_task;
+
+static void add_gradients(void *arg, int64_t first, int64_t last)
+{
+    const sum_task *t = arg;
+    path *p = t->p;
+
+    for (int64_t a = 0; a < t->n; a++)
+        for (int64_t j = first; j < last; j++)
+            p->sum[j] += p->weight[t->first + a] * (double)p->grads[a * p->s->cols + j];
+}
+
 static mucmm_status sum_gradients(mucmm_ctx *ctx, path *p)
 {
     mucmm_status status = MUCMM_OK;
@@ -170,9 +188,7 @@ static mucmm_status sum_gradients(mucmm_ctx *ctx, path *p)
             make_point(ctx, p, k + a, p->points + a * cols);
         p->place = k % POINTS;
         TRY(gradients(ctx, p, b));
-        for (int64_t a = 0; a < b; a++)
-            for (int64_t j = 0; j < cols; j++)
-                p->sum[j] += p->weight[k + a] * (double)p->grads[a * cols + j];
+        mucmm__parallel_range(ctx, cols, 4096, add_gradients, &(sum_task){p, k, b});
     }
 done:
     return status;
