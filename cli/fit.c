@@ -50,6 +50,8 @@ const option fit_options[] = {
      "weight of the linear correlation_min terms (default 20)"},
     {"beta", 0, OPTION_REAL, false, AT(beta), 0, 1e9, "X",
      "weight of the kernel term (default 40)"},
+    {"stages", 0, OPTION_COUNT, false, AT(stages), 1, 5, "N",
+     "stages of the common heads, at most; 1 = all dimensions at once (default 5)"},
     OPTION_JSON,
     OPTION_VERBOSE,
     OPTION_END,
@@ -91,6 +93,7 @@ static void fill_params(const settings *given, mucmm_fit_params *p)
     set_real(&p->input_noise, given->input_noise);
     set_real(&p->alpha, given->alpha);
     set_real(&p->beta, given->beta);
+    p->stages = given->stages >= 0 ? (int32_t)given->stages : p->stages;
     p->checkpoint = given->checkpoint;
 }
 

@@ -49,7 +49,7 @@ typedef struct settings {
     int64_t common, individual, epochs, individual_epochs, batch, seed, threads;
     int64_t shown, permutations, features, steps, repeats, train_pairs, noise_samples;
     int64_t null_models, null_rows;
-    int64_t head, scale, method, representation, part, memory;
+    int64_t head, scale, method, representation, part, memory, stages;
     double validation, ridge, learning_rate, weight_decay, input_noise, alpha, beta, noise, mask;
     counts hidden;
     bool json, verbose, tensors, vjp, skip_bad, check, parts;

@@ -125,7 +125,8 @@ static void print_correlations(const summary_column *columns, int n)
     print_title_line("correlation", columns, n);
     for (int64_t j = 0; j < k && j < SHOWN_COMPONENTS; j++) {
         char label[32];
-        snprintf(label, sizeof label, "component %" PRId64, j);
+        bool harmonic = columns[0].summary->harmonic[j] >= 0.5; /* as in .dimensions */
+        snprintf(label, sizeof label, "component %" PRId64 "%s", j, harmonic ? " (harmonic)" : "");
         printf("  %-*s", LABEL_WIDTH - 2, label);
         for (int c = 0; c < n; c++) {
             print_cell(columns[c].summary->correlations[j]);
@@ -139,6 +140,21 @@ static void print_correlations(const summary_column *columns, int n)
     print_row("total", columns, n, pick_total, 0);
 }
 
+/* One count a column, of those that have p-values. */
+static void print_count(const char *label, const summary_column *columns, int n, bool dimensions)
+{
+    printf("  %-*s", LABEL_WIDTH - 2, label);
+    for (int c = 0; c < n; c++) {
+        const mucmm_summary *s = columns[c].summary;
+        if (has_p(s))
+            printf("%*s%*" PRId64, CELL_WIDTH, "", CELL_WIDTH,
+                   dimensions ? s->dimensions : s->significant);
+        else
+            printf("%*s", CELL_WIDTH, "-");
+    }
+    printf("\n");
+}
+
 static void print_significant(const summary_column *columns, int n)
 {
     bool any = false;
@@ -147,15 +163,8 @@ static void print_significant(const summary_column *columns, int n)
         any = any || has_p(columns[c].summary);
     if (!any)
         return;
-    printf("  %-*s", LABEL_WIDTH - 2, "significant (p <= 0.05)");
-    for (int c = 0; c < n; c++) {
-        const mucmm_summary *s = columns[c].summary;
-        if (has_p(s))
-            printf("%*s%*" PRId64, CELL_WIDTH, "", CELL_WIDTH, s->significant);
-        else
-            printf("%*s", CELL_WIDTH, "-");
-    }
-    printf("\n");
+    print_count("significant (p <= 0.05)", columns, n, false);
+    print_count("  of these no harmonics", columns, n, true);
 }
 
 static void print_shares(const mucmm_model *m, const summary_column *columns, int n)
@@ -308,6 +317,8 @@ static json_t *one_summary_json(const mucmm_model *m, const mucmm_summary *s)
     json_object_set_new(root, "correlations", numbers_json(s->correlations, s->components));
     json_object_set_new(root, "p_values", numbers_json(s->p_values, s->components));
     json_object_set_new(root, "significant", json_integer(s->significant));
+    json_object_set_new(root, "harmonic", numbers_json(s->harmonic, s->components));
+    json_object_set_new(root, "dimensions", json_integer(s->dimensions));
     json_object_set_new(root, "total_correlation", number_json(s->total_correlation));
     json_object_set_new(root, "leakage", leakage_json(m, s));
     json_object_set_new(root, "retrieval", retrieval_json(m, s));

@@ -243,6 +243,9 @@ typedef struct mucmm_fit_params {
     double alpha;           /* weight of the linear correlation_min terms; default 20   */
     double beta;            /* weight of the kernel term; default 40                    */
     const char *checkpoint; /* file; NULL = none. Resumed from if it exists.            */
+    int32_t stages;         /* of training of the common heads, at most: later ones look for what no
+                               function of the earlier ones' variates is; 1 = all dimensions at
+                               once; 0 (default) = 5, the most there can be */
 } mucmm_fit_params;
 
 MUCMM_API void mucmm_fit_params_init(mucmm_fit_params *p);
@@ -300,8 +303,13 @@ typedef struct mucmm_summary {
      * nearest one (among the 10 nearest) of all rows, seen from view m. Nearness: the cosine of the
      * common variates, each weighted by the root of its correlation. NaN above 20,000 rows. */
     double *retrieval_1, *retrieval_10;
-    double *null_95; /* [k] the correlation above which p <= 0.05, from the same permutations;
-                        NaN if not computed, and in the summaries of a model file            */
+    double *null_95;    /* [k] the correlation above which p <= 0.05, from the same permutations;
+                           NaN if not computed, and in the summaries of a model file            */
+    double *harmonic;   /* [k] R2 with which nonlinear features of the components before it predict
+                           a component, mean over views, found by fit on its held-out rows; NaN if
+                           there were too few                                                   */
+    int64_t dimensions; /* components with p <= 0.05 that are no harmonics, that is with an R2 below
+                           0.5: the estimated number of common dimensions                       */
 } mucmm_summary;
 
 typedef struct mucmm_score_params {

@@ -483,6 +483,7 @@ static void test_mlp_canonical_form(void **state)
     mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);
 
     (void)state;
+    p.stages = 1; /* of later stages the variates are canonical among themselves only */
     p.ridge = 1e-8;
     check_mlp(2, p);
     check_mlp(3, p);
@@ -491,11 +492,112 @@ static void test_mlp_canonical_form(void **state)
     check_mlp(2, p);
 }
 
+/* Two views of a linear shared latent and one that the second view knows by cos(2 b) alone. The
+ * square of the first is shared too, and more strongly than the second latent. */
+static problem hidden_problem(int64_t n)
+{
+    problem q = new_problem(ctx, 2, n, false, 5);
+    double *z = normals(6, 0, n * 17, 1);
+
+    for (int64_t i = 0; i < n; i++) {
+        const double *row = z + i * 17;
+        float *one = q.x[0] + i * q.p[0], *two = q.x[1] + i * q.p[1];
+        one[0] = (float)(row[0] + .1 * row[2]);
+        one[1] = (float)row[1];
+        two[0] = (float)(row[0] + .1 * row[3]);
+        two[1] = (float)(cos(2 * row[1]) / sqrt(.5) + .8 * row[4]);
+        for (int j = 2; j < 4; j++) {
+            one[j] = (float)row[3 + j];
+            two[j] = (float)row[5 + j];
+        }
+        q.shared[i * SHARED] = row[0];
+        q.shared[i * SHARED + 1] = cos(2 * row[1]);
+        for (int64_t j = 4; j < q.p[0]; j++)
+            one[j] = (float)(.1 * row[9 + j % 4]);
+        for (int64_t j = 4; j < q.p[1]; j++)
+            two[j] = (float)(.1 * row[13 + j % 4]);
+    }
+    free(z);
+    return q;
+}
+
+/* Largest absolute correlation of component j of view v with shared latent s. */
+static double recovery(const mucmm_model *m, const problem *q, int64_t j, int64_t s)
+{
+    float *c, *u, *truth = test_floats(q->n);
+    double r;
+
+    transform(ctx, m, MUCMM_HEADS, 0, q->data[0], &c, &u);
+    for (int64_t i = 0; i < q->n; i++)
+        truth[i] = (float)q->shared[i * SHARED + s];
+    r = fabs(correlation(c, m->k, j, truth, 1, 0, q->n));
+    free(truth);
+    free(c);
+    free(u);
+    return r;
+}
+
+/* All at once finds a harmonic and marks it; in stages the hidden latent is found, the gradient is
+ * that of the score, and the file holds all of it. */
+static void test_stages_find_what_harmonics_hide(void **state)
+{
+    mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);
+    problem q = hidden_problem(3000);
+    mucmm_model *once, *staged, *loaded = NULL;
+    const mucmm_summary *s;
+    mucmm_explain_params e;
+    bytes a, b;
+    int64_t rows[] = {1, 5, 9};
+    double worst;
+
+    (void)state;
+    p.common_epochs = 25;
+    p.hidden[0] = p.hidden[1] = 48;
+    p.batch = 400;
+    p.input_noise = .1;
+    p.stages = 1;
+    once = fit(ctx, &q, &p);
+    s = mucmm_model_summary(once, MUCMM_ROWS_HELD_OUT, MUCMM_HEADS);
+    assert_true(s->harmonic[0] < .1 && s->harmonic[1] > .5);
+    assert_int_equal(s->significant, 2);
+    assert_int_equal(s->dimensions, 1);
+    assert_true(recovery(once, &q, 1, 1) < .3);
+
+    p.stages = 0;
+    staged = fit(ctx, &q, &p);
+    assert_int_equal(staged->heads.view[0].n_later, 1);
+    s = mucmm_model_summary(staged, MUCMM_ROWS_HELD_OUT, MUCMM_HEADS);
+    assert_true(s->harmonic[0] < .1 && s->harmonic[1] < .1);
+    assert_int_equal(s->dimensions, 2);
+    assert_true(recovery(staged, &q, 0, 0) > .95);
+    assert_true(recovery(staged, &q, 1, 1) > .85);
+
+    mucmm_explain_params_init(&e);
+    for (int32_t v = 0; v < 2; v++) {
+        CHECK_OK(ctx, mucmm_check_gradient(ctx, staged, q.view, 2, v, rows, 3, &e, &worst));
+        assert_true(worst < 1e-3);
+    }
+    a = saved(staged);
+    CHECK_OK(ctx, mucmm_model_save(ctx, staged, in_folder("model")));
+    CHECK_OK(ctx, mucmm_model_load(ctx, in_folder("model"), &loaded));
+    unlink(in_folder("model"));
+    b = saved(loaded);
+    assert_int_equal(a.size, b.size);
+    assert_memory_equal(a.data, b.data, a.size);
+    free(a.data);
+    free(b.data);
+    mucmm_model_free(loaded);
+    mucmm_model_free(once);
+    mucmm_model_free(staged);
+    drop_problem(&q);
+}
+
 static void test_mlp_without_hidden_layers(void **state)
 {
     mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);
 
     (void)state;
+    p.stages = 1;
     p.n_hidden = 0;
     p.ridge = 1e-8;
     check_mlp(2, p);
@@ -1027,7 +1129,7 @@ static void test_model_file_refusals(void **state)
         {"\"shape\":[2,8]", "\"shape\":[8,2]", MUCMM_EFORMAT, "another type or shape"},
         {"\\\"columns\\\": 8", "\\\"columns\\\": 7", MUCMM_EFORMAT, "'shape' does not multiply"},
         {"\\\"columns\\\": 8", "\\\"columns\\\": 0", MUCMM_EFORMAT, "'columns' is missing or out"},
-        {"\\\"common\\\": 2", "\\\"common\\\": 3", MUCMM_EFORMAT, "'outputs' is missing or out"},
+        {"\\\"common\\\": 2", "\\\"common\\\": 3", MUCMM_EFORMAT, "'later' does not add up"},
         {"\\\"common\\\": 2", "\\\"common\\\": 0", MUCMM_EFORMAT, "'common' is missing or out"},
         {"\\\"individual\\\": 3", "\\\"individual\\\": 9", MUCMM_EFORMAT,
          "'individual' is missing"},
@@ -1593,7 +1695,7 @@ static bytes some_checkpoint(const problem *q, const mucmm_fit_params *p)
     s.stop_at = whole.calls - 2;
     assert_int_equal(fit_stopping(q, p, &s, 0, &m), MUCMM_ECANCELED);
     b = get_file("checkpoint");
-    assert_non_null(memmem(b.data, b.size, "\"stage2.first\"", 14));
+    assert_non_null(memmem(b.data, b.size, "\"stage6.first\"", 14));
     return b;
 }
 
@@ -1649,23 +1751,23 @@ static void test_damaged_checkpoints_are_refused(void **state)
     static const struct {
         const char *from, *to, *fragment;
     } texts[] = {
-        {"mucmm-checkpoint-1", "mucmm-checkpoint-0", "not a checkpoint of this program"},
+        {"mucmm-checkpoint-2", "mucmm-checkpoint-0", "not a checkpoint of this program"},
         {"\"state\"", "\"stare\"", "not a checkpoint of this program"},
         {"\"history\"", "\"hostory\"", "not a checkpoint of this program"},
-        {"\"stage\":\"2\"", "\"stage\":\"3\"", "not a whole checkpoint"},
-        {"\"stage\":\"2\"", "\"stage\":\"x\"", "not a whole checkpoint"},
-        {"\"stage\":\"2\"", "\"stage\":\"4\"", "not a whole checkpoint"},
+        {"\"stage\":\"6\"", "\"stage\":\"7\"", "not a whole checkpoint"},
+        {"\"stage\":\"6\"", "\"stage\":\"x\"", "not a whole checkpoint"},
+        {"\"stage\":\"6\"", "\"stage\":\"8\"", "not a whole checkpoint"},
         {"\"stage0.best_params\"", "\"stage0.bast_params\"", "not a whole checkpoint"},
         {"\"stage1.best_stats\"", "\"stage1.bast_stats\"", "not a whole checkpoint"},
-        {"\"stage2.first\"", "\"stage2.forst\"", "'stage2.first' is missing or has another size"},
+        {"\"stage6.first\"", "\"stage6.forst\"", "'stage6.first' is missing or has another size"},
     };
     static const struct {
         const char *tensor;
         size_t index;
         double value;
-    } numbers[] = {{"state", 4, NAN},   {"state", 4, 1e300}, {"state", 4, -1},
-                   {"state", 4, .5},    {"state", 5, NAN},   {"history", 0, 3},
-                   {"history", 0, NAN}, {"history", 0, -1},  {"history", 1, 1e300}};
+    } numbers[] = {{"state", 12, NAN},  {"state", 12, 1e300}, {"state", 12, -1},
+                   {"state", 12, .5},   {"state", 13, NAN},   {"history", 0, 7},
+                   {"history", 0, NAN}, {"history", 0, -1},   {"history", 1, 1e300}};
     problem q = new_problem(ctx, 2, 150, true, 30);
     mucmm_fit_params p = checkpoint_params();
     bytes good = some_checkpoint(&q, &p), bad;
@@ -1673,9 +1775,9 @@ static void test_damaged_checkpoints_are_refused(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         bad = with_text(&good, texts[i].from, texts[i].to);
-        /* stage 3 of a file whose stage 2 is not whole */
-        if (strstr(texts[i].to, "\"3\"")) {
-            bytes more = with_text(&bad, "\"stage2.best_params\"", "\"stage2.bast_params\"");
+        /* all done, in a file whose last stage is not whole */
+        if (strstr(texts[i].to, "\"7\"")) {
+            bytes more = with_text(&bad, "\"stage6.best_params\"", "\"stage6.bast_params\"");
             free(bad.data);
             bad = more;
         }
@@ -1709,7 +1811,7 @@ static void test_checkpoint_of_other_networks_is_refused(void **state)
 
     (void)state;
     good = some_checkpoint(&q, &p);
-    bad = with_text(&good, "\"stage\":\"2\"", "\"stage\":\"0\"");
+    bad = with_text(&good, "\"stage\":\"6\"", "\"stage\":\"0\"");
     for (int i = 0; i < 6; i++) { /* stage 2's arrays under the name of stage 0 */
         static const char *const names[] = {"params", "first",       "second",
                                             "stats",  "best_params", "best_stats"};
@@ -1722,7 +1824,7 @@ static void test_checkpoint_of_other_networks_is_refused(void **state)
             free(bad.data);
             bad = next;
         }
-        snprintf(from, sizeof from, "\"stage2.%s\"", names[i]);
+        snprintf(from, sizeof from, "\"stage6.%s\"", names[i]);
         snprintf(to, sizeof to, "\"stage0.%s\"", names[i]);
         next = with_text(&bad, from, to);
         free(bad.data);
@@ -2089,6 +2191,7 @@ int main(void)
         cmocka_unit_test(test_linear_canonical_form),
         cmocka_unit_test(test_linear_individual_is_uncorrelated_with_the_other_view),
         cmocka_unit_test(test_mlp_canonical_form),
+        cmocka_unit_test(test_stages_find_what_harmonics_hide),
         cmocka_unit_test(test_mlp_without_hidden_layers),
         cmocka_unit_test(test_mlp_without_individual_dimensions),
         cmocka_unit_test(test_mlp_beats_linear_where_the_truth_is_nonlinear),

@@ -91,4 +91,50 @@ mucmm_status mucmm__permutation_test(mucmm_ctx *ctx, int32_t n_views, const mucm
                                      int64_t permutations, uint64_t seed, double *correlations,
                                      double *p_values, double *null_95);
 
+/* ---- nonlinear features of variates (section 2, staged deflation) ------------------
+ * psi(c) = [c, c_i c_j for i <= j < pairs, sqrt(2) cos(c omega + phase)]. */
+typedef struct mucmm__psi {
+    int64_t in, pairs, waves; /* columns of c; the first of them that are multiplied; cosines */
+    double *omega, *phase;    /* [in, waves], [waves] */
+} mucmm__psi;
+
+/* Ridge of every regression on psi, of standardized features. */
+#define MUCMM__PSI_RIDGE 1e-2
+
+int64_t mucmm__psi_width(const mucmm__psi *f);
+/* Of given sizes, omega and phase zero. */
+mucmm_status mucmm__psi_alloc(mucmm_ctx *ctx, int64_t in, int64_t pairs, int64_t waves,
+                              mucmm__psi *f);
+/* 150 cosines drawn with key, and as many products as there is room for: width at most limit, but
+ * at least in. */
+mucmm_status mucmm__psi_create(mucmm_ctx *ctx, uint64_t key, int64_t in, int64_t limit,
+                               mucmm__psi *f);
+void mucmm__psi_drop(mucmm__psi *f);
+/* c [n, in] -> psi [n, width]; dc [n, in] from dpsi [n, width]. */
+mucmm_status mucmm__psi_forward(mucmm_ctx *ctx, const mucmm__psi *f, const mucmm__block *c,
+                                double *psi);
+mucmm_status mucmm__psi_vjp(mucmm_ctx *ctx, const mucmm__psi *f, const mucmm__block *c,
+                            const double *dpsi, double *dc);
+
+/* Residual of a ridge regression on a batch of standardized features p [n, w]: factor [w, w] is the
+ * Cholesky factor of p'p/n + r I, and y [n, k] <- y - p (p'p/n + r I)^-1 p'y/n. The map is
+ * symmetric, so that it also carries a gradient back. */
+mucmm_status mucmm__smoother_prepare(mucmm_ctx *ctx, const mucmm__block *p, double ridge,
+                                     double *factor);
+mucmm_status mucmm__smoother_residual(mucmm_ctx *ctx, const mucmm__block *p, const double *factor,
+                                      const mucmm__block *y);
+
+/* weights [width, cols] of the regression of y [n, cols] on psi(c), c [n, in]: a ridge on
+ * standardized features, after which what covariance is left with c itself is taken out exactly. */
+mucmm_status mucmm__psi_regress(mucmm_ctx *ctx, const mucmm__psi *f, double ridge, int64_t n,
+                                const float *c, int64_t cols, const float *y, double *weights);
+/* y [n, cols] -= psi(c) weights; the first `in` of each row's stride numbers are c. */
+mucmm_status mucmm__psi_subtract(mucmm_ctx *ctx, const mucmm__psi *f, const double *weights,
+                                 int64_t n, const float *c, int64_t stride, int64_t cols, float *y);
+
+/* r2 [k]: how well nonlinear features of c_0 .. c_(j-1) predict c_j: fitted on c [n, k], n >= 8,
+ * judged on the rows other [n', k]; 0 at least. */
+mucmm_status mucmm__harmonics(mucmm_ctx *ctx, const mucmm__block *c, const mucmm__block *other,
+                              double *r2);
+
 #endif

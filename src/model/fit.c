@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Streams of random numbers: training uses (stage + 1) * 1,000,000 and above. */
+/* Streams of random numbers: training uses MUCMM__STREAM(stage) and above. */
 #define STREAM_SPLIT 1
 
 /* A checkpoint is written at the end of an epoch, but not more often than this. */
@@ -75,6 +75,7 @@ static mucmm_status check_params(mucmm_ctx *ctx, const mucmm_fit_params *p)
     TRY(check_range(ctx, "input noise", p->input_noise, 0, 10));
     TRY(check_range(ctx, "alpha", p->alpha, 0, 1e6));
     TRY(check_range(ctx, "beta", p->beta, 0, 1e6));
+    TRY(check_range(ctx, "stages", p->stages, 0, MUCMM__LATER + 1));
 done:
     return status;
 }
@@ -352,6 +353,7 @@ static uint64_t fingerprint(const mucmm__fit *f)
                               p.input_noise,
                               p.alpha,
                               p.beta,
+                              (double)p.stages,
                               (double)f->n_train,
                               (double)mucmm_version()};
 
@@ -439,6 +441,7 @@ static mucmm_status summarize_all(mucmm__fit *f)
             }
             TRY(mucmm__summarize(f->ctx, model, f->data, rows, n, c, u, rep->rho, r ? 1000 : 0,
                                  f->p->seed, &rep->summary[r]));
+            mucmm__summary_harmonics(rep, rep->summary[r]);
             for (int32_t m = 0; m < model->n_views; m++) {
                 mucmm__free(c[m]);
                 mucmm__free(u[m]);
@@ -517,6 +520,9 @@ mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t 
         TRY(mucmm__fit_common(&f));
         TRY(mucmm__fit_individual(&f));
     }
+    TRY(mucmm__mark_harmonics(&f, &f.model->linear));
+    if (f.model->heads.rho)
+        TRY(mucmm__mark_harmonics(&f, &f.model->heads));
     TRY(summarize_all(&f));
     TRY(mucmm__model_make_json(ctx, f.model));
     *out = f.model;

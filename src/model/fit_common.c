@@ -2,9 +2,11 @@
  *
  * Training of the common heads by correlation maximization: section 2 of the method.
  *
- * Both starts are trained: from the closed form (the skip begins as its weights, the
- * deep part at zero) and from scratch; the one with the larger held-out total
- * correlation of fixed projections is kept. */
+ * The first stage has as many dimensions as the closed form has significant variates. Both starts
+ * are trained: from the closed form (the skip begins as its weights, the deep part at zero) and
+ * from scratch; the one with the larger held-out total correlation of fixed projections is kept.
+ * Later stages train, from scratch, what nonlinear features psi of the variates found before do not
+ * predict. */
 #include "model/model.h"
 
 #include <inttypes.h>
@@ -18,21 +20,33 @@
 #define MAP_RIDGE 1e-8
 /* Training rows on which the projections are fixed before they are judged on the held-out ones. */
 #define EVALUATION_ROWS 5000
+/* Permutations of the tests that decide on sizes of stages, and their level. */
+#define PERMUTATIONS 1000
+#define LEVEL 0.05
+/* Fewer rows than these decide nothing: one stage. */
+#define LEAST_HELD_OUT 20
 
 typedef struct common_work {
     mucmm__stage stage;
+    int64_t k; /* dimensions of this stage */
     mucmm__part part[MUCMM_MAX_VIEWS];
     mucmm__tape *tape[MUCMM_MAX_VIEWS];
     float *x[MUCMM_MAX_VIEWS]; /* [batch, p] */
     float *y, *dy;             /* [batch, k] */
     mucmm__block f[MUCMM_MAX_VIEWS], df[MUCMM_MAX_VIEWS];
     double *rho;
-    int64_t *rows;                       /* [batch] */
     int64_t offset[MUCMM_MAX_VIEWS + 1]; /* of each view's outputs: m k */
+    /* of a later stage; before = 0 in the first */
+    int64_t before;                     /* variates found so far */
+    float *earlier[2][MUCMM_MAX_VIEWS]; /* [rows, before], by mucmm_rows */
+    mucmm__psi psi;
+    mucmm__block c, features;             /* [batch, before], [batch, width] */
+    mucmm__block smooth[MUCMM_MAX_VIEWS]; /* [batch, width], standardized */
+    double *factor[MUCMM_MAX_VIEWS], *sd; /* [width, width], [width] */
 } common_work;
 
 mucmm_status mucmm__batch_features(mucmm__fit *f, int32_t view, const int64_t *rows, int64_t n,
-                                   uint64_t stream, int64_t step, float *clean, float *noisy)
+                                   mucmm__stage stage, int64_t step, float *clean, float *noisy)
 {
     mucmm_status status = MUCMM_OK;
     int64_t size = n * f->model->view[view].p, *numbers = NULL;
@@ -43,7 +57,7 @@ mucmm_status mucmm__batch_features(mucmm__fit *f, int32_t view, const int64_t *r
     TRY(mucmm__features(f->ctx, &f->model->view[view], f->data[view], numbers, n, clean));
     if (noisy)
         mucmm__add_noise(f->ctx, size, (float)f->p->input_noise,
-                         mucmm__rng_key(f->p->seed, stream * 1000000 + 500000 + (uint64_t)view),
+                         mucmm__rng_key(f->p->seed, MUCMM__STREAM(stage) + 500000 + (uint64_t)view),
                          (uint64_t)(step * size), clean, noisy);
 done:
     mucmm__free(numbers);
@@ -80,26 +94,48 @@ static void to_float(const double *from, int64_t n, float *to)
         to[i] = (float)from[i];
 }
 
+/* The features of the variates found before, of a batch of training rows, ready to be regressed
+ * on. */
+static mucmm_status prepare_smoother(mucmm__fit *f, common_work *w, int32_t m, const int64_t *rows)
+{
+    mucmm_status status = MUCMM_OK;
+
+    for (int64_t i = 0; i < w->c.rows; i++)
+        to_double(w->earlier[MUCMM_ROWS_TRAIN][m] + rows[i] * w->before, w->before,
+                  w->c.data + i * w->before);
+    TRY(mucmm__psi_forward(f->ctx, &w->psi, &w->c, w->features.data));
+    mucmm__standardize(&w->features, w->smooth[m].data, w->sd);
+    TRY(mucmm__smoother_prepare(f->ctx, &w->smooth[m], MUCMM__PSI_RIDGE, w->factor[m]));
+done:
+    return status;
+}
+
 static mucmm_status common_step(mucmm__fit *f, mucmm__trainer *t, void *arg, const int64_t *rows,
                                 double *loss)
 {
     mucmm_status status = MUCMM_OK;
     common_work *w = arg;
-    int64_t n = f->batch, k = f->model->k;
+    int64_t n = f->batch, k = w->k;
 
     for (int32_t m = 0; m < f->model->n_views; m++) {
         const mucmm__part *part = &w->part[m];
         bool noise = f->p->input_noise > 0;
-        TRY(mucmm__batch_features(f, m, rows, n, w->stage + 1, t->step, w->x[m],
+        TRY(mucmm__batch_features(f, m, rows, n, w->stage, t->step, w->x[m],
                                   noise ? w->x[m] : NULL));
         TRY(mucmm__mlp_forward_train(f->ctx, &part->net, t->params + part->params,
                                      t->stats + part->stats, n, w->x[m], w->tape[m], w->y));
         to_double(w->y, n * k, w->f[m].data);
+        if (w->before > 0) {
+            TRY(prepare_smoother(f, w, m, rows));
+            TRY(mucmm__smoother_residual(f->ctx, &w->smooth[m], w->factor[m], &w->f[m]));
+        }
     }
     TRY(mucmm__correlation_max(f->ctx, f->model->n_views, w->f, k, BATCH_RIDGE, w->rho, loss, w->df,
                                NULL));
     for (int32_t m = 0; m < f->model->n_views; m++) {
         const mucmm__part *part = &w->part[m];
+        if (w->before > 0)
+            TRY(mucmm__smoother_residual(f->ctx, &w->smooth[m], w->factor[m], &w->df[m]));
         to_float(w->df[m].data, n * k, w->dy);
         TRY(mucmm__mlp_backward(f->ctx, &part->net, t->params + part->params, w->tape[m], w->dy,
                                 t->grads + part->params, NULL));
@@ -110,29 +146,56 @@ done:
 
 /* ---- judging -------------------------------------------------------------------------- */
 
-/* Joint mean and covariance [M k, M k] of the raw outputs of heads[m] on some rows. */
-static mucmm_status output_moments(mucmm__fit *f, const mucmm__head *heads, const int64_t *rows,
-                                   int64_t n, int64_t every, double *mean, double *cov)
+static const int64_t *rows_of(const mucmm__fit *f, mucmm_rows part, int64_t *n)
+{
+    *n = part == MUCMM_ROWS_TRAIN ? f->n_train : f->n_held_out;
+    return part == MUCMM_ROWS_TRAIN ? f->train : f->held_out;
+}
+
+/* The next at most MUCMM__CHUNK of every `every`-th row from *next on: their numbers as rows of the
+ * views, and what view m's earlier variates are there [count, before]. */
+static int64_t pick_rows(const mucmm__fit *f, const common_work *w, mucmm_rows part, int64_t every,
+                         int64_t *next, int64_t *picked, float *const *before)
+{
+    int64_t n, count = 0;
+    const int64_t *rows = rows_of(f, part, &n);
+
+    for (; count < MUCMM__CHUNK && *next < n; *next += every, count++) {
+        picked[count] = rows[*next];
+        for (int32_t m = 0; m < f->model->n_views && w->before > 0; m++)
+            memcpy(before[m] + count * w->before, w->earlier[part][m] + *next * w->before,
+                   (size_t)w->before * sizeof(float));
+    }
+    return count;
+}
+
+/* Joint mean and covariance [M k, M k] of the outputs of heads[m] on some rows: raw, or less
+ * psi(earlier) weights[m] in a later stage. */
+static mucmm_status output_moments(mucmm__fit *f, const common_work *w, const mucmm__head *heads,
+                                   double *const *weights, mucmm_rows part, int64_t every,
+                                   double *mean, double *cov)
 {
     mucmm_status status = MUCMM_OK;
     int32_t views = f->model->n_views;
-    int64_t k = f->model->k, widest = 0, picked[MUCMM__CHUNK];
+    int64_t k = w->k, widest = 0, picked[MUCMM__CHUNK], next = 0, b;
     mucmm__moments *moments = NULL;
-    float *h = NULL, *y = NULL, *joint = NULL;
+    float *h = NULL, *y = NULL, *joint = NULL, *before[MUCMM_MAX_VIEWS] = {0};
 
-    for (int32_t m = 0; m < views; m++)
+    for (int32_t m = 0; m < views; m++) {
         widest = f->model->view[m].p > widest ? f->model->view[m].p : widest;
+        TRY(mucmm__alloc(f->ctx, MUCMM__CHUNK * w->before, sizeof(float), &before[m]));
+    }
     TRY(mucmm__alloc(f->ctx, MUCMM__CHUNK * widest, sizeof *h, &h));
     TRY(mucmm__alloc(f->ctx, MUCMM__CHUNK * k, sizeof *y, &y));
     TRY(mucmm__alloc(f->ctx, MUCMM__CHUNK * k * views, sizeof *joint, &joint));
     TRY(mucmm__moments_create(f->ctx, k * views, 0, &moments));
-    for (int64_t i = 0; i < n;) {
-        int64_t b = 0;
-        for (; b < MUCMM__CHUNK && i < n; i += every)
-            picked[b++] = rows[i];
+    while ((b = pick_rows(f, w, part, every, &next, picked, before)) > 0) {
         for (int32_t m = 0; m < views; m++) {
             TRY(mucmm__features(f->ctx, &f->model->view[m], f->data[m], picked, b, h));
             TRY(mucmm__head_forward(f->ctx, &heads[m], b, h, y));
+            if (w->before > 0)
+                TRY(mucmm__psi_subtract(f->ctx, &w->psi, weights[m], b, before[m], w->before, k,
+                                        y));
             for (int64_t r = 0; r < b; r++)
                 memcpy(joint + (r * views + m) * k, y + r * k, (size_t)k * sizeof *y);
         }
@@ -145,14 +208,48 @@ done:
     mucmm__free(h);
     mucmm__free(y);
     mucmm__free(joint);
+    for (int32_t m = 0; m < views; m++)
+        mucmm__free(before[m]);
+    return status;
+}
+
+/* weights [width, k]: the regression of view m's raw outputs on psi of its earlier variates, on
+ * every `every`-th training row. */
+static mucmm_status regress_outputs(mucmm__fit *f, const common_work *w, const mucmm__head *head,
+                                    int32_t m, int64_t every, double *weights)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__view_info *v = &f->model->view[m];
+    int64_t count = (f->n_train + every - 1) / every, done_rows = 0, next = 0, b;
+    int64_t picked[MUCMM__CHUNK];
+    float *h = NULL, *y = NULL, *c[MUCMM_MAX_VIEWS] = {0};
+    const float *earlier = w->earlier[MUCMM_ROWS_TRAIN][m];
+
+    TRY(mucmm__alloc(f->ctx, MUCMM__CHUNK * v->p, sizeof *h, &h));
+    TRY(mucmm__alloc(f->ctx, count * w->k, sizeof *y, &y));
+    TRY(mucmm__alloc(f->ctx, count * w->before, sizeof(float), &c[0]));
+    for (; done_rows < count; done_rows += b) {
+        for (b = 0; b < MUCMM__CHUNK && next < f->n_train; next += every, b++) {
+            picked[b] = f->train[next];
+            memcpy(c[0] + (done_rows + b) * w->before, earlier + next * w->before,
+                   (size_t)w->before * sizeof(float));
+        }
+        TRY(mucmm__features(f->ctx, v, f->data[m], picked, b, h));
+        TRY(mucmm__head_forward(f->ctx, head, b, h, y + done_rows * w->k));
+    }
+    TRY(mucmm__psi_regress(f->ctx, &w->psi, MUCMM__PSI_RIDGE, count, c[0], w->k, y, weights));
+done:
+    mucmm__free(h);
+    mucmm__free(y);
+    mucmm__free(c[0]);
     return status;
 }
 
 /* Canonical weights [k, k] of each view's raw outputs, from their joint covariance. */
-static mucmm_status output_weights(mucmm__fit *f, const double *cov, double *rho,
+static mucmm_status output_weights(mucmm__fit *f, int64_t k, const double *cov, double *rho,
                                    double *const *weights)
 {
-    int64_t p[MUCMM_MAX_VIEWS], k = f->model->k, total = k * f->model->n_views;
+    int64_t p[MUCMM_MAX_VIEWS], total = k * f->model->n_views;
     const char *names[MUCMM_MAX_VIEWS];
     double trace = 0;
 
@@ -171,25 +268,30 @@ static mucmm_status common_evaluate(mucmm__fit *f, mucmm__trainer *t, void *arg,
     mucmm_status status = MUCMM_OK;
     common_work *w = arg;
     int32_t views = f->model->n_views;
-    int64_t k = f->model->k, total = k * views;
+    int64_t k = w->k, total = k * views;
     int64_t every = (f->n_train + EVALUATION_ROWS - 1) / EVALUATION_ROWS;
     mucmm__head heads[MUCMM_MAX_VIEWS] = {0};
-    double *weights[MUCMM_MAX_VIEWS] = {0}, *cov = NULL, *mean = NULL;
+    double *weights[MUCMM_MAX_VIEWS] = {0}, *known[MUCMM_MAX_VIEWS] = {0}, *cov = NULL;
+    double *mean = NULL;
 
     TRY(mucmm__alloc(f->ctx, total * total, sizeof *cov, &cov));
     TRY(mucmm__alloc(f->ctx, total, sizeof *mean, &mean));
     for (int32_t m = 0; m < views; m++) {
         TRY(mucmm__alloc(f->ctx, k * k, sizeof **weights, &weights[m]));
+        TRY(mucmm__alloc(f->ctx, mucmm__psi_width(&w->psi) * k, sizeof **known, &known[m]));
         TRY(mucmm__part_head(f, &w->part[m], t->params, t->stats, &heads[m]));
+        if (w->before > 0)
+            TRY(regress_outputs(f, w, &heads[m], m, every, known[m]));
     }
-    TRY(output_moments(f, heads, f->train, f->n_train, every, mean, cov));
-    TRY(output_weights(f, cov, w->rho, weights));
-    TRY(output_moments(f, heads, f->held_out, f->n_held_out, 1, mean, cov));
+    TRY(output_moments(f, w, heads, known, MUCMM_ROWS_TRAIN, every, mean, cov));
+    TRY(output_weights(f, k, cov, w->rho, weights));
+    TRY(output_moments(f, w, heads, known, MUCMM_ROWS_HELD_OUT, 1, mean, cov));
     TRY(mucmm__fixed_correlation(f->ctx, views, w->offset, cov, k, weights, value));
 done:
     for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++) {
         mucmm__head_drop(&heads[m]);
         mucmm__free(weights[m]);
+        mucmm__free(known[m]);
     }
     mucmm__free(cov);
     mucmm__free(mean);
@@ -205,20 +307,68 @@ static void work_drop(common_work *w)
         mucmm__free(w->x[m]);
         mucmm__free(w->f[m].data);
         mucmm__free(w->df[m].data);
+        mucmm__free(w->earlier[0][m]);
+        mucmm__free(w->earlier[1][m]);
+        mucmm__free(w->smooth[m].data);
+        mucmm__free(w->factor[m]);
     }
+    mucmm__psi_drop(&w->psi);
+    mucmm__free(w->c.data);
+    mucmm__free(w->features.data);
+    mucmm__free(w->sd);
     mucmm__free(w->y);
     mucmm__free(w->dy);
     mucmm__free(w->rho);
     *w = (common_work){0};
 }
 
-static mucmm_status work_init(mucmm__fit *f, mucmm__stage stage, common_work *w, int64_t *n_params,
-                              int64_t *n_stats)
+/* psi of the variates found so far, the same for every view. */
+static mucmm_status stage_psi(const mucmm__fit *f, mucmm__stage stage, int64_t before,
+                              mucmm__psi *psi)
+{
+    return mucmm__psi_create(f->ctx, mucmm__rng_key(f->p->seed, MUCMM__STREAM(stage) + 700000),
+                             before, f->batch / 4, psi);
+}
+
+/* What a later stage knows of the ones before it. */
+static mucmm_status take_earlier(mucmm__fit *f, common_work *w)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t n = f->batch, k = f->model->k;
+    const mucmm__representation *rep = &f->model->heads;
+    int64_t n = f->batch, width;
+
+    w->before = mucmm__common_width(&rep->view[0]);
+    TRY(stage_psi(f, w->stage, w->before, &w->psi));
+    width = mucmm__psi_width(&w->psi);
+    w->c = (mucmm__block){NULL, n, w->before};
+    w->features = (mucmm__block){NULL, n, width};
+    TRY(mucmm__alloc(f->ctx, n * w->before, sizeof(double), &w->c.data));
+    TRY(mucmm__alloc(f->ctx, n * width, sizeof(double), &w->features.data));
+    TRY(mucmm__alloc(f->ctx, width, sizeof *w->sd, &w->sd));
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        w->smooth[m] = (mucmm__block){NULL, n, width};
+        TRY(mucmm__alloc(f->ctx, n * width, sizeof(double), &w->smooth[m].data));
+        TRY(mucmm__alloc(f->ctx, width * width, sizeof(double), &w->factor[m]));
+        for (int part = 0; part < 2; part++) {
+            int64_t count;
+            const int64_t *rows = rows_of(f, (mucmm_rows)part, &count);
+            TRY(mucmm__alloc(f->ctx, count * w->before, sizeof(float), &w->earlier[part][m]));
+            TRY(mucmm__represent(f->ctx, f->model, rep, m, f->data[m], rows, count,
+                                 w->earlier[part][m], NULL));
+        }
+    }
+done:
+    return status;
+}
+
+static mucmm_status work_init(mucmm__fit *f, mucmm__stage stage, int64_t k, common_work *w,
+                              int64_t *n_params, int64_t *n_stats)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t n = f->batch;
 
     w->stage = stage;
+    w->k = k;
     *n_params = *n_stats = 0;
     for (int32_t m = 0; m < f->model->n_views; m++) {
         int64_t p = f->model->view[m].p;
@@ -238,6 +388,8 @@ static mucmm_status work_init(mucmm__fit *f, mucmm__stage stage, common_work *w,
     TRY(mucmm__alloc(f->ctx, n * k, sizeof *w->y, &w->y));
     TRY(mucmm__alloc(f->ctx, n * k, sizeof *w->dy, &w->dy));
     TRY(mucmm__alloc(f->ctx, k, sizeof *w->rho, &w->rho));
+    if (stage >= MUCMM__STAGE_LATER)
+        TRY(take_earlier(f, w));
 done:
     return status;
 }
@@ -249,7 +401,7 @@ static void initialize(mucmm__fit *f, const common_work *w, mucmm__trainer *t)
     for (int32_t m = 0; m < f->model->n_views; m++) {
         const mucmm__mlp *net = &w->part[m].net;
         float *params = t->params + w->part[m].params;
-        uint64_t stream = ((uint64_t)w->stage + 1) * 1000000 + 600000 + (uint64_t)m;
+        uint64_t stream = MUCMM__STREAM(w->stage) + 600000 + (uint64_t)m;
         mucmm__mlp_init(net, mucmm__rng_key(f->p->seed, stream), params,
                         t->stats + w->part[m].stats);
         if (w->stage != MUCMM__STAGE_SKIP)
@@ -270,28 +422,36 @@ static void mask_decay(const mucmm__fit *f, const common_work *w, mucmm__trainer
         mucmm__mlp_decay_mask(&w->part[m].net, t->mask + w->part[m].params);
 }
 
-static mucmm_status run_stage(mucmm__fit *f, mucmm__stage stage)
+/* Trains one stage of k dimensions, or takes it as the checkpoint has it. w is left set up. */
+static mucmm_status run_stage(mucmm__fit *f, mucmm__stage stage, int64_t k, common_work *w)
 {
     mucmm_status status = MUCMM_OK;
     static const char *const names[] = {"common heads, from the closed form",
-                                        "common heads, from scratch"};
+                                        "common heads, from scratch",
+                                        "common heads, stage 2",
+                                        "common heads, stage 3",
+                                        "common heads, stage 4",
+                                        "common heads, stage 5"};
     mucmm__trainer *t = &f->stage[stage];
-    common_work w = {0};
-    mucmm__problem problem = {names[stage], f->p->common_epochs, common_step, common_evaluate, &w};
+    mucmm__problem problem = {names[stage], f->p->common_epochs, common_step, common_evaluate, w};
     int64_t n_params, n_stats;
 
-    TRY(work_init(f, stage, &w, &n_params, &n_stats));
+    TRY(work_init(f, stage, k, w, &n_params, &n_stats));
+    if (f->stage_now > (int32_t)stage && !t->params)
+        TRY(mucmm__fail(f->ctx, MUCMM_EFORMAT, "%s: not a whole checkpoint; remove it",
+                        f->p->checkpoint));
     TRY(mucmm__check_restored(f, stage, n_params, n_stats));
+    if (f->stage_now > (int32_t)stage)
+        goto done;
     if (!t->params)
         TRY(mucmm__trainer_create(f->ctx, n_params, n_stats, t));
     if (t->epoch == 0)
-        initialize(f, &w, t);
-    mask_decay(f, &w, t);
+        initialize(f, w, t);
+    mask_decay(f, w, t);
     TRY(mucmm__train(f, stage, &problem));
     f->stage_now = stage + 1;
     TRY(mucmm__checkpoint_save(f));
 done:
-    work_drop(&w);
     return status;
 }
 
@@ -318,7 +478,7 @@ mucmm_status mucmm__time_common_steps(mucmm__fit *f, int64_t steps, double *seco
 
     *flops = 0;
     TRY(mucmm__alloc(f->ctx, f->n_train, sizeof *order, &order));
-    TRY(work_init(f, MUCMM__STAGE_SCRATCH, &w, &n_params, &n_stats));
+    TRY(work_init(f, MUCMM__STAGE_SCRATCH, f->model->k, &w, &n_params, &n_stats));
     TRY(mucmm__trainer_create(f->ctx, n_params, n_stats, t));
     initialize(f, &w, t);
     mask_decay(f, &w, t);
@@ -343,10 +503,10 @@ done:
 /* ---- canonical form ---------------------------------------------------------------------- */
 
 /* Effective rank exp(entropy of the normalized eigenvalues) of a view's raw outputs. */
-static mucmm_status warn_collapse(mucmm__fit *f, int32_t m, const double *cov)
+static mucmm_status warn_collapse(mucmm__fit *f, int32_t m, int64_t k, const double *cov)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t k = f->model->k, total = k * f->model->n_views;
+    int64_t total = k * f->model->n_views;
     double *block = NULL, *values = NULL, sum = 0, entropy = 0;
 
     TRY(mucmm__alloc(f->ctx, k * k, sizeof *block, &block));
@@ -370,57 +530,313 @@ done:
     return status;
 }
 
-static mucmm_status canonical_form(mucmm__fit *f, mucmm__representation *rep)
+/* The heads of the finished stage in w, from its best weights: head[m], and in a later stage
+ * known[m] [width, k], so that head(h) - psi(earlier) known has the canonical form. rho [k]. */
+static mucmm_status canonical_form(mucmm__fit *f, common_work *w, mucmm__head *heads,
+                                   double *const *known, double *rho)
 {
     mucmm_status status = MUCMM_OK;
     int32_t views = f->model->n_views;
-    int64_t k = f->model->k, total = k * views;
-    mucmm__head heads[MUCMM_MAX_VIEWS] = {0};
-    double *weights[MUCMM_MAX_VIEWS] = {0}, *cov = NULL, *mean = NULL;
+    int64_t k = w->k, total = k * views, width = mucmm__psi_width(&w->psi);
+    const mucmm__trainer *t = &f->stage[w->stage];
+    double *weights[MUCMM_MAX_VIEWS] = {0}, *cov = NULL, *mean = NULL, *turned = NULL;
 
-    for (int32_t m = 0; m < views; m++) { /* by value: rep keeps what it owns */
-        heads[m] = rep->view[m].common;
+    TRY(mucmm__alloc(f->ctx, width * k, sizeof *turned, &turned));
+    for (int32_t m = 0; m < views; m++) {
         TRY(mucmm__alloc(f->ctx, k * k, sizeof **weights, &weights[m]));
+        TRY(mucmm__part_head(f, &w->part[m], t->best_params, t->best_stats, &heads[m]));
+        if (w->before > 0)
+            TRY(regress_outputs(f, w, &heads[m], m, 1, known[m]));
     }
     TRY(mucmm__alloc(f->ctx, total * total, sizeof *cov, &cov));
     TRY(mucmm__alloc(f->ctx, total, sizeof *mean, &mean));
-    TRY(output_moments(f, heads, f->train, f->n_train, 1, mean, cov));
+    TRY(output_moments(f, w, heads, known, MUCMM_ROWS_TRAIN, 1, mean, cov));
     for (int32_t m = 0; m < views; m++)
-        TRY(warn_collapse(f, m, cov));
-    TRY(output_weights(f, cov, rep->rho, weights));
-    for (int32_t m = 0; m < views; m++)
-        TRY(mucmm__head_affine(f->ctx, &rep->view[m].common, mean + m * k, weights[m], k));
+        TRY(warn_collapse(f, m, k, cov));
+    TRY(output_weights(f, k, cov, rho, weights));
+    for (int32_t m = 0; m < views; m++) {
+        TRY(mucmm__head_affine(f->ctx, &heads[m], mean + m * k, weights[m], k));
+        if (w->before == 0)
+            continue;
+        TRY(mucmm__dgemm(f->ctx, false, false, width, k, k, 1, known[m], k, weights[m], k, 0,
+                         turned, k));
+        memcpy(known[m], turned, (size_t)(width * k) * sizeof *turned);
+    }
 done:
     for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)
         mucmm__free(weights[m]);
     mucmm__free(cov);
     mucmm__free(mean);
+    mucmm__free(turned);
+    return status;
+}
+
+/* ---- what is found -----------------------------------------------------------------------------
+ */
+
+/* All common variates of every view so far, c[m] [n, width], as doubles, on every `every`-th row.
+ */
+static mucmm_status common_variates(mucmm__fit *f, const mucmm__representation *rep,
+                                    mucmm_rows part, int64_t every, mucmm__block *c)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t n, count, k = mucmm__common_width(&rep->view[0]), *picked = NULL;
+    const int64_t *rows = rows_of(f, part, &n);
+    float *y = NULL;
+
+    count = (n + every - 1) / every;
+    TRY(mucmm__alloc(f->ctx, count, sizeof *picked, &picked));
+    TRY(mucmm__alloc(f->ctx, count * k, sizeof *y, &y));
+    for (int64_t i = 0; i < count; i++)
+        picked[i] = rows[i * every];
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        c[m] = (mucmm__block){NULL, count, k};
+        TRY(mucmm__alloc(f->ctx, count * k, sizeof(double), &c[m].data));
+        TRY(mucmm__represent(f->ctx, f->model, rep, m, f->data[m], picked, count, y, NULL));
+        to_double(y, count * k, c[m].data);
+    }
+done:
+    mucmm__free(picked);
+    mucmm__free(y);
+    return status;
+}
+
+static void blocks_drop(mucmm__block *c)
+{
+    for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)
+        mucmm__free(c[m].data);
+}
+
+/* r2 [k]: mean over the views. NaN where there are too few training rows to fit anything. */
+static mucmm_status harmonic_marks(mucmm__fit *f, const mucmm__representation *rep, double *r2)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t k = mucmm__common_width(&rep->view[0]);
+    int64_t every = (f->n_train + EVALUATION_ROWS - 1) / EVALUATION_ROWS;
+    mucmm__block train[MUCMM_MAX_VIEWS] = {{0}}, held_out[MUCMM_MAX_VIEWS] = {{0}};
+    double *one = NULL;
+
+    TRY(mucmm__alloc(f->ctx, k, sizeof *one, &one));
+    for (int64_t j = 0; j < k; j++)
+        r2[j] = f->n_train < 8 * (k + 1) ? NAN : 0;
+    if (isnan(r2[0]))
+        goto done;
+    TRY(common_variates(f, rep, MUCMM_ROWS_TRAIN, every, train));
+    TRY(common_variates(f, rep, MUCMM_ROWS_HELD_OUT, 1, held_out));
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        TRY(mucmm__harmonics(f->ctx, &train[m], &held_out[m], one));
+        for (int64_t j = 0; j < k; j++)
+            r2[j] += one[j] / f->model->n_views;
+    }
+done:
+    blocks_drop(train);
+    blocks_drop(held_out);
+    mucmm__free(one);
+    return status;
+}
+
+mucmm_status mucmm__mark_harmonics(mucmm__fit *f, mucmm__representation *r)
+{
+    mucmm_status status = MUCMM_OK;
+
+    TRY(mucmm__alloc(f->ctx, f->model->k, sizeof *r->harmonic, &r->harmonic));
+    TRY(harmonic_marks(f, r, r->harmonic));
+done:
+    return status;
+}
+
+/* Which of the variates from `first` on are significant on the held-out rows and, if r2 is given,
+ * no harmonics: keep [k - first]; returns how many through *kept. */
+static mucmm_status choose_components(mucmm__fit *f, const mucmm__representation *rep,
+                                      int64_t first, const double *r2, bool *keep, int64_t *kept)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__block c[MUCMM_MAX_VIEWS] = {{0}};
+    double *correlations = NULL, *p_values = NULL;
+    int64_t k = mucmm__common_width(&rep->view[0]), fresh = k - first;
+
+    TRY(mucmm__alloc(f->ctx, fresh, sizeof *correlations, &correlations));
+    TRY(mucmm__alloc(f->ctx, fresh, sizeof *p_values, &p_values));
+    TRY(common_variates(f, rep, MUCMM_ROWS_HELD_OUT, 1, c));
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        for (int64_t i = 0; i < c[m].rows; i++) /* the new columns alone */
+            memmove(c[m].data + i * fresh, c[m].data + i * k + first,
+                    (size_t)fresh * sizeof(double));
+        c[m].cols = fresh;
+    }
+    TRY(mucmm__permutation_test(f->ctx, f->model->n_views, c, PERMUTATIONS, f->p->seed,
+                                correlations, p_values, NULL));
+    *kept = 0;
+    for (int64_t j = 0; j < fresh; j++) {
+        keep[j] = p_values[j] <= LEVEL && !(r2 && r2[first + j] >= MUCMM__HARMONIC_R2);
+        *kept += keep[j];
+    }
+done:
+    blocks_drop(c);
+    mucmm__free(correlations);
+    mucmm__free(p_values);
+    return status;
+}
+
+/* ---- the stages -------------------------------------------------------------------------------
+ */
+
+/* Of the last stage of every view only the components that are kept. */
+static mucmm_status drop_components(mucmm__fit *f, mucmm__representation *rep, int64_t k,
+                                    const bool *keep, int64_t kept)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t first = mucmm__common_width(&rep->view[0]) - k, at = 0;
+    double *select = NULL, *zero = NULL, *weights = NULL;
+
+    TRY(mucmm__alloc(f->ctx, k * kept, sizeof *select, &select));
+    TRY(mucmm__alloc(f->ctx, k, sizeof *zero, &zero));
+    for (int64_t j = 0; j < k; j++)
+        if (keep[j]) {
+            select[j * kept + at] = 1;
+            rep->rho[first + at++] = rep->rho[first + j];
+        }
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        mucmm__view_heads *v = &rep->view[m];
+        mucmm__deflated *d = v->n_later > 0 ? &v->later[v->n_later - 1] : NULL;
+        TRY(mucmm__head_affine(f->ctx, d ? &d->head : &v->common, zero, select, kept));
+        if (!d)
+            continue;
+        int64_t width = mucmm__psi_width(&d->psi);
+        TRY(mucmm__alloc(f->ctx, width * kept, sizeof *weights, &weights));
+        TRY(mucmm__dgemm(f->ctx, false, false, width, kept, k, 1, d->weights, k, select, kept, 0,
+                         weights, kept));
+        mucmm__free(d->weights);
+        d->weights = weights;
+        weights = NULL;
+    }
+done:
+    mucmm__free(select);
+    mucmm__free(zero);
+    mucmm__free(weights);
+    return status;
+}
+
+/* Tests the k components of the last stage. *kept: how many are new; the others are dropped, unless
+ * the stage is the last: because it added none, or must be. */
+static mucmm_status finish_stage(mucmm__fit *f, int64_t k, bool last, int64_t *kept)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__representation *rep = &f->model->heads;
+    int64_t all = mucmm__common_width(&rep->view[0]);
+    double *r2 = NULL;
+    bool *keep = NULL;
+
+    TRY(mucmm__alloc(f->ctx, all, sizeof *r2, &r2));
+    TRY(mucmm__alloc(f->ctx, k, sizeof *keep, &keep));
+    TRY(harmonic_marks(f, rep, r2));
+    TRY(choose_components(f, rep, all - k, r2, keep, kept));
+    if (!last && *kept > 0 && *kept < k)
+        TRY(drop_components(f, rep, k, keep, *kept));
+done:
+    mucmm__free(r2);
+    mucmm__free(keep);
+    return status;
+}
+
+/* Components of the closed form that are significant on the held-out rows: what the first stage is
+ * to find. All of them in a fit of one stage. */
+static mucmm_status first_size(mucmm__fit *f, int64_t *k)
+{
+    mucmm_status status = MUCMM_OK;
+    bool *keep = NULL;
+
+    *k = f->model->k;
+    if (f->p->stages == 1 || f->n_held_out < LEAST_HELD_OUT)
+        return MUCMM_OK;
+    TRY(mucmm__alloc(f->ctx, *k, sizeof *keep, &keep));
+    TRY(choose_components(f, &f->model->linear, 0, NULL, keep, k));
+done:
+    mucmm__free(keep);
+    return status;
+}
+
+static mucmm_status first_stage(mucmm__fit *f, int64_t k)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__representation *rep = &f->model->heads;
+    common_work w[2] = {{0}};
+    mucmm__head heads[MUCMM_MAX_VIEWS] = {0};
+
+    for (int s = MUCMM__STAGE_SKIP; s <= MUCMM__STAGE_SCRATCH; s++)
+        TRY(run_stage(f, (mucmm__stage)s, k, &w[s]));
+    f->model->start = f->stage[MUCMM__STAGE_SCRATCH].best > f->stage[MUCMM__STAGE_SKIP].best
+                          ? MUCMM__STAGE_SCRATCH
+                          : MUCMM__STAGE_SKIP;
+    TRY(canonical_form(f, &w[f->model->start], heads, NULL, rep->rho));
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        rep->view[m].common = heads[m];
+        heads[m] = (mucmm__head){0};
+    }
+done:
+    for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)
+        mucmm__head_drop(&heads[m]);
+    work_drop(&w[0]);
+    work_drop(&w[1]);
+    return status;
+}
+
+/* Stage number t after the first, of k dimensions, behind the variates found so far. */
+static mucmm_status later_stage(mucmm__fit *f, int32_t t, int64_t k)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__representation *rep = &f->model->heads;
+    mucmm__stage stage = (mucmm__stage)(MUCMM__STAGE_LATER + t);
+    common_work w = {0};
+    mucmm__head heads[MUCMM_MAX_VIEWS] = {0};
+    double *known[MUCMM_MAX_VIEWS] = {0};
+
+    TRY(run_stage(f, stage, k, &w));
+    for (int32_t m = 0; m < f->model->n_views; m++)
+        TRY(mucmm__alloc(f->ctx, mucmm__psi_width(&w.psi) * k, sizeof(double), &known[m]));
+    TRY(canonical_form(f, &w, heads, known, rep->rho + w.before));
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        mucmm__deflated d = {heads[m], {0}, known[m]};
+        TRY(stage_psi(f, stage, w.before, &d.psi));
+        rep->view[m].later[rep->view[m].n_later++] = d;
+        heads[m] = (mucmm__head){0};
+        known[m] = NULL;
+    }
+done:
+    for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++) {
+        mucmm__head_drop(&heads[m]);
+        mucmm__free(known[m]);
+    }
+    work_drop(&w);
     return status;
 }
 
 mucmm_status mucmm__fit_common(mucmm__fit *f)
 {
     mucmm_status status = MUCMM_OK;
-    mucmm__representation *rep = &f->model->heads;
-    common_work w = {0};
-    int64_t n_params, n_stats;
-    const mucmm__trainer *best;
+    int64_t total = f->model->k, found, size, kept;
+    int32_t later = f->p->stages > 0 ? f->p->stages - 1 : MUCMM__LATER;
+    bool linear; /* something is shared that linear heads see */
 
-    for (int s = MUCMM__STAGE_SKIP; s <= MUCMM__STAGE_SCRATCH; s++)
-        if (f->stage_now <= s)
-            TRY(run_stage(f, (mucmm__stage)s));
-    f->model->start = f->stage[MUCMM__STAGE_SCRATCH].best > f->stage[MUCMM__STAGE_SKIP].best
-                          ? MUCMM__STAGE_SCRATCH
-                          : MUCMM__STAGE_SKIP;
-    best = &f->stage[f->model->start];
-    TRY(work_init(f, MUCMM__STAGE_SKIP, &w, &n_params, &n_stats)); /* for the layout */
-    TRY(mucmm__check_restored(f, f->model->start, n_params, n_stats));
-    TRY(mucmm__alloc(f->ctx, f->model->k, sizeof *rep->rho, &rep->rho));
-    for (int32_t m = 0; m < f->model->n_views; m++)
-        TRY(mucmm__part_head(f, &w.part[m], best->best_params, best->best_stats,
-                             &rep->view[m].common));
-    TRY(canonical_form(f, rep));
+    TRY(mucmm__alloc(f->ctx, total, sizeof(double), &f->model->heads.rho));
+    TRY(first_size(f, &found));
+    linear = found > 0;
+    if (!linear)
+        found = total;
+    TRY(first_stage(f, found));
+    if (!linear) {
+        TRY(finish_stage(f, total, false, &kept));
+        found = kept > 0 ? kept : total;
+    }
+    for (int32_t t = 0; found < total; t++) {
+        size = total - found;
+        TRY(later_stage(f, t, size));
+        TRY(finish_stage(f, size, t + 1 == later, &kept));
+        mucmm__info(f->ctx, "stage %d: %" PRId64 " of %" PRId64 " dimensions are new", t + 2, kept,
+                    size);
+        found += kept > 0 && t + 1 < later ? kept : size;
+    }
+    f->stage_now = f->stage_now < MUCMM__STAGE_INDIVIDUAL ? MUCMM__STAGE_INDIVIDUAL : f->stage_now;
 done:
-    work_drop(&w);
     return status;
 }

@@ -181,7 +181,7 @@ static mucmm_status individual_step(mucmm__fit *f, mucmm__trainer *t, void *arg,
     *loss = 0;
     for (int32_t m = 0; m < f->model->n_views; m++) {
         const mucmm__part *g = &w->head[m];
-        TRY(mucmm__batch_features(f, m, rows, n, MUCMM__STAGE_INDIVIDUAL + 1, t->step, w->h[m],
+        TRY(mucmm__batch_features(f, m, rows, n, MUCMM__STAGE_INDIVIDUAL, t->step, w->h[m],
                                   w->x[m]));
         TRY(mucmm__mlp_forward_train(f->ctx, &g->net, t->params + g->params, t->stats + g->stats, n,
                                      w->x[m], w->head_tape[m], w->raw));
@@ -192,7 +192,8 @@ static mucmm_status individual_step(mucmm__fit *f, mucmm__trainer *t, void *arg,
     TRY(linear_terms(f, w, true, loss));
     for (int32_t m = 0; m < f->model->n_views; m++) {
         const mucmm__part *g = &w->head[m];
-        uint64_t stream = 3700000 + (uint64_t)(t->step * f->model->n_views + m);
+        uint64_t stream = MUCMM__STREAM(MUCMM__STAGE_INDIVIDUAL) + 700000 +
+                          (uint64_t)(t->step * f->model->n_views + m);
         TRY(kernel_term(f, w, m, mucmm__rng_key(f->p->seed, stream), true, loss));
         TRY(decode(f, w, t, m, loss));
         mucmm__standardize_vjp(&w->u[m], w->sd[m], w->du[m].data, w->d_u);
@@ -232,7 +233,10 @@ static mucmm_status judge_held_out(mucmm__fit *f, individual_work *w, mucmm__tra
     TRY(mucmm__mlp_forward(f->ctx, &d->net, t->params + d->params, t->stats + d->stats, n,
                            w->joint[m], w->rebuilt));
     *loss += reconstruction(w->h[m], n * v->p, n, v->variance, w->rebuilt);
-    TRY(kernel_term(f, w, m, mucmm__rng_key(f->p->seed, 3600000 + (uint64_t)m), false, loss));
+    TRY(kernel_term(
+        f, w, m,
+        mucmm__rng_key(f->p->seed, MUCMM__STREAM(MUCMM__STAGE_INDIVIDUAL) + 600000 + (uint64_t)m),
+        false, loss));
 done:
     return status;
 }
@@ -389,7 +393,8 @@ static void initialize(mucmm__fit *f, const individual_work *w, mucmm__trainer *
         const mucmm__part *parts[] = {&w->head[m], &w->decoder[m]};
         for (int i = 0; i < 2; i++)
             mucmm__mlp_init(&parts[i]->net,
-                            mucmm__rng_key(f->p->seed, 3500000 + (uint64_t)(2 * m + i)),
+                            mucmm__rng_key(f->p->seed, MUCMM__STREAM(MUCMM__STAGE_INDIVIDUAL) +
+                                                           500000 + (uint64_t)(2 * m + i)),
                             t->params + parts[i]->params, t->stats + parts[i]->stats);
     }
 }

@@ -196,14 +196,25 @@ void mucmm__head_drop(mucmm__head *head)
     *head = (mucmm__head){0};
 }
 
+void mucmm__deflated_drop(mucmm__deflated *d)
+{
+    mucmm__head_drop(&d->head);
+    mucmm__psi_drop(&d->psi);
+    mucmm__free(d->weights);
+    *d = (mucmm__deflated){0};
+}
+
 void mucmm__representation_drop(mucmm__representation *r)
 {
     for (int i = 0; i < MUCMM_MAX_VIEWS; i++) {
+        for (int32_t t = 0; t < r->view[i].n_later; t++)
+            mucmm__deflated_drop(&r->view[i].later[t]);
         mucmm__head_drop(&r->view[i].common);
         mucmm__head_drop(&r->view[i].individual);
         mucmm__free(r->view[i].mix);
     }
     mucmm__free(r->rho);
+    mucmm__free(r->harmonic);
     mucmm__summary_free(r->summary[0]);
     mucmm__summary_free(r->summary[1]);
     *r = (mucmm__representation){0};
@@ -241,13 +252,126 @@ mucmm_status mucmm__head_forward(mucmm_ctx *ctx, const mucmm__head *head, int64_
     return MUCMM_OK;
 }
 
+/* ---- the stages of the common variates: forward, and its vector-Jacobian product ------------ */
+
+int64_t mucmm__common_width(const mucmm__view_heads *v)
+{
+    int64_t k = v->common.net.out;
+
+    for (int32_t t = 0; t < v->n_later; t++)
+        k += v->later[t].head.net.out;
+    return k;
+}
+
+/* Columns first .. first + cols of to [n, k] = from [n, cols]. */
+static void put_columns(int64_t n, int64_t k, int64_t first, int64_t cols, const float *from,
+                        float *to)
+{
+    for (int64_t i = 0; i < n; i++)
+        memcpy(to + i * k + first, from + i * cols, (size_t)cols * sizeof *to);
+}
+
+static void get_columns(int64_t n, int64_t k, int64_t first, int64_t cols, const float *from,
+                        float *to)
+{
+    for (int64_t i = 0; i < n; i++)
+        memcpy(to + i * cols, from + i * k + first, (size_t)cols * sizeof *to);
+}
+
+static mucmm_status common_forward(mucmm_ctx *ctx, const mucmm__view_heads *v, int64_t n,
+                                   const float *h, float *c)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t k = mucmm__common_width(v), before = v->common.net.out;
+    float *y = NULL;
+
+    if (v->n_later == 0)
+        return mucmm__head_forward(ctx, &v->common, n, h, c);
+    TRY(mucmm__alloc(ctx, n * k, sizeof *y, &y));
+    TRY(mucmm__head_forward(ctx, &v->common, n, h, y));
+    put_columns(n, k, 0, before, y, c);
+    for (int32_t t = 0; t < v->n_later; t++) {
+        const mucmm__deflated *d = &v->later[t];
+        int64_t cols = d->head.net.out;
+        TRY(mucmm__head_forward(ctx, &d->head, n, h, y));
+        TRY(mucmm__psi_subtract(ctx, &d->psi, d->weights, n, c, k, cols, y));
+        put_columns(n, k, before, cols, y, c);
+        before += cols;
+    }
+done:
+    mucmm__free(y);
+    return status;
+}
+
+/* dc [n, k] -= J' (dy weights') in the columns of c before a stage, J the Jacobian of psi. */
+static mucmm_status psi_pull(mucmm_ctx *ctx, const mucmm__deflated *d, int64_t n, int64_t k,
+                             const float *c, const float *dy, float *dc)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t in = d->psi.in, cols = d->head.net.out, width = mucmm__psi_width(&d->psi);
+    mucmm__block x = {NULL, n, in};
+    double *g = NULL, *dpsi = NULL, *dx = NULL;
+
+    TRY(mucmm__alloc(ctx, n * in, sizeof(double), &x.data));
+    TRY(mucmm__alloc(ctx, n * in, sizeof *dx, &dx));
+    TRY(mucmm__alloc(ctx, n * cols, sizeof *g, &g));
+    TRY(mucmm__alloc(ctx, n * width, sizeof *dpsi, &dpsi));
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < in; j++)
+            x.data[i * in + j] = c[i * k + j];
+    for (int64_t i = 0; i < n * cols; i++)
+        g[i] = dy[i];
+    TRY(mucmm__dgemm(ctx, false, true, n, width, cols, 1, g, cols, d->weights, cols, 0, dpsi,
+                     width));
+    TRY(mucmm__psi_vjp(ctx, &d->psi, &x, dpsi, dx));
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < in; j++)
+            dc[i * k + j] -= (float)dx[i * in + j];
+done:
+    mucmm__free(x.data);
+    mucmm__free(dx);
+    mucmm__free(g);
+    mucmm__free(dpsi);
+    return status;
+}
+
+/* dh [n, p] += what dc [n, k] leaves there; dc is used up. */
+static mucmm_status common_vjp(mucmm_ctx *ctx, const mucmm__view_heads *v, int64_t n,
+                               const float *h, float *dc, float *dh)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t k = mucmm__common_width(v), p = v->common.net.in, at = k;
+    float *c = NULL, *dy = NULL, *part = NULL;
+
+    TRY(mucmm__alloc(ctx, n * k, sizeof *c, &c));
+    TRY(mucmm__alloc(ctx, n * k, sizeof *dy, &dy));
+    TRY(mucmm__alloc(ctx, n * p, sizeof *part, &part));
+    if (v->n_later > 0)
+        TRY(common_forward(ctx, v, n, h, c));
+    for (int32_t t = v->n_later; t >= 0; t--) {
+        const mucmm__head *head = t > 0 ? &v->later[t - 1].head : &v->common;
+        at -= head->net.out;
+        get_columns(n, k, at, head->net.out, dc, dy);
+        TRY(mucmm__mlp_vjp(ctx, &head->net, head->params, n, h, dy, part));
+        for (int64_t i = 0; i < n * p; i++)
+            dh[i] += part[i];
+        if (t > 0)
+            TRY(psi_pull(ctx, &v->later[t - 1], n, k, c, dy, dc));
+    }
+done:
+    mucmm__free(c);
+    mucmm__free(dy);
+    mucmm__free(part);
+    return status;
+}
+
 mucmm_status mucmm__heads_forward(mucmm_ctx *ctx, const mucmm__view_heads *v, int64_t n,
                                   const float *h, float *c, float *u)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t k = v->common.net.out, q = v->individual.net.out;
+    int64_t k = mucmm__common_width(v), q = v->individual.net.out;
 
-    TRY(mucmm__head_forward(ctx, &v->common, n, h, c));
+    TRY(common_forward(ctx, v, n, h, c));
     if (u && q > 0) {
         TRY(mucmm__head_forward(ctx, &v->individual, n, h, u));
         if (v->mix)
@@ -261,7 +385,7 @@ mucmm_status mucmm__heads_vjp(mucmm_ctx *ctx, const mucmm__view_heads *v, int64_
                               const float *dc, const float *du, float *dh)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t k = v->common.net.out, q = v->individual.net.out, p = v->common.net.in;
+    int64_t k = mucmm__common_width(v), q = v->individual.net.out, p = v->common.net.in;
     bool through_mix = du && v->mix && q > 0;
     float *total = NULL, *part = NULL;
 
@@ -272,7 +396,7 @@ mucmm_status mucmm__heads_vjp(mucmm_ctx *ctx, const mucmm__view_heads *v, int64_
             memcpy(total, dc, (size_t)(n * k) * sizeof *total);
         if (through_mix)
             TRY(mucmm__gemm(ctx, false, false, n, k, q, 1, du, q, v->mix, k, 1, total, k));
-        TRY(mucmm__mlp_vjp(ctx, &v->common.net, v->common.params, n, h, total, dh));
+        TRY(common_vjp(ctx, v, n, h, total, dh));
     }
     if (du && q > 0) {
         TRY(mucmm__alloc(ctx, n * p, sizeof *part, &part));
@@ -345,7 +469,7 @@ mucmm_status mucmm__represent(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_
 {
     mucmm_status status = MUCMM_OK;
     const mucmm__view_info *v = &m->view[view];
-    int64_t chunk[MUCMM__CHUNK];
+    int64_t chunk[MUCMM__CHUNK], k = mucmm__common_width(&r->view[view]);
     float *h = NULL;
 
     TRY(mucmm__alloc(ctx, MUCMM__CHUNK * v->p, sizeof *h, &h));
@@ -354,7 +478,7 @@ mucmm_status mucmm__represent(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_
         for (int64_t j = 0; j < b; j++)
             chunk[j] = rows ? rows[i + j] : i + j;
         TRY(mucmm__features(ctx, v, data, chunk, b, h));
-        TRY(mucmm__heads_forward(ctx, &r->view[view], b, h, c + i * m->k, u ? u + i * v->q : NULL));
+        TRY(mucmm__heads_forward(ctx, &r->view[view], b, h, c + i * k, u ? u + i * v->q : NULL));
     }
 done:
     mucmm__free(h);

@@ -21,17 +21,35 @@ typedef struct mucmm__head {
     float *offset; /* [net.out]                         */
 } mucmm__head;
 
+/* Variates that a later stage found, behind those of the stages before it, c_before:
+ *   c = head(h) - psi(c_before) weights. */
+typedef struct mucmm__deflated {
+    mucmm__head head;
+    mucmm__psi psi;
+    double *weights; /* [width of psi, head.net.out] */
+} mucmm__deflated;
+
+/* A component whose R2 from nonlinear features of the earlier ones is so large is called a
+ * harmonic. */
+#define MUCMM__HARMONIC_R2 0.5
+
+/* Stages after the first, at most. */
+#define MUCMM__LATER 4
+
 /* From the scaled features h [p] of one view to its canonical variates:
- *   c = common(h) [k],   u = individual(h) + mix c [q]. */
+ *   c = [common(h), later[0], later[1], ...] [k],   u = individual(h) + mix c [q]. */
 typedef struct mucmm__view_heads {
     mucmm__head common, individual;
     float *mix; /* [q, k], or NULL for none */
+    int32_t n_later;
+    mucmm__deflated later[MUCMM__LATER];
 } mucmm__view_heads;
 
 /* One way to represent all views (trained heads, or the closed form). */
 typedef struct mucmm__representation {
     mucmm__view_heads view[MUCMM_MAX_VIEWS];
-    double *rho; /* [k], correlations on the training rows: the weights of the common score */
+    double *rho;      /* [k], correlations on the training rows: the weights of the common score */
+    double *harmonic; /* [k], R2 as in mucmm_summary; NaN if not known */
     mucmm_summary *summary[2]; /* by mucmm_rows */
 } mucmm__representation;
 
@@ -84,6 +102,9 @@ void mucmm__head_drop(mucmm__head *head);
 void mucmm__representation_drop(mucmm__representation *r);
 mucmm_status mucmm__head_forward(mucmm_ctx *ctx, const mucmm__head *head, int64_t n, const float *h,
                                  float *y);
+void mucmm__deflated_drop(mucmm__deflated *d);
+/* Common variates of all stages: k once a fit is done. */
+int64_t mucmm__common_width(const mucmm__view_heads *v);
 /* c [n, k] always, u [n, q] unless NULL. */
 mucmm_status mucmm__heads_forward(mucmm_ctx *ctx, const mucmm__view_heads *v, int64_t n,
                                   const float *h, float *c, float *u);
@@ -93,7 +114,7 @@ mucmm_status mucmm__heads_vjp(mucmm_ctx *ctx, const mucmm__view_heads *v, int64_
 /* y <- (y - mean) A on the head's output: A [out, new_out], new_out <= out. Replaces *head. */
 mucmm_status mucmm__head_affine(mucmm_ctx *ctx, mucmm__head *head, const double *mean,
                                 const double *a, int64_t new_out);
-/* All rows given: c [n, k], u [n, q] as floats. */
+/* All rows given: c [n, common width], u [n, q] as floats. */
 mucmm_status mucmm__represent(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__representation *r,
                               int32_t view, const mucmm_data *data, const int64_t *rows, int64_t n,
                               float *c, float *u);
@@ -102,6 +123,8 @@ mucmm_status mucmm__represent(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_
 
 mucmm_status mucmm__summary_create(mucmm_ctx *ctx, int64_t k, int64_t n_views, mucmm_summary **out);
 void mucmm__summary_free(mucmm_summary *s);
+/* What r says of its components, into a summary of its rows. */
+void mucmm__summary_harmonics(const mucmm__representation *r, mucmm_summary *s);
 /* permutations 0: no p-values. c[m], u[m] (float, of the rows): the variates already computed. */
 mucmm_status mucmm__summarize(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_data *const *data,
                               const int64_t *rows, int64_t n, float *const *c, float *const *u,
@@ -117,9 +140,13 @@ mucmm_status mucmm__retrieval(mucmm_ctx *ctx, int32_t n_views, float *const *c, 
 typedef enum mucmm__stage {
     MUCMM__STAGE_SKIP = 0,    /* common heads, started at the linear solution */
     MUCMM__STAGE_SCRATCH = 1, /* common heads, started at random              */
-    MUCMM__STAGE_INDIVIDUAL = 2,
-    MUCMM__STAGES = 3
+    MUCMM__STAGE_LATER = 2,   /* the first of MUCMM__LATER deflated stages    */
+    MUCMM__STAGE_INDIVIDUAL = MUCMM__STAGE_LATER + MUCMM__LATER,
+    MUCMM__STAGES
 } mucmm__stage;
+
+/* Random numbers of a stage: streams from here on, a million of them. */
+#define MUCMM__STREAM(stage) (((uint64_t)(stage) + 1) * 1000000)
 
 /* Flat state of one training stage; everything a resumed run needs. */
 typedef struct mucmm__trainer {
@@ -182,6 +209,8 @@ mucmm_status mucmm__check_restored(mucmm__fit *f, int32_t stage, int64_t n_param
 
 mucmm_status mucmm__fit_linear(mucmm__fit *f);
 mucmm_status mucmm__fit_common(mucmm__fit *f);
+/* r->harmonic, from training and held-out rows. */
+mucmm_status mucmm__mark_harmonics(mucmm__fit *f, mucmm__representation *r);
 mucmm_status mucmm__fit_individual(mucmm__fit *f);
 
 /* Sum over k components of the mean correlation over pairs of views, of fixed weights[m] [p_m, k]
@@ -209,10 +238,10 @@ typedef struct mucmm__part {
     int64_t params, stats; /* where it begins */
 } mucmm__part;
 
-/* Scaled features of a batch (rows: numbers into the training rows), without and with noise.
- * stream separates what draws noise; noisy may be NULL. */
+/* Scaled features of a batch (rows: numbers into the training rows), without and with noise; noisy
+ * may be NULL. */
 mucmm_status mucmm__batch_features(mucmm__fit *f, int32_t view, const int64_t *rows, int64_t n,
-                                   uint64_t stream, int64_t step, float *clean, float *noisy);
+                                   mucmm__stage stage, int64_t step, float *clean, float *noisy);
 /* The best network of a finished stage, BatchNorms folded, as a head of its own. */
 mucmm_status mucmm__part_head(mucmm__fit *f, const mucmm__part *part, const float *params,
                               const float *stats, mucmm__head *head);

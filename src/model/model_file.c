@@ -50,6 +50,22 @@ static void list_head(tensor_list *list, const char *prefix, const mucmm__head *
     list_add(list, name, MUCMM__F32, net->out, -1, head->offset);
 }
 
+/* prefix.stage2 and so on: a head, and what is taken away from its output. */
+static void list_deflated(tensor_list *list, const char *prefix, int32_t t,
+                          const mucmm__deflated *d)
+{
+    char stage[128], name[160];
+
+    snprintf(stage, sizeof stage, "%.110s.stage%d", prefix, t + 2);
+    list_head(list, stage, &d->head);
+    snprintf(name, sizeof name, "%s.psi.frequency", stage);
+    list_add(list, name, MUCMM__F64, d->psi.in, d->psi.waves, d->psi.omega);
+    snprintf(name, sizeof name, "%s.psi.phase", stage);
+    list_add(list, name, MUCMM__F64, d->psi.waves, -1, d->psi.phase);
+    snprintf(name, sizeof name, "%s.psi.weight", stage);
+    list_add(list, name, MUCMM__F64, mucmm__psi_width(&d->psi), d->head.net.out, d->weights);
+}
+
 static void list_representation(tensor_list *list, const mucmm_model *m, const char *method,
                                 const mucmm__representation *r)
 {
@@ -61,6 +77,8 @@ static void list_representation(tensor_list *list, const mucmm_model *m, const c
         const mucmm__view_heads *v = &r->view[i];
         snprintf(name, sizeof name, "%s.%s.common", method, m->view[i].name);
         list_head(list, name, &v->common);
+        for (int32_t t = 0; t < v->n_later; t++)
+            list_deflated(list, name, t, &v->later[t]);
         snprintf(name, sizeof name, "%s.%s.individual", method, m->view[i].name);
         list_head(list, name, &v->individual);
         if (v->mix) {
@@ -83,7 +101,8 @@ static mucmm_status list_tensors(mucmm_ctx *ctx, const mucmm_model *m, tensor_li
     const int64_t per_head = 2 * (MUCMM_MAX_HIDDEN + 1) + 2;
     char name[128];
 
-    *list = (tensor_list){.room = m->n_views * (3 + 2 * (2 * per_head + 1)) + 2};
+    *list = (tensor_list){
+        .room = m->n_views * (3 + 2 * (2 * per_head + 1) + MUCMM__LATER * (per_head + 3)) + 2};
     TRY(mucmm__alloc(ctx, list->room, sizeof *list->items, &list->items));
     TRY(mucmm__alloc(ctx, list->room, sizeof *list->names, &list->names));
     for (int32_t i = 0; i < m->n_views; i++) {

@@ -9,6 +9,14 @@
 #include <math.h>
 #include <string.h>
 
+static const char *const stage_names[MUCMM__STAGES] = {"common-from-closed-form",
+                                                       "common-from-scratch",
+                                                       "common-2",
+                                                       "common-3",
+                                                       "common-4",
+                                                       "common-5",
+                                                       "individual"};
+
 /* ---- writing ------------------------------------------------------------------------- */
 
 static json_t *number(double x)
@@ -60,6 +68,20 @@ static json_t *net_json(const mucmm__mlp *net)
     return o;
 }
 
+static json_t *later_json(const mucmm__view_heads *v)
+{
+    json_t *a = json_array();
+
+    for (int32_t t = 0; t < v->n_later; t++) {
+        json_t *o = json_object();
+        json_object_set_new(o, "head", net_json(&v->later[t].head.net));
+        json_object_set_new(o, "products_of", json_integer(v->later[t].psi.pairs));
+        json_object_set_new(o, "cosines", json_integer(v->later[t].psi.waves));
+        json_array_append_new(a, o);
+    }
+    return a;
+}
+
 static json_t *representation_json(const mucmm_model *m, const mucmm__representation *r)
 {
     json_t *o = json_object(), *views = json_array();
@@ -69,9 +91,11 @@ static json_t *representation_json(const mucmm_model *m, const mucmm__representa
         json_object_set_new(v, "common", net_json(&r->view[i].common.net));
         json_object_set_new(v, "individual", net_json(&r->view[i].individual.net));
         json_object_set_new(v, "mix", json_boolean(r->view[i].mix != NULL));
+        json_object_set_new(v, "later", later_json(&r->view[i]));
         json_array_append_new(views, v);
     }
     json_object_set_new(o, "views", views);
+    json_object_set_new(o, "harmonic", numbers(r->harmonic, m->k));
     json_object_set_new(o, "train", summary_json(r->summary[MUCMM_ROWS_TRAIN]));
     json_object_set_new(o, "held_out", summary_json(r->summary[MUCMM_ROWS_HELD_OUT]));
     return o;
@@ -97,18 +121,17 @@ static json_t *params_json(const mucmm_fit_params *p)
     json_object_set_new(o, "input_noise", number(p->input_noise));
     json_object_set_new(o, "alpha", number(p->alpha));
     json_object_set_new(o, "beta", number(p->beta));
+    json_object_set_new(o, "stages", json_integer(p->stages));
     return o;
 }
 
 static json_t *history_json(const mucmm_model *m)
 {
-    static const char *const names[] = {"common-from-closed-form", "common-from-scratch",
-                                        "individual"};
     json_t *a = json_array();
 
     for (int64_t i = 0; i < m->n_history; i++) {
         json_t *o = json_object();
-        json_object_set_new(o, "stage", json_string(names[m->history[i].stage]));
+        json_object_set_new(o, "stage", json_string(stage_names[m->history[i].stage]));
         json_object_set_new(o, "epoch", json_integer(m->history[i].epoch));
         json_object_set_new(o, "loss", number(m->history[i].loss));
         json_object_set_new(o, "held_out", number(m->history[i].held_out));
@@ -276,6 +299,34 @@ done:
     return status;
 }
 
+/* The stages after the first; outputs of all of them together: k. */
+static mucmm_status read_later(mucmm_ctx *ctx, const json_t *parent, int64_t in, int64_t k,
+                               mucmm__view_heads *v)
+{
+    mucmm_status status = MUCMM_OK;
+    const json_t *list = json_object_get(parent, "later");
+    int64_t pairs, cosines, out;
+
+    if (json_array_size(list) > MUCMM__LATER)
+        return wrong(ctx, "later", "has more stages than this program knows");
+    for (size_t t = 0; t < json_array_size(list); t++) {
+        const json_t *o = json_array_get(list, t);
+        int64_t before = mucmm__common_width(v);
+        mucmm__deflated *d = &v->later[v->n_later];
+        TRY(get_integer(ctx, json_object_get(o, "head"), "outputs", 1, k - before, &out));
+        TRY(get_integer(ctx, o, "products_of", 0, before, &pairs));
+        TRY(get_integer(ctx, o, "cosines", 0, 1 << 20, &cosines));
+        v->n_later++;
+        TRY(read_net(ctx, o, "head", in, out, &d->head));
+        TRY(mucmm__psi_alloc(ctx, before, pairs, cosines, &d->psi));
+        TRY(mucmm__alloc(ctx, mucmm__psi_width(&d->psi) * out, sizeof *d->weights, &d->weights));
+    }
+    if (mucmm__common_width(v) != k)
+        return wrong(ctx, "later", "does not add up to the common dimensions");
+done:
+    return status;
+}
+
 static mucmm_status read_representation(mucmm_ctx *ctx, mucmm_model *m, const json_t *parent,
                                         const char *key, mucmm__representation *r)
 {
@@ -288,14 +339,23 @@ static mucmm_status read_representation(mucmm_ctx *ctx, mucmm_model *m, const js
     for (int32_t i = 0; i < m->n_views; i++) {
         const json_t *v = json_array_get(views, (size_t)i);
         bool mix = false;
-        TRY(read_net(ctx, v, "common", m->view[i].p, m->k, &r->view[i].common));
+        int64_t first;
+        TRY(get_integer(ctx, json_object_get(v, "common"), "outputs", 1, m->k, &first));
+        TRY(read_net(ctx, v, "common", m->view[i].p, first, &r->view[i].common));
+        TRY(read_later(ctx, v, m->view[i].p, m->k, &r->view[i]));
         TRY(read_net(ctx, v, "individual", m->view[i].p, m->view[i].q, &r->view[i].individual));
         TRY(get_flag(ctx, v, "mix", &mix));
         if (mix)
             TRY(mucmm__alloc(ctx, m->view[i].q * m->k, sizeof(float), &r->view[i].mix));
     }
+    if (json_object_get(o, "harmonic")) { /* not in the first files */
+        TRY(mucmm__alloc(ctx, m->k, sizeof *r->harmonic, &r->harmonic));
+        TRY(get_numbers(ctx, o, "harmonic", m->k, r->harmonic));
+    }
     TRY(read_summary(ctx, o, "train", m->k, m->n_views, &r->summary[MUCMM_ROWS_TRAIN]));
     TRY(read_summary(ctx, o, "held_out", m->k, m->n_views, &r->summary[MUCMM_ROWS_HELD_OUT]));
+    for (int part = 0; part < 2; part++)
+        mucmm__summary_harmonics(r, r->summary[part]);
 done:
     return status;
 }
@@ -327,6 +387,11 @@ static mucmm_status read_params(mucmm_ctx *ctx, const json_t *parent, mucmm_fit_
     TRY(get_number(ctx, o, "input_noise", &p->input_noise));
     TRY(get_number(ctx, o, "alpha", &p->alpha));
     TRY(get_number(ctx, o, "beta", &p->beta));
+    if (json_object_get(o, "stages")) { /* not in the first files */
+        int64_t stages;
+        TRY(get_integer(ctx, o, "stages", 0, MUCMM__LATER + 1, &stages));
+        p->stages = (int32_t)stages;
+    }
 done:
     return status;
 }
@@ -377,9 +442,9 @@ static mucmm_status read_history(mucmm_ctx *ctx, const json_t *parent, mucmm_mod
         const json_t *o = json_array_get(a, i);
         const char *stage = json_string_value(json_object_get(o, "stage"));
         mucmm__epoch *e = &m->history[i];
-        e->stage = !stage || strcmp(stage, "common-from-closed-form") == 0 ? MUCMM__STAGE_SKIP
-                   : strcmp(stage, "common-from-scratch") == 0             ? MUCMM__STAGE_SCRATCH
-                                                               : MUCMM__STAGE_INDIVIDUAL;
+        for (int32_t s = 0; s < MUCMM__STAGES && stage; s++)
+            if (strcmp(stage, stage_names[s]) == 0)
+                e->stage = s;
         TRY(get_integer(ctx, o, "epoch", 0, INT64_MAX, &e->epoch));
         TRY(get_number(ctx, o, "loss", &e->loss));
         TRY(get_number(ctx, o, "held_out", &e->held_out));

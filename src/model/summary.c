@@ -22,6 +22,7 @@ mucmm_status mucmm__summary_create(mucmm_ctx *ctx, int64_t k, int64_t n_views, m
     TRY(mucmm__alloc(ctx, k, sizeof(double), &s->correlations));
     TRY(mucmm__alloc(ctx, k, sizeof(double), &s->p_values));
     TRY(mucmm__alloc(ctx, k, sizeof(double), &s->null_95));
+    TRY(mucmm__alloc(ctx, k, sizeof(double), &s->harmonic));
     TRY(mucmm__alloc(ctx, n_views, sizeof(double), &s->common_share));
     TRY(mucmm__alloc(ctx, n_views, sizeof(double), &s->individual_share));
     TRY(mucmm__alloc(ctx, n_views, sizeof(double), &s->rest_share));
@@ -31,7 +32,7 @@ mucmm_status mucmm__summary_create(mucmm_ctx *ctx, int64_t k, int64_t n_views, m
     TRY(mucmm__alloc(ctx, n_views * n_views, sizeof(double), &s->retrieval_1));
     TRY(mucmm__alloc(ctx, n_views * n_views, sizeof(double), &s->retrieval_10));
     for (int64_t j = 0; j < k; j++)
-        s->correlations[j] = s->p_values[j] = s->null_95[j] = NAN;
+        s->correlations[j] = s->p_values[j] = s->null_95[j] = s->harmonic[j] = NAN;
     s->total_correlation = NAN;
     *out = s;
     s = NULL;
@@ -47,6 +48,7 @@ void mucmm__summary_free(mucmm_summary *s)
     mucmm__free(s->correlations);
     mucmm__free(s->p_values);
     mucmm__free(s->null_95);
+    mucmm__free(s->harmonic);
     mucmm__free(s->common_share);
     mucmm__free(s->individual_share);
     mucmm__free(s->rest_share);
@@ -76,6 +78,15 @@ static mucmm_status correlations(mucmm_ctx *ctx, int32_t n_views, const mucmm__b
     }
 done:
     return status;
+}
+
+void mucmm__summary_harmonics(const mucmm__representation *r, mucmm_summary *s)
+{
+    s->dimensions = 0;
+    for (int64_t j = 0; j < s->components; j++) {
+        s->harmonic[j] = r->harmonic ? r->harmonic[j] : NAN;
+        s->dimensions += s->p_values[j] <= 0.05 && !(s->harmonic[j] >= MUCMM__HARMONIC_R2);
+    }
 }
 
 /* ---- variance shares -------------------------------------------------------------------
@@ -438,6 +449,7 @@ static mucmm_status score_method(mucmm_ctx *ctx, const mucmm_model *m, mucmm_met
         TRY(sample_scores(ctx, m, rep->rho, c, u, s));
     TRY(mucmm__summarize(ctx, m, data, NULL, s->n, c, u, rep->rho, p->permutations, p->seed,
                          &s->summary[method]));
+    mucmm__summary_harmonics(rep, s->summary[method]);
 done:
     for (int32_t v = 0; v < MUCMM_MAX_VIEWS; v++) {
         mucmm__free(c[v]);

@@ -91,9 +91,8 @@ static mucmm_status run_epoch(mucmm__fit *f, int32_t stage, const mucmm__problem
     mucmm__adamw opt = mucmm__adamw_default(f->p->learning_rate, f->p->weight_decay);
 
     *mean_loss = 0;
-    mucmm__rng_permutation(
-        mucmm__rng_key(f->p->seed, ((uint64_t)stage + 1) * 1000000 + (uint64_t)t->epoch), order,
-        f->n_train);
+    mucmm__rng_permutation(mucmm__rng_key(f->p->seed, MUCMM__STREAM(stage) + (uint64_t)t->epoch),
+                           order, f->n_train);
     for (int64_t s = 0; s < steps; s++) {
         double loss = 0;
         t->step = t->epoch * steps + s;
@@ -144,7 +143,7 @@ done:
 
 /* ---- checkpoints -------------------------------------------------------------------- */
 
-#define CHECKPOINT_FORMAT "mucmm-checkpoint-1"
+#define CHECKPOINT_FORMAT "mucmm-checkpoint-2"
 #define SAVED_ARRAYS 6
 
 static float **saved_array(mucmm__trainer *t, int i, const char **name, int64_t *n)
@@ -241,6 +240,8 @@ static mucmm_status load_stage(mucmm__fit *f, const mucmm__safetensors *file, in
     first = mucmm__safetensors_find(file, name);
     if (s > f->stage_now || (s == f->stage_now && !first))
         return MUCMM_OK;
+    if (!first && s >= MUCMM__STAGE_LATER && s < MUCMM__STAGE_INDIVIDUAL)
+        return MUCMM_OK; /* the fit needed fewer stages */
     snprintf(name, sizeof name, "stage%d.best_stats", s);
     if (!first || first->rank != 1 || !mucmm__safetensors_find(file, name) ||
         !is_count(state[0], 1e9) || isnan(state[1]))

@@ -28,8 +28,8 @@ FOLDER = os.path.dirname(os.path.abspath(__file__))
 PROGRAM = os.path.abspath(sys.argv[1])
 COMMANDS = ['encode', 'fit', 'transform', 'score', 'explain', 'report', 'info', 'check-gradient', 'bench', 'bench graph', 'graph info',
             'graph run', 'graph vjp', 'graph ops', 'demo']
-SUMMARY_KEYS = {'correlations', 'p_values', 'significant', 'total_correlation', 'leakage', 'retrieval',
-                'views'}
+SUMMARY_KEYS = {'correlations', 'p_values', 'significant', 'harmonic', 'dimensions', 'total_correlation', 'leakage',
+                'retrieval', 'views'}
 TESTS = []
 
 
