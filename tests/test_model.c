@@ -537,6 +537,54 @@ static double recovery(const mucmm_model *m, const problem *q, int64_t j, int64_
     return r;
 }
 
+/* Component j of view v, at a point x [p]. */
+static double component_at(const mucmm_model *m, int32_t v, const float *x, int64_t p, int64_t j)
+{
+    mucmm_data *d = NULL;
+    float *c, *u;
+    double value;
+
+    CHECK_OK(ctx, mucmm_data_wrap(ctx, &(mucmm_cmat){x, 1, p, p}, "point", NULL, 0, &d));
+    transform(ctx, m, MUCMM_HEADS, v, d, &c, &u);
+    value = c[j];
+    free(c);
+    free(u);
+    mucmm_data_free(d);
+    return value;
+}
+
+/* The gradient of component j along random directions against differences of fourth order: a cosine
+ * that was learned is too curved for those of mucmm_check_gradient. */
+static void check_slope(const mucmm_model *m, const problem *q, int32_t v, int64_t j)
+{
+    static const double weight[] = {1, -8, 8, -1}, at[] = {-2, -1, 1, 2};
+    int64_t p = q->p[v], row = 4;
+    mucmm_explain_params e;
+    float *map = test_floats(p), *x = test_floats(p);
+
+    mucmm_explain_params_init(&e);
+    e.score = MUCMM_SCORE_COMMON_COMPONENT;
+    e.component = j;
+    e.map = MUCMM_MAP_GRADIENT;
+    CHECK_OK(ctx,
+             mucmm_explain(ctx, m, q->view, 2, v, &row, 1, &e, &(mucmm_mat){map, 1, p, p}, NULL));
+    for (uint64_t trial = 0; trial < 5; trial++) {
+        double *direction = normals(70 + trial, 0, p, .3), slope = 0, difference = 0;
+        const double step = .04;
+        for (int64_t i = 0; i < p; i++)
+            slope += direction[i] * map[i];
+        for (int t = 0; t < 4; t++) {
+            for (int64_t i = 0; i < p; i++)
+                x[i] = (float)(q->x[v][row * p + i] + step * at[t] * direction[i]);
+            difference += weight[t] * component_at(m, v, x, p, j) / (12 * step);
+        }
+        CHECK_CLOSE(slope, difference, 2e-4 * (1 + fabs(slope)));
+        free(direction);
+    }
+    free(map);
+    free(x);
+}
+
 /* All at once finds a harmonic and marks it; in stages the hidden latent is found, the gradient is
  * that of the score, and the file holds all of it. */
 static void test_stages_find_what_harmonics_hide(void **state)
@@ -545,10 +593,7 @@ static void test_stages_find_what_harmonics_hide(void **state)
     problem q = hidden_problem(3000);
     mucmm_model *once, *staged, *loaded = NULL;
     const mucmm_summary *s;
-    mucmm_explain_params e;
     bytes a, b;
-    int64_t rows[] = {1, 5, 9};
-    double worst;
 
     (void)state;
     p.common_epochs = 25;
@@ -572,11 +617,8 @@ static void test_stages_find_what_harmonics_hide(void **state)
     assert_true(recovery(staged, &q, 0, 0) > .95);
     assert_true(recovery(staged, &q, 1, 1) > .85);
 
-    mucmm_explain_params_init(&e);
-    for (int32_t v = 0; v < 2; v++) {
-        CHECK_OK(ctx, mucmm_check_gradient(ctx, staged, q.view, 2, v, rows, 3, &e, &worst));
-        assert_true(worst < 1e-3);
-    }
+    for (int32_t v = 0; v < 2; v++)
+        check_slope(staged, &q, v, 1);
     a = saved(staged);
     CHECK_OK(ctx, mucmm_model_save(ctx, staged, in_folder("model")));
     CHECK_OK(ctx, mucmm_model_load(ctx, in_folder("model"), &loaded));

@@ -739,23 +739,6 @@ done:
     return status;
 }
 
-/* Components of the closed form that are significant on the held-out rows: what the first stage is
- * to find. All of them in a fit of one stage. */
-static mucmm_status first_size(mucmm__fit *f, int64_t *k)
-{
-    mucmm_status status = MUCMM_OK;
-    bool *keep = NULL;
-
-    *k = f->model->k;
-    if (f->p->stages == 1 || f->n_held_out < LEAST_HELD_OUT)
-        return MUCMM_OK;
-    TRY(mucmm__alloc(f->ctx, *k, sizeof *keep, &keep));
-    TRY(choose_components(f, &f->model->linear, 0, NULL, keep, k));
-done:
-    mucmm__free(keep);
-    return status;
-}
-
 static mucmm_status first_stage(mucmm__fit *f, int64_t k)
 {
     mucmm_status status = MUCMM_OK;
@@ -811,23 +794,31 @@ done:
     return status;
 }
 
-mucmm_status mucmm__fit_common(mucmm__fit *f)
+/* Components found so far that are significant on the held-out rows, and how many of them are no
+ * harmonics; keep [k] says which. */
+static mucmm_status count_dimensions(mucmm__fit *f, bool *keep, int64_t *significant,
+                                     int64_t *dimensions)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t total = f->model->k, found, size, kept;
-    int32_t later = f->p->stages > 0 ? f->p->stages - 1 : MUCMM__LATER;
-    bool linear; /* something is shared that linear heads see */
+    const mucmm__representation *rep = &f->model->heads;
+    double *r2 = NULL;
 
-    TRY(mucmm__alloc(f->ctx, total, sizeof(double), &f->model->heads.rho));
-    TRY(first_size(f, &found));
-    linear = found > 0;
-    if (!linear)
-        found = total;
-    TRY(first_stage(f, found));
-    if (!linear) {
-        TRY(finish_stage(f, total, false, &kept));
-        found = kept > 0 ? kept : total;
-    }
+    TRY(mucmm__alloc(f->ctx, f->model->k, sizeof *r2, &r2));
+    TRY(harmonic_marks(f, rep, r2));
+    TRY(choose_components(f, rep, 0, NULL, keep, significant));
+    TRY(choose_components(f, rep, 0, r2, keep, dimensions));
+done:
+    mucmm__free(r2);
+    return status;
+}
+
+/* The stages after the first, until all dimensions are used. */
+static mucmm_status later_stages(mucmm__fit *f, int64_t found)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t total = f->model->k, size, kept;
+    int32_t later = f->p->stages > 0 ? f->p->stages - 1 : MUCMM__LATER;
+
     for (int32_t t = 0; found < total; t++) {
         size = total - found;
         TRY(later_stage(f, t, size));
@@ -836,7 +827,38 @@ mucmm_status mucmm__fit_common(mucmm__fit *f)
                     size);
         found += kept > 0 && t + 1 < later ? kept : size;
     }
+done:
+    return status;
+}
+
+/* All dimensions at once. If some of them are harmonics, they are given to later stages; what comes
+ * out is kept if it has more dimensions that are none. */
+mucmm_status mucmm__fit_common(mucmm__fit *f)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__representation *rep = &f->model->heads;
+    int64_t total = f->model->k, significant = 0, once = 0, staged = 0;
+    bool *keep = NULL;
+
+    TRY(mucmm__alloc(f->ctx, total, sizeof *keep, &keep));
+    TRY(mucmm__alloc(f->ctx, total, sizeof(double), &rep->rho));
+    TRY(first_stage(f, total));
+    if (f->p->stages != 1 && f->n_held_out >= LEAST_HELD_OUT)
+        TRY(count_dimensions(f, keep, &significant, &once));
+    if (once > 0 && once < significant) {
+        TRY(drop_components(f, rep, total, keep, once));
+        TRY(later_stages(f, once));
+        TRY(count_dimensions(f, keep, &significant, &staged));
+        mucmm__info(f->ctx,
+                    "dimensions that are no harmonics: %" PRId64 " at once, %" PRId64 " in stages",
+                    once, staged);
+        if (staged <= once) {
+            mucmm__common_drop(rep);
+            TRY(first_stage(f, total)); /* trained already */
+        }
+    }
     f->stage_now = f->stage_now < MUCMM__STAGE_INDIVIDUAL ? MUCMM__STAGE_INDIVIDUAL : f->stage_now;
 done:
+    mucmm__free(keep);
     return status;
 }

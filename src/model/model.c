@@ -204,12 +204,20 @@ void mucmm__deflated_drop(mucmm__deflated *d)
     *d = (mucmm__deflated){0};
 }
 
-void mucmm__representation_drop(mucmm__representation *r)
+void mucmm__common_drop(mucmm__representation *r)
 {
     for (int i = 0; i < MUCMM_MAX_VIEWS; i++) {
         for (int32_t t = 0; t < r->view[i].n_later; t++)
             mucmm__deflated_drop(&r->view[i].later[t]);
+        r->view[i].n_later = 0;
         mucmm__head_drop(&r->view[i].common);
+    }
+}
+
+void mucmm__representation_drop(mucmm__representation *r)
+{
+    mucmm__common_drop(r);
+    for (int i = 0; i < MUCMM_MAX_VIEWS; i++) {
         mucmm__head_drop(&r->view[i].individual);
         mucmm__free(r->view[i].mix);
     }

@@ -99,6 +99,8 @@ mucmm_status mucmm__head_alloc(mucmm_ctx *ctx, const mucmm__mlp *net, mucmm__hea
 /* A head of no outputs, for a view without individual dimensions: no network at all. */
 mucmm_status mucmm__head_empty(mucmm_ctx *ctx, int64_t in, mucmm__head *head);
 void mucmm__head_drop(mucmm__head *head);
+/* The common heads of all views. */
+void mucmm__common_drop(mucmm__representation *r);
 void mucmm__representation_drop(mucmm__representation *r);
 mucmm_status mucmm__head_forward(mucmm_ctx *ctx, const mucmm__head *head, int64_t n, const float *h,
                                  float *y);
