@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: MIT
+"""experiments.py NAME [OPTION ...] - one experiment; its results go to build/experiments/NAME.json.
+
+Every model is fitted by `mucmm fit` on the training rows; everything is measured on test rows that fit never saw, beside the
+linear yardstick and the ceiling, which is the same probe on the true latents or on the raw view."""
+import argparse
+import gzip
+import json
+import os
+import re
+import sys
+import time
+
+import numpy as np
+import threadpoolctl
+
+import generators
+from common import MUCMM, OUT, ROOT, Learned, accuracy, commit, log, mucmm, r2, save, table_of, together
+
+FASHION = '/usr/share/datasets/fashion-mnist'
+EXPERIMENTS = {}
+
+
+def experiment(seeds, common=None, individual=None):
+    """Registers fn(o, seed) -> {table title: {row: {column: number}}}."""
+    def add(function):
+        EXPERIMENTS[function.__name__] = (function, seeds, common, individual)
+        return function
+    return add
+
+
+def folder(o, *parts):
+    return os.path.join(OUT, o.name, *map(str, parts))
+
+
+def fit(o, seed, sample, *where):
+    options = ['--seed', seed, *o.fit]
+    return Learned(folder(o, seed, *where), sample.views, sample.n_train, o.common, o.individual, options, o.threads)
+
+
+def raw(sample, view):
+    return sample.train(sample.views[view]), sample.test(sample.views[view])
+
+
+# ---- the experiments ---------------------------------------------------------------------------
+
+@experiment([1, 2, 3, 4, 5])
+def composite(o, seed):
+    """Planted composite of Fashion-MNIST: `mucmm demo fashion`. The seed varies data, common and individual heads."""
+    size = ['--pairs', 3000, '--epochs', 2] if o.quick else []
+    r = mucmm('demo', 'fashion', '--seed', seed, '--threads', o.threads, *size, '-o', folder(o, seed), '--json')
+    rows = {}
+    for m in ('heads', 'linear'):
+        d = r[m]
+        rows.setdefault('total correlation, test pairs (at most 9)', {})[m] = d['total_correlation_test']
+        for cls, name in (('shared', 'shared class'), ('own', 'private class')):
+            for part in ('common', 'individual'):
+                for reader, value in d['%s_class_from_%s' % (cls, part)].items():
+                    rows.setdefault('%s from %s, %s probe' % (name, 'c' if part == 'common' else 'u', reader), {})[m] = \
+                        value['mean']
+        for part, half in (('common', 'left'), ('individual', 'right')):
+            for kind, value in d['%s_map_energy_in_%s_half' % (part, half)].items():
+                rows.setdefault('%s score, %s: energy in the %s half' % (part, kind, half), {})[m] = value['mean']
+    return {'Mean of both views (chance of a class: 0.10)': rows}
+
+
+def linear_mixing_rows(o, seed, **settings):
+    s = generators.linear_mixing(seed, **settings)
+    name = '_'.join('%s=%s' % i for i in settings.items())
+    model = fit(o, seed, s, name)
+    rows = {}
+
+    def read(label, of, pair, column):
+        rows.setdefault('%s to %s' % (of, label), {})[column] = accuracy(pair, s.labels[label], s.n_train)
+
+    for column in ('heads', 'linear'):
+        c, u = model.c[column], model.u[column]
+        for label in ('yc', 'y1', 'y2'):
+            read(label, 'c1', c[0], column)
+            read(label, '[c1, c2]', together(*c), column)
+        for label in ('yc', 'y1'):
+            read(label, 'u1', u[0], column)
+        for label in ('yc', 'y2'):
+            read(label, 'u2', u[1], column)
+    for label, latent in (('yc', 'zs'), ('y1', 'z1'), ('y2', 'z2')):
+        value = accuracy((s.train(s.latents[latent]), s.test(s.latents[latent])), s.labels[label], s.n_train)
+        for row in rows:
+            if row.endswith(' to ' + label):
+                rows[row]['true latents'] = value
+    return rows
+
+
+# Wang et al. 2025, read off their figure: n = 90,000, no noise, draws of their own.
+PUBLISHED_A = {'[c1, c2] to yc': .783, '[c1, c2] to y1': .674, 'u1 to y1': .738, 'u1 to yc': .574}
+
+
+@experiment([1, 2], 50, 50)
+def disentangled(o, seed):
+    """Generator of DisentangledSSL: linear mixing, labels by a random network, logistic regression."""
+    n = 3000 if o.quick else 30000
+    tables = {'No noise': linear_mixing_rows(o, seed, n=n),
+              'Unit noise': linear_mixing_rows(o, seed, n=n, noise=1.0),
+              'Nonlinear (tanh of a quarter of every column), noise 0.1':
+                  linear_mixing_rows(o, seed, n=n, noise=0.1, nonlinear=True)}
+    if not o.quick:
+        rows = linear_mixing_rows(o, seed, n=90000)
+        for row, value in PUBLISHED_A.items():
+            rows[row]['published'] = value
+        tables['As published: no noise, n = 90,000'] = rows
+    return tables
+
+
+@experiment([1, 2, 3, 4, 5], 24, 16)
+def hidden(o, seed):
+    """Half of the shared latents hidden from linear methods; R2 of a network."""
+    s = generators.hidden_latents(seed, 4000 if o.quick else 25000)
+    model = fit(o, seed, s)
+    rows = {}
+    reads = [('c1', 0, 'sA'), ('c1', 0, 'sB'), ('c1', 0, 'z1'), ('c2', 1, 'sB'), ('c2', 1, 'z2'), ('u1', 0, 'sA'), ('u1', 0, 'sB'),
+             ('u2', 1, 'sA'), ('u2', 1, 'sB'), ('u1', 0, 'z1'), ('u2', 1, 'z2'), ('c1', 0, 'sign'), ('u1', 0, 'sign')]
+    for of, view, latent in reads:
+        row = rows.setdefault('%s to %s' % (of, latent), {})
+        for method in ('heads', 'linear'):
+            pair = (model.c if of[0] == 'c' else model.u)[method][view]
+            row[method] = r2(pair, s.latents[latent], s.n_train)
+    for view, latent in ((0, 'sA'), (0, 'sB'), (1, 'sA'), (1, 'sB'), (0, 'z1'), (1, 'z2'), (0, 'sign')):
+        value = r2(raw(s, view), s.latents[latent], s.n_train)
+        for of, v, l in reads:
+            if v == view and l == latent:
+                rows['%s to %s' % (of, l)]['raw view'] = value
+    rows['total correlation, test rows'] = dict(model.total)
+    return {'R2 of a network on test rows': rows}
+
+
+def factorcl_rows(o, seed, **settings):
+    s = generators.factorized(seed, **settings)
+    model = fit(o, seed, s, '_'.join('%s=%s' % i for i in settings.items()))
+    rows, y = {}, s.labels['y']
+    for column in ('heads', 'linear'):
+        c, u = model.c[column], model.u[column]
+        for of, pair in (('all representations', together(*c, *u)), ('c1', c[0]), ('[c1, c2]', together(*c)), ('u1', u[0]),
+                         ('u2', u[1])):
+            rows.setdefault(of, {})[column] = accuracy(pair, y, s.n_train)
+    truth = {k: (s.train(a), s.test(a)) for k, a in s.latents.items()}
+    for of, pair in (('all representations', together(*truth.values())), ('c1', truth['shared']),
+                     ('[c1, c2]', truth['shared']), ('u1', truth['own1']), ('u2', truth['own2'])):
+        rows[of]['true latents'] = accuracy(pair, y, s.n_train)
+    return rows
+
+
+@experiment([1, 2, 3, 4, 5], 10, 6)
+def factorcl(o, seed):
+    """Generator of FactorCL: label from the mean of all latents, logistic regression."""
+    n = 3000 if o.quick else 30000
+    return {'As released: no noise (published, all representations: supervised .986, self-supervised .972, SimCLR .956)':
+                factorcl_rows(o, seed, n=n),
+            'Unit noise': factorcl_rows(o, seed, n=n, noise=1.0),
+            'Nonlinear (tanh of half of every column), noise 0.1': factorcl_rows(o, seed, n=n, noise=0.1, nonlinear=True)}
+
+
+def fashion_halves(quick):
+    """Left and right halves, 28 x 14, of the 60,000 training and then the 10,000 test images, pixels / 255."""
+    images = []
+    for part in ('train', 't10k'):
+        with gzip.open(os.path.join(FASHION, part + '-images-idx3-ubyte.gz')) as f:
+            images.append(np.frombuffer(f.read(), np.uint8, offset=16).reshape(-1, 28, 28))
+    if quick:
+        images = [images[0][:20000], images[1][:3000]]  # fewer: constant columns, which CanCorr refuses
+    pixels = np.concatenate(images).astype(np.float32) / 255
+    return [np.ascontiguousarray(pixels[:, :, half]).reshape(len(pixels), -1)
+            for half in (slice(0, 14), slice(14, 28))], len(images[0])
+
+
+def peer_variates(program, views, n_train, k, quick, seed):
+    """[(training, test) variates] of a peer, every mean that of the training rows."""
+    sys.path.insert(0, os.path.join(ROOT, 'experiments', 'peers'))
+    import deep_cca
+    if program == 'PyTorch Deep CCA':
+        return deep_cca.deep_cca(views, n_train, k, epochs=2 if quick else 40, seed=seed)
+    import cca
+    call = {'scikit-learn CCA': cca.sklearn_cca, 'statsmodels CanCorr': cca.statsmodels_cca}[program]
+    train = [v[:n_train].astype(np.float64) for v in views]
+    _, weights = call(*train, k, 0.0)
+    return [((t - t.mean(0)) @ w, (v[n_train:] - t.mean(0)) @ w) for t, v, w in zip(train, views, weights)]
+
+
+def total_correlation(pairs):
+    a, b = pairs[0][1], pairs[1][1]
+    return float(sum(np.corrcoef(a[:, j], b[:, j])[0, 1] for j in range(a.shape[1])))
+
+
+@experiment([1], 50, 0)
+def halves(o, seed):
+    """Left and right halves of Fashion-MNIST, 60,000 and 10,000: held-out total correlation of fixed projections, of 50."""
+    views, n_train = fashion_halves(o.quick)
+    model = Learned(folder(o, seed), views, n_train, o.common, o.individual, ['--seed', seed, *o.fit], o.threads,
+                    methods=())
+    rows = {'mucmm': {'total correlation': model.total['heads'], 'seconds': model.seconds},
+            'mucmm, linear': {'total correlation': model.total['linear']}}
+    start = time.perf_counter()
+    Learned(folder(o, seed, 'linear'), views, n_train, o.common, o.individual, ['--head', 'linear'], o.threads, methods=())
+    rows['mucmm, linear']['seconds'] = time.perf_counter() - start
+    for program in ('statsmodels CanCorr', 'PyTorch Deep CCA'):
+        start = time.perf_counter()
+        pairs = peer_variates(program, views, n_train, int(o.common), o.quick, seed)
+        rows[program] = {'total correlation': total_correlation(pairs), 'seconds': time.perf_counter() - start}
+    return {'Test rows': rows}
+
+
+def residual_components(x, c, n_train, q):
+    """What a user of a peer can do for an individual part: the leading principal components of what c does not explain linearly."""
+    rows = x.astype(np.float64) - x[:n_train].mean(0)
+    c = np.vstack(c)
+    rest = rows - c @ np.linalg.lstsq(c[:n_train], rows[:n_train], rcond=None)[0]
+    _, vectors = np.linalg.eigh(np.cov(rest[:n_train], rowvar=False))
+    u = rest @ vectors[:, ::-1][:, :q]
+    return u[:n_train], u[n_train:]
+
+
+@experiment([1], 24, 16)
+def peers(o, seed):
+    """Peers on the data of `hidden`: held-out total correlation, recovery, linear and nonlinear leakage, time."""
+    s = generators.hidden_latents(seed, 4000 if o.quick else 25000)
+    k, q = int(o.common), int(o.individual)
+    learned = {}
+    for name, options in (('mucmm', []), ('mucmm, linear', ['--head', 'linear'])):
+        m = Learned(folder(o, seed, name.replace(', ', '-')), s.views, s.n_train, k, q,
+                    ['--seed', seed, *options, *o.fit], o.threads, methods=('heads',))
+        learned[name] = m.c['heads'], m.u['heads'][0], m.seconds
+    for program in ('scikit-learn CCA', 'statsmodels CanCorr', 'PyTorch Deep CCA'):
+        start = time.perf_counter()
+        c = peer_variates(program, s.views, s.n_train, k, o.quick, seed)
+        seconds = time.perf_counter() - start
+        learned[program] = c, residual_components(s.views[0], c[0], s.n_train, q), seconds
+    rows = {}
+    shared = np.hstack((s.latents['sA'], s.latents['sB']))
+    for name, (c, u, seconds) in learned.items():
+        log('  probes of %s' % name)
+        rows[name] = {'total correlation': total_correlation(c),
+                      'c1 to sA': r2(c[0], s.latents['sA'], s.n_train), 'c1 to sB': r2(c[0], s.latents['sB'], s.n_train),
+                      'u1 to z1': r2(u, s.latents['z1'], s.n_train),
+                      'linear leakage': r2(u, shared, s.n_train, nonlinear=False),
+                      'nonlinear leakage': r2(u, shared, s.n_train), 'seconds': seconds}
+    return {'Test rows; R2; leakage: sA and sB from u1': rows}
+
+
+# ---- the program -------------------------------------------------------------------------------
+
+def collect():
+    """Pastes the tables of build/experiments/*.json between the marks of docs/experiments.md."""
+    path = os.path.join(ROOT, 'docs', 'experiments.md')
+    with open(path) as f:
+        text = f.read()
+    for name in EXPERIMENTS:
+        file = os.path.join(OUT, name + '.json')
+        if not os.path.exists(file):
+            continue
+        with open(file) as f:
+            r = json.load(f)
+        block = '`%s`, commit %s, seeds %s\n' % (r['command'], r['commit'], ', '.join(map(str, r['seeds'])))
+        block += ''.join('\n%s\n\n%s\n' % tuple(t) for t in r['tables'])
+        text, n = re.subn(r'(<!-- begin %s -->\n).*?(<!-- end %s -->)' % (name, name),
+                          lambda m, block=block: m[1] + block + m[2], text, flags=re.S)
+        log('%s: %s' % (name, 'pasted' if n else 'has no marks in docs/experiments.md'))
+    with open(path, 'w') as f:
+        f.write(text)
+
+
+def main():
+    if sys.argv[1:] == ['collect']:
+        return collect()
+    a = argparse.ArgumentParser(prog='experiments/run.sh', description=__doc__.split('\n')[0])
+    a.add_argument('name', choices=EXPERIMENTS, metavar='|'.join([*EXPERIMENTS, 'collect']))
+    a.add_argument('--seeds', help='for instance 1,2,3')
+    a.add_argument('--common', help='dimensions')
+    a.add_argument('--individual', help='dimensions of every view')
+    a.add_argument('--threads', type=int, default=2)
+    a.add_argument('--quick', action='store_true', help='few rows and epochs: does it run?')
+    a.add_argument('--fit', default='', help='more options of mucmm fit, in one argument')
+    o = a.parse_args()
+    function, seeds, common, individual = EXPERIMENTS[o.name]
+    seeds = [int(s) for s in o.seeds.split(',')] if o.seeds else seeds
+    o.common, o.individual = o.common or common, o.individual or individual
+    if not os.path.exists(MUCMM):
+        sys.exit('there is no %s; run make all' % MUCMM)
+    o.fit = o.fit.split()
+    # Peers and probes use as many threads as the program.
+    threadpoolctl.threadpool_limits(o.threads)
+    try:
+        import torch
+        torch.set_num_threads(o.threads)
+    except ImportError:
+        pass  # only halves and peers need it, and say so
+    runs = []
+    before = commit()
+    for seed in seeds:
+        log('%s, seed %d' % (o.name, seed))
+        runs.append(function(o, seed))
+    tables = [(title, table_of([run[title] for run in runs])) for title in runs[0]]
+    if commit() != before:
+        log('the checkout moved during the run, from %s: these results belong to no commit' % before)
+    command = ' '.join(['experiments/run.sh'] + ["'%s'" % w if ' ' in w else w for w in sys.argv[1:]])
+    save(o.name + ('.quick' if o.quick else ''), command, seeds, runs, tables)
+
+
+if __name__ == '__main__':
+    main()
