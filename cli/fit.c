@@ -51,7 +51,7 @@ const option fit_options[] = {
     {"beta", 0, OPTION_REAL, false, AT(beta), 0, 1e9, "X",
      "weight of the kernel term (default 40)"},
     {"stages", 0, OPTION_COUNT, false, AT(stages), 1, 5, "N",
-     "stages of the common heads, at most; 1 = all dimensions at once (default 5)"},
+     "stages of the common heads, at most (default 1: all dimensions at once)"},
     OPTION_JSON,
     OPTION_VERBOSE,
     OPTION_END,

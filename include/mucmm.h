@@ -244,8 +244,8 @@ typedef struct mucmm_fit_params {
     double beta;            /* weight of the kernel term; default 40                    */
     const char *checkpoint; /* file; NULL = none. Resumed from if it exists.            */
     int32_t stages;         /* of training of the common heads, at most: later ones look for what no
-                               function of the earlier ones' variates is; 1 = all dimensions at
-                               once; 0 (default) = 5, the most there can be */
+                               function of the earlier ones' variates is; 1 (default) = all
+                               dimensions at once; 0 = 5, the most there can be              */
 } mucmm_fit_params;
 
 MUCMM_API void mucmm_fit_params_init(mucmm_fit_params *p);
@@ -853,8 +853,8 @@ MUCMM_API mucmm_source_kind mucmm_data_source_kind(const mucmm_data *d);
 MUCMM_API const char *mucmm_data_item(const mucmm_data *d, int64_t row);
 /* Row of the source that is row i (others may have been skipped). */
 MUCMM_API int64_t mucmm_data_source_row(const mucmm_data *d, int64_t i);
-/* Text: the piece at place t of a row, "" for padding; of a bag of words the t-th word as its column
- * would be named, "" behind the last. EARG for other kinds. */
+/* Text: the piece at place t of a row, "" for padding; of a bag of words the t-th word as its
+ * column would be named, "" behind the last. EARG for other kinds. */
 MUCMM_API mucmm_status mucmm_data_token(mucmm_ctx *ctx, const mucmm_data *d, int64_t row, int64_t t,
                                         char *out, size_t size);
 /* Image: the prepared picture [height, width, 3], 8-bit; rgb NULL = only the sizes. */

@@ -13,6 +13,8 @@
 /* Heads always take so many points, some of them empty, and each has its place among them: what
  * comes out for one does not depend on how many go through the encoder together. */
 #define POINTS 32
+/* Through an encoder: activations of more points leave the caches. */
+#define ENCODED_POINTS 8
 
 typedef struct path {
     const mucmm__samples *s;
@@ -323,7 +325,8 @@ mucmm_status mucmm__path_maps(mucmm_ctx *ctx, const mucmm__samples *s, const flo
                               const double *scores, float *maps)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t most = s->encoded ? mucmm__encoded_batch(s->data[s->view]) : POINTS;
+    int64_t room = s->encoded ? mucmm__encoded_batch(s->data[s->view]) : POINTS;
+    int64_t most = s->encoded && room > ENCODED_POINTS ? ENCODED_POINTS : room;
     int64_t width = s->m->view[s->view].p;
     path p = {.s = s, .at = *s};
 

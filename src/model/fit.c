@@ -31,6 +31,7 @@ void mucmm_fit_params_init(mucmm_fit_params *p)
         .input_noise = 0.3,
         .alpha = 20,
         .beta = 40,
+        .stages = 1,
     };
 }
 

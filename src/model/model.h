@@ -147,8 +147,13 @@ typedef enum mucmm__stage {
     MUCMM__STAGES
 } mucmm__stage;
 
-/* Random numbers of a stage: streams from here on, a million of them. */
-#define MUCMM__STREAM(stage) (((uint64_t)(stage) + 1) * 1000000)
+/* Random numbers of a stage: streams from here on, a million of them. Those of the later stages
+ * come last, so that a fit without them does not depend on how many there can be. */
+#define MUCMM__STREAM(stage)                                                                       \
+    ((uint64_t)((stage) == MUCMM__STAGE_INDIVIDUAL ? MUCMM__STAGE_LATER + 1                        \
+                : (stage) >= MUCMM__STAGE_LATER    ? (stage) + 2                                   \
+                                                   : (stage) + 1) *                                   \
+     1000000)
 
 /* Flat state of one training stage; everything a resumed run needs. */
 typedef struct mucmm__trainer {
