@@ -2,6 +2,7 @@
 #include "explain_check.h"
 
 #include "look.h"
+#include "print.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -95,9 +96,7 @@ void score_file_name(const char *score, char *out, size_t size)
 /* ---- checks of one map --------------------------------------------------------------------------
  */
 
-static const char *const methods[] = {"gradient", "input-x-gradient", "pattern", "smoothgrad",
-                                      "integrated-gradients"};
-enum { N_METHODS = sizeof methods / sizeof *methods };
+enum { N_METHODS = MUCMM_MAP_INTEGRATED_GRADIENTS + 1 };
 
 /* What is found about the maps of a view, a score and a method. */
 typedef struct finding {
@@ -176,12 +175,13 @@ done:
 static int check_method(const checked_view *v, const mucmm_explain_params *p, bool first,
                         finding *f)
 {
-    const char *method = methods[p->map];
+    char method[32];
     const mucmm_mat out = {v->maps, v->samples->n, v->cols, v->cols};
     const mucmm_cmat maps = {v->maps, v->samples->n, v->cols, v->cols};
     mucmm_map_check_params c;
     int code = 0;
 
+    choice_word(METHODS, p->map, method, sizeof method);
     f->kept = f->masked_deletion = f->masked_insertion = NAN;
     TRY(check(v->s, mucmm_explain(v->s->ctx, v->m, v->in->views, v->in->n, v->view,
                                   v->samples->rows, v->samples->n, p, &out, NULL)));
@@ -201,26 +201,22 @@ done:
 /* ---- print --------------------------------------------------------------------------------------
  */
 
-static json_t *number(double x)
-{
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
 static json_t *curve_json(const mucmm_curve *c, double masked)
 {
     json_t *values = json_array();
 
     for (int t = 0; t < MUCMM_CURVE_POINTS; t++)
-        json_array_append_new(values, number(c->value[t]));
-    return json_pack("{s:o, s:o, s:o, s:o}", "area", number(c->area), "random", number(c->random),
-                     "masked", number(masked), "values", values);
+        json_array_append_new(values, number_json(c->value[t]));
+    return json_pack("{s:o, s:o, s:o, s:o}", "area", number_json(c->area), "random",
+                     number_json(c->random), "masked", number_json(masked), "values", values);
 }
 
 static json_t *rank_json(const mucmm_rank_test *t)
 {
     return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "models", (json_int_t)t->models, "rho",
-                     number(t->rho), "magnitude", number(t->magnitude), "low", number(t->low),
-                     "high", number(t->high), "p_value", number(t->p_value));
+                     number_json(t->rho), "magnitude", number_json(t->magnitude), "low",
+                     number_json(t->low), "high", number_json(t->high), "p_value",
+                     number_json(t->p_value));
 }
 
 static json_t *finding_json(const checked_view *v, const char *method, const finding *f)
@@ -230,7 +226,7 @@ static json_t *finding_json(const checked_view *v, const char *method, const fin
                      curve_json(&f->check.deletion, f->masked_deletion), "insertion",
                      curve_json(&f->check.insertion, f->masked_insertion), "random_heads",
                      rank_json(&f->check.random_heads), "permuted_pairs",
-                     rank_json(&f->check.permuted_pairs), "kept", number(f->kept));
+                     rank_json(&f->check.permuted_pairs), "kept", number_json(f->kept));
 }
 
 static void print_number(const char *format, double x, int width)
@@ -292,9 +288,8 @@ static void print_gradients(const mucmm_map_check *c)
  * methods. */
 static void fill_training(const checked_view *v, mucmm_explain_params *p)
 {
-    enum { CARRIED = 2048 };
     const mucmm_data *d = v->in->data[v->view];
-    bool needed = mucmm_data_description(d) || mucmm_data_cols(d) > CARRIED;
+    bool needed = mucmm_data_description(d) || !mucmm_model_has_covariance(v->m, v->view);
     int64_t shape[MUCMM_MAX_RANK];
     int32_t rank = mucmm_data_raw_shape(d, shape);
     look l = look_of(d, shape, rank, 0);
@@ -314,10 +309,12 @@ static int check_score(checked_view *v, const mucmm_explain_params *base, json_t
     TRY(score_parse(v->score, &p));
     fill_training(v, &p);
     for (int map = 0; map < N_METHODS; map++) {
+        char method[32];
         finding f;
         if (v->given->method >= 0 && v->given->method != map)
             continue;
         p.map = (mucmm_map_kind)map;
+        choice_word(METHODS, map, method, sizeof method);
         TRY(check_method(v, &p, !done_first, &f));
         if (!done_first) {
             first = f.check;
@@ -328,15 +325,15 @@ static int check_score(checked_view *v, const mucmm_explain_params *base, json_t
         done_first = true;
         progress_pause(&v->s->progress);
         if (list)
-            json_array_append_new(list, finding_json(v, methods[map], &f));
+            json_array_append_new(list, finding_json(v, method, &f));
         else
-            print_finding(methods[map], &f);
+            print_finding(method, &f);
     }
     if (list)
-        json_array_append_new(gradients, json_pack("{s:s, s:s, s:o, s:o}", "view",
-                                                   v->in->views[v->view].name, "score", v->score,
-                                                   "completeness", number(first.completeness),
-                                                   "gradient_error", number(first.gradient_error)));
+        json_array_append_new(
+            gradients, json_pack("{s:s, s:s, s:o, s:o}", "view", v->in->views[v->view].name,
+                                 "score", v->score, "completeness", number_json(first.completeness),
+                                 "gradient_error", number_json(first.gradient_error)));
     else
         print_gradients(&first);
 done:

@@ -104,7 +104,7 @@ def commit():
     """The commit of the checkout, with a + if files that matter differ from it."""
     def git(*args):
         return subprocess.run(['git', '-C', ROOT, *args], capture_output=True, text=True).stdout.strip()
-    changed = git('status', '--porcelain', '--untracked-files=no', '--', 'src', 'cli', 'include', 'experiments')
+    changed = git('status', '--porcelain', '--', 'src', 'cli', 'include', 'experiments')
     return git('rev-parse', '--short', 'HEAD') + ('+' if changed else '')
 
 

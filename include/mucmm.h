@@ -271,6 +271,8 @@ MUCMM_API int32_t mucmm_model_view_shape(const mucmm_model *m, int32_t view,
                                          int64_t shape[MUCMM_MAX_RANK]);
 MUCMM_API int64_t mucmm_model_common(const mucmm_model *m);                   /* k */
 MUCMM_API int64_t mucmm_model_individual(const mucmm_model *m, int32_t view); /* q_m */
+/* 1: patterns of this view need no training rows, unless its rows are encoded; 0: they do. */
+MUCMM_API int32_t mucmm_model_has_covariance(const mucmm_model *m, int32_t view);
 /* The model's metadata as JSON text: everything but the tensors. */
 MUCMM_API const char *mucmm_model_json(const mucmm_model *m);
 
@@ -285,6 +287,10 @@ typedef enum mucmm_method { MUCMM_HEADS = 0, MUCMM_LINEAR = 1 } mucmm_method;
 MUCMM_API mucmm_status mucmm_transform(mucmm_ctx *ctx, const mucmm_model *m, mucmm_method method,
                                        int32_t view, const mucmm_data *data,
                                        const mucmm_mat *common, const mucmm_mat *individual);
+
+/* A component whose R2 from nonlinear features of those before it is at least this is a harmonic.
+ */
+#define MUCMM_HARMONIC_R2 0.5
 
 /* What a set of rows shows under a model. Arrays have M or k entries. */
 typedef struct mucmm_summary {
@@ -309,7 +315,7 @@ typedef struct mucmm_summary {
                            a component, mean over views, found by fit on its held-out rows; NaN if
                            there were too few                                                   */
     int64_t dimensions; /* components with p <= 0.05 that are no harmonics, that is with an R2 below
-                           0.5: the estimated number of common dimensions                       */
+                           MUCMM_HARMONIC_R2: the estimated number of common dimensions */
 } mucmm_summary;
 
 typedef struct mucmm_score_params {

@@ -1724,6 +1724,27 @@ static void test_often_stopped_fit_has_the_same_bytes(void **state)
     drop_problem(&q);
 }
 
+/* Also inside and between later stages. */
+static void test_stopped_stages_have_the_same_bytes(void **state)
+{
+    problem q = hidden_problem(1500);
+    mucmm_fit_params p = checkpoint_params();
+    mucmm_model *m;
+
+    (void)state;
+    p.stages = 0;
+    p.common_epochs = 25;
+    p.hidden[0] = p.hidden[1] = 48;
+    p.batch = 400;
+    p.input_noise = .1;
+    m = fit(ctx, &q, &p);
+    assert_int_equal(m->heads.view[0].n_later, 1);
+    mucmm_model_free(m);
+    unlink(p.checkpoint);
+    check_resumed(&q, &p, 0, 149);
+    drop_problem(&q);
+}
+
 /* A checkpoint of a fit stopped inside the stage of the individual heads. */
 static bytes some_checkpoint(const problem *q, const mucmm_fit_params *p)
 {
@@ -2258,6 +2279,7 @@ int main(void)
         cmocka_unit_test(test_input_noise_is_added_in_every_stage),
         cmocka_unit_test(test_progress_callback_stops_every_stage),
         cmocka_unit_test(test_stopped_and_resumed_fit_has_the_same_bytes),
+        cmocka_unit_test(test_stopped_stages_have_the_same_bytes),
         cmocka_unit_test(test_often_stopped_fit_has_the_same_bytes),
         cmocka_unit_test(test_checkpoint_of_another_fit_is_refused),
         cmocka_unit_test(test_damaged_checkpoints_are_refused),

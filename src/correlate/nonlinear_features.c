@@ -141,14 +141,7 @@ done:
     return status;
 }
 
-/* ---- regression over many rows ----------------------------------------------------------------
- */
-
-static void to_double(const float *from, int64_t n, double *to)
-{
-    for (int64_t i = 0; i < n; i++)
-        to[i] = from[i];
-}
+/* ---- regression over many rows ------------------------------------------------------------- */
 
 /* mean and cov of [psi(c), y], in chunks. */
 static mucmm_status joint_moments(mucmm_ctx *ctx, const mucmm__psi *f, int64_t n, const float *c,
@@ -166,11 +159,11 @@ static mucmm_status joint_moments(mucmm_ctx *ctx, const mucmm__psi *f, int64_t n
     TRY(mucmm__moments_create(ctx, total, 0, &moments));
     for (int64_t i = 0; i < n; i += x.rows) {
         x.rows = n - i < CHUNK ? n - i : CHUNK;
-        to_double(c + i * f->in, x.rows * f->in, x.data);
+        mucmm__to_double(c + i * f->in, x.rows * f->in, x.data);
         TRY(mucmm__psi_forward(ctx, f, &x, psi));
         for (int64_t r = 0; r < x.rows; r++) {
             memcpy(joint + r * total, psi + r * width, (size_t)width * sizeof *psi);
-            to_double(y + (i + r) * cols, cols, joint + r * total + width);
+            mucmm__to_double(y + (i + r) * cols, cols, joint + r * total + width);
         }
         TRY(mucmm__moments_push_double(ctx, moments, x.rows, joint, NULL));
     }
@@ -275,7 +268,7 @@ mucmm_status mucmm__psi_subtract(mucmm_ctx *ctx, const mucmm__psi *f, const doub
     for (int64_t i = 0; i < n; i += x.rows) {
         x.rows = n - i < CHUNK ? n - i : CHUNK;
         for (int64_t r = 0; r < x.rows; r++)
-            to_double(c + (i + r) * stride, f->in, x.data + r * f->in);
+            mucmm__to_double(c + (i + r) * stride, f->in, x.data + r * f->in);
         TRY(mucmm__psi_forward(ctx, f, &x, psi));
         TRY(mucmm__dgemm(ctx, false, false, x.rows, cols, width, 1, psi, width, weights, cols, 0,
                          predicted, cols));

@@ -25,11 +25,6 @@ void mucmm_explain_params_init(mucmm_explain_params *p)
 #define MOST_SAMPLES 100000
 #define MOST_STEPS 4096
 
-static bool is_individual(mucmm_score_kind s)
-{
-    return s == MUCMM_SCORE_INDIVIDUAL || s == MUCMM_SCORE_INDIVIDUAL_COMPONENT;
-}
-
 /* ---- the score and its gradient at the variates --------------------------------------------- */
 
 /* For one sample with variates z [d] (c or u): the score, and ds/dz if dz is given. */
@@ -93,7 +88,7 @@ mucmm_status mucmm__samples_score(mucmm_ctx *ctx, const mucmm__samples *s, int64
 {
     mucmm_status status = MUCMM_OK;
     const mucmm__view_heads *v = &s->rep->view[s->view];
-    bool individual = is_individual(s->p->score);
+    bool individual = mucmm__is_individual(s->p->score);
     int64_t k = s->m->k, q = s->m->view[s->view].q, d = individual ? q : k;
     float *c = NULL, *u = NULL, *dz = NULL;
 
@@ -345,13 +340,13 @@ static mucmm_status check_params(mucmm_ctx *ctx, const mucmm_model *m, int32_t v
                            m->n_views);
     if (check_map(ctx, p) != MUCMM_OK)
         return MUCMM_EARG;
-    d = is_individual(p->score) ? m->view[view].q : m->k;
+    d = mucmm__is_individual(p->score) ? m->view[view].q : m->k;
     if (component && (p->component < 0 || p->component >= d))
         return mucmm__fail(ctx, MUCMM_EARG,
                            "component %" PRId64 " is out of range: view '%s' has %" PRId64
                            " %s dimensions, counted from 0",
                            p->component, m->view[view].name, d,
-                           is_individual(p->score) ? "individual" : "common");
+                           mucmm__is_individual(p->score) ? "individual" : "common");
     return MUCMM_OK;
 }
 

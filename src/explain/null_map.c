@@ -124,13 +124,6 @@ done:
     return status;
 }
 
-static int compare_rows(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-
-    return (x > y) - (x < y);
-}
-
 /* The training rows, or some of them drawn at random. */
 static mucmm_status keep_training(mucmm_ctx *ctx, mucmm_null *null, const mucmm_data *const *data,
                                   int64_t most)
@@ -141,7 +134,7 @@ static mucmm_status keep_training(mucmm_ctx *ctx, mucmm_null *null, const mucmm_
     null->rows = most > 0 && most < all ? most : all;
     TRY(mucmm__alloc(ctx, all, sizeof *rows, &rows));
     mucmm__rng_permutation(mucmm__rng_key(null->seed, STREAM_ROWS), rows, all);
-    qsort(rows, (size_t)null->rows, sizeof *rows, compare_rows);
+    mucmm__sort_rows(rows, null->rows);
     for (int32_t v = 0; v < null->m->n_views; v++)
         TRY(mucmm_data_subset(ctx, data[v], rows, null->rows, &null->training[v]));
 done:
@@ -273,11 +266,6 @@ done:
 /* ---- statistics and p-values -------------------------------------------------------------------
  */
 
-static bool is_individual(mucmm_score_kind s)
-{
-    return s == MUCMM_SCORE_INDIVIDUAL || s == MUCMM_SCORE_INDIVIDUAL_COMPONENT;
-}
-
 mucmm_status mucmm__null_check(mucmm_ctx *ctx, const mucmm_null *null, const mucmm_model *m,
                                const mucmm__question *q)
 {
@@ -293,7 +281,7 @@ mucmm_status mucmm__null_maps(mucmm_ctx *ctx, const mucmm_null *null, const mucm
 {
     mucmm_status status = MUCMM_OK;
 
-    if (is_individual(q->p->score))
+    if (mucmm__is_individual(q->p->score))
         return individual_maps(ctx, null, q, maps);
     TRY(mucmm_explain(ctx, null->m, q->views, q->n_views, q->view, q->rows, q->n, q->p,
                       &(mucmm_mat){maps, q->n, q->cols, q->cols}, NULL));
@@ -399,7 +387,7 @@ static mucmm_status sample_p_values(mucmm_ctx *ctx, const mucmm_null *null,
                                     double *p, float *out)
 {
     mucmm_status status = MUCMM_OK;
-    bool share = !is_individual(q->p->score) && q->p->map != MUCMM_MAP_PATTERN;
+    bool share = !mucmm__is_individual(q->p->score) && q->p->map != MUCMM_MAP_PATTERN;
 
     for (int64_t b = 0; b <= null->models; b++)
         mucmm__unit_sums(units, maps + (b * q->n + i) * q->cols, t + b * units->n);

@@ -21,6 +21,11 @@ typedef struct mucmm__samples {
     float *others; /* [n, k]: sum over the other views' c, times 2/(M(M-1)) rho; owned */
 } mucmm__samples;
 
+static inline bool mucmm__is_individual(mucmm_score_kind s)
+{
+    return s == MUCMM_SCORE_INDIVIDUAL || s == MUCMM_SCORE_INDIVIDUAL_COMPONENT;
+}
+
 /* Checks all arguments; h: the scaled features [n, p] of the view. The caller frees *h and
  * s->others, also after a failure. */
 mucmm_status mucmm__samples_start(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,

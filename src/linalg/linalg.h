@@ -9,8 +9,21 @@
 
 #include "core/core.h"
 
+static inline void mucmm__to_double(const float *from, int64_t n, double *to)
+{
+    for (int64_t i = 0; i < n; i++)
+        to[i] = from[i];
+}
+
+static inline void mucmm__to_float(const double *from, int64_t n, float *to)
+{
+    for (int64_t i = 0; i < n; i++)
+        to[i] = (float)from[i];
+}
+
 /* C [m, n] = alpha op(A) op(B) + beta C, op(A) [m, k], op(B) [k, n]; op is the transpose if
- * trans_ is set (A is then stored [k, m]). ld_ counts elements between rows. Zero sizes are fine. */
+ * trans_ is set (A is then stored [k, m]). ld_ counts elements between rows. Zero sizes are fine.
+ */
 mucmm_status mucmm__gemm(mucmm_ctx *ctx, bool trans_a, bool trans_b, int64_t m, int64_t n,
                          int64_t k, float alpha, const float *a, int64_t lda, const float *b,
                          int64_t ldb, float beta, float *c, int64_t ldc);

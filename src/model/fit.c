@@ -154,6 +154,11 @@ static int compare_rows(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+void mucmm__sort_rows(int64_t *rows, int64_t n)
+{
+    qsort(rows, (size_t)n, sizeof *rows, compare_rows);
+}
+
 static mucmm_status split_rows(mucmm__fit *f, int64_t n)
 {
     mucmm_status status = MUCMM_OK;
@@ -175,7 +180,7 @@ static mucmm_status split_rows(mucmm__fit *f, int64_t n)
     /* ascending, so that a pass over the rows reads a file from front to back; the held-out rows
      * stay shuffled, because cross-fitting takes their first and second half for two samples of one
      * kind */
-    qsort(f->train, (size_t)f->n_train, sizeof *perm, compare_rows);
+    mucmm__sort_rows(f->train, f->n_train);
     f->model->rows[MUCMM_ROWS_TRAIN] = f->n_train;
     f->model->rows[MUCMM_ROWS_HELD_OUT] = f->n_held_out;
 done:

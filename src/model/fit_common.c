@@ -2,11 +2,10 @@
  *
  * Training of the common heads by correlation maximization: section 2 of the method.
  *
- * The first stage has as many dimensions as the closed form has significant variates. Both starts
- * are trained: from the closed form (the skip begins as its weights, the deep part at zero) and
- * from scratch; the one with the larger held-out total correlation of fixed projections is kept.
- * Later stages train, from scratch, what nonlinear features psi of the variates found before do not
- * predict. */
+ * All dimensions are trained at once, from both starts: from the closed form (the skip begins as
+ * its weights, the deep part at zero) and from scratch; the one with the larger held-out total
+ * correlation of fixed projections is kept. If stages are asked for, later ones train, from
+ * scratch, what nonlinear features psi of the variates found before do not predict. */
 #include "model/model.h"
 
 #include <inttypes.h>
@@ -82,18 +81,6 @@ done:
 
 /* ---- one step -------------------------------------------------------------------- */
 
-static void to_double(const float *from, int64_t n, double *to)
-{
-    for (int64_t i = 0; i < n; i++)
-        to[i] = from[i];
-}
-
-static void to_float(const double *from, int64_t n, float *to)
-{
-    for (int64_t i = 0; i < n; i++)
-        to[i] = (float)from[i];
-}
-
 /* The features of the variates found before, of a batch of training rows, ready to be regressed
  * on. */
 static mucmm_status prepare_smoother(mucmm__fit *f, common_work *w, int32_t m, const int64_t *rows)
@@ -101,8 +88,8 @@ static mucmm_status prepare_smoother(mucmm__fit *f, common_work *w, int32_t m, c
     mucmm_status status = MUCMM_OK;
 
     for (int64_t i = 0; i < w->c.rows; i++)
-        to_double(w->earlier[MUCMM_ROWS_TRAIN][m] + rows[i] * w->before, w->before,
-                  w->c.data + i * w->before);
+        mucmm__to_double(w->earlier[MUCMM_ROWS_TRAIN][m] + rows[i] * w->before, w->before,
+                         w->c.data + i * w->before);
     TRY(mucmm__psi_forward(f->ctx, &w->psi, &w->c, w->features.data));
     mucmm__standardize(&w->features, w->smooth[m].data, w->sd);
     TRY(mucmm__smoother_prepare(f->ctx, &w->smooth[m], MUCMM__PSI_RIDGE, w->factor[m]));
@@ -124,7 +111,7 @@ static mucmm_status common_step(mucmm__fit *f, mucmm__trainer *t, void *arg, con
                                   noise ? w->x[m] : NULL));
         TRY(mucmm__mlp_forward_train(f->ctx, &part->net, t->params + part->params,
                                      t->stats + part->stats, n, w->x[m], w->tape[m], w->y));
-        to_double(w->y, n * k, w->f[m].data);
+        mucmm__to_double(w->y, n * k, w->f[m].data);
         if (w->before > 0) {
             TRY(prepare_smoother(f, w, m, rows));
             TRY(mucmm__smoother_residual(f->ctx, &w->smooth[m], w->factor[m], &w->f[m]));
@@ -136,7 +123,7 @@ static mucmm_status common_step(mucmm__fit *f, mucmm__trainer *t, void *arg, con
         const mucmm__part *part = &w->part[m];
         if (w->before > 0)
             TRY(mucmm__smoother_residual(f->ctx, &w->smooth[m], w->factor[m], &w->df[m]));
-        to_float(w->df[m].data, n * k, w->dy);
+        mucmm__to_float(w->df[m].data, n * k, w->dy);
         TRY(mucmm__mlp_backward(f->ctx, &part->net, t->params + part->params, w->tape[m], w->dy,
                                 t->grads + part->params, NULL));
     }
@@ -222,26 +209,26 @@ static mucmm_status regress_outputs(mucmm__fit *f, const common_work *w, const m
     const mucmm__view_info *v = &f->model->view[m];
     int64_t count = (f->n_train + every - 1) / every, done_rows = 0, next = 0, b;
     int64_t picked[MUCMM__CHUNK];
-    float *h = NULL, *y = NULL, *c[MUCMM_MAX_VIEWS] = {0};
+    float *h = NULL, *y = NULL, *c = NULL;
     const float *earlier = w->earlier[MUCMM_ROWS_TRAIN][m];
 
     TRY(mucmm__alloc(f->ctx, MUCMM__CHUNK * v->p, sizeof *h, &h));
     TRY(mucmm__alloc(f->ctx, count * w->k, sizeof *y, &y));
-    TRY(mucmm__alloc(f->ctx, count * w->before, sizeof(float), &c[0]));
+    TRY(mucmm__alloc(f->ctx, count * w->before, sizeof *c, &c));
     for (; done_rows < count; done_rows += b) {
         for (b = 0; b < MUCMM__CHUNK && next < f->n_train; next += every, b++) {
             picked[b] = f->train[next];
-            memcpy(c[0] + (done_rows + b) * w->before, earlier + next * w->before,
+            memcpy(c + (done_rows + b) * w->before, earlier + next * w->before,
                    (size_t)w->before * sizeof(float));
         }
         TRY(mucmm__features(f->ctx, v, f->data[m], picked, b, h));
         TRY(mucmm__head_forward(f->ctx, head, b, h, y + done_rows * w->k));
     }
-    TRY(mucmm__psi_regress(f->ctx, &w->psi, MUCMM__PSI_RIDGE, count, c[0], w->k, y, weights));
+    TRY(mucmm__psi_regress(f->ctx, &w->psi, MUCMM__PSI_RIDGE, count, c, w->k, y, weights));
 done:
     mucmm__free(h);
     mucmm__free(y);
-    mucmm__free(c[0]);
+    mucmm__free(c);
     return status;
 }
 
@@ -571,8 +558,7 @@ done:
     return status;
 }
 
-/* ---- what is found -----------------------------------------------------------------------------
- */
+/* ---- what is found ------------------------------------------------------------------------ */
 
 /* All common variates of every view so far, c[m] [n, width], as doubles, on every `every`-th row.
  */
@@ -593,7 +579,7 @@ static mucmm_status common_variates(mucmm__fit *f, const mucmm__representation *
         c[m] = (mucmm__block){NULL, count, k};
         TRY(mucmm__alloc(f->ctx, count * k, sizeof(double), &c[m].data));
         TRY(mucmm__represent(f->ctx, f->model, rep, m, f->data[m], picked, count, y, NULL));
-        to_double(y, count * k, c[m].data);
+        mucmm__to_double(y, count * k, c[m].data);
     }
 done:
     mucmm__free(picked);
@@ -645,16 +631,19 @@ done:
     return status;
 }
 
-/* Which of the variates from `first` on are significant on the held-out rows and, if r2 is given,
- * no harmonics: keep [k - first]; returns how many through *kept. */
-static mucmm_status choose_components(mucmm__fit *f, const mucmm__representation *rep,
-                                      int64_t first, const double *r2, bool *keep, int64_t *kept)
+/* Tests the variates from `first` on: which are significant on the held-out rows and no harmonics,
+ * keep [k - first], and how many are the former and both. */
+static mucmm_status choose_components(mucmm__fit *f, int64_t first, bool *keep,
+                                      int64_t *significant, int64_t *kept)
 {
     mucmm_status status = MUCMM_OK;
+    const mucmm__representation *rep = &f->model->heads;
     mucmm__block c[MUCMM_MAX_VIEWS] = {{0}};
-    double *correlations = NULL, *p_values = NULL;
+    double *correlations = NULL, *p_values = NULL, *r2 = NULL;
     int64_t k = mucmm__common_width(&rep->view[0]), fresh = k - first;
 
+    TRY(mucmm__alloc(f->ctx, k, sizeof *r2, &r2));
+    TRY(harmonic_marks(f, rep, r2));
     TRY(mucmm__alloc(f->ctx, fresh, sizeof *correlations, &correlations));
     TRY(mucmm__alloc(f->ctx, fresh, sizeof *p_values, &p_values));
     TRY(common_variates(f, rep, MUCMM_ROWS_HELD_OUT, 1, c));
@@ -666,20 +655,21 @@ static mucmm_status choose_components(mucmm__fit *f, const mucmm__representation
     }
     TRY(mucmm__permutation_test(f->ctx, f->model->n_views, c, PERMUTATIONS, f->p->seed,
                                 correlations, p_values, NULL));
-    *kept = 0;
+    *significant = *kept = 0;
     for (int64_t j = 0; j < fresh; j++) {
-        keep[j] = p_values[j] <= LEVEL && !(r2 && r2[first + j] >= MUCMM__HARMONIC_R2);
+        keep[j] = p_values[j] <= LEVEL && !(r2[first + j] >= MUCMM_HARMONIC_R2);
+        *significant += p_values[j] <= LEVEL;
         *kept += keep[j];
     }
 done:
     blocks_drop(c);
     mucmm__free(correlations);
     mucmm__free(p_values);
+    mucmm__free(r2);
     return status;
 }
 
-/* ---- the stages -------------------------------------------------------------------------------
- */
+/* ---- the stages --------------------------------------------------------------------------- */
 
 /* Of the last stage of every view only the components that are kept. */
 static mucmm_status drop_components(mucmm__fit *f, mucmm__representation *rep, int64_t k,
@@ -714,28 +704,6 @@ done:
     mucmm__free(select);
     mucmm__free(zero);
     mucmm__free(weights);
-    return status;
-}
-
-/* Tests the k components of the last stage. *kept: how many are new; the others are dropped, unless
- * the stage is the last: because it added none, or must be. */
-static mucmm_status finish_stage(mucmm__fit *f, int64_t k, bool last, int64_t *kept)
-{
-    mucmm_status status = MUCMM_OK;
-    mucmm__representation *rep = &f->model->heads;
-    int64_t all = mucmm__common_width(&rep->view[0]);
-    double *r2 = NULL;
-    bool *keep = NULL;
-
-    TRY(mucmm__alloc(f->ctx, all, sizeof *r2, &r2));
-    TRY(mucmm__alloc(f->ctx, k, sizeof *keep, &keep));
-    TRY(harmonic_marks(f, rep, r2));
-    TRY(choose_components(f, rep, all - k, r2, keep, kept));
-    if (!last && *kept > 0 && *kept < k)
-        TRY(drop_components(f, rep, k, keep, *kept));
-done:
-    mucmm__free(r2);
-    mucmm__free(keep);
     return status;
 }
 
@@ -794,38 +762,24 @@ done:
     return status;
 }
 
-/* Components found so far that are significant on the held-out rows, and how many of them are no
- * harmonics; keep [k] says which. */
-static mucmm_status count_dimensions(mucmm__fit *f, bool *keep, int64_t *significant,
-                                     int64_t *dimensions)
+/* The stages after the first, until all dimensions are used. Of each what is not new is dropped,
+ * unless it is the last: because it added nothing, or must be. keep [k]. */
+static mucmm_status later_stages(mucmm__fit *f, int64_t found, bool *keep)
 {
     mucmm_status status = MUCMM_OK;
-    const mucmm__representation *rep = &f->model->heads;
-    double *r2 = NULL;
-
-    TRY(mucmm__alloc(f->ctx, f->model->k, sizeof *r2, &r2));
-    TRY(harmonic_marks(f, rep, r2));
-    TRY(choose_components(f, rep, 0, NULL, keep, significant));
-    TRY(choose_components(f, rep, 0, r2, keep, dimensions));
-done:
-    mucmm__free(r2);
-    return status;
-}
-
-/* The stages after the first, until all dimensions are used. */
-static mucmm_status later_stages(mucmm__fit *f, int64_t found)
-{
-    mucmm_status status = MUCMM_OK;
-    int64_t total = f->model->k, size, kept;
+    int64_t total = f->model->k, size, significant, kept;
     int32_t later = f->p->stages > 0 ? f->p->stages - 1 : MUCMM__LATER;
 
     for (int32_t t = 0; found < total; t++) {
         size = total - found;
         TRY(later_stage(f, t, size));
-        TRY(finish_stage(f, size, t + 1 == later, &kept));
+        TRY(choose_components(f, found, keep, &significant, &kept));
         mucmm__info(f->ctx, "stage %d: %" PRId64 " of %" PRId64 " dimensions are new", t + 2, kept,
                     size);
-        found += kept > 0 && t + 1 < later ? kept : size;
+        if (kept == 0 || kept == size || t + 1 == later)
+            break;
+        TRY(drop_components(f, &f->model->heads, size, keep, kept));
+        found += kept;
     }
 done:
     return status;
@@ -844,11 +798,11 @@ mucmm_status mucmm__fit_common(mucmm__fit *f)
     TRY(mucmm__alloc(f->ctx, total, sizeof(double), &rep->rho));
     TRY(first_stage(f, total));
     if (f->p->stages != 1 && f->n_held_out >= LEAST_HELD_OUT)
-        TRY(count_dimensions(f, keep, &significant, &once));
+        TRY(choose_components(f, 0, keep, &significant, &once));
     if (once > 0 && once < significant) {
         TRY(drop_components(f, rep, total, keep, once));
-        TRY(later_stages(f, once));
-        TRY(count_dimensions(f, keep, &significant, &staged));
+        TRY(later_stages(f, once, keep));
+        TRY(choose_components(f, 0, keep, &significant, &staged));
         mucmm__info(f->ctx,
                     "dimensions that are no harmonics: %" PRId64 " at once, %" PRId64 " in stages",
                     once, staged);

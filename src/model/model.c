@@ -45,6 +45,11 @@ int64_t mucmm_model_common(const mucmm_model *m)
     return m->k;
 }
 
+int32_t mucmm_model_has_covariance(const mucmm_model *m, int32_t view)
+{
+    return view >= 0 && view < m->n_views && m->view[view].covariance != NULL;
+}
+
 int64_t mucmm_model_individual(const mucmm_model *m, int32_t view)
 {
     return view >= 0 && view < m->n_views ? m->view[view].q : 0;

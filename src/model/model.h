@@ -29,10 +29,6 @@ typedef struct mucmm__deflated {
     double *weights; /* [width of psi, head.net.out] */
 } mucmm__deflated;
 
-/* A component whose R2 from nonlinear features of the earlier ones is so large is called a
- * harmonic. */
-#define MUCMM__HARMONIC_R2 0.5
-
 /* Stages after the first, at most. */
 #define MUCMM__LATER 4
 
@@ -235,6 +231,9 @@ mucmm_status mucmm__joint_moments(mucmm_ctx *ctx, int32_t n_views, const mucmm_d
 /* `steps` steps of training common heads from scratch on f's rows, after one that is not counted.
  */
 mucmm_status mucmm__time_common_steps(mucmm__fit *f, int64_t steps, double *seconds, double *flops);
+
+/* Ascending, so that a pass over the rows reads a file from front to back. */
+void mucmm__sort_rows(int64_t *rows, int64_t n);
 
 /* Seconds on a clock that never goes back. */
 double mucmm__now(void);

@@ -85,7 +85,7 @@ void mucmm__summary_harmonics(const mucmm__representation *r, mucmm_summary *s)
     s->dimensions = 0;
     for (int64_t j = 0; j < s->components; j++) {
         s->harmonic[j] = r->harmonic ? r->harmonic[j] : NAN;
-        s->dimensions += s->p_values[j] <= 0.05 && !(s->harmonic[j] >= MUCMM__HARMONIC_R2);
+        s->dimensions += s->p_values[j] <= 0.05 && !(s->harmonic[j] >= MUCMM_HARMONIC_R2);
     }
 }
 
