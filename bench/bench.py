@@ -196,6 +196,21 @@ def training(o, settings):
           ["program", "OpenBLAS", "rows/s", "of mucmm's", "GFLOP/s", "best product, GFLOP/s"], rows)
 
 
+def permutation(o, settings):
+    """No settings: NumPy's part is no product of matrices."""
+    rows, k, count = 5000, 50, 1000
+    peer = lambda short: [sys.executable, os.path.join(HERE, "peers", "permutations.py"), "--rows", rows,
+                          "--common", k, "--permutations", count]
+    mucmm = lambda short: [MUCMM, "bench", "permutation", "--json", "--threads", o.threads, "--repeats", 3,
+                           "--batch", rows, "--common", k, "--permutations", count]
+    programs = [] if o.peers_only else [Program("mucmm", mucmm, lambda r: -r["seconds"])]
+    programs.append(Program("NumPy, one thread", peer, lambda r: -r["seconds"]))
+    measure_all(programs, o.rounds)
+    table(f"{count:,} permutations of {rows:,} rows, two views of {k} components: the correlations of all "
+          f"components in each (mucmm on {o.threads} thread{'s' if o.threads > 1 else ''})", ["program", "seconds"],
+          [[p.name, f"{p.result['seconds']:.3f}"] for p in programs])
+
+
 class Network:
     """inputs: (name, type, shape of one sample). wrt: tensor of the gradient. repeats for batches of 1 and 16."""
 
@@ -345,7 +360,7 @@ def report(o, settings):
 
 def main():
     a = argparse.ArgumentParser(prog="bench/run.sh", description="Speed of mucmm beside its peers.")
-    a.add_argument("what", nargs="*", metavar="closed-form|train|graph|explain|report", help="default: all")
+    a.add_argument("what", nargs="*", metavar="closed-form|train|permutation|graph|explain|report", help="default: all")
     a.add_argument("--rounds", type=int, default=3, help="of each measurement; the best counts")
     a.add_argument("--steps", type=int, default=20, help="train: timed steps of a round")
     a.add_argument("--common", type=int, default=50, help="closed-form: k")
@@ -358,7 +373,7 @@ def main():
                    help="graph, explain, report: folder with data/encoders and data/emoji")
     a.add_argument("--peers-only", action="store_true", help="leave mucmm out")
     o = a.parse_args()
-    parts = {"closed-form": closed_form, "train": training, "graph": graph, "explain": explain, "report": report}
+    parts = {"closed-form": closed_form, "train": training, "permutation": permutation, "graph": graph, "explain": explain, "report": report}
     for what in o.what:
         if what not in parts:
             a.error(f"'{what}' is none of {', '.join(parts)}")

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * mucmm bench: products of the sizes that training uses, training itself, and
- * the closed form.
+ * mucmm bench: products of the sizes that training uses, training itself, the closed
+ * form, and the permutation test.
  */
 #include "cli.h"
 #include "print.h"
@@ -19,8 +19,11 @@ const option bench_options[] = {
     {"features", 0, OPTION_COUNT, false, AT(features), 1, 1000000, "P",
      "train: features of a view"},
     {"common", 0, OPTION_COUNT, false, AT(common), 1, 1000000, "K",
-     "train, closed-form: common dimensions"},
-    {"batch", 0, OPTION_COUNT, false, AT(batch), 2, 10000000, "B", "train: rows of a batch"},
+     "train, closed-form, permutation: common dimensions"},
+    {"batch", 0, OPTION_COUNT, false, AT(batch), 2, 10000000, "B",
+     "train: rows of a batch; permutation: all rows (default 5000)"},
+    {"permutations", 0, OPTION_COUNT, false, AT(permutations), 1, 1000000, "N",
+     "permutation: how many (default 1000)"},
     {"steps", 0, OPTION_COUNT, false, AT(steps), 1, 1000000, "N", "train: steps that are timed"},
     {"hidden", 0, OPTION_COUNTS, false, AT(hidden), 1, 1000000, "1024,1024",
      "train: widths of the hidden layers"},
@@ -154,13 +157,42 @@ done:
     return code;
 }
 
+/* ---- the permutation test -------------------------------------------------------- */
+
+/* Two views: what a fit with k common dimensions asks of its held-out rows. */
+static int bench_permutation(session *s, const settings *given)
+{
+    int64_t rows = given->batch > 0 ? given->batch : 5000;
+    int64_t k = given->common > 0 ? given->common : 50;
+    int64_t permutations = given->permutations > 0 ? given->permutations : 1000;
+    double seconds = 0;
+    int code = 0;
+
+    TRY(check(
+        s, mucmm_bench_permutation(s->ctx, rows, k, 2, permutations, repeats_of(given), &seconds)));
+    if (given->json)
+        return print_json(json_pack("{s:i, s:I, s:I, s:I, s:f}", "threads",
+                                    (int)mucmm_ctx_threads(s->ctx), "rows", (json_int_t)rows,
+                                    "components", (json_int_t)k, "permutations",
+                                    (json_int_t)permutations, "seconds", seconds));
+    printf("%" PRId64 " permutations of %" PRId64 " rows, 2 views of %" PRId64
+           " components  %8.3f s\n",
+           permutations, rows, k, seconds);
+done:
+    return code;
+}
+
 int run_bench(const settings *given)
 {
     static const struct {
         const char *name;
         int (*run)(session *s, const settings *given);
     } benches[] = {
-        {"gemm", bench_gemm}, {"train", bench_train}, {"closed-form", bench_closed_form}};
+        {"gemm", bench_gemm},
+        {"train", bench_train},
+        {"closed-form", bench_closed_form},
+        {"permutation", bench_permutation},
+    };
     session s = {0};
     int code = 0;
 
@@ -170,7 +202,8 @@ int run_bench(const settings *given)
             TRY(benches[i].run(&s, given));
             goto done;
         }
-    code = fail(EXIT_USAGE, "bench: '%s' is none of gemm, train, closed-form", given->operand[0]);
+    code = fail(EXIT_USAGE, "bench: '%s' is none of gemm, train, closed-form, permutation",
+                given->operand[0]);
 done:
     session_close(&s);
     return code;

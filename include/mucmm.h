@@ -938,6 +938,12 @@ MUCMM_API mucmm_status mucmm_bench_closed_form(mucmm_ctx *ctx, const mucmm_view 
                                                int32_t n_views, int64_t k, int32_t repeats,
                                                double *seconds, double *correlations);
 
+/* The permutation test of mucmm_score on random variates: seconds [1] (the best of `repeats`) of
+ * `permutations` of `rows` rows, 2 to MUCMM_MAX_VIEWS views of k components each. */
+MUCMM_API mucmm_status mucmm_bench_permutation(mucmm_ctx *ctx, int64_t rows, int64_t k,
+                                               int32_t n_views, int64_t permutations,
+                                               int32_t repeats, double *seconds);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1346,26 +1346,27 @@ static void free_views(int32_t n_views, mucmm__block *c)
 
 static void test_permutation_statistic_is_the_mean_correlation(void **state)
 {
+    enum { K = 11 }; /* more than are summed up together */
     mucmm_ctx *ctx = new_ctx();
     mucmm__block c[3];
-    double got[4];
+    double got[K];
 
     (void)state;
-    plant(7, 3, 60, 4, 2, 0.5, c);
+    plant(7, 3, 60, K, 2, 0.5, c);
     for (int64_t i = 0; i < 60; i++)
-        c[2].data[i * 4 + 3] = 0.1; /* a constant component correlates with nothing */
+        c[2].data[i * K + 9] = 0.1; /* a constant component correlates with nothing */
     CHECK_OK(ctx, mucmm__permutation_test(ctx, 3, c, 0, 1, got, NULL, NULL));
-    for (int64_t j = 0; j < 4; j++) {
+    for (int64_t j = 0; j < K; j++) {
         double want = 0;
         for (int m = 0; m < 3; m++)
             for (int l = m + 1; l < 3; l++) {
                 double *a = centered(c + m), *b = centered(c + l), ab = 0, aa = 0, bb = 0;
                 for (int64_t i = 0; i < 60; i++) {
-                    ab += a[i * 4 + j] * b[i * 4 + j];
-                    aa += a[i * 4 + j] * a[i * 4 + j];
-                    bb += b[i * 4 + j] * b[i * 4 + j];
+                    ab += a[i * K + j] * b[i * K + j];
+                    aa += a[i * K + j] * a[i * K + j];
+                    bb += b[i * K + j] * b[i * K + j];
                 }
-                want += j == 3 && l == 2 ? 0 : ab / sqrt(aa * bb) / 3;
+                want += j == 9 && l == 2 ? 0 : ab / sqrt(aa * bb) / 3;
                 free(a);
                 free(b);
             }

@@ -2,6 +2,7 @@
  *
  * permutation_test.c - is the pairing of the rows better than chance?
  * n rows, M views, k components, N permutations. */
+#include "core/vmath.h"
 #include "correlate/correlate.h"
 
 #include <inttypes.h>
@@ -9,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_KEPT = 10000 }; /* permutations whose maxima are kept */
+/* Permutations whose maxima are kept; components that are summed up together. */
+enum { MAX_KEPT = 10000, BLOCK = 8 };
 
 static mucmm_status check_variates(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
                                    int64_t permutations)
@@ -38,13 +40,15 @@ typedef struct test {
     int32_t n_views;
     int64_t n, k, permutations, lanes;
     uint64_t seed;
-    double *z[MUCMM_MAX_VIEWS]; /* [n, k]: columns of mean 0 and length 1 */
-    int64_t *order;             /* [k] components, the largest observed statistic first */
-    const double *observed;     /* [k] */
-    int64_t *perm;              /* [lanes, M - 1, n] */
-    double *scratch;            /* [lanes, 2, k] */
-    int64_t *counts;            /* [lanes, k], in the order of `order` */
-    double *maxima;             /* [k, kept], in the order of `order`; NULL = not asked for */
+    /* [blocks, n, BLOCK], columns of mean 0 and length 1, the last block filled up with zeros: a
+     * block of 5000 rows is 640 kB, so that its rows are in the cache in whatever order */
+    double *z[MUCMM_MAX_VIEWS];
+    int64_t *order;         /* [k] components, the largest observed statistic first */
+    const double *observed; /* [k] */
+    int64_t *perm;          /* [lanes, M - 1, n] */
+    double *statistic;      /* [lanes, k] */
+    int64_t *counts;        /* [lanes, k], in the order of `order` */
+    double *maxima;         /* [k, kept], in the order of `order`; NULL = not asked for */
     int64_t kept;
 } test;
 
@@ -54,17 +58,23 @@ static void test_drop(test *t)
         mucmm__free(t->z[m]);
     mucmm__free(t->order);
     mucmm__free(t->perm);
-    mucmm__free(t->scratch);
+    mucmm__free(t->statistic);
     mucmm__free(t->counts);
     mucmm__free(t->maxima);
 }
 
-/* Columns of z to mean 0 and length 1; a constant one becomes 0, so its correlation is 0. */
-static mucmm_status unit_columns(mucmm_ctx *ctx, const mucmm__block *c, int32_t view, double *z)
+static int64_t blocks_of(int64_t k)
+{
+    return (k + BLOCK - 1) / BLOCK;
+}
+
+/* Columns to mean 0 and length 1; a constant one becomes 0, so its correlation is 0. */
+static mucmm_status unit_columns(mucmm_ctx *ctx, const mucmm__block *c, int32_t view, double *out)
 {
     int64_t n = c->rows, k = c->cols;
 
     for (int64_t j = 0; j < k; j++) {
+        double *z = out + j / BLOCK * n * BLOCK + j % BLOCK;
         double mean = 0, square = 0, largest = 0, length;
         for (int64_t i = 0; i < n; i++) {
             mean += c->data[i * k + j];
@@ -72,8 +82,8 @@ static mucmm_status unit_columns(mucmm_ctx *ctx, const mucmm__block *c, int32_t 
         }
         mean /= (double)n;
         for (int64_t i = 0; i < n; i++) {
-            z[i * k + j] = c->data[i * k + j] - mean;
-            square += z[i * k + j] * z[i * k + j];
+            z[i * BLOCK] = c->data[i * k + j] - mean;
+            square += z[i * BLOCK] * z[i * BLOCK];
         }
         if (!isfinite(square))
             return mucmm__fail(
@@ -81,33 +91,44 @@ static mucmm_status unit_columns(mucmm_ctx *ctx, const mucmm__block *c, int32_t 
                 "variate %" PRId64 " of view %" PRId32 " has a value that is not finite", j, view);
         length = sqrt(square);
         for (int64_t i = 0; i < n; i++)
-            z[i * k + j] = length > 1e-14 * largest * sqrt((double)n) ? z[i * k + j] / length : 0;
+            z[i * BLOCK] = length > 1e-14 * largest * sqrt((double)n) ? z[i * BLOCK] / length : 0;
     }
     return MUCMM_OK;
 }
 
-/* statistic [k] = mean over pairs m < l of sum_i z_m[perm_m(i)] z_l[perm_l(i)]; view 0 keeps its
- * order. Row by row: the views before l are added up, and their sum is multiplied by view l. perm
- * [M - 1, n] or NULL for the rows as they are; sum [k] is scratch. */
-static void statistics(const test *t, const int64_t *perm, double *sum, double *statistic)
+/* sum [BLOCK] over rows i and pairs m < l of z_m[perm_m(i)] z_l[perm_l(i)] of the block of
+ * components that begins at z[m] + at. Row by row: the views before l are added up, and their sum
+ * is multiplied by view l. */
+SIMD_CLONES static void block_products(int32_t n_views, int64_t n, double *const *z, int64_t at,
+                                       const int64_t *perm, double *sum)
 {
-    double pairs = 0.5 * t->n_views * (t->n_views - 1);
-    int64_t k = t->k;
+    typedef double vector __attribute__((vector_size(BLOCK * sizeof(double))));
+    vector products = {0};
 
-    memset(statistic, 0, (size_t)k * sizeof *statistic);
-    for (int64_t i = 0; i < t->n; i++) {
-        memcpy(sum, t->z[0] + i * k, (size_t)k * sizeof *sum);
-        for (int32_t l = 1; l < t->n_views; l++) {
-            const double *z = t->z[l] + (perm ? perm[(l - 1) * t->n + i] : i) * k;
-#pragma omp simd
-            for (int64_t j = 0; j < k; j++) {
-                statistic[j] += sum[j] * z[j];
-                sum[j] += z[j];
-            }
+    for (int64_t i = 0; i < n; i++) {
+        vector before = *(const vector *)(z[0] + at + i * BLOCK);
+        for (int32_t l = 1; l < n_views; l++) {
+            int64_t from = perm ? perm[(l - 1) * n + i] : i;
+            vector row = *(const vector *)(z[l] + at + from * BLOCK);
+            products += before * row;
+            before += row;
         }
     }
-    for (int64_t j = 0; j < k; j++)
-        statistic[j] /= pairs;
+    memcpy(sum, &products, sizeof products);
+}
+
+/* statistic [k]: the mean over pairs of views. View 0 keeps its order; perm [M - 1, n] of the
+ * others, or NULL for the rows as they are. */
+static void statistics(const test *t, const int64_t *perm, double *statistic)
+{
+    double pairs = 0.5 * t->n_views * (t->n_views - 1), sum[BLOCK];
+
+    for (int64_t begin = 0; begin < t->k; begin += BLOCK) {
+        int64_t width = t->k - begin < BLOCK ? t->k - begin : BLOCK;
+        block_products(t->n_views, t->n, t->z, begin * t->n, perm, sum);
+        for (int64_t j = 0; j < width; j++)
+            statistic[begin + j] = sum[j] / pairs;
+    }
 }
 
 /* Westfall and Young: a component is compared with the largest statistic among those that are not
@@ -130,13 +151,13 @@ static void run_lane(void *arg, int64_t lane)
 {
     const test *t = arg;
     int64_t *perm = t->perm + lane * (t->n_views - 1) * t->n;
-    double *statistic = t->scratch + lane * 2 * t->k;
+    double *statistic = t->statistic + lane * t->k;
 
     for (int64_t b = lane; b < t->permutations; b += t->lanes) {
         uint64_t key = mucmm__rng_key(t->seed, (uint64_t)b);
         for (int32_t l = 1; l < t->n_views; l++)
             mucmm__rng_permutation(mucmm__rng_key(key, (uint64_t)l), perm + (l - 1) * t->n, t->n);
-        statistics(t, perm, statistic + t->k, statistic);
+        statistics(t, perm, statistic);
         count_maxima(t, b, statistic, t->counts + lane * t->k);
     }
 }
@@ -193,12 +214,12 @@ static mucmm_status test_init(mucmm_ctx *ctx, test *t, const mucmm__block *c)
     mucmm_status status = MUCMM_OK;
 
     for (int32_t m = 0; m < t->n_views; m++) {
-        TRY(mucmm__alloc(ctx, t->n * t->k, sizeof *t->z[m], &t->z[m]));
+        TRY(mucmm__alloc(ctx, blocks_of(t->k) * t->n * BLOCK, sizeof *t->z[m], &t->z[m]));
         TRY(unit_columns(ctx, c + m, m, t->z[m]));
     }
     TRY(mucmm__alloc(ctx, t->k, sizeof *t->order, &t->order));
     TRY(mucmm__alloc(ctx, t->lanes * (t->n_views - 1) * t->n, sizeof *t->perm, &t->perm));
-    TRY(mucmm__alloc(ctx, t->lanes * 2 * t->k, sizeof *t->scratch, &t->scratch));
+    TRY(mucmm__alloc(ctx, t->lanes * t->k, sizeof *t->statistic, &t->statistic));
     TRY(mucmm__alloc(ctx, t->lanes * t->k, sizeof *t->counts, &t->counts));
     if (t->kept > 0)
         TRY(mucmm__alloc(ctx, t->k * t->kept, sizeof *t->maxima, &t->maxima));
@@ -223,7 +244,7 @@ mucmm_status mucmm__permutation_test(mucmm_ctx *ctx, int32_t n_views, const mucm
                .lanes = ctx->threads,
                .kept = null_95 ? permutations < MAX_KEPT ? permutations : MAX_KEPT : 0};
     TRY(test_init(ctx, &t, c));
-    statistics(&t, NULL, t.scratch + t.k, correlations);
+    statistics(&t, NULL, correlations);
     if (!p_values || permutations == 0)
         goto done;
     sort_components(&t);

@@ -65,6 +65,39 @@ done:
     return status;
 }
 
+/* ---- the permutation test ------------------------------------------------------------------- */
+
+mucmm_status mucmm_bench_permutation(mucmm_ctx *ctx, int64_t rows, int64_t k, int32_t n_views,
+                                     int64_t permutations, int32_t repeats, double *seconds)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__block c[MUCMM_MAX_VIEWS] = {{0}};
+    double *out = NULL;
+
+    *seconds = INFINITY;
+    if (rows < 2 || k < 1 || n_views < 2 || n_views > MUCMM_MAX_VIEWS || repeats < 1)
+        return mucmm__fail(ctx, MUCMM_EARG,
+                           "rows >= 2, k >= 1, two or more views and repeats >= 1 are needed");
+    TRY(mucmm__alloc(ctx, 3 * k, sizeof *out, &out));
+    for (int32_t m = 0; m < n_views; m++) {
+        uint64_t key = mucmm__rng_key(1, (uint64_t)m);
+        c[m] = (mucmm__block){NULL, rows, k};
+        TRY(mucmm__alloc(ctx, rows * k, sizeof *c[m].data, &c[m].data));
+        for (int64_t i = 0; i < rows * k; i++)
+            c[m].data[i] = mucmm__rng_uniform(key, (uint64_t)i);
+    }
+    for (int32_t r = 0; r < repeats; r++) {
+        double begin = mucmm__now();
+        TRY(mucmm__permutation_test(ctx, n_views, c, permutations, 1, out, out + k, out + 2 * k));
+        *seconds = fmin(*seconds, mucmm__now() - begin);
+    }
+done:
+    for (int32_t m = 0; m < n_views; m++)
+        mucmm__free(c[m].data);
+    mucmm__free(out);
+    return status;
+}
+
 /* ---- training ------------------------------------------------------------------------------- */
 
 void mucmm_bench_train_params_init(mucmm_bench_train_params *p)

@@ -499,6 +499,11 @@ def bench_measures():
     root = json.loads(succeeds('bench', 'train', '--json', '--steps', '2', '--features', '32', '--hidden', '64',
                                '--common', '4', '--batch', '400').stdout)
     check(root['rows_per_second'] > 0 and root['ratio'] > 0, root)
+    small = ('bench', 'permutation', '--batch', '100', '--common', '9', '--permutations', '50', '--repeats', '1')
+    root = json.loads(succeeds(*small, '--json').stdout)
+    check((root['rows'], root['components'], root['permutations']) == (100, 9, 50) and root['seconds'] > 0, root)
+    check('50 permutations of 100 rows' in succeeds(*small).stdout, 'text')
+    fails(2, ['--permutations'], 'bench', 'permutation', '--permutations', '0')
     root = json.loads(succeeds('bench', 'closed-form', *views(), '--common', '2').stdout)
     check(set(root) == {'seconds', 'correlations'} and len(root['correlations']) == 2, root)
     check(1.7 < sum(root['correlations']) < 2, root)
