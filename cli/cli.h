@@ -63,8 +63,10 @@ typedef struct inputs {
  * of a study that is split, unless --part says another. */
 int inputs_open(session *s, const settings *given, const char *study, mucmm_part usual,
                 inputs *out);
-/* The same, but all and only the model's views, in the model's order; the study is the second
- * operand, the part the test part unless --part says another. */
+/* The same, but only the model's views, in the model's order; the study is the second operand, the
+ * part the test part unless --part says another. */
+int inputs_open_some(session *s, const mucmm_model *m, const settings *given, inputs *out);
+/* The same; all of the model's views have to be given, so that view v is views[v]. */
 int inputs_open_for(session *s, const mucmm_model *m, const settings *given, inputs *out);
 void inputs_close(inputs *in);
 /* Bytes that --memory gives; 0 = the default. */
@@ -127,7 +129,8 @@ int print_json(json_t *root);
     X(transform)                                                                                   \
     X(score)                                                                                       \
     X(explain)                                                                                     \
-    X(report) X(info) X(check_gradient) X(bench) X(demo) X(graph_info) X(graph_run) X(graph_vjp)   \
+    X(report)                                                                                      \
+    X(info) X(check_gradient) X(bench) X(demo) X(graph_info) X(graph_run) X(graph_vjp)             \
         X(graph_ops) X(bench_graph) X(encode)
 #define X(name)                                                                                    \
     extern const option name##_options[];                                                          \

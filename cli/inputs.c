@@ -145,7 +145,8 @@ static void join_names(const mucmm_model *m, char *out, size_t size)
                                  mucmm_model_view_name(m, i));
 }
 
-static int check_names(const mucmm_model *m, const settings *given, const mucmm_study *study)
+static int check_names(const mucmm_model *m, const settings *given, const mucmm_study *study,
+                       bool all)
 {
     bool seen[MUCMM_MAX_VIEWS] = {false};
     int32_t n = study ? mucmm_study_views(study) : given->view.n;
@@ -160,32 +161,43 @@ static int check_names(const mucmm_model *m, const settings *given, const mucmm_
         seen[view] = true;
     }
     for (int32_t i = 0; i < mucmm_model_views(m); i++)
-        if (!seen[i])
+        if (all && !seen[i])
             return fail(EXIT_RUN, "view '%s' of the model is not given; its views are: %s",
                         mucmm_model_view_name(m, i), names);
     return 0;
 }
 
-int inputs_open_for(session *s, const mucmm_model *m, const settings *given, inputs *out)
+static int open_for(session *s, const mucmm_model *m, const settings *given, bool all, inputs *out)
 {
     const char *study = given->n_operands > 1 ? given->operand[1] : NULL;
     inputs as_given;
-    int code = 0;
+    int code = 0, n = 0;
 
     *out = (inputs){0};
     TRY(start_inputs(s, given, study, &as_given));
-    TRY(check_names(m, given, as_given.study));
+    TRY(check_names(m, given, as_given.study, all));
     TRY(finish_inputs(s, given, MUCMM_PART_TEST, &as_given));
     *out = as_given;
-    for (int32_t i = 0; i < as_given.n; i++) {
-        int32_t view = mucmm_model_view_index(m, as_given.views[i].name);
-        out->data[view] = as_given.data[i];
-        out->views[view] = as_given.views[i];
-    }
+    for (int32_t view = 0; view < mucmm_model_views(m); view++)
+        for (int32_t i = 0; i < as_given.n; i++)
+            if (mucmm_model_view_index(m, as_given.views[i].name) == view) {
+                out->data[n] = as_given.data[i];
+                out->views[n++] = as_given.views[i];
+            }
 done:
     if (code != 0)
         inputs_close(&as_given);
     return code;
+}
+
+int inputs_open_some(session *s, const mucmm_model *m, const settings *given, inputs *out)
+{
+    return open_for(s, m, given, false, out);
+}
+
+int inputs_open_for(session *s, const mucmm_model *m, const settings *given, inputs *out)
+{
+    return open_for(s, m, given, true, out);
 }
 
 void inputs_close(inputs *in)

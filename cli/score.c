@@ -6,6 +6,7 @@
 #include "print.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,15 +51,25 @@ static void write_sample(FILE *out, const char *key, int64_t row)
     }
 }
 
+/* An empty cell where a view is missing. */
+static void write_cell(FILE *out, const double *scores, int64_t i)
+{
+    if (scores && !isnan(scores[i]))
+        fprintf(out, ",%.17g", scores[i]);
+    else
+        fputc(',', out);
+}
+
 static void write_rows(FILE *out, const mucmm_model *m, const mucmm_scores *scores,
                        const inputs *in)
 {
     for (int64_t i = 0; i < mucmm_scores_rows(scores); i++) {
         write_sample(out, sample_name(in, NULL, i), i);
-        fprintf(out, ",%.17g", mucmm_scores_common(scores)[i]);
-        for (int32_t v = 0; v < mucmm_model_views(m); v++)
-            fprintf(out, ",%.17g,%.17g", mucmm_scores_common_energy(scores, v)[i],
-                    mucmm_scores_individual(scores, v)[i]);
+        write_cell(out, mucmm_scores_common(scores), i);
+        for (int32_t v = 0; v < mucmm_model_views(m); v++) {
+            write_cell(out, mucmm_scores_common_energy(scores, v), i);
+            write_cell(out, mucmm_scores_individual(scores, v), i);
+        }
         fputc('\n', out);
     }
 }
@@ -84,6 +95,23 @@ static int write_csv(session *s, const char *path, const mucmm_model *m, const m
     return code;
 }
 
+/* What the table has dashes for. */
+static void print_missing(const mucmm_model *m, const mucmm_scores *scores)
+{
+    int32_t given = 0;
+
+    for (int32_t v = 0; v < mucmm_model_views(m); v++)
+        given += mucmm_scores_individual(scores, v) != NULL;
+    if (given == mucmm_model_views(m))
+        return;
+    printf("not given:");
+    for (int32_t v = 0, n = 0; v < mucmm_model_views(m); v++)
+        if (!mucmm_scores_individual(scores, v))
+            printf("%s %s", n++ > 0 ? "," : "", mucmm_model_view_name(m, v));
+    printf("; what needs a view that is not given is not known (-)%s\n",
+           given == 1 ? ", and correlations need two" : "");
+}
+
 static void print_scores(const mucmm_model *m, const mucmm_scores *scores)
 {
     const summary_column columns[] = {
@@ -92,6 +120,7 @@ static void print_scores(const mucmm_model *m, const mucmm_scores *scores)
     };
 
     printf("%" PRId64 " rows\n", mucmm_scores_rows(scores));
+    print_missing(m, scores);
     print_summaries(m, columns, 2);
 }
 
@@ -117,7 +146,7 @@ int run_score(const settings *given)
         TRY(output_check(given->output));
     TRY(session_open(&s, given));
     TRY(model_open(&s, given, &m));
-    TRY(inputs_open_for(&s, m, given, &in));
+    TRY(inputs_open_some(&s, m, given, &in));
     fill_params(given, &p);
     TRY(check(&s, mucmm_score(s.ctx, m, in.views, in.n, &p, &scores)));
     progress_pause(&s.progress);

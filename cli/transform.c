@@ -9,7 +9,10 @@
 
 const option transform_options[] = {
     OPTION_VIEW,
-    OPTION_OUTPUT(true, "DIR", "folder for NAME.common.npy and NAME.individual.npy"),
+    OPTION_OUTPUT(
+        true, "DIR",
+        "folder for NAME.common.npy and NAME.individual.npy; of a view that is not given: "
+        "NAME.common-predicted.npy and NAME.common-sd.npy, the standard deviation of its error"),
     {"method", 0, OPTION_CHOICE, false, AT(representation), 0, 0, "heads|linear",
      "the trained heads (default) or the closed form"},
     OPTION_KEY,
@@ -32,23 +35,52 @@ done:
     return code;
 }
 
-static int transform_view(session *s, const mucmm_model *m, mucmm_method method, int32_t view,
-                          const mucmm_view *in, output_dir *dir)
+/* What the views hold in common [M], [n, k] each; data NULL for a view that is not given. */
+typedef struct variates {
+    const mucmm_model *m;
+    mucmm_method method;
+    int64_t n;
+    mucmm_mat common[MUCMM_MAX_VIEWS];
+} variates;
+
+static int transform_view(session *s, variates *c, const mucmm_view *in, output_dir *dir)
 {
-    int64_t n = mucmm_data_rows(in->data), k = mucmm_model_common(m);
-    int64_t q = mucmm_model_individual(m, view);
-    mucmm_mat common = {NULL, n, k, k}, individual = {NULL, n, q, q};
+    int32_t view = mucmm_model_view_index(c->m, in->name);
+    int64_t k = mucmm_model_common(c->m), q = mucmm_model_individual(c->m, view);
+    mucmm_mat *common = &c->common[view], individual = {NULL, c->n, q, q};
     int code = 0;
 
-    TRY(allocate(&common.data, n * k, sizeof(float)));
-    TRY(allocate(&individual.data, n * q, sizeof(float)));
-    TRY(check(s, mucmm_transform(s->ctx, m, method, view, in->data, &common,
+    *common = (mucmm_mat){NULL, c->n, k, k};
+    TRY(allocate(&common->data, c->n * k, sizeof(float)));
+    TRY(allocate(&individual.data, c->n * q, sizeof(float)));
+    TRY(check(s, mucmm_transform(s->ctx, c->m, c->method, view, in->data, common,
                                  q > 0 ? &individual : NULL)));
-    TRY(write_variates(s, dir, in->name, "common", &common));
+    TRY(write_variates(s, dir, in->name, "common", common));
     TRY(write_variates(s, dir, in->name, "individual", &individual));
 done:
-    free(common.data);
     free(individual.data);
+    return code;
+}
+
+/* The common variates of a view that is not given, from those that are. */
+static int predict_view(session *s, const variates *c, int32_t view, output_dir *dir)
+{
+    const char *name = mucmm_model_view_name(c->m, view);
+    int64_t k = mucmm_model_common(c->m);
+    mucmm_mat predicted = {NULL, c->n, k, k}, sd = {NULL, c->n, k, k};
+    mucmm_cmat common[MUCMM_MAX_VIEWS];
+    int code = 0;
+
+    for (int32_t v = 0; v < MUCMM_MAX_VIEWS; v++)
+        common[v] = (mucmm_cmat){c->common[v].data, c->n, k, k};
+    TRY(allocate(&predicted.data, c->n * k, sizeof(float)));
+    TRY(allocate(&sd.data, c->n * k, sizeof(float)));
+    TRY(check(s, mucmm_predict_common(s->ctx, c->m, c->method, common, view, &predicted, &sd)));
+    TRY(write_variates(s, dir, name, "common-predicted", &predicted));
+    TRY(write_variates(s, dir, name, "common-sd", &sd));
+done:
+    free(predicted.data);
+    free(sd.data);
     return code;
 }
 
@@ -59,16 +91,23 @@ int run_transform(const settings *given)
     inputs in = {0};
     mucmm_model *m = NULL;
     output_dir dir = {.path = given->output};
-    mucmm_method method =
-        given->representation >= 0 ? (mucmm_method)given->representation : MUCMM_HEADS;
+    variates c = {.method = given->representation >= 0 ? (mucmm_method)given->representation
+                                                       : MUCMM_HEADS};
 
     TRY(output_dir_check(given->output));
     TRY(session_open(&s, given));
     TRY(model_open(&s, given, &m));
-    TRY(inputs_open_for(&s, m, given, &in));
+    TRY(inputs_open_some(&s, m, given, &in));
+    c.m = m;
+    c.n = mucmm_data_rows(in.data[0]);
     for (int32_t v = 0; v < in.n; v++)
-        TRY(transform_view(&s, m, method, v, &in.views[v], &dir));
+        TRY(transform_view(&s, &c, &in.views[v], &dir));
+    for (int32_t v = 0; v < mucmm_model_views(m); v++)
+        if (!c.common[v].data)
+            TRY(predict_view(&s, &c, v, &dir));
 done:
+    for (int32_t v = 0; v < MUCMM_MAX_VIEWS; v++)
+        free(c.common[v].data);
     output_dir_close(&dir, code == 0);
     mucmm_model_free(m);
     inputs_close(&in);

@@ -288,6 +288,19 @@ MUCMM_API mucmm_status mucmm_transform(mucmm_ctx *ctx, const mucmm_model *m, muc
                                        int32_t view, const mucmm_data *data,
                                        const mucmm_mat *common, const mucmm_mat *individual);
 
+/* The common variates of a view that rows lack: the best linear prediction from those of the views
+ * they have, under the joint covariance of the common variates on the training rows
+ * (docs/method.md, section 5). common [M]: of each view the variates [n, k] that mucmm_transform
+ * gave; data NULL where no row has the view, and NaN in the rows that lack it; common[view] is not
+ * looked at. predicted [n, k]; sd [n, k] or NULL: the standard deviation of the error, which is the
+ * larger one of that on the training rows and, if there are at least 20, that on the held-out rows.
+ * A row without any view gets the mean. EUNSUPPORTED: the file of an earlier version, or a model of
+ * more than 2048 / M common dimensions, does not hold that covariance. */
+MUCMM_API mucmm_status mucmm_predict_common(mucmm_ctx *ctx, const mucmm_model *m,
+                                            mucmm_method method, const mucmm_cmat *common,
+                                            int32_t view, const mucmm_mat *predicted,
+                                            const mucmm_mat *sd);
+
 /* A component whose R2 from nonlinear features of those before it is at least this is a harmonic.
  */
 #define MUCMM_HARMONIC_R2 0.5
@@ -328,7 +341,10 @@ MUCMM_API void mucmm_score_params_init(mucmm_score_params *p);
 
 typedef struct mucmm_scores mucmm_scores;
 
-/* Views in any order, all of the model's views, matched by name. */
+/* Views in any order, matched by name: all of the model's views or some of them. With some, a
+ * common score is that of the pairs given (NaN for a single view), K(u_m, c_all) takes the c of the
+ * views given, and what would need another view is NaN (null pointers for scores of its samples).
+ */
 MUCMM_API mucmm_status mucmm_score(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
                                    int32_t n_views, const mucmm_score_params *params,
                                    mucmm_scores **out);

@@ -993,7 +993,7 @@ static void test_score_and_transform_refusals(void **state)
 #define REFUSED(views, n, params, status, fragment)                                                \
     check_message(ctx, mucmm_score(ctx, m, views, n, params, &s), status, fragment);               \
     assert_null(s)
-    REFUSED((&left), 1, NULL, MUCMM_EARG, "view 'right' of the model is not given");
+    REFUSED((&left), 0, NULL, MUCMM_EARG, "no view is given");
     REFUSED(((mucmm_view[]){left, {"rihgt", q.data[1]}}), 2, NULL, MUCMM_EARG,
             "no view 'rihgt'; its views are: left, right");
     REFUSED(((mucmm_view[]){left, left}), 2, NULL, MUCMM_EARG, "'left' is given twice");

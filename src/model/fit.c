@@ -448,6 +448,7 @@ static mucmm_status summarize_all(mucmm__fit *f)
             TRY(mucmm__summarize(f->ctx, model, f->data, rows, n, c, u, rep->rho, r ? 1000 : 0,
                                  f->p->seed, &rep->summary[r]));
             mucmm__summary_harmonics(rep, rep->summary[r]);
+            TRY(mucmm__joint_keep(f->ctx, model, (mucmm_rows)r, n, c, &rep->joint));
             for (int32_t m = 0; m < model->n_views; m++) {
                 mucmm__free(c[m]);
                 mucmm__free(u[m]);

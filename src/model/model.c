@@ -115,30 +115,42 @@ static mucmm_status match_one(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_
     return MUCMM_OK;
 }
 
-mucmm_status mucmm__match_views(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
+mucmm_status mucmm__match_given(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
                                 int32_t n_views, const mucmm_data **data)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t rows;
+    int32_t first = -1;
 
     for (int32_t i = 0; i < m->n_views; i++)
         data[i] = NULL;
     for (int32_t i = 0; i < n_views; i++)
         TRY(match_one(ctx, m, &views[i], data));
-    for (int32_t i = 0; i < m->n_views; i++)
-        if (!data[i])
-            return mucmm__fail(ctx, MUCMM_EARG, "view '%s' of the model is not given",
-                               m->view[i].name);
-    rows = mucmm_data_rows(data[0]);
-    for (int32_t i = 1; i < m->n_views; i++)
-        if (mucmm_data_rows(data[i]) != rows)
+    for (int32_t i = 0; i < m->n_views; i++) {
+        if (data[i] && first < 0)
+            first = i;
+        if (data[i] && mucmm_data_rows(data[i]) != mucmm_data_rows(data[first]))
             return mucmm__fail(ctx, MUCMM_ESHAPE,
                                "view '%s' (%s) has %lld rows and view '%s' (%s) has %lld; they "
                                "must be paired row by row",
-                               m->view[0].name, mucmm_data_label(data[0]), (long long)rows,
-                               m->view[i].name, mucmm_data_label(data[i]),
-                               (long long)mucmm_data_rows(data[i]));
+                               m->view[first].name, mucmm_data_label(data[first]),
+                               (long long)mucmm_data_rows(data[first]), m->view[i].name,
+                               mucmm_data_label(data[i]), (long long)mucmm_data_rows(data[i]));
+    }
+    if (first < 0)
+        return mucmm__fail(ctx, MUCMM_EARG, "no view is given");
 done:
+    return status;
+}
+
+mucmm_status mucmm__match_views(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
+                                int32_t n_views, const mucmm_data **data)
+{
+    mucmm_status status = mucmm__match_given(ctx, m, views, n_views, data);
+
+    for (int32_t i = 0; i < m->n_views && status == MUCMM_OK; i++)
+        if (!data[i])
+            status = mucmm__fail(ctx, MUCMM_EARG, "view '%s' of the model is not given",
+                                 m->view[i].name);
     return status;
 }
 
@@ -228,6 +240,7 @@ void mucmm__representation_drop(mucmm__representation *r)
     }
     mucmm__free(r->rho);
     mucmm__free(r->harmonic);
+    mucmm__joint_drop(&r->joint);
     mucmm__summary_free(r->summary[0]);
     mucmm__summary_free(r->summary[1]);
     *r = (mucmm__representation){0};

@@ -41,11 +41,21 @@ typedef struct mucmm__view_heads {
     mucmm__deflated later[MUCMM__LATER];
 } mucmm__view_heads;
 
+/* What views that are there say of one that is missing: moments of the common variates of all
+ * views side by side, w = M k of them. NULL in files of earlier versions and for w above
+ * MUCMM__COVARIANCE_MAX. */
+typedef struct mucmm__joint {
+    double *mean;     /* [w] on the training rows                                      */
+    double *train;    /* [w, w] covariance there                                       */
+    double *held_out; /* [w, w] mean products of deviations from that mean, held-out rows */
+} mucmm__joint;
+
 /* One way to represent all views (trained heads, or the closed form). */
 typedef struct mucmm__representation {
     mucmm__view_heads view[MUCMM_MAX_VIEWS];
     double *rho;      /* [k], correlations on the training rows: the weights of the common score */
     double *harmonic; /* [k], R2 as in mucmm_summary; NaN if not known */
+    mucmm__joint joint;
     mucmm_summary *summary[2]; /* by mucmm_rows */
 } mucmm__representation;
 
@@ -85,7 +95,11 @@ const mucmm__representation *mucmm__model_representation(const mucmm_model *m, m
 
 /* ---- model.c: views by name, scaling, networks ------------------------------------ */
 
-/* data[m] for every view of the model, from views in any order. ESHAPE / EARG name the view. */
+/* data[m] of the model's views, from views in any order; NULL for those that are not given.
+ * ESHAPE / EARG name the view. */
+mucmm_status mucmm__match_given(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
+                                int32_t n_views, const mucmm_data **data);
+/* The same; all have to be given. */
 mucmm_status mucmm__match_views(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
                                 int32_t n_views, const mucmm_data **data);
 /* Scaled features h [n, p] of rows[0..n) (NULL: 0..n). */
@@ -128,6 +142,12 @@ mucmm_status mucmm__summarize(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_
                               const int64_t *rows, int64_t n, float *const *c, float *const *u,
                               const double *rho, int64_t permutations, uint64_t seed,
                               mucmm_summary **out);
+
+/* predict.c: for the variates c[m] [n, k] of the training rows, then of the held-out ones. */
+mucmm_status mucmm__joint_keep(mucmm_ctx *ctx, const mucmm_model *m, mucmm_rows rows, int64_t n,
+                               float *const *c, mucmm__joint *joint);
+mucmm_status mucmm__joint_alloc(mucmm_ctx *ctx, int64_t w, mucmm__joint *joint);
+void mucmm__joint_drop(mucmm__joint *joint);
 
 /* retrieval.c: recall [n_views, n_views] among the 1 and 10 nearest, as mucmm_summary says. */
 mucmm_status mucmm__retrieval(mucmm_ctx *ctx, int32_t n_views, float *const *c, int64_t n,

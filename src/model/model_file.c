@@ -66,6 +66,18 @@ static void list_deflated(tensor_list *list, const char *prefix, int32_t t,
     list_add(list, name, MUCMM__F64, mucmm__psi_width(&d->psi), d->head.net.out, d->weights);
 }
 
+static void list_joint(tensor_list *list, const char *method, int64_t w, const mucmm__joint *joint)
+{
+    char name[128];
+
+    snprintf(name, sizeof name, "%s.joint.mean", method);
+    list_add(list, name, MUCMM__F64, w, -1, joint->mean);
+    snprintf(name, sizeof name, "%s.joint.train", method);
+    list_add(list, name, MUCMM__F64, w, w, joint->train);
+    snprintf(name, sizeof name, "%s.joint.held_out", method);
+    list_add(list, name, MUCMM__F64, w, w, joint->held_out);
+}
+
 static void list_representation(tensor_list *list, const mucmm_model *m, const char *method,
                                 const mucmm__representation *r)
 {
@@ -73,6 +85,8 @@ static void list_representation(tensor_list *list, const mucmm_model *m, const c
 
     snprintf(name, sizeof name, "%s.correlations", method);
     list_add(list, name, MUCMM__F64, m->k, -1, r->rho);
+    if (r->joint.mean)
+        list_joint(list, method, m->n_views * m->k, &r->joint);
     for (int32_t i = 0; i < m->n_views; i++) {
         const mucmm__view_heads *v = &r->view[i];
         snprintf(name, sizeof name, "%s.%s.common", method, m->view[i].name);
@@ -102,7 +116,7 @@ static mucmm_status list_tensors(mucmm_ctx *ctx, const mucmm_model *m, tensor_li
     char name[128];
 
     *list = (tensor_list){
-        .room = m->n_views * (3 + 2 * (2 * per_head + 1) + MUCMM__LATER * (per_head + 3)) + 2};
+        .room = m->n_views * (3 + 2 * (2 * per_head + 1) + MUCMM__LATER * (per_head + 3)) + 2 * 4};
     TRY(mucmm__alloc(ctx, list->room, sizeof *list->items, &list->items));
     TRY(mucmm__alloc(ctx, list->room, sizeof *list->names, &list->names));
     for (int32_t i = 0; i < m->n_views; i++) {

@@ -96,6 +96,7 @@ static json_t *representation_json(const mucmm_model *m, const mucmm__representa
     }
     json_object_set_new(o, "views", views);
     json_object_set_new(o, "harmonic", numbers(r->harmonic, m->k));
+    json_object_set_new(o, "joint", json_boolean(r->joint.mean != NULL));
     json_object_set_new(o, "train", summary_json(r->summary[MUCMM_ROWS_TRAIN]));
     json_object_set_new(o, "held_out", summary_json(r->summary[MUCMM_ROWS_HELD_OUT]));
     return o;
@@ -351,6 +352,11 @@ static mucmm_status read_representation(mucmm_ctx *ctx, mucmm_model *m, const js
     if (json_object_get(o, "harmonic")) { /* not in the first files */
         TRY(mucmm__alloc(ctx, m->k, sizeof *r->harmonic, &r->harmonic));
         TRY(get_numbers(ctx, o, "harmonic", m->k, r->harmonic));
+    }
+    if (json_is_true(json_object_get(o, "joint"))) {
+        if (m->k > MUCMM__COVARIANCE_MAX / m->n_views)
+            return wrong(ctx, "joint", "is there, but for more variates than are kept");
+        TRY(mucmm__joint_alloc(ctx, m->n_views * m->k, &r->joint));
     }
     TRY(read_summary(ctx, o, "train", m->k, m->n_views, &r->summary[MUCMM_ROWS_TRAIN]));
     TRY(read_summary(ctx, o, "held_out", m->k, m->n_views, &r->summary[MUCMM_ROWS_HELD_OUT]));

@@ -67,7 +67,7 @@ static mucmm_status correlations(mucmm_ctx *ctx, int32_t n_views, const mucmm__b
 {
     mucmm_status status = MUCMM_OK;
 
-    if (s->rows < 3)
+    if (s->rows < 3 || n_views < 2)
         return MUCMM_OK;
     TRY(mucmm__permutation_test(ctx, n_views, c, permutations, seed, s->correlations,
                                 permutations > 0 ? s->p_values : NULL, s->null_95));
@@ -395,6 +395,8 @@ static double common_score(const mucmm_model *m, const double *rho, float *const
 {
     double sum = 0;
 
+    if (m->n_views < 2)
+        return NAN;
     for (int32_t a = 0; a < m->n_views; a++)
         for (int32_t b = 0; b < a; b++)
             for (int64_t j = 0; j < m->k; j++)
@@ -432,23 +434,104 @@ done:
     return status;
 }
 
+/* ---- some of the views -------------------------------------------------------------------------
+ * Rows of some views are summed up as if the model had no others; then the numbers go where they
+ * belong among all views, and NaN stays where a view that is not given would be needed. */
+
+typedef struct some_views {
+    int32_t n, at[MUCMM_MAX_VIEWS]; /* which views of the model */
+    const mucmm_data *data[MUCMM_MAX_VIEWS];
+} some_views;
+
+/* from [n] or, for pairs, [n, n] of the views given; to [views] or [views, views]. */
+static void spread(const some_views *g, int64_t views, bool pairs, const double *from, double *to)
+{
+    for (int64_t i = 0; i < (pairs ? views * views : views); i++)
+        to[i] = pairs && i / views == i % views ? 0 : NAN;
+    for (int32_t a = 0; a < g->n; a++)
+        if (!pairs)
+            to[g->at[a]] = from[a];
+        else
+            for (int32_t b = 0; b < g->n; b++)
+                to[g->at[a] * views + g->at[b]] = from[a * g->n + b];
+}
+
+/* A summary of the views given becomes one of all views. */
+static mucmm_status spread_summary(mucmm_ctx *ctx, const some_views *g, int32_t n_views,
+                                   mucmm_summary *s)
+{
+    mucmm_status status = MUCMM_OK;
+    double **const single[] = {&s->common_share, &s->individual_share, &s->rest_share,
+                               &s->leakage_linear, &s->leakage_kernel};
+    double **const pairs[] = {&s->leakage_individual, &s->retrieval_1, &s->retrieval_10};
+    const size_t n_single = sizeof single / sizeof *single, n_pairs = sizeof pairs / sizeof *pairs;
+
+    for (size_t i = 0; i < n_single + n_pairs && g->n < n_views; i++) {
+        bool pair = i >= n_single;
+        double **x = pair ? pairs[i - n_single] : single[i], *old = *x;
+        TRY(mucmm__alloc(ctx, pair ? n_views * n_views : n_views, sizeof **x, x));
+        spread(g, n_views, pair, old, *x);
+        mucmm__free(old);
+    }
+    s->views = n_views;
+done:
+    return status;
+}
+
+/* The model without the views that are not given; it borrows everything. */
+static mucmm_model view_of(const mucmm_model *m, const some_views *g)
+{
+    mucmm_model part = *m;
+
+    part.n_views = g->n;
+    for (int32_t i = 0; i < g->n; i++)
+        part.view[i] = m->view[g->at[i]];
+    return part;
+}
+
+static void find_given(const mucmm_model *m, const mucmm_data *const *data, some_views *g)
+{
+    g->n = 0;
+    for (int32_t v = 0; v < m->n_views; v++)
+        if (data[v]) {
+            g->at[g->n] = v;
+            g->data[g->n++] = data[v];
+        }
+}
+
+/* Where the scores of the views given stand among all views; NULL for the others. */
+static void spread_scores(const some_views *g, mucmm_scores *s)
+{
+    for (int32_t i = g->n - 1; i >= 0; i--) {
+        int32_t v = g->at[i];
+        double *energy = s->energy[i], *individual = s->individual[i];
+        s->energy[i] = s->individual[i] = NULL;
+        s->energy[v] = energy;
+        s->individual[v] = individual;
+    }
+}
+
 static mucmm_status score_method(mucmm_ctx *ctx, const mucmm_model *m, mucmm_method method,
-                                 const mucmm_data *const *data, const mucmm_score_params *p,
-                                 mucmm_scores *s)
+                                 const some_views *g, const mucmm_score_params *p, mucmm_scores *s)
 {
     mucmm_status status = MUCMM_OK;
     const mucmm__representation *rep = mucmm__model_representation(m, method);
+    const mucmm_model part = view_of(m, g);
     float *c[MUCMM_MAX_VIEWS] = {0}, *u[MUCMM_MAX_VIEWS] = {0};
 
-    for (int32_t v = 0; v < m->n_views; v++) {
+    for (int32_t v = 0; v < g->n; v++) {
         TRY(mucmm__alloc(ctx, s->n * m->k, sizeof **c, &c[v]));
-        TRY(mucmm__alloc(ctx, s->n * m->view[v].q, sizeof **u, &u[v]));
-        TRY(mucmm__represent(ctx, m, rep, v, data[v], NULL, s->n, c[v], u[v]));
+        TRY(mucmm__alloc(ctx, s->n * part.view[v].q, sizeof **u, &u[v]));
+        TRY(mucmm__represent(ctx, m, rep, g->at[v], g->data[v], NULL, s->n, c[v], u[v]));
     }
-    if (method == MUCMM_HEADS)
-        TRY(sample_scores(ctx, m, rep->rho, c, u, s));
-    TRY(mucmm__summarize(ctx, m, data, NULL, s->n, c, u, rep->rho, p->permutations, p->seed,
+    if (method == MUCMM_HEADS) {
+        status = sample_scores(ctx, &part, rep->rho, c, u, s);
+        spread_scores(g, s);
+        TRY(status);
+    }
+    TRY(mucmm__summarize(ctx, &part, g->data, NULL, s->n, c, u, rep->rho, p->permutations, p->seed,
                          &s->summary[method]));
+    TRY(spread_summary(ctx, g, m->n_views, s->summary[method]));
     mucmm__summary_harmonics(rep, s->summary[method]);
 done:
     for (int32_t v = 0; v < MUCMM_MAX_VIEWS; v++) {
@@ -463,6 +546,7 @@ mucmm_status mucmm_score(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view 
 {
     mucmm_status status = MUCMM_OK;
     const mucmm_data *data[MUCMM_MAX_VIEWS];
+    some_views given;
     mucmm_score_params p;
     mucmm_scores *s = NULL;
 
@@ -472,16 +556,17 @@ mucmm_status mucmm_score(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view 
         p = *params;
     if (p.struct_size != sizeof p || p.permutations < 0 || p.permutations > 1000000)
         return mucmm__fail(ctx, MUCMM_EARG, "permutations must be from 0 to 1000000");
-    TRY(mucmm__match_views(ctx, m, views, n_views, data));
+    TRY(mucmm__match_given(ctx, m, views, n_views, data));
+    find_given(m, data, &given);
     TRY(mucmm__alloc(ctx, 1, sizeof *s, &s));
-    s->n = mucmm_data_rows(data[0]);
+    s->n = mucmm_data_rows(given.data[0]);
     s->n_views = m->n_views;
-    TRY(score_method(ctx, m, MUCMM_HEADS, data, &p, s));
+    TRY(score_method(ctx, m, MUCMM_HEADS, &given, &p, s));
     s->shared = !m->heads.rho;
     if (s->shared)
         s->summary[MUCMM_LINEAR] = s->summary[MUCMM_HEADS];
     else
-        TRY(score_method(ctx, m, MUCMM_LINEAR, data, &p, s));
+        TRY(score_method(ctx, m, MUCMM_LINEAR, &given, &p, s));
     *out = s;
     s = NULL;
 done:

@@ -238,6 +238,48 @@ def transform_writes_variates():
     check(read_npy('dir/left.common.npy')[1] != common['left'], 'linear is the same')
 
 
+@test
+def transform_predicts_a_view_that_is_not_given():
+    succeeds('transform', 'mlp.mucmm', *UNSEEN, '-o', 'both')
+    for method in ([], ['--method', 'linear']):
+        succeeds('transform', 'mlp.mucmm', *UNSEEN, *method, '-o', 'both')
+        succeeds('transform', 'mlp.mucmm', *UNSEEN[2:], *method, '-o', 'one')
+        names = sorted(os.listdir('one'))
+        check(names == ['left.common-predicted.npy', 'left.common-sd.npy', 'right.common.npy', 'right.individual.npy'],
+              names)
+        for name in names[2:]:
+            check(read_npy('one/' + name) == read_npy('both/' + name), name)
+        shape, predicted = read_npy('one/left.common-predicted.npy')
+        sd = read_npy('one/left.common-sd.npy')[1]
+        truth = read_npy('both/left.common.npy')[1]
+        check(shape == (150, 2) and all(0 < x < 1.2 for x in sd), (shape, sd[:4]))
+        inside = sum(abs(t - p) <= 2 * s for t, p, s in zip(truth, predicted, sd)) / 300
+        check(0.9 < inside <= 1, inside)
+        check(sum(t * p for t, p in zip(truth, predicted)) / 300 > 0.5, 'no prediction')
+
+
+@test
+def score_without_a_view():
+    both = json.loads(succeeds('score', 'mlp.mucmm', *UNSEEN, '--json').stdout)
+    one = json.loads(succeeds('score', 'mlp.mucmm', *UNSEEN[:2], '--json').stdout)
+    check(set(one) == SUMMARY_KEYS | {'linear'}, list(one))
+    for part, whole in ((one, both), (one['linear'], both['linear'])):
+        check(part['views']['left'] == whole['views']['left'], part['views'])
+        check(set(part['views']['right'].values()) == {None}, part['views'])
+        check(part['correlations'] == [None, None] and part['p_values'] == [None, None], part)
+        check(part['total_correlation'] is None and part['significant'] == 0, part)
+        check(part['leakage']['kernel'] == {'left': whole['leakage']['kernel']['left'], 'right': None}, part['leakage'])
+        check(0 <= part['leakage']['linear']['left'] < 0.3, part['leakage'])
+    table = succeeds('score', 'mlp.mucmm', *UNSEEN[:2]).stdout
+    check('not given: right; what needs' in table and 'correlations need two' in table, table)
+    succeeds('score', 'mlp.mucmm', *UNSEEN, '-o', 'scores.csv')
+    _, whole = read_scores()
+    succeeds('score', 'mlp.mucmm', *UNSEEN[:2], '-o', 'scores.csv')
+    header, rows = read_scores()
+    check(header.count(',') == 5, header)
+    check(rows == [[w[0], '', w[2], w[3], '', ''] for w in whole], rows[0])
+
+
 def read_scores():
     with open('scores.csv', newline='') as f:
         text = f.read()
@@ -1060,8 +1102,8 @@ def views_that_are_not_the_models():
     for command, out in (('transform', 'x'), ('score', 'x.csv')):
         fails(1, ["'middle'", 'left, right'], command, 'mlp.mucmm', '--view', 'left=tl.npy', '--view',
               'middle=tr.npy', '-o', out)
-        fails(1, ["'right'", 'not given'], command, 'mlp.mucmm', '--view', 'left=tl.npy', '-o', out)
         fails(1, ['left', '8', '6'], command, 'mlp.mucmm', *views('tr.npy', 'tr.npy'), '-o', out)
+    fails(1, ["'right'", 'not given'], 'explain', 'mlp.mucmm', '--view', 'left=tl.npy', '--samples', '0', '-o', 'x')
 
 
 # ---- outputs that cannot be written ----------------------------------------------------------

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The common variates of a view that a row lacks, from those of the views it has: the best linear
+ * prediction under the joint covariance of the common variates of all views (section 5 of the
+ * method). */
+#include "model/model.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Relative to the mean variance of the variates that predict: those of strongly correlated views
+ * may be nearly dependent. */
+#define PREDICTION_RIDGE 1e-8
+/* Fewer held-out rows say too little of an error. */
+#define LEAST_HELD_OUT 20
+
+/* ---- what a fit keeps for it ---------------------------------------------------------- */
+
+/* Mean [w] and covariance [w, w] of the variates c[0..n_views) [n, k] side by side. */
+static mucmm_status joint_moments(mucmm_ctx *ctx, int32_t n_views, int64_t n, int64_t k,
+                                  float *const *c, double *mean, double *cov)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t w = n_views * k;
+    mucmm__moments *moments = NULL;
+    float *x = NULL;
+
+    TRY(mucmm__alloc(ctx, MUCMM__CHUNK * w, sizeof *x, &x));
+    TRY(mucmm__moments_create(ctx, w, 0, &moments));
+    for (int64_t i = 0; i < n; i += MUCMM__CHUNK) {
+        int64_t b = n - i < MUCMM__CHUNK ? n - i : MUCMM__CHUNK;
+        for (int64_t r = 0; r < b; r++)
+            for (int32_t m = 0; m < n_views; m++)
+                memcpy(x + r * w + m * k, c[m] + (i + r) * k, (size_t)k * sizeof *x);
+        TRY(mucmm__moments_push(ctx, moments, &(mucmm_cmat){x, b, w, w}, NULL));
+    }
+    TRY(mucmm__moments_get(ctx, moments, mean, NULL, cov, NULL, NULL));
+done:
+    mucmm__moments_free(moments);
+    mucmm__free(x);
+    return status;
+}
+
+/* From a covariance about the rows' own mean to mean products about another one. */
+static void about_mean(int64_t w, int64_t n, const double *own, const double *mean, double *cov)
+{
+    for (int64_t i = 0; i < w; i++)
+        for (int64_t j = 0; j < w; j++)
+            cov[i * w + j] = cov[i * w + j] * (double)(n - 1) / (double)n +
+                             (own[i] - mean[i]) * (own[j] - mean[j]);
+}
+
+mucmm_status mucmm__joint_alloc(mucmm_ctx *ctx, int64_t w, mucmm__joint *joint)
+{
+    mucmm_status status = MUCMM_OK;
+
+    TRY(mucmm__alloc(ctx, w, sizeof(double), &joint->mean));
+    TRY(mucmm__alloc(ctx, w * w, sizeof(double), &joint->train));
+    TRY(mucmm__alloc(ctx, w * w, sizeof(double), &joint->held_out));
+done:
+    return status;
+}
+
+void mucmm__joint_drop(mucmm__joint *joint)
+{
+    mucmm__free(joint->mean);
+    mucmm__free(joint->train);
+    mucmm__free(joint->held_out);
+    *joint = (mucmm__joint){0};
+}
+
+mucmm_status mucmm__joint_keep(mucmm_ctx *ctx, const mucmm_model *m, mucmm_rows rows, int64_t n,
+                               float *const *c, mucmm__joint *joint)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t w = m->n_views * m->k;
+    double *own = NULL;
+
+    if (w > MUCMM__COVARIANCE_MAX)
+        return MUCMM_OK;
+    if (rows == MUCMM_ROWS_TRAIN) {
+        TRY(mucmm__joint_alloc(ctx, w, joint));
+        TRY(joint_moments(ctx, m->n_views, n, m->k, c, joint->mean, joint->train));
+    } else {
+        TRY(mucmm__alloc(ctx, w, sizeof *own, &own));
+        TRY(joint_moments(ctx, m->n_views, n, m->k, c, own, joint->held_out));
+        about_mean(w, n, own, joint->mean, joint->held_out);
+    }
+done:
+    mucmm__free(own);
+    return status;
+}
+
+/* ---- prediction ------------------------------------------------------------------------- */
+
+/* The prediction for rows that have the same views. */
+typedef struct predictor {
+    int64_t k, w, first;   /* first: where the variates of the view begin that is predicted */
+    int64_t n_from, *from; /* variates that predict: numbers among all w                  */
+    double *weights;       /* [n_from, k]                                                 */
+    double *sd;            /* [k]                                                         */
+} predictor;
+
+/* weights = (S_from,from + ridge)^-1 S_from,view; work [n_from, n_from]. */
+static mucmm_status solve_weights(mucmm_ctx *ctx, const double *cov, predictor *p, double *work)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t s = p->n_from;
+    double trace = 0;
+
+    for (int64_t i = 0; i < s; i++) {
+        const double *row = cov + p->from[i] * p->w;
+        for (int64_t j = 0; j < s; j++)
+            work[i * s + j] = row[p->from[j]];
+        memcpy(p->weights + i * p->k, row + p->first, (size_t)p->k * sizeof *row);
+        trace += work[i * (s + 1)];
+    }
+    for (int64_t i = 0; i < s; i++)
+        work[i * (s + 1)] += PREDICTION_RIDGE * trace / (double)s;
+    TRY(mucmm__cholesky(ctx, s, work, "the covariance of the views' common variates"));
+    TRY(mucmm__solve_lower(ctx, false, s, p->k, work, p->weights));
+    TRY(mucmm__solve_lower(ctx, true, s, p->k, work, p->weights));
+done:
+    return status;
+}
+
+/* Mean square of c_j - weights_j'c under a matrix of mean products. */
+static double error_variance(const double *products, const predictor *p, int64_t j)
+{
+    int64_t at = p->first + j;
+    double sum = products[at * (p->w + 1)];
+
+    for (int64_t a = 0; a < p->n_from; a++) {
+        const double *row = products + p->from[a] * p->w;
+        double inner = -2 * row[at];
+        for (int64_t b = 0; b < p->n_from; b++)
+            inner += row[p->from[b]] * p->weights[b * p->k + j];
+        sum += p->weights[a * p->k + j] * inner;
+    }
+    return sum > 0 ? sum : 0;
+}
+
+static void predictor_drop(predictor *p)
+{
+    mucmm__free(p->from);
+    mucmm__free(p->weights);
+    mucmm__free(p->sd);
+    *p = (predictor){0};
+}
+
+/* present: bit m is set if the rows have view m. */
+static mucmm_status predictor_make(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__joint *joint,
+                                   int32_t view, uint32_t present, predictor *p)
+{
+    mucmm_status status = MUCMM_OK;
+    double *work = NULL;
+
+    *p = (predictor){.k = m->k, .w = m->n_views * m->k, .first = view * m->k};
+    TRY(mucmm__alloc(ctx, p->w, sizeof *p->from, &p->from));
+    for (int32_t v = 0; v < m->n_views; v++)
+        for (int64_t j = 0; j < m->k && present >> v & 1; j++)
+            p->from[p->n_from++] = v * m->k + j;
+    TRY(mucmm__alloc(ctx, p->n_from * p->k, sizeof *p->weights, &p->weights));
+    TRY(mucmm__alloc(ctx, p->n_from * p->n_from, sizeof *work, &work));
+    TRY(mucmm__alloc(ctx, p->k, sizeof *p->sd, &p->sd));
+    if (p->n_from > 0)
+        TRY(solve_weights(ctx, joint->train, p, work));
+    for (int64_t j = 0; j < p->k; j++) {
+        double variance = error_variance(joint->train, p, j);
+        if (m->rows[MUCMM_ROWS_HELD_OUT] >= LEAST_HELD_OUT)
+            variance = fmax(variance, error_variance(joint->held_out, p, j));
+        p->sd[j] = sqrt(variance);
+    }
+done:
+    mucmm__free(work);
+    return status;
+}
+
+static void predict_row(const predictor *p, const double *mean, const mucmm_cmat *common, int64_t i,
+                        float *out)
+{
+    for (int64_t j = 0; j < p->k; j++) {
+        double sum = mean[p->first + j];
+        for (int64_t a = 0; a < p->n_from; a++) {
+            int64_t at = p->from[a];
+            const mucmm_cmat *c = &common[at / p->k];
+            sum += p->weights[a * p->k + j] * (c->data[i * c->stride + at % p->k] - mean[at]);
+        }
+        out[j] = (float)sum;
+    }
+}
+
+/* Views other than the one predicted that row i has. */
+static uint32_t row_views(const mucmm_model *m, const mucmm_cmat *common, int32_t view, int64_t i)
+{
+    uint32_t present = 0;
+
+    for (int32_t v = 0; v < m->n_views; v++)
+        if (v != view && common[v].data && !isnan(common[v].data[i * common[v].stride]))
+            present |= 1u << v;
+    return present;
+}
+
+static mucmm_status check_prediction(mucmm_ctx *ctx, const mucmm_model *m,
+                                     const mucmm__joint *joint, const mucmm_cmat *common,
+                                     int32_t view, const mucmm_mat *predicted, const mucmm_mat *sd)
+{
+    const mucmm_mat *out[] = {predicted, sd};
+
+    if (view < 0 || view >= m->n_views)
+        return mucmm__fail(ctx, MUCMM_EARG, "view %d is out of range: the model has %d", view,
+                           m->n_views);
+    if (!joint->mean)
+        return mucmm__fail(ctx, MUCMM_EUNSUPPORTED,
+                           "view '%s' cannot be predicted: the model does not hold the covariance "
+                           "of its common variates (an earlier version fitted it, or it has more "
+                           "than %d of them); fit it again, or give the view",
+                           m->view[view].name, MUCMM__COVARIANCE_MAX);
+    for (int i = 0; i < 2; i++)
+        if (out[i] &&
+            (out[i]->rows != predicted->rows || out[i]->cols != m->k || out[i]->stride < m->k))
+            return mucmm__fail(ctx, MUCMM_ESHAPE, "%s is [%lld, %lld]; it must be [%lld, %lld]",
+                               i ? "sd" : "predicted", (long long)out[i]->rows,
+                               (long long)out[i]->cols, (long long)predicted->rows,
+                               (long long)m->k);
+    for (int32_t v = 0; v < m->n_views; v++)
+        if (v != view && common[v].data &&
+            (common[v].rows != predicted->rows || common[v].cols != m->k ||
+             common[v].stride < m->k))
+            return mucmm__fail(ctx, MUCMM_ESHAPE,
+                               "the common variates of view '%s' are [%lld, %lld]; they must be "
+                               "[%lld, %lld]",
+                               m->view[v].name, (long long)common[v].rows,
+                               (long long)common[v].cols, (long long)predicted->rows,
+                               (long long)m->k);
+    return MUCMM_OK;
+}
+
+mucmm_status mucmm_predict_common(mucmm_ctx *ctx, const mucmm_model *m, mucmm_method method,
+                                  const mucmm_cmat *common, int32_t view,
+                                  const mucmm_mat *predicted, const mucmm_mat *sd)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__joint *joint = &mucmm__model_representation(m, method)->joint;
+    predictor p = {0};
+    uint32_t now = 0;
+
+    TRY(check_prediction(ctx, m, joint, common, view, predicted, sd));
+    for (int64_t i = 0; i < predicted->rows; i++) {
+        uint32_t present = row_views(m, common, view, i);
+        if (!p.sd || present != now) {
+            predictor_drop(&p);
+            TRY(predictor_make(ctx, m, joint, view, present, &p));
+            now = present;
+        }
+        predict_row(&p, joint->mean, common, i, predicted->data + i * predicted->stride);
+        for (int64_t j = 0; j < m->k && sd; j++)
+            sd->data[i * sd->stride + j] = (float)p.sd[j];
+    }
+done:
+    predictor_drop(&p);
+    return status;
+}
