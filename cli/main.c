@@ -7,6 +7,7 @@
  */
 #include "cli.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -259,19 +260,47 @@ static int dispatch(int argc, char **argv)
 
 /* Between parallel loops the threads of OpenMP wait busily, for milliseconds. On processors that
  * other programs use too, that makes training several times slower (docs/speed.md), so the wait is
- * cut short unless the user has set it. The OpenMP library reads this when it is loaded: the
- * program starts once more. */
-static void wait_briefly(char **argv)
+ * cut short unless the user has set it. */
+static bool wait_briefly(void)
 {
-    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT") ||
-        setenv("GOMP_SPINCOUNT", "10000", 1) != 0)
-        return;
-    execv("/proc/self/exe", argv); /* where that fails, go on as it is */
+    return !getenv("OMP_WAIT_POLICY") && !getenv("GOMP_SPINCOUNT") &&
+           setenv("GOMP_SPINCOUNT", "10000", 1) == 0;
+}
+
+/* OpenBLAS knows processors by their model number, and takes the slowest code for one that is newer
+ * than itself: the code that the processor's instructions allow is named then. */
+static bool name_processor(void)
+{
+#if defined(__x86_64__) && defined(__GNUC__)
+    typedef char *(*name_fn)(void);
+    name_fn name = (name_fn)dlsym(RTLD_DEFAULT, "openblas_get_corename");
+    const char *core = NULL;
+
+    if (getenv("OPENBLAS_CORETYPE") || !name || strcmp(name(), "Prescott") != 0)
+        return false;
+    if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl"))
+        core = "SkylakeX";
+    else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        core = "Haswell";
+    return core && setenv("OPENBLAS_CORETYPE", core, 1) == 0;
+#else
+    return false;
+#endif
+}
+
+/* Both libraries read their settings when they are loaded: the program starts once more. */
+static void start_again(char **argv)
+{
+    bool wait = wait_briefly(), name = name_processor();
+
+    if (wait || name)
+        execv("/proc/self/exe", argv); /* where that fails, go on as it is */
 }
 
 int main(int argc, char **argv)
 {
-    wait_briefly(argv);
+    start_again(argv);
     int code = dispatch(argc - 1, argv + 1);
 
     if ((fflush(stdout) != 0 || ferror(stdout)) && code == 0)

@@ -680,6 +680,32 @@ static double standardize_scalar(void *data)
     return dot(t->x.rows * t->x.cols, t->y, t->upstream);
 }
 
+/* One input of weight 1: the feature is sqrt 2 cos u, its derivative -sqrt 2 sin u. */
+static void test_fourier_features_are_cosines(void **state)
+{
+    enum { N = 20001 };
+    static double u[N], phi[N], ones[N], du[N];
+    mucmm_ctx *ctx = new_ctx();
+    mucmm__block x = {u, N, 1};
+    double omega = 1, phase = 0, worst = 0;
+
+    (void)state;
+    for (int i = 0; i < N; i++) {
+        double t = (i - N / 2) / (double)(N / 2);
+        u[i] = i % 2 ? 2e4 * t * t * t : 8 * t; /* far and near */
+        ones[i] = 1;
+    }
+    mucmm__fourier_features(ctx, &x, 1, &omega, &phase, phi);
+    CHECK_OK(ctx, mucmm__fourier_features_vjp(ctx, &x, 1, &omega, &phase, ones, du));
+    for (int i = 0; i < N; i++) {
+        worst = fmax(worst, fabs(phi[i] - sqrt(2) * cos(u[i])));
+        worst = fmax(worst, fabs(du[i] + sqrt(2) * sin(u[i])));
+    }
+    if (!(worst < 1e-11)) /* 2e4 itself is known to 4e-12 */
+        fail_msg("a cosine or sine is wrong by %g", worst);
+    mucmm_ctx_free(ctx);
+}
+
 static void test_fourier_features_vjp_is_the_difference_quotient(void **state)
 {
     static const int64_t shapes[4][3] = {{20, 5, 13}, {33, 8, 30}, {1, 1, 1}, {17, 3, 7}};
@@ -1624,6 +1650,7 @@ int main(void)
         cmocka_unit_test(test_correlation_max_gradient_is_the_difference_quotient),
         cmocka_unit_test(test_correlation_min_gradient_is_the_difference_quotient),
         cmocka_unit_test(test_crossfit_gradient_is_the_difference_quotient),
+        cmocka_unit_test(test_fourier_features_are_cosines),
         cmocka_unit_test(test_fourier_features_vjp_is_the_difference_quotient),
         cmocka_unit_test(test_standardize_vjp_is_the_difference_quotient),
         cmocka_unit_test(test_standardize_vjp_of_a_raised_sd),

@@ -2,6 +2,7 @@
  *
  * fourier_features.c - random Fourier features (Rahimi and Recht 2007) and the
  * standardization of a batch. n rows, q inputs, d features. */
+#include "core/vmath.h"
 #include "correlate/correlate.h"
 
 #include <math.h>
@@ -20,7 +21,7 @@ typedef struct waves {
 
 /* angle [d] = u omega + phase, of one row u [q]; four inputs a pass, as the row of angles stays in
  * the nearest cache. */
-static void angles(const waves *w, const double *u, double *angle)
+SIMD_CLONES static void angles(const waves *w, const double *u, double *angle)
 {
     int64_t q = w->q, d = w->d, i = 0;
 
@@ -41,6 +42,20 @@ static void angles(const waves *w, const double *u, double *angle)
     }
 }
 
+SIMD_CLONES static void cosines(int64_t d, double *angle)
+{
+#pragma omp simd
+    for (int64_t j = 0; j < d; j++)
+        angle[j] = SQRT2 * cos_double(angle[j]);
+}
+
+SIMD_CLONES static void times_sines(int64_t d, const double *dphi, double *angle)
+{
+#pragma omp simd
+    for (int64_t j = 0; j < d; j++)
+        angle[j] = dphi[j] * sin_double(angle[j]);
+}
+
 static void make_rows(void *arg, int64_t first, int64_t last)
 {
     const waves *w = arg;
@@ -49,11 +64,9 @@ static void make_rows(void *arg, int64_t first, int64_t last)
         double *out = w->out + i * w->d;
         angles(w, w->u + i * w->q, out);
         if (!w->dphi)
-            for (int64_t j = 0; j < w->d; j++)
-                out[j] = SQRT2 * cos(out[j]);
+            cosines(w->d, out);
         else
-            for (int64_t j = 0; j < w->d; j++)
-                out[j] = w->dphi[i * w->d + j] * sin(out[j]);
+            times_sines(w->d, w->dphi + i * w->d, out);
     }
 }
 
@@ -106,11 +119,13 @@ static int64_t strip_width(int64_t d, int64_t first)
 }
 
 /* y = x - mean, sd = root of the mean square, for the columns first .. first + w. */
-static void center_strip(const mucmm__block *x, int64_t first, int64_t w, double *y, double *sd)
+SIMD_CLONES static void center_strip(const mucmm__block *x, int64_t first, int64_t w, double *y,
+                                     double *sd)
 {
     double mean[STRIP] = {0}, square[STRIP] = {0}, n = (double)x->rows;
 
     for (int64_t i = 0; i < x->rows; i++)
+#pragma omp simd
         for (int64_t j = 0; j < w; j++)
             mean[j] += x->data[i * x->cols + first + j];
     for (int64_t j = 0; j < w; j++)
@@ -123,6 +138,15 @@ static void center_strip(const mucmm__block *x, int64_t first, int64_t w, double
         }
     for (int64_t j = 0; j < w; j++)
         sd[first + j] = sqrt(square[j] / n);
+}
+
+SIMD_CLONES static void divide_columns(int64_t n, int64_t d, const double *sd, double *y)
+{
+    for (int64_t i = 0; i < n; i++) {
+#pragma omp simd
+        for (int64_t j = 0; j < d; j++)
+            y[i * d + j] /= sd[j];
+    }
 }
 
 void mucmm__standardize(const mucmm__block *x, double *y, double *sd)
@@ -139,18 +163,14 @@ void mucmm__standardize(const mucmm__block *x, double *y, double *sd)
     floor_sd = largest > 0 ? 1e-6 * largest : 1; /* all constant: y stays 0 */
     for (int64_t j = 0; j < d; j++)
         sd[j] = sd[j] < floor_sd ? floor_sd : sd[j];
-    for (int64_t i = 0; i < x->rows; i++) {
-#pragma omp simd
-        for (int64_t j = 0; j < d; j++)
-            y[i * d + j] /= sd[j];
-    }
+    divide_columns(x->rows, d, sd, y);
 }
 
 /* dx = (dy - mean(dy) - y mean(dy y))/sd for the columns first .. first + w. Where sd is the floor
  * and no standard deviation, mean(y y) < 1 says so: it is a constant then, and the last term is
  * absent. */
-static void backward_strip(const mucmm__block *y, int64_t first, int64_t w, const double *sd,
-                           const double *dy, double *dx)
+SIMD_CLONES static void backward_strip(const mucmm__block *y, int64_t first, int64_t w,
+                                       const double *sd, const double *dy, double *dx)
 {
     double mean[STRIP] = {0}, along[STRIP] = {0}, square[STRIP] = {0}, n = (double)y->rows;
 
