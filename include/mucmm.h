@@ -120,7 +120,8 @@ typedef struct mucmm_ctx_params {
     void *log_user;
     mucmm_progress_fn progress; /* NULL = none                               */
     void *progress_user;
-    mucmm_allocator allocator; /* all NULL = the C library's, aligned        */
+    mucmm_allocator allocator; /* all NULL = the C library's, aligned; called by several threads at
+                                  a time if threads is not 1 */
 } mucmm_ctx_params;
 
 MUCMM_API void mucmm_ctx_params_init(mucmm_ctx_params *p);

@@ -713,23 +713,29 @@ static void test_check_gradient_finds_a_wrong_vjp(void **state)
  */
 
 /* Maps [2, PIXELS] of rows 3 and 150 of pictures in the place of the model's first view. */
-static void explain_pictures(const mucmm_model *m, const mucmm_data *pictures,
+static void explain_pictures(mucmm_ctx *c, const mucmm_model *m, const mucmm_data *pictures,
                              const mucmm_data *other, const mucmm_explain_params *p, float *maps)
 {
     const mucmm_view views[] = {{"picture", pictures}, {"other", other}};
     const int64_t rows[] = {3, 150};
 
-    CHECK_OK(ctx, mucmm_explain(ctx, m, views, 2, 0, rows, 2, p,
-                                &(mucmm_mat){maps, 2, PIXELS, PIXELS}, NULL));
+    CHECK_OK(c, mucmm_explain(c, m, views, 2, 0, rows, 2, p, &(mucmm_mat){maps, 2, PIXELS, PIXELS},
+                              NULL));
 }
 
 /* Integrated gradients add up, from every baseline; and neither with them nor with smoothgrad does
- * it matter how many points go through the encoder at once. */
+ * it matter how many points go through the encoder at once, or in how many threads. */
 static void check_pictures(const mucmm_model *m, const mucmm_data *const pictures[2],
                            const mucmm_data *other)
 {
-    float maps[2][2 * PIXELS];
+    mucmm_ctx_params cp;
+    mucmm_ctx *three = NULL;
+    float maps[3][2 * PIXELS];
     double gaps[2];
+
+    mucmm_ctx_params_init(&cp);
+    cp.threads = 3;
+    assert_int_equal(mucmm_ctx_create(&cp, &three), MUCMM_OK);
 
     for (int score = 0; score <= MUCMM_SCORE_INDIVIDUAL_COMPONENT; score++)
         for (int kind = MUCMM_BASELINE_DEFAULT; kind <= MUCMM_BASELINE_ROW; kind++) {
@@ -742,15 +748,20 @@ static void check_pictures(const mucmm_model *m, const mucmm_data *const picture
             p.training = kind == MUCMM_BASELINE_MEAN ? pictures[0] : NULL;
             p.gaps = gaps;
             for (int k = 0; k < 2; k++)
-                explain_pictures(m, pictures[k], other, &p, maps[k]);
+                explain_pictures(ctx, m, pictures[k], other, &p, maps[k]);
             assert_memory_equal(maps[0], maps[1], sizeof maps[0]);
+            explain_pictures(three, m, pictures[0], other, &p, maps[2]);
+            assert_memory_equal(maps[0], maps[2], sizeof maps[0]);
             CHECK_CLOSE(gaps[0], 0, 1e-3);
             CHECK_CLOSE(gaps[1], 0, 1e-3);
             p.map = MUCMM_MAP_SMOOTHGRAD;
             for (int k = 0; k < 2; k++)
-                explain_pictures(m, pictures[k], other, &p, maps[k]);
+                explain_pictures(ctx, m, pictures[k], other, &p, maps[k]);
             assert_memory_equal(maps[0], maps[1], sizeof maps[0]);
+            explain_pictures(three, m, pictures[0], other, &p, maps[2]);
+            assert_memory_equal(maps[0], maps[2], sizeof maps[0]);
         }
+    mucmm_ctx_free(three);
 }
 
 static void check_picture_refusals(const mucmm_model *m, const mucmm_view *views)

@@ -197,10 +197,10 @@ mucmm_status mucmm__encoder_describe(mucmm_ctx *ctx, mucmm__description *d, mucm
 typedef struct mucmm__pass {
     const mucmm_encoder *encoder;
     const mucmm_source *source;
-    int64_t n;
-    float *x;     /* [n, cols] prepared rows, or NULL for tokens */
-    int64_t *ids; /* [n, length] of tokens                       */
-    float *mask;  /* [n, length]                                 */
+    int64_t n, room; /* rows in it; that fit */
+    float *x;        /* [n, cols] prepared rows; NULL for tokens, and before one is read */
+    int64_t *ids;    /* [n, length] of tokens                       */
+    float *mask;     /* [n, length]                                 */
     uint64_t memory;
     int64_t expected; /* columns of a row of features; 0 = not known yet */
     mucmm_run *run[MUCMM__STAGES_MAX];

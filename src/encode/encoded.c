@@ -645,6 +645,11 @@ int64_t mucmm__encoded_batch(const mucmm_data *d)
     return mucmm__encoded_of(d)->vjp_batch;
 }
 
+bool mucmm__encoded_parallel(const mucmm_data *d)
+{
+    return mucmm__encoded_of(d)->encoder->n_links > 0 || mucmm__encoded_of(d)->encoder->tf_idf;
+}
+
 mucmm_status mucmm__encoded_gradient(mucmm_ctx *ctx, const mucmm_data *d, const int64_t *rows,
                                      int64_t n, const float *raw, mucmm__cotangent_fn cotangents,
                                      void *user, float *grads)

@@ -23,6 +23,8 @@ mucmm_status mucmm__encoded_vjp(mucmm_ctx *ctx, const mucmm_data *d, const int64
                                 const float *raw, const float *cotangents, float *grads);
 /* Raw inputs that the memory lets through at a time, forward and back; at least 1. */
 int64_t mucmm__encoded_batch(const mucmm_data *d);
+/* May several threads go through the encoder at a time? Not through a caller's own. */
+bool mucmm__encoded_parallel(const mucmm_data *d);
 /* Cotangents [n, cols] of features [n, cols]. */
 typedef mucmm_status (*mucmm__cotangent_fn)(mucmm_ctx *ctx, void *user, int64_t n,
                                             const float *features, float *cotangents);

@@ -47,7 +47,7 @@ mucmm_status mucmm__pass_start(mucmm_ctx *ctx, const mucmm_encoder *e, const muc
     bool tokens = s->tokenizer != NULL;
     int64_t count;
 
-    *out = (mucmm__pass){.encoder = e, .source = s, .n = n, .memory = memory};
+    *out = (mucmm__pass){.encoder = e, .source = s, .n = n, .room = n, .memory = memory};
     if (tokens != (e->ids != NULL) || (e->tf_idf && !s->words))
         return mucmm__fail(ctx, MUCMM_EARG, "%s takes %s, and the source has %s", e->name,
                            e->ids      ? "tokens"
@@ -59,8 +59,7 @@ mucmm_status mucmm__pass_start(mucmm_ctx *ctx, const mucmm_encoder *e, const muc
     if (tokens) {
         TRY(mucmm__alloc(ctx, count, sizeof *out->ids, &out->ids));
         TRY(mucmm__alloc(ctx, count, sizeof *out->mask, &out->mask));
-    } else
-        TRY(mucmm__alloc(ctx, count, sizeof *out->x, &out->x));
+    }
 done:
     if (status != MUCMM_OK)
         mucmm__pass_drop(out);
@@ -79,11 +78,16 @@ done:
 
 mucmm_status mucmm__pass_read_row(mucmm_ctx *ctx, mucmm__pass *p, int64_t i, int64_t row)
 {
+    mucmm_status status = MUCMM_OK;
     const mucmm_source *s = p->source;
 
-    return mucmm__source_read(ctx, s, row, p->x ? p->x + i * s->cols : NULL,
-                              p->ids ? p->ids + i * s->length : NULL,
-                              p->mask ? p->mask + i * s->length : NULL);
+    if (!p->ids && !p->x)
+        TRY(mucmm__alloc(ctx, p->room * s->cols, sizeof *p->x, &p->x));
+    status = mucmm__source_read(ctx, s, row, p->x ? p->x + i * s->cols : NULL,
+                                p->ids ? p->ids + i * s->length : NULL,
+                                p->mask ? p->mask + i * s->length : NULL);
+done:
+    return status;
 }
 
 /* ---- inputs of a network ------------------------------------------------------------------------
@@ -147,10 +151,10 @@ static mucmm_status first_inputs(mucmm_ctx *ctx, const mucmm__pass *p, const flo
     const mucmm_source *s = p->source;
 
     *in = (inputs){0};
-    if (p->x)
+    if (!p->ids)
         add_input(in, e->link[0].input, MUCMM_F32, p->n, s->rank, s->shape,
                   raw && !e->wrt ? raw : p->x);
-    if (p->ids)
+    else
         TRY(add_text_input(ctx, p, in, e->ids, MUCMM_I64, p->ids));
     if (e->mask)
         TRY(add_text_input(ctx, p, in, e->mask, MUCMM_F32, p->mask));
@@ -495,9 +499,9 @@ mucmm_status mucmm__pass_raw(mucmm_ctx *ctx, mucmm__pass *p, float *raw)
     inputs in = {0};
 
     if (!e->wrt) { /* the prepared rows themselves; a text has none */
-        p->raw_rank = p->x ? p->source->rank : 0;
+        p->raw_rank = p->ids ? 0 : p->source->rank;
         memcpy(p->raw_shape, p->source->shape, sizeof p->raw_shape);
-        p->raw_cols = p->x ? p->source->cols : 0;
+        p->raw_cols = p->ids ? 0 : p->source->cols;
         if (raw && p->x)
             memcpy(raw, p->x, (size_t)(p->n * p->raw_cols) * sizeof *raw);
         return MUCMM_OK;

@@ -4,6 +4,7 @@
  * scaled columns, or in the raw input of encoded data. */
 #include "explain/path.h"
 
+#include "core/vmath.h"
 #include "encode/encoded.h"
 #include "explain/baseline.h"
 
@@ -13,14 +14,29 @@
 /* Heads always take so many points, some of them empty, and each has its place among them: what
  * comes out for one does not depend on how many go through the encoder together. */
 #define POINTS 32
-/* Through an encoder: activations of more points leave the caches. */
-#define ENCODED_POINTS 8
+/* Points that one thread takes through an encoder at a time: activations of more leave its caches.
+ * Threads that wait for each other in every layer lose far more. */
+#define PART 2
+/* ... or all threads together, where there is no memory for a point in each. */
+#define TOGETHER 8
+
+/* Some of the points at hand, and what one thread needs to take them through. */
+typedef struct part {
+    struct path *path;
+    mucmm_ctx ctx;
+    mucmm_status status;
+    mucmm__samples at;     /* the sample, for each of POINTS */
+    int64_t place, n;      /* of the first among POINTS */
+    float *points, *grads; /* [n, cols] of the path's */
+    float *h, *dh;         /* [POINTS, p] */
+} part;
 
 typedef struct path {
     const mucmm__samples *s;
-    mucmm__samples at; /* the sample, for each of POINTS */
     mucmm__baselines baselines;
     int64_t n, batch;      /* points; how many at a time */
+    int64_t each, n_parts; /* of them in a part */
+    part *parts;
     double *node, *weight; /* [n]: where on the way from the baseline (0) to the sample (1) */
     int64_t i;             /* of the sample */
     double sigma;          /* of the noise */
@@ -28,8 +44,6 @@ typedef struct path {
     float *x, *base;       /* [cols]        */
     float *points, *grads; /* [batch, cols] */
     double *sum;           /* [cols]        */
-    int64_t place;         /* of the first point at hand among POINTS */
-    float *h, *dh;         /* [POINTS, p]   */
     int64_t rows[POINTS];
 } path;
 
@@ -89,15 +103,19 @@ static void add_noise(void *arg, int64_t first, int64_t last)
                             t->p->sigma * mucmm__rng_normal(t->p->key, offset + (uint64_t)j));
 }
 
+SIMD_CLONES static void interpolate(double node, const float *x, const float *base, int64_t first,
+                                    int64_t last, float *out)
+{
+#pragma omp simd
+    for (int64_t j = first; j < last; j++)
+        out[j] = (float)((double)base[j] + node * ((double)x[j] - (double)base[j]));
+}
+
 static void go_to_node(void *arg, int64_t first, int64_t last)
 {
     const point_task *t = arg;
-    double node = t->p->node[t->point];
 
-    for (int64_t j = first; j < last; j++) {
-        double base = (double)t->p->base[j];
-        t->out[j] = (float)(base + node * ((double)t->p->x[j] - base));
-    }
+    interpolate(t->p->node[t->point], t->p->x, t->p->base, first, last, t->out);
 }
 
 static void make_point(mucmm_ctx *ctx, const path *p, int64_t point, float *out)
@@ -106,22 +124,22 @@ static void make_point(mucmm_ctx *ctx, const path *p, int64_t point, float *out)
                           &(point_task){p, point, out});
 }
 
-/* Scores [POINTS] and gradients of what stands in p->h, which is emptied where no point is. */
-static mucmm_status score_heads(mucmm_ctx *ctx, path *p, int64_t n, double *scores)
+/* Scores [POINTS] and gradients of what stands in t->h, which is emptied where no point is. */
+static mucmm_status score_heads(mucmm_ctx *ctx, part *t, double *scores)
 {
-    int64_t width = p->s->m->view[p->s->view].p, end = p->place + n;
+    int64_t width = t->at.m->view[t->at.view].p, end = t->place + t->n;
 
-    memset(p->h, 0, (size_t)(p->place * width) * sizeof *p->h);
-    memset(p->h + end * width, 0, (size_t)((POINTS - end) * width) * sizeof *p->h);
-    return mucmm__samples_score(ctx, &p->at, 0, POINTS, p->h, scores, p->dh);
+    memset(t->h, 0, (size_t)(t->place * width) * sizeof *t->h);
+    memset(t->h + end * width, 0, (size_t)((POINTS - end) * width) * sizeof *t->h);
+    return mucmm__samples_score(ctx, &t->at, 0, POINTS, t->h, scores, t->dh);
 }
 
-static void scale_features(const path *p, int64_t n, const float *features)
+static void scale_features(const part *t, const float *features)
 {
-    const mucmm__view_info *v = &p->s->m->view[p->s->view];
-    float *h = p->h + p->place * v->p;
+    const mucmm__view_info *v = &t->at.m->view[t->at.view];
+    float *h = t->h + t->place * v->p;
 
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = 0; i < t->n; i++)
         for (int64_t j = 0; j < v->p; j++)
             h[i * v->p + j] = (float)(((double)features[i * v->p + j] - v->mean[j]) / v->scale[j]);
 }
@@ -130,35 +148,75 @@ static mucmm_status cotangents(mucmm_ctx *ctx, void *user, int64_t n, const floa
                                float *out)
 {
     mucmm_status status = MUCMM_OK;
-    path *p = user;
-    const mucmm__view_info *v = &p->s->m->view[p->s->view];
+    part *t = user;
+    const mucmm__view_info *v = &t->at.m->view[t->at.view];
     double scores[POINTS];
 
-    scale_features(p, n, features);
-    TRY(score_heads(ctx, p, n, scores));
+    scale_features(t, features);
+    TRY(score_heads(ctx, t, scores));
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j < v->p; j++)
-            out[i * v->p + j] = (float)((double)p->dh[(p->place + i) * v->p + j] / v->scale[j]);
+            out[i * v->p + j] = (float)((double)t->dh[(t->place + i) * v->p + j] / v->scale[j]);
 done:
     return status;
 }
 
-/* p->grads of the first n of p->points. */
-static mucmm_status gradients(mucmm_ctx *ctx, path *p, int64_t n)
+/* t->grads of t->points. */
+static mucmm_status gradients(mucmm_ctx *ctx, part *t)
 {
     mucmm_status status = MUCMM_OK;
-    const mucmm__samples *s = p->s;
-    size_t bytes = (size_t)(n * s->cols) * sizeof *p->grads;
+    const mucmm__samples *s = &t->at;
+    size_t bytes = (size_t)(t->n * s->cols) * sizeof *t->grads;
     double scores[POINTS];
 
     if (s->encoded)
-        return mucmm__encoded_gradient(ctx, s->data[s->view], p->rows, n, p->points, cotangents, p,
-                                       p->grads);
-    memcpy(p->h + p->place * s->cols, p->points, bytes);
-    TRY(score_heads(ctx, p, n, scores));
-    memcpy(p->grads, p->dh + p->place * s->cols, bytes);
+        return mucmm__encoded_gradient(ctx, s->data[s->view], t->path->rows, t->n, t->points,
+                                       cotangents, t, t->grads);
+    memcpy(t->h + t->place * s->cols, t->points, bytes);
+    TRY(score_heads(ctx, t, scores));
+    memcpy(t->grads, t->dh + t->place * s->cols, bytes);
 done:
     return status;
+}
+
+/* Points first .. first + t->n. */
+static mucmm_status run_part(mucmm_ctx *ctx, part *t, int64_t first)
+{
+    int64_t cols = t->path->s->cols;
+
+    t->place = first % POINTS;
+    for (int64_t a = 0; a < t->n; a++)
+        make_point(ctx, t->path, first + a, t->points + a * cols);
+    return gradients(ctx, t);
+}
+
+typedef struct parts_task {
+    path *p;
+    int64_t first;
+} parts_task;
+
+static void run_one_part(void *arg, int64_t i)
+{
+    const parts_task *task = arg;
+    part *t = &task->p->parts[i];
+
+    t->status = run_part(&t->ctx, t, task->first + i * task->p->each);
+}
+
+/* Gradients at points first .. first + n: each part in a thread, or all threads in the only one. */
+static mucmm_status run_parts(mucmm_ctx *ctx, path *p, int64_t first, int64_t n)
+{
+    int64_t parts = (n + p->each - 1) / p->each;
+
+    for (int64_t i = 0; i < parts; i++)
+        p->parts[i].n = i < parts - 1 ? p->each : n - i * p->each;
+    if (p->n_parts == 1)
+        return run_part(ctx, &p->parts[0], first);
+    mucmm__parallel(ctx, parts, run_one_part, &(parts_task){p, first});
+    for (int64_t i = 0; i < parts; i++)
+        if (p->parts[i].status != MUCMM_OK)
+            return mucmm__fail(ctx, p->parts[i].status, "%s", p->parts[i].ctx.message);
+    return MUCMM_OK;
 }
 
 typedef struct sum_task {
@@ -166,14 +224,21 @@ typedef struct sum_task {
     int64_t first, n; /* points */
 } sum_task;
 
+SIMD_CLONES static void add_weighted(double weight, const float *x, int64_t first, int64_t last,
+                                     double *sum)
+{
+#pragma omp simd
+    for (int64_t j = first; j < last; j++)
+        sum[j] += weight * (double)x[j];
+}
+
 static void add_gradients(void *arg, int64_t first, int64_t last)
 {
     const sum_task *t = arg;
-    path *p = t->p;
+    const path *p = t->p;
 
     for (int64_t a = 0; a < t->n; a++)
-        for (int64_t j = first; j < last; j++)
-            p->sum[j] += p->weight[t->first + a] * (double)p->grads[a * p->s->cols + j];
+        add_weighted(p->weight[t->first + a], p->grads + a * p->s->cols, first, last, p->sum);
 }
 
 static mucmm_status sum_gradients(mucmm_ctx *ctx, path *p)
@@ -186,10 +251,7 @@ static mucmm_status sum_gradients(mucmm_ctx *ctx, path *p)
     for (int64_t k = 0; k < p->n; k += p->batch) {
         int64_t b = p->n - k < p->batch ? p->n - k : p->batch;
         TRY(mucmm__progress(ctx, stage, p->i * p->n + k, p->s->n * p->n, NULL));
-        for (int64_t a = 0; a < b; a++)
-            make_point(ctx, p, k + a, p->points + a * cols);
-        p->place = k % POINTS;
-        TRY(gradients(ctx, p, b));
+        TRY(run_parts(ctx, p, k, b));
         mucmm__parallel_range(ctx, cols, 4096, add_gradients, &(sum_task){p, k, b});
     }
 done:
@@ -204,17 +266,19 @@ static mucmm_status score_baseline(mucmm_ctx *ctx, path *p, double *out)
     mucmm_status status = MUCMM_OK;
     const mucmm__samples *s = p->s;
     int64_t width = s->m->view[s->view].p;
+    part *t = &p->parts[0];
     double scores[POINTS];
     float *features = NULL;
 
-    p->place = 0;
+    t->place = 0;
+    t->n = 1;
     if (s->encoded) {
         TRY(mucmm__alloc(ctx, width, sizeof *features, &features));
         TRY(mucmm__encoded_features(ctx, s->data[s->view], p->rows, 1, p->base, features));
-        scale_features(p, 1, features);
+        scale_features(t, features);
     } else
-        memcpy(p->h, p->base, (size_t)width * sizeof *p->h);
-    TRY(score_heads(ctx, p, 1, scores));
+        memcpy(t->h, p->base, (size_t)width * sizeof *t->h);
+    TRY(score_heads(ctx, t, scores));
     *out = scores[0];
 done:
     mucmm__free(features);
@@ -243,8 +307,8 @@ static mucmm_status enter_sample(mucmm_ctx *ctx, path *p, int64_t i, const float
     p->i = i;
     for (int64_t a = 0; a < POINTS; a++) {
         p->rows[a] = s->rows[i];
-        if (s->others)
-            memcpy(p->at.others + a * k, s->others + i * k, (size_t)k * sizeof *s->others);
+        for (int64_t t = 0; s->others && t < p->n_parts; t++)
+            memcpy(p->parts[t].at.others + a * k, s->others + i * k, (size_t)k * sizeof *s->others);
     }
     if (s->encoded)
         TRY(mucmm_data_read_raw(ctx, s->data[s->view], s->rows + i, 1,
@@ -285,11 +349,49 @@ done:
     return status;
 }
 
+/* How many points at a time, and how many of them in a thread. */
+static void divide(const mucmm_ctx *ctx, path *p)
+{
+    const mucmm_data *data = p->s->data[p->s->view];
+    int64_t most = p->s->encoded ? mucmm__encoded_batch(data) : POINTS, wanted = POINTS;
+
+    p->each = POINTS;
+    if (p->s->encoded) {
+        bool apart = most >= ctx->threads && mucmm__encoded_parallel(data);
+        p->each = !apart ? TOGETHER : most >= PART * ctx->threads ? PART : 1;
+        wanted = apart ? 2 * p->each * ctx->threads : p->each; /* threads that are late may be */
+    }
+    for (p->batch = POINTS; p->batch > most || (p->batch > p->each && p->batch / 2 >= wanted);)
+        p->batch /= 2;
+    p->each = p->each < p->batch ? p->each : p->batch;
+    p->n_parts = p->batch / p->each;
+}
+
+static mucmm_status part_alloc(mucmm_ctx *ctx, path *p, int64_t i)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__samples *s = p->s;
+    int64_t width = s->m->view[s->view].p, first = i * p->each * s->cols;
+    part *t = &p->parts[i];
+
+    *t = (part){
+        .path = p, .ctx = *ctx, .at = *s, .points = p->points + first, .grads = p->grads + first};
+    t->at.others = NULL;
+    t->ctx.threads = 1;
+    t->ctx.log = NULL;
+    t->ctx.progress = NULL;
+    TRY(mucmm__alloc(ctx, POINTS * width, sizeof *t->h, &t->h));
+    TRY(mucmm__alloc(ctx, POINTS * width, sizeof *t->dh, &t->dh));
+    if (s->others)
+        TRY(mucmm__alloc(ctx, POINTS * s->m->k, sizeof *t->at.others, &t->at.others));
+done:
+    return status;
+}
+
 static mucmm_status path_alloc(mucmm_ctx *ctx, path *p)
 {
     mucmm_status status = MUCMM_OK;
     const mucmm__samples *s = p->s;
-    int64_t width = s->m->view[s->view].p;
 
     TRY(mucmm__alloc(ctx, p->n, sizeof *p->node, &p->node));
     TRY(mucmm__alloc(ctx, p->n, sizeof *p->weight, &p->weight));
@@ -298,18 +400,22 @@ static mucmm_status path_alloc(mucmm_ctx *ctx, path *p)
     TRY(mucmm__alloc(ctx, p->batch * s->cols, sizeof *p->points, &p->points));
     TRY(mucmm__alloc(ctx, p->batch * s->cols, sizeof *p->grads, &p->grads));
     TRY(mucmm__alloc(ctx, s->cols, sizeof *p->sum, &p->sum));
-    TRY(mucmm__alloc(ctx, POINTS * width, sizeof *p->h, &p->h));
-    TRY(mucmm__alloc(ctx, POINTS * width, sizeof *p->dh, &p->dh));
-    if (s->others)
-        TRY(mucmm__alloc(ctx, POINTS * s->m->k, sizeof *p->at.others, &p->at.others));
+    TRY(mucmm__alloc(ctx, p->n_parts, sizeof *p->parts, &p->parts));
+    for (int64_t i = 0; i < p->n_parts; i++)
+        TRY(part_alloc(ctx, p, i));
 done:
     return status;
 }
 
 static void path_drop(path *p)
 {
+    for (int64_t i = 0; p->parts && i < p->n_parts; i++) {
+        mucmm__free(p->parts[i].at.others);
+        mucmm__free(p->parts[i].h);
+        mucmm__free(p->parts[i].dh);
+    }
     mucmm__baselines_drop(&p->baselines);
-    mucmm__free(p->at.others);
+    mucmm__free(p->parts);
     mucmm__free(p->node);
     mucmm__free(p->weight);
     mucmm__free(p->x);
@@ -317,24 +423,16 @@ static void path_drop(path *p)
     mucmm__free(p->points);
     mucmm__free(p->grads);
     mucmm__free(p->sum);
-    mucmm__free(p->h);
-    mucmm__free(p->dh);
 }
 
 mucmm_status mucmm__path_maps(mucmm_ctx *ctx, const mucmm__samples *s, const float *h,
                               const double *scores, float *maps)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t room = s->encoded ? mucmm__encoded_batch(s->data[s->view]) : POINTS;
-    int64_t most = s->encoded && room > ENCODED_POINTS ? ENCODED_POINTS : room;
     int64_t width = s->m->view[s->view].p;
-    path p = {.s = s, .at = *s};
+    path p = {.s = s, .n = integrates(s) ? s->p->steps : s->p->samples};
 
-    p.at.others = NULL;
-    p.n = integrates(s) ? s->p->steps : s->p->samples;
-    p.batch = POINTS;
-    while (p.batch > most)
-        p.batch /= 2;
+    divide(ctx, &p);
     TRY(path_alloc(ctx, &p));
     if (integrates(s)) {
         TRY(mucmm__baselines_start(ctx, s, &p.baselines));

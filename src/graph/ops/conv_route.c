@@ -128,10 +128,10 @@ static bool shuffle_is_fast(mucmm_ctx *ctx, mucmm__route *r)
     for (int32_t k = 0; k < w->axes; k++)
         if ((w->dilation[k] != 1 && w->kernel[k] != 1) || !phases_of_axis(w, &s.window, k))
             return false;
-    s.c = r->given.k;
-    s.k = r->given.c * phases(r);
     s.x_block = r->shape.y_block;
     s.y_block = mucmm__conv_block();
+    s.c = round_up(r->given.k, s.x_block); /* blocks that are not full are slow, or not there */
+    s.k = round_up(r->given.c * phases(r), s.y_block);
     if (!mucmm__conv_fast(ctx, MUCMM__CONV_FORWARD, &s, NULL))
         return false;
     r->shape = s;
@@ -198,7 +198,8 @@ static int64_t tap_of_phase(const mucmm__route *r, int32_t axis, int64_t i, int6
     return t >= 0 && t < w->kernel[axis] ? t : -1;
 }
 
-/* out [c phases, k, places] from w [k, c, taps] */
+/* out [c phases, k, places] from w [k, c, taps]; c phases and k with the channels that fill up their
+ * blocks, of zeros. */
 static void expand_shuffled(const mucmm__route *r, const float *w, float *out)
 {
     const mucmm__window *from = &r->given.window, *to = &r->shape.window;
@@ -207,6 +208,7 @@ static void expand_shuffled(const mucmm__route *r, const float *w, float *out)
     int64_t c = r->given.c, rows = r->given.k, n = taps(&r->given), places = taps(&r->shape);
     int64_t width = from->stride[last], across = to->kernel[last];
 
+    memset(out, 0, (size_t)expanded_bytes(r));
     for (int64_t i = 0; i < c * phases(r); i++) {
         int64_t channel = i / phases(r), phase = i % phases(r);
         for (int64_t j = 0; j < places; j++) {
@@ -214,7 +216,7 @@ static void expand_shuffled(const mucmm__route *r, const float *w, float *out)
                     u = flat ? 0 : tap_of_phase(r, 0, phase / width, j / across);
             for (int64_t k = 0; k < rows; k++) {
                 float f = !r->scale ? 1.0f : r->scale_inner ? r->scale[channel] : r->scale[k];
-                out[(i * rows + k) * places + j] =
+                out[(i * r->shape.c + k) * places + j] =
                     t < 0 || u < 0 ? 0.0f
                                    : f * w[(k * c + channel) * n + u * from->kernel[last] + t];
             }
@@ -481,6 +483,14 @@ static void shuffle_row(const shuffle_job *j, int64_t n, int64_t ch, int64_t y)
     float *to =
         j->x + ((n * out_blocks + ch / j->to) * j->height + y) * j->width * j->to + ch % j->to;
 
+    if (j->sw == 2 && j->to == 1 && j->width % 2 == 0 && j->from % 2 == 0) {
+        int64_t at = (ch * j->sh + i) * 2;
+        const float *from =
+            j->z + ((n * in_blocks + at / j->from) * j->h + h) * j->w * j->from + at % j->from;
+        for (int64_t w = 0; w < j->w; w++) /* the two lie side by side on both sides */
+            memcpy(to + 2 * w, from + w * j->from, 2 * sizeof *to);
+        return;
+    }
     for (int64_t t = 0; t < j->sw; t++) {
         int64_t at = (ch * j->sh + i) * j->sw + t;
         const float *from =
