@@ -167,6 +167,43 @@ static void print_significant(const summary_column *columns, int n)
     print_count("  of these no harmonics", columns, n, true);
 }
 
+const char *carriers(const mucmm_model *m, const mucmm_summary *s, int64_t j, char out[CARRIERS])
+{
+    const double *carried = s->carried + j * s->views;
+    int64_t count = 0;
+    size_t used = 0;
+
+    if (isnan(carried[0]))
+        return strcpy(out, "not computed");
+    for (int32_t v = 0; v < s->views; v++)
+        count += carried[v] == 1;
+    if (count == 0 || count == s->views)
+        return strcpy(out, count == 0 ? "none beyond chance" : "all");
+    for (int32_t v = 0; v < s->views; v++)
+        if (carried[v] == 1)
+            used += (size_t)snprintf(out + used, CARRIERS - used, "%s%s", used > 0 ? " + " : "",
+                                     mucmm_model_view_name(m, v));
+    return out;
+}
+
+/* Of more than two views: which of them a component is about. */
+static void print_carriers(const mucmm_model *m, const summary_column *columns, int n)
+{
+    int64_t k = columns[0].summary->components;
+    char text[CARRIERS];
+
+    for (int c = 0; c < n; c++) {
+        if (!columns[c].summary->carried || !has_p(columns[c].summary))
+            continue;
+        printf("views that carry a component (%s, %s)\n", columns[c].group, columns[c].title);
+        for (int64_t j = 0; j < k && j < SHOWN_COMPONENTS; j++)
+            printf("  component %-*" PRId64 "%s\n", LABEL_WIDTH - 12, j,
+                   carriers(m, columns[c].summary, j, text));
+        if (k > SHOWN_COMPONENTS)
+            printf("  ... and %" PRId64 " more\n", k - SHOWN_COMPONENTS);
+    }
+}
+
 static void print_shares(const mucmm_model *m, const summary_column *columns, int n)
 {
     static const struct {
@@ -232,6 +269,7 @@ void print_summaries(const mucmm_model *m, const summary_column *columns, int n)
     print_group_line(columns, n);
     print_correlations(columns, n);
     print_significant(columns, n);
+    print_carriers(m, columns, n);
     print_shares(m, columns, n);
     print_leakage(m, columns, n);
     print_retrieval(m, columns, n);
@@ -310,6 +348,43 @@ static json_t *retrieval_json(const mucmm_model *m, const mucmm_summary *s)
     return all;
 }
 
+/* The names of the views that carry each component; null without p-values. */
+static json_t *carried_json(const mucmm_model *m, const mucmm_summary *s)
+{
+    json_t *all = json_array();
+
+    for (int64_t j = 0; j < s->components; j++) {
+        json_t *names = isnan(s->carried[j * s->views]) ? json_null() : json_array();
+        for (int32_t v = 0; v < s->views; v++)
+            if (s->carried[j * s->views + v] == 1)
+                json_array_append_new(names, json_string(mucmm_model_view_name(m, v)));
+        json_array_append_new(all, names);
+    }
+    return all;
+}
+
+/* Correlation and p-value of every component in every pair of views. */
+static json_t *pairs_json(const mucmm_model *m, const mucmm_summary *s)
+{
+    json_t *all = json_object();
+
+    for (int32_t v = 0; v < s->views; v++)
+        for (int32_t w = v + 1; w < s->views; w++) {
+            json_t *r = json_array(), *p = json_array();
+            char pair[2 * MAX_NAME + 2];
+            for (int64_t j = 0; j < s->components; j++) {
+                int64_t i = (j * s->views + v) * s->views + w;
+                json_array_append_new(r, number_json(s->pair_correlations[i]));
+                json_array_append_new(p, number_json(s->pair_p_values[i]));
+            }
+            snprintf(pair, sizeof pair, "%s,%s", mucmm_model_view_name(m, v),
+                     mucmm_model_view_name(m, w));
+            json_object_set_new(all, pair,
+                                json_pack("{s:o, s:o}", "correlations", r, "p_values", p));
+        }
+    return all;
+}
+
 static json_t *one_summary_json(const mucmm_model *m, const mucmm_summary *s)
 {
     json_t *root = json_object();
@@ -323,6 +398,10 @@ static json_t *one_summary_json(const mucmm_model *m, const mucmm_summary *s)
     json_object_set_new(root, "leakage", leakage_json(m, s));
     json_object_set_new(root, "retrieval", retrieval_json(m, s));
     json_object_set_new(root, "views", views_json(m, s));
+    if (s->carried) {
+        json_object_set_new(root, "carried_by", carried_json(m, s));
+        json_object_set_new(root, "pairs", pairs_json(m, s));
+    }
     return root;
 }
 

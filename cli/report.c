@@ -4,6 +4,8 @@
  */
 #include "report.h"
 
+#include "print.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -140,6 +142,40 @@ static int add_retrieval(const report_page *p, grid *g)
              "Share of the rows whose partner is found; by chance %.2g %% and %.2g %%.",
              100.0 / (double)n, 1000.0 / (double)n);
     return grid_add(p, g, caption);
+}
+
+/* Of more than two views: which of them each component is about. */
+static int add_carriers(const report_page *p)
+{
+    const mucmm_summary *of[] = {mucmm_scores_summary(p->scores, MUCMM_HEADS),
+                                 mucmm_scores_summary(p->scores, MUCMM_LINEAR)};
+    const char *head[] = {"component", p->trained ? "trained heads" : "closed form",
+                          "linear yardstick"};
+    int64_t rows = of[0]->components < MAX_TABLE ? of[0]->components : MAX_TABLE;
+    int64_t cols = p->trained ? COLS : COLS - 1;
+    char(*text)[CARRIERS] = NULL;
+    const char **cells = NULL;
+    int code = 0;
+
+    if (!of[0]->carried)
+        return 0;
+    TRY(allocate(&text, rows * cols, sizeof *text));
+    TRY(allocate(&cells, rows * cols, sizeof *cells));
+    for (int64_t j = 0; j < rows; j++) {
+        snprintf(text[j * cols], CARRIERS, "%" PRId64, j);
+        for (int64_t c = 1; c < cols; c++)
+            carriers(p->m, of[c - 1], j, text[j * cols + c]);
+    }
+    for (int64_t i = 0; i < rows * cols; i++)
+        cells[i] = text[i];
+    ADD(mucmm_report_table(p->s->ctx, p->r,
+                           "The views that carry a component: those whose variates agree beyond "
+                           "chance. In the other views its variate is noise.",
+                           head, cells, rows, cols));
+done:
+    free(text);
+    free(cells);
+    return code;
 }
 
 /* ---- what was fitted on what -------------------------------------------------------------- */
@@ -435,6 +471,7 @@ static int fill_page(const report_page *p)
     TRY(add_short(p));
     TRY(section(p, "What the views share", NULL));
     TRY(chart_spectrum(p));
+    TRY(add_carriers(p));
     TRY(section(p, "Shares of variance", NULL));
     TRY(chart_shares(p));
     TRY(section(p, "Finding the partner",

@@ -1163,13 +1163,58 @@ static void test_linear_sign_of_a_zero_sum(void **state)
     mucmm_ctx_free(ctx);
 }
 
-/* Three views: S v = lambda D v for the stacked weights up to one scale per view and component;
- * each variate has variance 1 under cov + ridge, and view 0's columns have positive sums. */
-static void test_linear_three_views_residuals(void **state)
+/* q [k, k]: component j of view m, w [p, k], in the columns of v [p, k]: w = v q up to the length
+ * of each column, which is made 1. dv [p, k]: D v. */
+static void coordinates(int64_t p, int64_t k, const double *v, const double *dv, const double *w,
+                        double *q)
 {
     mucmm_ctx *ctx = new_ctx();
-    int64_t p[3] = {7, 5, 6}, k = 4, total = 18;
-    double rho[5], ridge = 0.05, *w[3], *v, *sv, *s, loss, other[4];
+    double *gram = product(true, k, k, p, v, dv), *right = product(true, k, k, p, dv, w);
+
+    CHECK_OK(ctx, mucmm__cholesky(ctx, k, gram, "test"));
+    CHECK_OK(ctx, mucmm__solve_lower(ctx, false, k, k, gram, right));
+    CHECK_OK(ctx, mucmm__solve_lower(ctx, true, k, k, gram, right));
+    for (int64_t j = 0; j < k; j++) {
+        double square = 0;
+        for (int64_t i = 0; i < k; i++)
+            square += right[i * k + j] * right[i * k + j];
+        for (int64_t i = 0; i < k; i++)
+            q[i * k + j] = right[i * k + j] / sqrt(square);
+    }
+    free(gram);
+    free(right);
+    mucmm_ctx_free(ctx);
+}
+
+/* Of a small rotation in any plane the pairs' products gain nothing, to first order: the sum over
+ * pairs of a_pq (a_pp - a_qq) is 0; and no quarter turn helps either. */
+static void check_jointly_diagonal(int64_t k, int pairs, double *const *a)
+{
+    for (int64_t p = 0; p < k; p++)
+        for (int64_t q = 0; q < p; q++) {
+            double slope = 0, on = 0, off = 0;
+            for (int i = 0; i < pairs; i++) {
+                double o = (a[i][p * k + q] + a[i][q * k + p]) / 2;
+                double d = a[i][p * k + p] - a[i][q * k + q];
+                slope += o * d;
+                on += d * d;
+                off += 4 * o * o;
+            }
+            CHECK_CLOSE(slope, 0, 1e-10);
+            assert_true(on >= off);
+        }
+}
+
+/* Three views: the stacked weights, each with its own length a view, are the leading eigenvectors
+ * of S v = lambda D v in other axes of the same space, the same for all views; in these every
+ * pair's products are as diagonal as can be, and they add up to rho. Each variate has variance 1
+ * under cov + ridge, and view 0's columns have positive sums. */
+static void test_linear_three_views_turn_the_eigenvectors(void **state)
+{
+    mucmm_ctx *ctx = new_ctx();
+    int64_t p[3] = {7, 5, 6}, at[3] = {0, 7, 12}, k = 4, total = 18;
+    double rho[5], ridge = 0.05, *w[3], *v, *s, *vq, *pair[3], loss, other[5], q[3][16],
+                   sum[4] = {0};
     mucmm__block x[3];
 
     (void)state;
@@ -1182,32 +1227,58 @@ static void test_linear_three_views_residuals(void **state)
     add_ridge(s, total, ridge);
     v = zeros(total * k);
     CHECK_OK(ctx, mucmm__correlation_max(ctx, 3, x, k, ridge, other, &loss, NULL, v));
-    check_array("rho", other, rho, k, 1e-12);
-    sv = product(false, total, k, total, s, v);
-    for (int64_t j = 0; j < k; j++) {
-        int64_t at = 0;
-        double sum = 0;
-        for (int m = 0; m < 3; at += p[m++]) {
-            double *own = sub_matrix(s, total, at, at, p[m], p[m]);
-            double *dw = product(false, p[m], k, p[m], own, w[m]), variance = 0, along = 0;
-            for (int64_t i = 0; i < p[m]; i++) {
-                variance += w[m][i * k + j] * dw[i * k + j];
-                along += v[(at + i) * k + j] * dw[i * k + j];
-            }
-            CHECK_CLOSE(variance, 1, 1e-12);
+    CHECK_CLOSE(rho[0] + rho[1] + rho[2] + rho[3], -loss, 1e-12);
+    CHECK_OK(ctx, mucmm__correlation_max(ctx, 3, x, 5, ridge, other, &loss, NULL, NULL));
+    CHECK_CLOSE(rho[4], other[4], 1e-12); /* behind those that have weights nothing is turned */
+    for (int m = 0; m < 3; m++) {
+        double *own = sub_matrix(s, total, at[m], at[m], p[m], p[m]);
+        double *dw = product(false, p[m], k, p[m], own, w[m]);
+        double *dv = product(false, p[m], k, p[m], own, v + at[m] * k);
+        coordinates(p[m], k, v + at[m] * k, dv, w[m], q[m]);
+        for (int64_t j = 0; j < k; j++) {
+            double variance = 0, dot = 0;
             for (int64_t i = 0; i < p[m]; i++)
-                CHECK_CLOSE(sv[(at + i) * k + j], (1 + 2 * rho[j]) * along * dw[i * k + j], 1e-10);
-            free(own);
-            free(dw);
+                variance += w[m][i * k + j] * dw[i * k + j];
+            for (int64_t i = 0; i < k; i++)
+                dot += q[0][i * k + j] * q[m][i * k + j];
+            CHECK_CLOSE(variance, 1, 1e-12);
+            CHECK_CLOSE(dot, 1, 1e-10);
+            assert_true(j == 0 || rho[j] <= rho[j - 1]);
         }
-        for (int64_t i = 0; i < p[0]; i++)
-            sum += w[0][i * k + j];
-        assert_true(sum > 0);
+        free(own);
+        free(dw);
+        free(dv);
     }
+    vq = product(false, total, k, k, v, q[0]);
+    for (int i = 0; i < 3; i++) {
+        int m = i == 2, l = i == 0 ? 1 : 2;
+        double *cross = sub_matrix(s, total, at[m], at[l], p[m], p[l]);
+        double *half = product(false, p[m], k, p[l], cross, vq + at[l] * k);
+        pair[i] = product(true, k, k, p[m], vq + at[m] * k, half);
+        for (int64_t j = 0; j < k; j++)
+            sum[j] += pair[i][j * (k + 1)];
+        free(cross);
+        free(half);
+    }
+    for (int64_t j = 0; j < k; j++) {
+        double positive = 0, length = 0;
+        for (int64_t i = 0; i < p[0]; i++)
+            positive += w[0][i * k + j];
+        assert_true(positive > 0);
+        CHECK_CLOSE(sum[j], rho[j], 1e-10);
+        for (int64_t l = 0; l < k; l++) {
+            length = 0;
+            for (int64_t i = 0; i < k; i++)
+                length += q[0][i * k + j] * q[0][i * k + l];
+            CHECK_CLOSE(length, j == l, 1e-10);
+        }
+    }
+    check_jointly_diagonal(k, 3, pair);
     free(s);
     free(v);
-    free(sv);
+    free(vq);
     for (int m = 0; m < 3; m++) {
+        free(pair[m]);
         free(x[m].data);
         free(w[m]);
     }
@@ -1666,7 +1737,7 @@ int main(void)
         cmocka_unit_test(test_linear_leading_equals_whole),
         cmocka_unit_test(test_linear_parts_are_uncorrelated_and_additive),
         cmocka_unit_test(test_linear_sign_of_a_zero_sum),
-        cmocka_unit_test(test_linear_three_views_residuals),
+        cmocka_unit_test(test_linear_three_views_turn_the_eigenvectors),
         cmocka_unit_test(test_correlation_max_refusals),
         cmocka_unit_test(test_correlation_min_refusals),
         cmocka_unit_test(test_linear_refusals),

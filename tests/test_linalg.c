@@ -551,6 +551,50 @@ static void test_linalg_svd_residual(void **state)
     mucmm_ctx_free(ctx);
 }
 
+/* ---- joint diagonals ------------------------------------------------------------------------ */
+
+/* a_i = u d_i u' of one rotation u: the rotation found makes all of them diagonal again. Dimensions
+ * 0 and 1 are alike in all matrices and may stay mixed; a lone off-diagonal needs a turn of 45
+ * degrees from where the slope is zero. */
+static void test_linalg_joint_diagonal_finds_the_planted_axes(void **state)
+{
+    enum { N = 6, COUNT = 3 };
+    mucmm_ctx *ctx = ctx_with_threads(1);
+    double *x = gram(3, 20, N, 0), values[N], u[N * N], a[COUNT * N * N], kept[COUNT * N * N];
+    double v[N * N], swap[4] = {0, 1, 1, 0}, turn[4];
+
+    (void)state;
+    assert_int_equal(mucmm__eigen(ctx, N, x, N, values, u), MUCMM_OK);
+    for (int i = 0; i < COUNT; i++) {
+        double *half, d[N * N] = {0}, *whole;
+        for (int j = 0; j < N; j++)
+            d[j * (N + 1)] = sin(1.0 + i + 3 * (j < 2 ? 0 : j));
+        half = naive(false, false, N, N, N, u, d);
+        whole = naive(false, true, N, N, N, half, u);
+        memcpy(a + i * N * N, whole, sizeof d);
+        free(half);
+        free(whole);
+    }
+    memcpy(kept, a, sizeof a);
+    mucmm__joint_diagonal(N, COUNT, a, v);
+    for (int i = 0; i < COUNT; i++) {
+        double *half = naive(true, false, N, N, N, v, kept + i * N * N);
+        double *whole = naive(false, false, N, N, N, half, v);
+        assert_true(distance(whole, a + i * N * N, N * N) < 1e-13);
+        for (int p = 0; p < N; p++)
+            for (int q = 0; q < N; q++)
+                if (p != q)
+                    CHECK_CLOSE(whole[p * N + q], 0, 1e-12);
+        free(half);
+        free(whole);
+    }
+    mucmm__joint_diagonal(2, 1, swap, turn);
+    CHECK_CLOSE(fabs(swap[0]), 1, 1e-15);
+    CHECK_CLOSE(swap[1], 0, 1e-15);
+    free(x);
+    mucmm_ctx_free(ctx);
+}
+
 /* ---- the same bytes for any number of threads ------------------------------------------------ */
 
 typedef struct results {
@@ -1058,6 +1102,7 @@ int main(void)
         cmocka_unit_test(test_linalg_eigen_general_names_a_singular_matrix),
         cmocka_unit_test(test_linalg_nan_is_an_error),
         cmocka_unit_test(test_linalg_svd_residual),
+        cmocka_unit_test(test_linalg_joint_diagonal_finds_the_planted_axes),
         cmocka_unit_test(test_linalg_doubles_have_the_same_bytes_for_any_threads),
         cmocka_unit_test(test_linalg_contexts_in_two_threads_do_not_disturb_each_other),
         cmocka_unit_test(test_linalg_moments_are_accurate_on_hard_columns),

@@ -60,7 +60,9 @@ void mucmm__standardize_vjp(const mucmm__block *y, const double *sd, const doubl
  * weights[m] [p_m, k]: canonical weights W_m, each column scaled so that the variate W_m' h has
  * variance 1 under cov + ridge (so W' (S+rI) W = I for M = 2); signs: column sums of weights[0] positive,
  * (an exact zero sum: first nonzero entry positive).
- * For M = 2 through the singular values of L1^-1 S12 L2^-T; else the generalized eigenproblem.
+ * For M = 2 through the singular values of L1^-1 S12 L2^-T; else the generalized eigenproblem, whose k leading
+ * vectors are then turned so that the pairs of views are as diagonal in them as can be (method, section 4), the
+ * k leading rho with them; their sum stays. A view that has no part in a component has a variate of noise.
  * ENUMERIC names the view (names[m]) whose covariance is not positive definite, and says to raise the ridge. */
 mucmm_status mucmm__linear_common(mucmm_ctx *ctx, int32_t n_views, const int64_t *p,
                                   const char *const *names, const double *cov, double ridge,

@@ -83,6 +83,89 @@ done:
     return status;
 }
 
+/* sym(Z_m' C_ml Z_l) of the k leading columns of z [P, k_all], for every pair of views m < l, C_ml
+ * whitened: a [pairs, k, k]. */
+static mucmm_status pair_products(mucmm_ctx *ctx, const mucmm__views *v, int64_t k, int64_t k_all,
+                                  const double *z, double *a)
+{
+    mucmm_status status = MUCMM_OK;
+    double *w = NULL, *sw = NULL;
+    int64_t at[MUCMM_MAX_VIEWS + 1] = {0};
+
+    TRY(mucmm__alloc(ctx, v->total * k, sizeof *w, &w));
+    TRY(mucmm__alloc(ctx, v->total * k, sizeof *sw, &sw));
+    for (int64_t i = 0; i < v->total; i++)
+        memcpy(w + i * k, z + i * k_all, (size_t)k * sizeof *z);
+    TRY(mucmm__views_unwhiten(ctx, v, k, w));
+    for (int32_t m = 0; m < v->n; m++)
+        at[m + 1] = at[m] + v->dims[m];
+    for (int32_t m = 0; m < v->n; m++)
+        for (int32_t l = m + 1; l < v->n; l++, a += k * k) {
+            TRY(mucmm__dgemm(ctx, false, false, v->dims[m], k, v->dims[l], 1,
+                             v->cov + at[m] * v->total + at[l], v->total, w + at[l] * k, k, 0, sw,
+                             k));
+            TRY(mucmm__dgemm(ctx, true, false, k, k, v->dims[m], 1, w + at[m] * k, k, sw, k, 0, a,
+                             k));
+            for (int64_t i = 0; i < k; i++)
+                for (int64_t j = 0; j < i; j++)
+                    a[i * k + j] = a[j * k + i] = 0.5 * (a[i * k + j] + a[j * k + i]);
+        }
+done:
+    mucmm__free(w);
+    mucmm__free(sw);
+    return status;
+}
+
+/* Columns of z [P, k_all] and their rho, the k leading ones: rho descending. */
+static void sort_columns(int64_t rows, int64_t k, int64_t k_all, double *rho, double *z)
+{
+    for (int64_t j = 0; j < k; j++) {
+        int64_t best = j;
+        double keep = rho[j];
+        for (int64_t l = j + 1; l < k; l++)
+            best = rho[l] > rho[best] ? l : best;
+        rho[j] = rho[best];
+        rho[best] = keep;
+        for (int64_t i = 0; i < rows; i++) {
+            double value = z[i * k_all + j];
+            z[i * k_all + j] = z[i * k_all + best];
+            z[i * k_all + best] = value;
+        }
+    }
+}
+
+/* Three views or more: eigenvectors mix factors whose eigenvalues are equal or close, as one that
+ * all views share and one that only two do may have. In the space of the k leading vectors a factor
+ * has its own correlation in every pair of views, so the axes are turned to where every pair's
+ * products are as diagonal as can be. The sum of rho stays. */
+static mucmm_status turn_to_factors(mucmm_ctx *ctx, const mucmm__views *v, int64_t k, int64_t k_all,
+                                    double *rho, double *z)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t pairs = (int64_t)v->n * (v->n - 1) / 2;
+    double *a = NULL, *turn = NULL, *row = NULL;
+
+    TRY(mucmm__alloc(ctx, pairs * k * k, sizeof *a, &a));
+    TRY(mucmm__alloc(ctx, k * k, sizeof *turn, &turn));
+    TRY(mucmm__alloc(ctx, v->total * k, sizeof *row, &row));
+    TRY(pair_products(ctx, v, k, k_all, z, a));
+    mucmm__joint_diagonal(k, pairs, a, turn);
+    TRY(mucmm__dgemm(ctx, false, false, v->total, k, k, 1, z, k_all, turn, k, 0, row, k));
+    for (int64_t i = 0; i < v->total; i++)
+        memcpy(z + i * k_all, row + i * k, (size_t)k * sizeof *z);
+    for (int64_t j = 0; j < k; j++) {
+        rho[j] = 0;
+        for (int64_t i = 0; i < pairs; i++)
+            rho[j] += a[(i * k + j) * k + j] * 2 / (v->n - 1);
+    }
+    sort_columns(v->total, k, k_all, rho, z);
+done:
+    mucmm__free(a);
+    mucmm__free(turn);
+    mucmm__free(row);
+    return status;
+}
+
 mucmm_status mucmm__linear_common(mucmm_ctx *ctx, int32_t n_views, const int64_t *p,
                                   const char *const *names, const double *cov, double ridge,
                                   int64_t k, int64_t k_all, double *rho, double *const *weights)
@@ -96,6 +179,8 @@ mucmm_status mucmm__linear_common(mucmm_ctx *ctx, int32_t n_views, const int64_t
     TRY(mucmm__views_factor(ctx, &v));
     TRY(mucmm__alloc(ctx, v.total * k_all, sizeof *z, &z));
     TRY(mucmm__views_solve(ctx, &v, k_all, rho, z));
+    if (n_views > 2 && k > 1)
+        TRY(turn_to_factors(ctx, &v, k, k_all, rho, z));
     TRY(take_weights(ctx, &v, k, k_all, z, weights));
 done:
     mucmm__views_drop(&v);

@@ -84,5 +84,9 @@ mucmm_status mucmm__eigen_general(mucmm_ctx *ctx, int64_t n, double *s, double *
  * u and vt may be NULL together. */
 mucmm_status mucmm__svd(mucmm_ctx *ctx, int64_t m, int64_t n, double *a, double *u, double *s,
                         double *vt);
+/* a [count, n, n] symmetric -> the rotation v [n, n] for which the diagonals of all v' a_i v have
+ * the largest sum of squares (a stationary point of it, from v = I); a becomes v' a v. A pair of
+ * dimensions that all matrices treat alike is left as it is. */
+void mucmm__joint_diagonal(int64_t n, int64_t count, double *a, double *v);
 
 #endif

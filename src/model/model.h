@@ -149,6 +149,13 @@ mucmm_status mucmm__joint_keep(mucmm_ctx *ctx, const mucmm_model *m, mucmm_rows 
 mucmm_status mucmm__joint_alloc(mucmm_ctx *ctx, int64_t w, mucmm__joint *joint);
 void mucmm__joint_drop(mucmm__joint *joint);
 
+/* sharing.c: the fields of a summary of more than two views that say which of them carry a
+ * component; nothing for two. c[m] [rows, k]; permutations 0: the correlations alone. */
+mucmm_status mucmm__sharing_alloc(mucmm_ctx *ctx, mucmm_summary *s);
+void mucmm__sharing_drop(mucmm_summary *s);
+mucmm_status mucmm__sharing(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
+                            int64_t permutations, uint64_t seed, mucmm_summary *s);
+
 /* retrieval.c: recall [n_views, n_views] among the 1 and 10 nearest, as mucmm_summary says. */
 mucmm_status mucmm__retrieval(mucmm_ctx *ctx, int32_t n_views, float *const *c, int64_t n,
                               int64_t k, const double *rho, double *recall_1, double *recall_10);

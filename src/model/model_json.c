@@ -33,6 +33,21 @@ static json_t *numbers(const double *x, int64_t n)
     return a;
 }
 
+/* What summaries of more than two views have besides. */
+enum { N_SHARING = 3 };
+static const char *const sharing_keys[N_SHARING] = {"pair_correlations", "pair_p_values",
+                                                    "carried"};
+
+static double *sharing_field(const mucmm_summary *s, int i)
+{
+    return i == 0 ? s->pair_correlations : i == 1 ? s->pair_p_values : s->carried;
+}
+
+static int64_t sharing_size(const mucmm_summary *s, int i)
+{
+    return s->components * s->views * (i < 2 ? s->views : 1);
+}
+
 static json_t *summary_json(const mucmm_summary *s)
 {
     json_t *o = json_object();
@@ -51,6 +66,8 @@ static json_t *summary_json(const mucmm_summary *s)
                         numbers(s->leakage_individual, s->views * s->views));
     json_object_set_new(o, "retrieval_1", numbers(s->retrieval_1, s->views * s->views));
     json_object_set_new(o, "retrieval_10", numbers(s->retrieval_10, s->views * s->views));
+    for (int i = 0; i < N_SHARING && s->carried; i++)
+        json_object_set_new(o, sharing_keys[i], numbers(sharing_field(s, i), sharing_size(s, i)));
     return o;
 }
 
@@ -264,6 +281,9 @@ static mucmm_status read_summary(mucmm_ctx *ctx, const json_t *parent, const cha
     TRY(get_numbers(ctx, o, "leakage_individual", views * views, s->leakage_individual));
     TRY(get_numbers(ctx, o, "retrieval_1", views * views, s->retrieval_1));
     TRY(get_numbers(ctx, o, "retrieval_10", views * views, s->retrieval_10));
+    for (int i = 0; i < N_SHARING && s->carried; i++)
+        if (json_object_get(o, sharing_keys[i])) /* not in the first files */
+            TRY(get_numbers(ctx, o, sharing_keys[i], sharing_size(s, i), sharing_field(s, i)));
     *out = s;
     s = NULL;
 done:

@@ -31,6 +31,7 @@ mucmm_status mucmm__summary_create(mucmm_ctx *ctx, int64_t k, int64_t n_views, m
     TRY(mucmm__alloc(ctx, n_views * n_views, sizeof(double), &s->leakage_individual));
     TRY(mucmm__alloc(ctx, n_views * n_views, sizeof(double), &s->retrieval_1));
     TRY(mucmm__alloc(ctx, n_views * n_views, sizeof(double), &s->retrieval_10));
+    TRY(mucmm__sharing_alloc(ctx, s));
     for (int64_t j = 0; j < k; j++)
         s->correlations[j] = s->p_values[j] = s->null_95[j] = s->harmonic[j] = NAN;
     s->total_correlation = NAN;
@@ -57,6 +58,7 @@ void mucmm__summary_free(mucmm_summary *s)
     mucmm__free(s->leakage_individual);
     mucmm__free(s->retrieval_1);
     mucmm__free(s->retrieval_10);
+    mucmm__sharing_drop(s);
     mucmm__free(s);
 }
 
@@ -322,6 +324,7 @@ mucmm_status mucmm__summarize(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_
         s->rest_share[v] = 1 - s->common_share[v] - s->individual_share[v];
     }
     TRY(correlations(ctx, m->n_views, cb, permutations, seed, s));
+    TRY(mucmm__sharing(ctx, m->n_views, cb, permutations, seed, s));
     TRY(leakage(ctx, m->n_views, cb, ub, seed, s));
     TRY(mucmm__retrieval(ctx, m->n_views, c, n, m->k, rho, s->retrieval_1, s->retrieval_10));
     *out = s;

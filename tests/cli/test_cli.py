@@ -376,6 +376,41 @@ def score_prints_a_table_and_takes_views_in_any_order():
     check(one == two, 'the order of views changes the table')
 
 
+@test
+def three_views_say_which_of_them_carry_a_component():
+    left, right = paired_rows(500, 1)
+    r = random.Random(5)
+    third = [[row[0] + 0.5 * r.gauss(0, 1), r.gauss(0, 1), row[0] + 2 * r.gauss(0, 1)] for row in left]
+    write_npy('third.npy', third)
+    three = ['--view', 'third=third.npy']
+    text = succeeds(*fit(*three, common='3', individual='0', out='three.mucmm')).stdout
+    lines = text.splitlines()
+    at = lines.index('views that carry a component (heads, held-out)')
+    check([' '.join(line.split()) for line in lines[at + 1:at + 4]] ==
+          ['component 0 all', 'component 1 left + right', 'component 2 none beyond chance'], text)
+    check(text.count('views that carry a component') == 1, text)  # training rows have no p-values
+    check('views that carry a component (heads, held-out)' in succeeds('info', 'three.mucmm').stdout, 'info')
+    scored = ['score', 'three.mucmm', *views(), *three]
+    text = succeeds(*scored).stdout
+    check('views that carry a component (heads, these rows)' in text, text)
+    root = json.loads(succeeds(*scored, '--json').stdout)
+    check(set(root) == SUMMARY_KEYS | {'linear', 'carried_by', 'pairs'}, list(root))
+    check(root['carried_by'][:2] == [['left', 'right', 'third'], ['left', 'right']], root['carried_by'])
+    check(set(root['pairs']) == {'left,right', 'left,third', 'right,third'}, root['pairs'])
+    mean = [sum(pair['correlations'][j] for pair in root['pairs'].values()) / 3 for j in range(3)]
+    check(all(abs(a - b) < 1e-12 for a, b in zip(mean, root['correlations'])), mean)
+    check(all(0 < p <= 1 for pair in root['pairs'].values() for p in pair['p_values']), root['pairs'])
+    root = json.loads(succeeds(*scored, '--json', '--permutations', '0').stdout)
+    check(root['carried_by'] == [None] * 3, root['carried_by'])
+    check('views that carry' not in succeeds(*scored, '--permutations', '0').stdout, 'names without p-values')
+    succeeds('report', 'three.mucmm', *views(), *three, '--samples-shown', '1', '-o', 'page.html')
+    with open('page.html', encoding='utf-8') as f:
+        page = f.read()
+    check('The views that carry a component' in page and 'left + right' in page, 'no table of views')
+    for command in (['info', 'linear.mucmm'], ['score', 'linear.mucmm', *UNSEEN], ['score', 'linear.mucmm', *UNSEEN, '--json']):
+        check('carr' not in succeeds(*command).stdout, 'two views have one pair: nothing to say')
+
+
 def is_png(path):
     with open(path, 'rb') as f:
         return f.read(8) == b'\x89PNG\r\n\x1a\n'
