@@ -48,6 +48,10 @@ int session_open(session *s, const settings *given);
 void session_close(session *s);
 /* Turns the status of a library call into an exit status, with its error line. */
 int check(session *s, mucmm_status status);
+/* fn(own, arg, i) for every i in [0, n), on the threads of the session, each of which has a session
+ * of its own with one thread and no progress. A failure stops the others. */
+typedef int (*session_task)(session *own, void *arg, int64_t i);
+int session_each(const session *s, int64_t n, session_task fn, void *arg);
 
 /* ---- views and models ----------------------------------------------------------- */
 

@@ -242,8 +242,15 @@ done:
     return code;
 }
 
-static int write_png(session *s, const view_maps *v, int64_t sample, output_dir *dir)
+typedef struct picture_files {
+    const view_maps *v;
+    char **path; /* [samples] */
+} picture_files;
+
+static int write_png(session *s, void *arg, int64_t sample)
 {
+    const picture_files *files = arg;
+    const view_maps *v = files->v;
     static int (*const draw[])(session *, const view_maps *, int64_t, mucmm_sheet **) = {
         [LOOK_BARS] = draw_bars,
         [LOOK_PICTURE] = draw_picture,
@@ -254,11 +261,31 @@ static int write_png(session *s, const view_maps *v, int64_t sample, output_dir 
     int code = 0;
 
     TRY(draw[v->maps.look.kind](s, v, sample, &sheet));
-    TRY(output_dir_file(dir, "%s.%s.%" PRId64 ".png", v->view->name, v->file_name,
-                        v->samples->rows[sample]));
-    TRY(check(s, mucmm_sheet_write_png(s->ctx, sheet, dir->full)));
+    TRY(check(s, mucmm_sheet_write_png(s->ctx, sheet, files->path[sample])));
 done:
     mucmm_sheet_free(sheet);
+    return code;
+}
+
+static int write_pngs(session *s, const view_maps *v, output_dir *dir)
+{
+    picture_files files = {v, NULL};
+    int64_t n = v->samples->n;
+    int code = 0;
+
+    TRY(allocate(&files.path, n, sizeof *files.path));
+    for (int64_t i = 0; i < n; i++) {
+        TRY(output_dir_file(dir, "%s.%s.%" PRId64 ".png", v->view->name, v->file_name,
+                            v->samples->rows[i]));
+        files.path[i] = strdup(dir->full);
+        if (!files.path[i])
+            TRY(fail(EXIT_RUN, "out of memory"));
+    }
+    TRY(session_each(s, n, write_png, &files));
+done:
+    for (int64_t i = 0; files.path && i < n; i++)
+        free(files.path[i]);
+    free(files.path);
     return code;
 }
 
@@ -304,8 +331,7 @@ static int write_maps(session *s, view_maps *v, const map_mask *mask, output_dir
     TRY(write_rows(s, v, v->maps.values, "", dir));
     if (mask->null->null)
         TRY(write_rows(s, v, mask->p_values, ".p", dir));
-    for (int64_t i = 0; i < v->samples->n; i++)
-        TRY(write_png(s, v, i, dir));
+    TRY(write_pngs(s, v, dir));
 done:
     return code;
 }

@@ -117,22 +117,27 @@ static void reduce(const look *l, const float *row, int64_t first, int64_t last,
 }
 
 /* n values that are `step` apart, with a Gaussian; reflected at the ends, so that the sum stays.
- * line: room for n + 2 reach. */
+ * line: room for 2 n + 2 reach. */
 static void add_local(float *x, int64_t n, int64_t step, const double *kernel, int64_t reach,
                       double *line)
 {
+    double *sum = line + n + 2 * reach;
+
     for (int64_t i = -reach; i < n + reach; i++) {
         int64_t at = i % (2 * n);
         at = at < 0 ? at + 2 * n : at;
         line[i + reach] = (double)x[(at < n ? at : 2 * n - 1 - at) * step];
     }
-    for (int64_t i = 0; i < n; i++) {
-        const double *middle = line + i + reach;
-        double sum = kernel[0] * middle[0];
-        for (int64_t k = 1; k <= reach; k++)
-            sum += kernel[k] * (middle[k] + middle[-k]);
-        x[i * step] = (float)sum;
+    for (int64_t i = 0; i < n; i++)
+        sum[i] = kernel[0] * line[i + reach];
+    for (int64_t k = 1; k <= reach; k++) {
+        const double *before = line + reach - k, *after = line + reach + k;
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++)
+            sum[i] += kernel[k] * (after[i] + before[i]);
     }
+    for (int64_t i = 0; i < n; i++)
+        x[i * step] = (float)sum[i];
 }
 
 static int add_neighbours(const look *l, float *cells)
@@ -143,7 +148,7 @@ static int add_neighbours(const look *l, float *cells)
     int code = 0;
 
     TRY(allocate(&kernel, reach + 1, sizeof *kernel));
-    TRY(allocate(&line, longest + 2 * reach, sizeof *line));
+    TRY(allocate(&line, 2 * longest + 2 * reach, sizeof *line));
     for (int64_t k = 0; k <= reach; k++) {
         kernel[k] = exp(-0.5 * (double)(k * k) / (l->local_sd * l->local_sd));
         sum += k > 0 ? 2 * kernel[k] : kernel[k];
@@ -478,33 +483,56 @@ void maps_drop(map_set *m)
     *m = (map_set){.n = 0};
 }
 
+/* Rows on their way to cells, and the range of each. */
+typedef struct cell_rows {
+    map_set *m;
+    const int64_t *rows;
+    const float *differences; /* [n, cols] or NULL */
+    float *lo, *hi;           /* [n] */
+} cell_rows;
+
+static int fill_row(session *s, void *arg, int64_t i)
+{
+    const cell_rows *c = arg;
+    const look *l = &c->m->look;
+    float *raw = NULL, *map = NULL, *cells = c->m->cells + i * l->rows * l->columns;
+    const float *values = c->m->values + i * l->cols;
+    int code = 0;
+
+    TRY(allocate(&raw, l->cols, sizeof *raw));
+    TRY(check(s, mucmm_data_read_raw(s->ctx, l->data, c->rows + i, 1,
+                                     &(mucmm_mat){raw, 1, l->cols, l->cols})));
+    find_range(raw, l->cols, &c->lo[i], &c->hi[i]);
+    if (l->kind == LOOK_PICTURE) {
+        TRY(look_cells(l, values, cells));
+        goto done;
+    }
+    TRY(allocate(&map, l->cols, sizeof *map));
+    memcpy(map, values, (size_t)l->cols * sizeof *map);
+    TRY(sound_cells(s, l, raw, map, c->differences ? c->differences + i * l->cols : NULL, cells));
+done:
+    free(raw);
+    free(map);
+    return code;
+}
+
 /* The cells of pictures and sounds; also the range of the rows, so that they can be compared. */
 static int fill_cells(session *s, map_set *m, const int64_t *rows, const float *differences)
 {
     look *l = &m->look;
-    int64_t n = m->n, size = l->rows * l->columns;
-    float *raw = NULL, *map = NULL;
+    cell_rows c = {.m = m, .rows = rows, .differences = differences};
+    int64_t size = l->rows * l->columns;
     int code = 0;
 
-    TRY(allocate(&m->cells, n * size, sizeof *m->cells));
-    TRY(allocate(&raw, n * l->cols, sizeof *raw));
-    TRY(allocate(&map, l->cols, sizeof *map));
-    TRY(check(
-        s, mucmm_data_read_raw(s->ctx, l->data, rows, n, &(mucmm_mat){raw, n, l->cols, l->cols})));
-    find_range(raw, n * l->cols, &l->lo, &l->hi);
-    for (int64_t i = 0; i < n; i++) {
-        memcpy(map, m->values + i * l->cols, (size_t)l->cols * sizeof *map);
-        if (l->kind == LOOK_PICTURE)
-            TRY(look_cells(l, map, m->cells + i * size));
-        else
-            TRY(sound_cells(s, l, raw + i * l->cols, map,
-                            differences ? differences + i * l->cols : NULL, m->cells + i * size));
-    }
-    m->scale = map_scale(m->cells, n * size);
+    TRY(allocate(&m->cells, m->n * size, sizeof *m->cells));
+    TRY(allocate(&c.lo, 2 * m->n, sizeof *c.lo));
+    c.hi = c.lo + m->n;
+    TRY(session_each(s, m->n, fill_row, &c));
+    find_range(c.lo, 2 * m->n, &l->lo, &l->hi);
+    m->scale = map_scale(m->cells, m->n * size);
     code = m->scale > 0 ? 0 : EXIT_RUN;
 done:
-    free(raw);
-    free(map);
+    free(c.lo);
     return code;
 }
 

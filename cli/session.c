@@ -70,6 +70,47 @@ int session_open(session *s, const settings *given)
     return 0;
 }
 
+static int open_own(const session *s, session *own)
+{
+    mucmm_ctx_params p;
+
+    *own = (session){.verbose = s->verbose, .checkpoint = s->checkpoint};
+    progress_init(&own->progress);
+    mucmm_ctx_params_init(&p);
+    p.threads = 1;
+    p.log = print_log;
+    p.log_user = own;
+    if (mucmm_ctx_create(&p, &own->ctx) != MUCMM_OK)
+        return fail(EXIT_RUN, "out of memory");
+    return 0;
+}
+
+int session_each(const session *s, int64_t n, session_task fn, void *arg)
+{
+    int32_t threads = mucmm_ctx_threads(s->ctx);
+    int code = 0;
+
+#pragma omp parallel num_threads(threads) if (n > 1)
+    {
+        session own = {0};
+        int mine = open_own(s, &own);
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t i = 0; i < n; i++) {
+            int others;
+#pragma omp atomic read
+            others = code;
+            if (mine == 0 && others == 0)
+                mine = fn(&own, arg, i);
+            if (mine != 0) {
+#pragma omp atomic write
+                code = mine;
+            }
+        }
+        session_close(&own);
+    }
+    return code;
+}
+
 void session_close(session *s)
 {
     progress_pause(&s->progress);

@@ -34,6 +34,21 @@ void mucmm__canvas_fill(mucmm__canvas *c, int64_t x, int64_t y, int64_t width, i
                 c->rgb[(v * c->width + u) * 3 + i] = rgb[i];
 }
 
+void mucmm__canvas_row(mucmm__canvas *c, int64_t x, int64_t y, const unsigned char *rgb, int64_t n,
+                       int64_t zoom)
+{
+    unsigned char *out;
+
+    if (x < 0 || y < 0 || y >= c->height || x + n * zoom > c->width)
+        return;
+    out = c->rgb + (y * c->width + x) * 3;
+    if (zoom == 1)
+        memcpy(out, rgb, (size_t)(3 * n));
+    for (int64_t i = 0; i < n && zoom > 1; i++)
+        for (int64_t k = 0; k < zoom; k++, out += 3)
+            memcpy(out, rgb + 3 * i, 3);
+}
+
 void mucmm__canvas_frame(mucmm__canvas *c, int64_t x, int64_t y, int64_t width, int64_t height,
                          const unsigned char rgb[3])
 {

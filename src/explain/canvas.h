@@ -22,6 +22,10 @@ int64_t mucmm__font_height(mucmm__font font);
 /* (x, y) is the top left pixel; sizes that are not positive draw nothing. */
 void mucmm__canvas_fill(mucmm__canvas *c, int64_t x, int64_t y, int64_t width, int64_t height,
                         const unsigned char rgb[3]);
+/* n pixels rgb [n, 3] from (x, y) to the right, each drawn zoom times; nothing if they do not fit.
+ */
+void mucmm__canvas_row(mucmm__canvas *c, int64_t x, int64_t y, const unsigned char *rgb, int64_t n,
+                       int64_t zoom);
 /* One pixel wide, just inside the rectangle. */
 void mucmm__canvas_frame(mucmm__canvas *c, int64_t x, int64_t y, int64_t width, int64_t height,
                          const unsigned char rgb[3]);

@@ -637,10 +637,8 @@ static void draw_panel(mucmm__canvas *c, const mucmm_sheet *s, const mucmm__pane
     x += (s->column - width) / 2;
     y += 1 + (s->panel_height - height) / 2;
     mucmm__canvas_frame(c, x - 1, y - 1, width + 2, height + 2, FRAME);
-    for (int64_t i = 0; i < p->height; i++)
-        for (int64_t j = 0; j < p->width; j++)
-            mucmm__canvas_fill(c, x + j * p->zoom, y + i * p->zoom, p->zoom, p->zoom,
-                               p->rgb + (i * p->width + j) * 3);
+    for (int64_t i = 0; i < height; i++)
+        mucmm__canvas_row(c, x, y + i, p->rgb + i / p->zoom * p->width * 3, p->width, p->zoom);
     draw_ticks(c, p, x, y);
 }
 

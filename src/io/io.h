@@ -24,6 +24,9 @@ mucmm_status mucmm__writer_put(mucmm_ctx *ctx, mucmm__writer *w, const void *dat
 /* Syncs and renames; on failure the temporary file is gone and the target untouched. */
 mucmm_status mucmm__writer_commit(mucmm_ctx *ctx, mucmm__writer *w);
 void mucmm__writer_free(mucmm__writer *w); /* without commit: removes the temporary file */
+/* As mucmm_file_write, but not synced: what can be made again, and many files of it. */
+mucmm_status mucmm__file_write_unsynced(mucmm_ctx *ctx, const char *path, const void *data,
+                                        size_t size);
 
 /* ---- safetensors ----------------------------------------------------------- */
 typedef enum mucmm__dtype { MUCMM__F32, MUCMM__F64, MUCMM__I64 } mucmm__dtype;

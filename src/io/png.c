@@ -30,7 +30,7 @@ mucmm_status mucmm__png_write(mucmm_ctx *ctx, const char *path, int64_t width, i
     TRY(mucmm__alloc(ctx, (int64_t)size, 1, &bytes));
     if (!png_image_write_to_memory(&image, bytes, &size, 0, rgb, 0, NULL))
         TRY(mucmm__fail(ctx, MUCMM_EBACKEND, "cannot write %s: libpng: %s", path, image.message));
-    TRY(mucmm_file_write(ctx, path, bytes, size));
+    TRY(mucmm__file_write_unsynced(ctx, path, bytes, size));
 done:
     png_image_free(&image);
     mucmm__free(bytes);

@@ -20,7 +20,7 @@ struct mucmm__writer {
     char *path;      /* as given, for messages                             */
     char *target;    /* path with symbolic links followed                  */
     char *temporary; /* NULL: the target is a device, written directly      */
-    bool temporary_exists, failed;
+    bool temporary_exists, failed, may_be_lost;
     size_t used;
     unsigned char buffer[BUFFER];
 };
@@ -158,7 +158,7 @@ mucmm_status mucmm__writer_commit(mucmm_ctx *ctx, mucmm__writer *w)
     if (w->failed) /* an earlier failure that the caller passed over; its message stands */
         return MUCMM_EIO;
     TRY(flush(ctx, w));
-    if (w->temporary && fsync(w->fd) != 0)
+    if (w->temporary && !w->may_be_lost && fsync(w->fd) != 0)
         return fail_write(ctx, w, errno);
     closed = close(w->fd);
     w->fd = -1;
@@ -169,7 +169,8 @@ mucmm_status mucmm__writer_commit(mucmm_ctx *ctx, mucmm__writer *w)
     if (rename(w->temporary, w->target) != 0)
         return fail_write(ctx, w, errno);
     w->temporary_exists = false;
-    sync_folder(w->target);
+    if (!w->may_be_lost)
+        sync_folder(w->target);
 done:
     return status;
 }
@@ -188,15 +189,28 @@ void mucmm__writer_free(mucmm__writer *w)
     mucmm__free(w);
 }
 
-mucmm_status mucmm_file_write(mucmm_ctx *ctx, const char *path, const void *data, size_t size)
+static mucmm_status write_file(mucmm_ctx *ctx, const char *path, const void *data, size_t size,
+                               bool may_be_lost)
 {
     mucmm_status status = MUCMM_OK;
     mucmm__writer *w = NULL;
 
     TRY(mucmm__writer_create(ctx, path, &w));
+    w->may_be_lost = may_be_lost;
     TRY(mucmm__writer_put(ctx, w, data, size));
     TRY(mucmm__writer_commit(ctx, w));
 done:
     mucmm__writer_free(w);
     return status;
+}
+
+mucmm_status mucmm_file_write(mucmm_ctx *ctx, const char *path, const void *data, size_t size)
+{
+    return write_file(ctx, path, data, size, false);
+}
+
+mucmm_status mucmm__file_write_unsynced(mucmm_ctx *ctx, const char *path, const void *data,
+                                        size_t size)
+{
+    return write_file(ctx, path, data, size, true);
 }

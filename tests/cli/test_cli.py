@@ -880,6 +880,11 @@ def study_from_files_to_maps():
         check(read_npy('maps/word.common.npy')[0] == (2, 4, 3), 'embeddings')
         check(read_npy('maps/sound.common.npy')[0] == (2, 64), 'samples')
         check(all(os.path.exists('maps/%s.common.2.png' % v) for v in ('pic', 'word', 'sound')), os.listdir('maps'))
+    for threads in '1', '3': # the same bytes, maps and pictures
+        succeeds('explain', *use[:-1], threads, '--samples', '0-5', '-o', 'maps' + threads)
+    for name in sorted(os.listdir('maps1')):
+        with open('maps1/' + name, 'rb') as one, open('maps3/' + name, 'rb') as three:
+            check(one.read() == three.read(), name)
     few = ('--samples', '0,2', '--null-models', '2')
     told = json.loads(succeeds('explain', *use, *few, '--check', '--score', 'common', '--json', '-o', 'maps').stdout)
     check(len(told['maps']) == 3 * 5, told)
