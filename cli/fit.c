@@ -49,7 +49,7 @@ const option fit_options[] = {
     {"alpha", 0, OPTION_REAL, false, AT(alpha), 0, 1e9, "X",
      "weight of the linear correlation_min terms (default 20)"},
     {"beta", 0, OPTION_REAL, false, AT(beta), 0, 1e9, "X",
-     "weight of the kernel term (default 40)"},
+     "weight of the kernel terms (default: chosen on the held-out rows)"},
     {"stages", 0, OPTION_COUNT, false, AT(stages), 1, 5, "N",
      "stages of the common heads, at most (default 1: all dimensions at once)"},
     OPTION_JSON,

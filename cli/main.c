@@ -272,10 +272,10 @@ static bool wait_briefly(void)
 static bool name_processor(void)
 {
 #if defined(__x86_64__) && defined(__GNUC__)
-    typedef char *(*name_fn)(void);
-    name_fn name = (name_fn)dlsym(RTLD_DEFAULT, "openblas_get_corename");
+    char *(*name)(void) = NULL;
     const char *core = NULL;
 
+    *(void **)&name = dlsym(RTLD_DEFAULT, "openblas_get_corename"); /* POSIX's own way */
     if (getenv("OPENBLAS_CORETYPE") || !name || strcmp(name(), "Prescott") != 0)
         return false;
     if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&

@@ -134,7 +134,7 @@ int chart_training(const report_page *p)
     json_array_foreach(json_object_get(p->about, "history"), i, entry)
     {
         const char *stage = json_string_value(json_object_get(entry, "stage"));
-        json_array_append_new(stage && strcmp(stage, "individual") == 0 ? individual : common,
+        json_array_append_new(stage && strncmp(stage, "individual", 10) == 0 ? individual : common,
                               json_pack("{s:O, s:s, s:O, s:O}", "epoch",
                                         json_object_get(entry, "epoch"), "stage",
                                         stage ? stage : "", "loss", json_object_get(entry, "loss"),

@@ -242,7 +242,9 @@ typedef struct mucmm_fit_params {
     double weight_decay;              /* default 1e-4                                             */
     double input_noise;     /* standard deviation, in units of the feature's; default 0.3 */
     double alpha;           /* weight of the linear correlation_min terms; default 20   */
-    double beta;            /* weight of the kernel term; default 40                    */
+    double beta;            /* weight of the kernel terms; default -1 = chosen on the held-out
+                               rows: the smallest of 40, 10, 2.5 (or 40, 160, 640) that leaks no
+                               more than the next one, as far as they can tell. In a model: as used */
     const char *checkpoint; /* file; NULL = none. Resumed from if it exists.            */
     int32_t stages;         /* of training of the common heads, at most: later ones look for what no
                                function of the earlier ones' variates is; 1 (default) = all

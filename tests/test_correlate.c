@@ -246,7 +246,7 @@ static void test_correlation_min_golden_crossfit(void **state)
 
     (void)state;
     CHECK_OK(ctx, mucmm__correlation_min_crossfit(ctx, &a, &c, golden_number(ctx, folder, "ridge"),
-                                                  &value, grad));
+                                                  &value, grad, NULL));
     check_golden(ctx, folder, "value", &value);
     check_golden(ctx, folder, "grad_a", grad);
     free(a.data);
@@ -610,7 +610,8 @@ static double crossfit_value(void *data)
     min_case *t = data;
     double value;
 
-    CHECK_OK(t->ctx, mucmm__correlation_min_crossfit(t->ctx, &t->a, &t->b, t->ridge, &value, NULL));
+    CHECK_OK(t->ctx,
+             mucmm__correlation_min_crossfit(t->ctx, &t->a, &t->b, t->ridge, &value, NULL, NULL));
     return value;
 }
 
@@ -645,11 +646,14 @@ static void test_crossfit_gradient_is_the_difference_quotient(void **state)
     (void)state;
     for (int shape = 0; shape < 4; shape++) {
         int64_t n = shapes[shape][0];
-        double *grad = zeros(n * shapes[shape][1]), value;
+        double *grad = zeros(n * shapes[shape][1]), *grad_c = zeros(n * shapes[shape][2]), value;
         t.a = shared_block(3, 99, n, shapes[shape][1]);
         t.b = shared_block(4, 99, n, shapes[shape][2]);
-        CHECK_OK(t.ctx, mucmm__correlation_min_crossfit(t.ctx, &t.a, &t.b, t.ridge, &value, grad));
-        check_gradient("K_x", crossfit_value, &t, t.a.data, grad, n * t.a.cols, STEP);
+        CHECK_OK(t.ctx,
+                 mucmm__correlation_min_crossfit(t.ctx, &t.a, &t.b, t.ridge, &value, grad, grad_c));
+        check_gradient("K_x, a", crossfit_value, &t, t.a.data, grad, n * t.a.cols, STEP);
+        check_gradient("K_x, c", crossfit_value, &t, t.b.data, grad_c, n * t.b.cols, STEP);
+        free(grad_c);
         free(t.a.data);
         free(t.b.data);
         free(grad);
@@ -681,7 +685,7 @@ static double standardize_scalar(void *data)
 }
 
 /* One input of weight 1: the feature is sqrt 2 cos u, its derivative -sqrt 2 sin u. */
-static void test_fourier_features_are_cosines(void **state)
+static void test_fourier_features_of_large_angles(void **state)
 {
     enum { N = 20001 };
     static double u[N], phi[N], ones[N], du[N];
@@ -925,15 +929,17 @@ static void test_collapsed_outputs_stay_finite(void **state)
 static void test_crossfit_is_unbiased_under_independence(void **state)
 {
     mucmm_ctx *ctx = new_ctx();
-    double sum = 0, square = 0, in_sample = 0, mean, error;
+    double sum = 0, square = 0, in_sample = 0, variance = 0, mean, error;
     int draws = 200;
 
     (void)state;
     for (int i = 0; i < draws; i++) {
         mucmm__block a = random_block(mucmm__rng_key(100, (uint64_t)i), 120, 40);
         mucmm__block c = random_block(mucmm__rng_key(200, (uint64_t)i), 120, 3);
-        double value, k;
-        CHECK_OK(ctx, mucmm__correlation_min_crossfit(ctx, &a, &c, 0.1, &value, NULL));
+        double value, sd, k;
+        CHECK_OK(ctx, mucmm__correlation_min_crossfit(ctx, &a, &c, 0.1, &value, NULL, NULL));
+        CHECK_OK(ctx, mucmm__crossfit_null_sd(ctx, &a, &c, 0.1, &sd));
+        variance += sd * sd / draws;
         CHECK_OK(ctx, mucmm__correlation_min(ctx, &a, &c, 0.1, &k, NULL, NULL));
         sum += value;
         square += value * value;
@@ -945,6 +951,8 @@ static void test_crossfit_is_unbiased_under_independence(void **state)
     error = sqrt((square / draws - mean * mean) / draws);
     CHECK_CLOSE(mean, 0, 3 * error);
     assert_true(in_sample > 0.2 && fabs(mean) < in_sample / 10);
+    /* the spread is what theory says: a variance from 200 draws is known to a tenth */
+    CHECK_CLOSE(sqrt(variance), sqrt(square / draws), 0.2 * sqrt(variance));
     mucmm_ctx_free(ctx);
 }
 
@@ -957,7 +965,7 @@ static void test_crossfit_sees_dependence(void **state)
     (void)state;
     mucmm__standardize(&c, y, sd);
     memcpy(c.data, y, 500 * 3 * sizeof *y);
-    CHECK_OK(ctx, mucmm__correlation_min_crossfit(ctx, &a, &c, 0.1, &value, NULL));
+    CHECK_OK(ctx, mucmm__correlation_min_crossfit(ctx, &a, &c, 0.1, &value, NULL, NULL));
     assert_true(value > 0.1 && value < 1);
     free(a.data);
     free(c.data);
@@ -1347,11 +1355,11 @@ static void test_correlation_min_refusals(void **state)
     b.data[0] = INFINITY;
     expect(ctx, mucmm__correlation_min(ctx, &a, &b, 1e-3, &value, NULL, NULL), MUCMM_ENUMERIC,
            "b has a value that is not finite in row 0, column 0");
-    expect(ctx, mucmm__correlation_min_crossfit(ctx, &a, &b, 1e-3, &value, NULL), MUCMM_ENUMERIC,
-           "c has a value that is not finite");
+    expect(ctx, mucmm__correlation_min_crossfit(ctx, &a, &b, 1e-3, &value, NULL, NULL),
+           MUCMM_ENUMERIC, "c has a value that is not finite");
     a.rows = b.rows = 3;
-    expect(ctx, mucmm__correlation_min_crossfit(ctx, &a, &b, 1e-3, &value, NULL), MUCMM_ESHAPE,
-           "a batch of 3 rows; at least 4");
+    expect(ctx, mucmm__correlation_min_crossfit(ctx, &a, &b, 1e-3, &value, NULL, NULL),
+           MUCMM_ESHAPE, "a batch of 3 rows; at least 4");
     free(a.data);
     free(b.data);
     mucmm_ctx_free(ctx);
@@ -1581,7 +1589,7 @@ static mucmm_status run_everything(mucmm_ctx *ctx, double *out)
     at += 6 + 14 * 5;
     TRY(mucmm__correlation_min(ctx, x, x + 1, 1e-3, at, at + 1, at + 1 + 51 * 8));
     at += 1 + 51 * 14;
-    TRY(mucmm__correlation_min_crossfit(ctx, &phi, x + 1, 0.1, at, at + 1));
+    TRY(mucmm__correlation_min_crossfit(ctx, &phi, x + 1, 0.1, at, at + 1, NULL));
     at += 1 + 51 * 10;
     TRY(mucmm__fourier_features_vjp(ctx, x, 10, omega, phase, phi.data, at));
     at += 51 * 8;
@@ -1643,8 +1651,8 @@ static void test_large_batches_give_the_same_bytes(void **state)
             if (which == 0)
                 CHECK_OK(ctx, mucmm__correlation_max(ctx, 2, f, 40, 1e-3, rho, &loss, g, NULL));
             else
-                CHECK_OK(ctx,
-                         mucmm__correlation_min_crossfit(ctx, f, f + 1, 0.1, &value, g[0].data));
+                CHECK_OK(ctx, mucmm__correlation_min_crossfit(ctx, f, f + 1, 0.1, &value, g[0].data,
+                                                              NULL));
             if (threads == 1)
                 memcpy(first + which * 500 * 70, g[1 - which].data, 500 * 70 * sizeof *first);
             else
@@ -1721,7 +1729,7 @@ int main(void)
         cmocka_unit_test(test_correlation_max_gradient_is_the_difference_quotient),
         cmocka_unit_test(test_correlation_min_gradient_is_the_difference_quotient),
         cmocka_unit_test(test_crossfit_gradient_is_the_difference_quotient),
-        cmocka_unit_test(test_fourier_features_are_cosines),
+        cmocka_unit_test(test_fourier_features_of_large_angles),
         cmocka_unit_test(test_fourier_features_vjp_is_the_difference_quotient),
         cmocka_unit_test(test_standardize_vjp_is_the_difference_quotient),
         cmocka_unit_test(test_standardize_vjp_of_a_raised_sd),

@@ -1429,7 +1429,7 @@ static mucmm_status run_toy(toy *w, mucmm__trainer *trained, mucmm_model *m)
 {
     mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);
     mucmm__fit f = {.ctx = ctx, .p = &p, .model = m, .n_train = TOY_ROWS, .batch = 3};
-    mucmm__problem loop = {"toy", TOY_EPOCHS, toy_step, toy_evaluate, w};
+    mucmm__problem loop = {"toy", TOY_EPOCHS, toy_step, toy_evaluate, w, 1};
     mucmm_status status;
 
     CHECK_OK(ctx, mucmm__trainer_create(ctx, 1, 1, &f.stage[1]));
@@ -1603,6 +1603,7 @@ static mucmm_fit_params checkpoint_params(void)
     mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);
 
     p.batch = 60;
+    p.beta = 40;
     snprintf(path, sizeof path, "%s", in_folder("checkpoint"));
     p.checkpoint = path;
     return p;
@@ -1692,6 +1693,8 @@ static void test_stopped_and_resumed_fit_has_the_same_bytes(void **state)
     p.n_hidden = 0;
     check_resumed(&q, &p, 0, 7);
     p.n_hidden = 1;
+    p.beta = -1; /* also inside and between attempts at another beta */
+    check_resumed(&q, &p, 0, 3);
     p.individual = 0;
     check_resumed(&q, &p, 0, 7);
     drop_problem(&q);
@@ -1819,7 +1822,7 @@ static void test_damaged_checkpoints_are_refused(void **state)
         {"\"history\"", "\"hostory\"", "not a checkpoint of this program"},
         {"\"stage\":\"6\"", "\"stage\":\"7\"", "not a whole checkpoint"},
         {"\"stage\":\"6\"", "\"stage\":\"x\"", "not a whole checkpoint"},
-        {"\"stage\":\"6\"", "\"stage\":\"8\"", "not a whole checkpoint"},
+        {"\"stage\":\"6\"", "\"stage\":\":\"", "not a whole checkpoint"},
         {"\"stage0.best_params\"", "\"stage0.bast_params\"", "not a whole checkpoint"},
         {"\"stage1.best_stats\"", "\"stage1.bast_stats\"", "not a whole checkpoint"},
         {"\"stage6.first\"", "\"stage6.forst\"", "'stage6.first' is missing or has another size"},
@@ -1829,7 +1832,7 @@ static void test_damaged_checkpoints_are_refused(void **state)
         size_t index;
         double value;
     } numbers[] = {{"state", 12, NAN},  {"state", 12, 1e300}, {"state", 12, -1},
-                   {"state", 12, .5},   {"state", 13, NAN},   {"history", 0, 7},
+                   {"state", 12, .5},   {"state", 13, NAN},   {"history", 0, 9},
                    {"history", 0, NAN}, {"history", 0, -1},   {"history", 1, 1e300}};
     problem q = new_problem(ctx, 2, 150, true, 30);
     mucmm_fit_params p = checkpoint_params();

@@ -31,10 +31,15 @@ mucmm_status mucmm__correlation_min(mucmm_ctx *ctx, const mucmm__block *a, const
 
 /* The cross-fitted form K_x(a, c): rows 0 .. n/2-1 are half A, n/2 .. 2(n/2)-1 half B (an odd last row
  * counts only in S_aa), covariances divide by the number of rows; c is used as given, centred
- * on each half, a on the whole batch. At least 4 rows. */
+ * on each half, a on the whole batch. At least 4 rows. grad_a, grad_c: shapes of a, c; either may be NULL. */
 mucmm_status mucmm__correlation_min_crossfit(mucmm_ctx *ctx, const mucmm__block *a,
                                              const mucmm__block *c, double ridge, double *value,
-                                             double *grad_a);
+                                             double *grad_a, double *grad_c);
+
+/* Standard deviation of K_x(a, c) given a, where the rows of c are independent of it (section 3):
+ * sd = sqrt(tr(A^-1 S_A A^-1 S_B) tr(C^2)) / (h e), S_A and S_B the covariances of a on the halves, C that of c. */
+mucmm_status mucmm__crossfit_null_sd(mucmm_ctx *ctx, const mucmm__block *a, const mucmm__block *c,
+                                     double ridge, double *sd);
 
 /* phi(u) = sqrt(2) cos(u omega + phase): u [n, q], omega [q, D], phase [D] -> phi [n, D]. */
 void mucmm__fourier_features(mucmm_ctx *ctx, const mucmm__block *u, int64_t d, const double *omega,

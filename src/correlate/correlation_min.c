@@ -242,9 +242,30 @@ done:
     return status;
 }
 
+/* K_x depends on c through X_A = a_A'c_A/h and X_B: on the rows of A the gradient is a P_B/(h e),
+ * on those of B a P_A/(h e), each centred as c was. */
+static mucmm_status crossfit_gradient_c(mucmm_ctx *ctx, const crossfit *f, const side *a,
+                                        double *grad)
+{
+    int64_t h = f->h, d = f->d, e = f->e;
+    mucmm_status status = MUCMM_OK;
+    const char *name = "the gradient for c";
+
+    memset(grad, 0, (size_t)(f->n * e) * sizeof *grad); /* an odd last row */
+    for (int64_t half = 0; half < 2; half++) {
+        mucmm__block rows = {grad + half * h * e, h, e};
+        TRY(mucmm__dgemm(ctx, false, false, h, e, d, 1 / (double)(h * e),
+                         a->centered + half * h * d, d, f->p + (1 - half) * e, 2 * e, 0, rows.data,
+                         e));
+        TRY(mucmm__center(ctx, 1, &rows, &name, rows.data));
+    }
+done:
+    return status;
+}
+
 mucmm_status mucmm__correlation_min_crossfit(mucmm_ctx *ctx, const mucmm__block *a,
                                              const mucmm__block *c, double ridge, double *value,
-                                             double *grad_a)
+                                             double *grad_a, double *grad_c)
 {
     const char *names[2] = {"a", "c"};
     crossfit f = {.n = a->rows, .h = a->rows / 2, .d = a->cols, .e = c->cols};
@@ -257,7 +278,61 @@ mucmm_status mucmm__correlation_min_crossfit(mucmm_ctx *ctx, const mucmm__block 
     TRY(crossfit_value(ctx, &f, &s, value));
     if (grad_a)
         TRY(crossfit_gradient(ctx, &f, &s, grad_a));
+    if (grad_c)
+        TRY(crossfit_gradient_c(ctx, &f, &s, grad_c));
 done:
+    crossfit_drop(&f);
+    side_drop(&s);
+    return status;
+}
+
+/* m [d, d] = A^-1 S_half, S_half = a'a/h of the half's rows, each column of a centred on the half.
+ */
+static mucmm_status smooth_half(mucmm_ctx *ctx, const crossfit *f, const side *a, int64_t half,
+                                double *m)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__block rows = {a->centered + half * f->h * f->d, f->h, f->d};
+    const char *name = "a";
+    double *centered = NULL;
+
+    TRY(mucmm__alloc(ctx, f->h * f->d, sizeof *centered, &centered));
+    TRY(mucmm__center(ctx, 1, &rows, &name, centered));
+    TRY(mucmm__covariance(ctx, f->h, f->d, centered, (double)f->h, m));
+    TRY(mucmm__solve_spd(ctx, f->d, f->d, a->factor, m));
+done:
+    mucmm__free(centered);
+    return status;
+}
+
+mucmm_status mucmm__crossfit_null_sd(mucmm_ctx *ctx, const mucmm__block *a, const mucmm__block *c,
+                                     double ridge, double *sd)
+{
+    const char *names[2] = {"a", "c"};
+    crossfit f = {.n = a->rows, .h = a->rows / 2, .d = a->cols, .e = c->cols};
+    side s = {0};
+    mucmm_status status = MUCMM_OK;
+    double *cov = NULL, *m[2] = {NULL, NULL}, smooth = 0, square = 0;
+
+    TRY(check_pair(ctx, a, c, names, 4, ridge));
+    TRY(side_init(ctx, &s, a, names[0], (double)f.n, ridge));
+    TRY(crossfit_init(ctx, &f, c));
+    TRY(mucmm__alloc(ctx, f.e * f.e, sizeof *cov, &cov));
+    TRY(mucmm__covariance(ctx, 2 * f.h, f.e, f.c, (double)(2 * f.h - 2), cov));
+    for (int64_t i = 0; i < f.e * f.e; i++)
+        square += cov[i] * cov[i];
+    for (int64_t half = 0; half < 2; half++) {
+        TRY(mucmm__alloc(ctx, f.d * f.d, sizeof *m[half], &m[half]));
+        TRY(smooth_half(ctx, &f, &s, half, m[half]));
+    }
+    for (int64_t i = 0; i < f.d; i++)
+        for (int64_t j = 0; j < f.d; j++)
+            smooth += m[0][i * f.d + j] * m[1][j * f.d + i];
+    *sd = sqrt(fmax(smooth, 0) * square) / ((double)f.h * (double)f.e);
+done:
+    mucmm__free(cov);
+    mucmm__free(m[0]);
+    mucmm__free(m[1]);
     crossfit_drop(&f);
     side_drop(&s);
     return status;

@@ -30,7 +30,7 @@ void mucmm_fit_params_init(mucmm_fit_params *p)
         .weight_decay = 1e-4,
         .input_noise = 0.3,
         .alpha = 20,
-        .beta = 40,
+        .beta = -1,
         .stages = 1,
     };
 }
@@ -75,7 +75,8 @@ static mucmm_status check_params(mucmm_ctx *ctx, const mucmm_fit_params *p)
     TRY(check_range(ctx, "weight decay", p->weight_decay, 0, 10));
     TRY(check_range(ctx, "input noise", p->input_noise, 0, 10));
     TRY(check_range(ctx, "alpha", p->alpha, 0, 1e6));
-    TRY(check_range(ctx, "beta", p->beta, 0, 1e6));
+    if (p->beta != -1)
+        TRY(check_range(ctx, "beta", p->beta, 0, 1e6));
     TRY(check_range(ctx, "stages", p->stages, 0, MUCMM__LATER + 1));
 done:
     return status;

@@ -420,13 +420,11 @@ static mucmm_status run_stage(mucmm__fit *f, mucmm__stage stage, int64_t k, comm
                                         "common heads, stage 4",
                                         "common heads, stage 5"};
     mucmm__trainer *t = &f->stage[stage];
-    mucmm__problem problem = {names[stage], f->p->common_epochs, common_step, common_evaluate, w};
+    mucmm__problem problem = {
+        names[stage], f->p->common_epochs, common_step, common_evaluate, w, 1};
     int64_t n_params, n_stats;
 
     TRY(work_init(f, stage, k, w, &n_params, &n_stats));
-    if (f->stage_now > (int32_t)stage && !t->params)
-        TRY(mucmm__fail(f->ctx, MUCMM_EFORMAT, "%s: not a whole checkpoint; remove it",
-                        f->p->checkpoint));
     TRY(mucmm__check_restored(f, stage, n_params, n_stats));
     if (f->stage_now > (int32_t)stage)
         goto done;

@@ -2,8 +2,8 @@
  *
  * Training of the individual heads by correlation minimization: section 3 of the method.
  *
- *   L = sum_m [ |h_m - d_m(c_m, u_m)|^2 / (n tr Cov h_m) + alpha K(u_m, c_m) + beta K_x(phi(u_m),
- * c) ]
+ *   L = sum_m [ |h_m - d_m(c_m, u_m)|^2 / (n tr Cov h_m) + alpha K(u_m, c_m)
+ *               + beta (K_x(phi(u_m), c) + K_x(phi(u_m), u_others)) ]
  *       + alpha sum_{m<l} K(u_m, u_l),   c = mean over the views of c_m
  *
  * with the common heads frozen, u standardized on the batch, phi fresh random Fourier features
@@ -20,6 +20,13 @@
 #define KERNEL_RIDGE 0.1 /* on standardized features */
 #define LINEAR_RIDGE 1e-4
 
+/* beta that chooses itself: where it begins, the factor it is moved by, and the share of the epochs
+ * and of the learning rate that an attempt at another one takes. */
+#define BETA_START 40.0
+#define BETA_FACTOR 4.0
+#define TUNING_EPOCHS 3
+#define TUNING_RATE 0.5
+
 typedef struct individual_work {
     mucmm__part head[MUCMM_MAX_VIEWS], decoder[MUCMM_MAX_VIEWS];
     float *c_train[MUCMM_MAX_VIEWS], *c_held_out[MUCMM_MAX_VIEWS]; /* [rows, k] */
@@ -31,9 +38,15 @@ typedef struct individual_work {
     float *joint[MUCMM_MAX_VIEWS];                  /* [rows, k + q]: c beside u */
     float *rebuilt, *d_joint;                       /* [rows, p], [rows, k + q] */
     mucmm__block c[MUCMM_MAX_VIEWS], u[MUCMM_MAX_VIEWS], du[MUCMM_MAX_VIEWS];
-    mucmm__block shared;         /* mean over views of c */
+    mucmm__block shared; /* mean over views of c */
+    mucmm__block denied; /* [rows, k + q of the other views], for one view at a time */
+    double *d_denied;
     double *sd[MUCMM_MAX_VIEWS]; /* [q] of the raw outputs on this batch */
     double *omega, *phase, *phi, *phi_std, *phi_sd, *d_phi, *d_phi_std, *d_u, *d_other;
+    double beta; /* of the training that is under way */
+    /* of the last judging: held-out K_x of each view, its standard deviation if there is no leak,
+     * and the sum of the views' reconstruction */
+    double leak[MUCMM_MAX_VIEWS], leak_sd[MUCMM_MAX_VIEWS], unexplained;
 } individual_work;
 
 /* ---- the terms on standardized u [n, q]; each adds its gradient to du ----------------- */
@@ -71,25 +84,75 @@ done:
     return status;
 }
 
-/* beta K_x(phi(u_m), c). */
-static mucmm_status kernel_term(mucmm__fit *f, individual_work *w, int32_t m, uint64_t key,
-                                bool gradient, double *value)
+/* phi(u_m), standardized. */
+static mucmm__block draw_features(mucmm__fit *f, individual_work *w, int32_t m, uint64_t key)
 {
-    mucmm_status status = MUCMM_OK;
     int64_t n = w->u[m].rows, d = w->features;
-    mucmm__block phi = {w->phi, n, d}, phi_std = {w->phi_std, n, d};
-    double beta = f->p->beta, k_value;
+    mucmm__block phi = {w->phi, n, d};
 
-    if (!(beta > 0) || n < 4) /* held-out rows too few for two halves */
-        return MUCMM_OK;
     mucmm__fourier_draw(key, w->u[m].cols, d, w->omega, w->phase);
     mucmm__fourier_features(f->ctx, &w->u[m], d, w->omega, w->phase, w->phi);
     mucmm__standardize(&phi, w->phi_std, w->phi_sd);
-    TRY(mucmm__correlation_min_crossfit(f->ctx, &phi_std, &w->shared, KERNEL_RIDGE, &k_value,
-                                        gradient ? w->d_phi_std : NULL));
-    *value += beta * k_value;
-    if (!gradient)
+    return (mucmm__block){w->phi_std, n, d};
+}
+
+/* What a reader of u_m is denied, [n, k + the other views' q]: c, and the other views' u. K_x is a
+ * sum over these columns; scaled so, it is the sum of its values for either block. */
+static void take_denied(mucmm__fit *f, individual_work *w, int32_t m)
+{
+    int64_t n = w->u[m].rows, k = w->shared.cols, others = 0, at = 0;
+    double scale;
+
+    for (int32_t l = 0; l < f->model->n_views; l++)
+        others += l == m ? 0 : w->u[l].cols;
+    w->denied.rows = n;
+    w->denied.cols = k + others;
+    for (int32_t l = -1; l < f->model->n_views; l++) {
+        const mucmm__block *x = l < 0 ? &w->shared : &w->u[l];
+        if (l == m)
+            continue;
+        scale = sqrt((double)(k + others) / (double)(l < 0 ? k : others));
+        for (int64_t i = 0; i < n; i++)
+            for (int64_t j = 0; j < x->cols; j++)
+                w->denied.data[i * w->denied.cols + at + j] = scale * x->data[i * x->cols + j];
+        at += x->cols;
+    }
+}
+
+/* The gradient for the other views' u, from that for what is denied. */
+static void give_denied(mucmm__fit *f, individual_work *w, int32_t m, double factor)
+{
+    int64_t n = w->u[m].rows, e = w->denied.cols, k = w->shared.cols, at = k;
+
+    for (int32_t l = 0; l < f->model->n_views; l++) {
+        int64_t q = w->u[l].cols;
+        if (l == m)
+            continue;
+        for (int64_t i = 0; i < n; i++)
+            for (int64_t j = 0; j < q; j++)
+                w->du[l].data[i * q + j] +=
+                    factor * sqrt((double)e / (double)(e - k)) * w->d_denied[i * e + at + j];
+        at += q;
+    }
+}
+
+/* beta (K_x(phi(u_m), c) + K_x(phi(u_m), other u)), with its gradients. */
+static mucmm_status kernel_term(mucmm__fit *f, individual_work *w, int32_t m, uint64_t key,
+                                double *value)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t n = w->u[m].rows, d = w->features;
+    mucmm__block phi_std;
+    double beta = w->beta, k_value;
+
+    if (!(beta > 0))
         return MUCMM_OK;
+    phi_std = draw_features(f, w, m, key);
+    take_denied(f, w, m);
+    TRY(mucmm__correlation_min_crossfit(f->ctx, &phi_std, &w->denied, KERNEL_RIDGE, &k_value,
+                                        w->d_phi_std, w->d_denied));
+    *value += beta * k_value;
+    give_denied(f, w, m, beta);
     mucmm__standardize_vjp(&phi_std, w->phi_sd, w->d_phi_std, w->d_phi);
     TRY(mucmm__fourier_features_vjp(f->ctx, &w->u[m], d, w->omega, w->phase, w->d_phi, w->d_u));
     add(w->d_u, n * w->u[m].cols, beta, w->du[m].data);
@@ -191,10 +254,12 @@ static mucmm_status individual_step(mucmm__fit *f, mucmm__trainer *t, void *arg,
     average_common(w, f->model->n_views, n);
     TRY(linear_terms(f, w, true, loss));
     for (int32_t m = 0; m < f->model->n_views; m++) {
-        const mucmm__part *g = &w->head[m];
         uint64_t stream = MUCMM__STREAM(MUCMM__STAGE_INDIVIDUAL) + 700000 +
                           (uint64_t)(t->step * f->model->n_views + m);
-        TRY(kernel_term(f, w, m, mucmm__rng_key(f->p->seed, stream), true, loss));
+        TRY(kernel_term(f, w, m, mucmm__rng_key(f->p->seed, stream), loss));
+    }
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        const mucmm__part *g = &w->head[m];
         TRY(decode(f, w, t, m, loss));
         mucmm__standardize_vjp(&w->u[m], w->sd[m], w->du[m].data, w->d_u);
         for (int64_t i = 0; i < n * w->u[m].cols; i++)
@@ -223,6 +288,27 @@ done:
     return status;
 }
 
+/* Adds a block's K_x and its variance under independence, weighted by the block's rows. */
+static mucmm_status judge_leak(mucmm__fit *f, individual_work *w, int32_t m, int64_t n)
+{
+    mucmm_status status = MUCMM_OK;
+    double share = (double)n / (double)f->n_held_out, leak, sd;
+    uint64_t key =
+        mucmm__rng_key(f->p->seed, MUCMM__STREAM(MUCMM__STAGE_INDIVIDUAL) + 600000 + (uint64_t)m);
+    mucmm__block phi_std;
+
+    if (n < 4) /* too few for two halves */
+        return MUCMM_OK;
+    phi_std = draw_features(f, w, m, key);
+    TRY(mucmm__correlation_min_crossfit(f->ctx, &phi_std, &w->shared, KERNEL_RIDGE, &leak, NULL,
+                                        NULL));
+    TRY(mucmm__crossfit_null_sd(f->ctx, &phi_std, &w->shared, KERNEL_RIDGE, &sd));
+    w->leak[m] += share * leak;
+    w->leak_sd[m] += share * share * sd * sd;
+done:
+    return status;
+}
+
 static mucmm_status judge_held_out(mucmm__fit *f, individual_work *w, mucmm__trainer *t, int32_t m,
                                    int64_t n, double *loss)
 {
@@ -233,10 +319,7 @@ static mucmm_status judge_held_out(mucmm__fit *f, individual_work *w, mucmm__tra
     TRY(mucmm__mlp_forward(f->ctx, &d->net, t->params + d->params, t->stats + d->stats, n,
                            w->joint[m], w->rebuilt));
     *loss += reconstruction(w->h[m], n * v->p, n, v->variance, w->rebuilt);
-    TRY(kernel_term(
-        f, w, m,
-        mucmm__rng_key(f->p->seed, MUCMM__STREAM(MUCMM__STAGE_INDIVIDUAL) + 600000 + (uint64_t)m),
-        false, loss));
+    TRY(judge_leak(f, w, m, n));
 done:
     return status;
 }
@@ -249,7 +332,9 @@ static mucmm_status individual_evaluate(mucmm__fit *f, mucmm__trainer *t, void *
     individual_work *w = arg;
     int64_t blocks = (f->n_held_out + w->rows - 1) / w->rows;
 
-    *value = 0;
+    *value = w->unexplained = 0;
+    for (int32_t m = 0; m < f->model->n_views; m++)
+        w->leak[m] = w->leak_sd[m] = 0;
     for (int64_t b = 0; b < blocks; b++) {
         int64_t first = b * f->n_held_out / blocks, n = (b + 1) * f->n_held_out / blocks - first;
         double loss = 0;
@@ -258,8 +343,15 @@ static mucmm_status individual_evaluate(mucmm__fit *f, mucmm__trainer *t, void *
         average_common(w, f->model->n_views, n);
         for (int32_t m = 0; m < f->model->n_views; m++)
             TRY(judge_held_out(f, w, t, m, n, &loss));
+        w->unexplained += loss * (double)n / (double)f->n_held_out;
+        loss = 0;
         TRY(linear_terms(f, w, false, &loss));
         *value -= loss * (double)n / (double)f->n_held_out;
+    }
+    *value -= w->unexplained;
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        w->leak_sd[m] = sqrt(w->leak_sd[m]);
+        *value -= w->beta * w->leak[m];
     }
 done:
     return status;
@@ -269,8 +361,9 @@ done:
 
 static void work_drop(individual_work *w)
 {
-    double *const shared[] = {w->omega, w->phase,     w->phi, w->phi_std, w->phi_sd,
-                              w->d_phi, w->d_phi_std, w->d_u, w->d_other};
+    double *const shared[] = {w->omega,   w->phase,       w->phi,       w->phi_std,
+                              w->phi_sd,  w->d_phi,       w->d_phi_std, w->d_u,
+                              w->d_other, w->denied.data, w->d_denied};
 
     for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++) {
         mucmm__tape_free(w->head_tape[m]);
@@ -356,6 +449,8 @@ static mucmm_status shared_buffers(mucmm__fit *f, individual_work *w)
         widest = f->model->view[m].p > widest ? f->model->view[m].p : widest;
     w->shared.cols = k;
     TRY(mucmm__alloc(f->ctx, n * k, sizeof(double), &w->shared.data));
+    TRY(mucmm__alloc(f->ctx, n * (k + q * f->model->n_views), sizeof(double), &w->denied.data));
+    TRY(mucmm__alloc(f->ctx, n * (k + q * f->model->n_views), sizeof(double), &w->d_denied));
     TRY(mucmm__alloc(f->ctx, n * q, sizeof(float), &w->raw));
     TRY(mucmm__alloc(f->ctx, n * widest, sizeof(float), &w->rebuilt));
     TRY(mucmm__alloc(f->ctx, n * (k + q), sizeof(float), &w->d_joint));
@@ -399,24 +494,126 @@ static void initialize(mucmm__fit *f, const individual_work *w, mucmm__trainer *
     }
 }
 
-static mucmm_status run_stage(mucmm__fit *f, individual_work *w, int64_t n_params, int64_t n_stats)
+/* Trains from random weights, or from the best ones of `from`; or takes the stage as the checkpoint
+ * has it. */
+static mucmm_status run_stage(mucmm__fit *f, individual_work *w, mucmm__stage stage, double beta,
+                              const mucmm__trainer *from, int64_t n_params, int64_t n_stats)
 {
     mucmm_status status = MUCMM_OK;
-    mucmm__trainer *t = &f->stage[MUCMM__STAGE_INDIVIDUAL];
-    mucmm__problem problem = {"individual heads", f->p->individual_epochs, individual_step,
-                              individual_evaluate, w};
+    static const char *const names[] = {"individual heads", "individual heads, another beta",
+                                        "individual heads, a third beta"};
+    mucmm__trainer *t = &f->stage[stage];
+    mucmm__problem problem = {names[stage - MUCMM__STAGE_INDIVIDUAL],
+                              f->p->individual_epochs,
+                              individual_step,
+                              individual_evaluate,
+                              w,
+                              1};
 
+    w->beta = beta;
+    TRY(mucmm__check_restored(f, stage, n_params, n_stats));
+    if (f->stage_now > (int32_t)stage)
+        goto done;
+    f->stage_now = stage; /* a stage before it may have been left out */
     if (!t->params)
         TRY(mucmm__trainer_create(f->ctx, n_params, n_stats, t));
-    if (t->epoch == 0)
+    if (t->epoch == 0 && !from)
         initialize(f, w, t);
+    if (t->epoch == 0 && from) {
+        memcpy(t->params, from->best_params, (size_t)n_params * sizeof *t->params);
+        memcpy(t->stats, from->best_stats, (size_t)n_stats * sizeof *t->stats);
+    }
+    if (from) {
+        problem.epochs = (problem.epochs + TUNING_EPOCHS - 1) / TUNING_EPOCHS;
+        problem.rate = TUNING_RATE;
+    }
     for (int32_t m = 0; m < f->model->n_views; m++) {
         mucmm__mlp_decay_mask(&w->head[m].net, t->mask + w->head[m].params);
         mucmm__mlp_decay_mask(&w->decoder[m].net, t->mask + w->decoder[m].params);
     }
-    TRY(mucmm__train(f, MUCMM__STAGE_INDIVIDUAL, &problem));
-    f->stage_now = MUCMM__STAGE_INDIVIDUAL + 1;
+    TRY(mucmm__train(f, stage, &problem));
+    f->stage_now = stage + 1;
     TRY(mucmm__checkpoint_save(f));
+done:
+    return status;
+}
+
+/* ---- a beta that chooses itself -------------------------------------------------------------- */
+
+/* What held-out rows say of the best weights of a stage. */
+typedef struct verdict {
+    double leak[MUCMM_MAX_VIEWS], sd[MUCMM_MAX_VIEWS], unexplained;
+} verdict;
+
+static mucmm_status judge_stage(mucmm__fit *f, individual_work *w, mucmm__stage stage, verdict *v)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__trainer best = f->stage[stage]; /* a view of it */
+    double value;
+
+    best.params = best.best_params;
+    best.stats = best.best_stats;
+    TRY(individual_evaluate(f, &best, w, &value));
+    v->unexplained = w->unexplained;
+    memcpy(v->leak, w->leak, sizeof v->leak);
+    memcpy(v->sd, w->leak_sd, sizeof v->sd);
+done:
+    return status;
+}
+
+/* A larger beta is worth its price if it lowers some view's leak by more than chance does; a
+ * smaller one, if it raises none by that much and lets u hold more. */
+static bool is_better(int32_t n_views, bool larger, const verdict *now, const verdict *then)
+{
+    bool less = false, more = false;
+
+    for (int32_t m = 0; m < n_views; m++) {
+        less |= now->leak[m] < then->leak[m] - then->sd[m];
+        more |= now->leak[m] > then->leak[m] + then->sd[m];
+    }
+    return larger ? less && !more : !more && now->unexplained < then->unexplained;
+}
+
+static bool leaks(int32_t n_views, const verdict *v)
+{
+    for (int32_t m = 0; m < n_views; m++)
+        if (v->leak[m] > 2 * v->sd[m])
+            return true;
+    return false;
+}
+
+/* Up from the start if held-out rows see a leak, down if not or if up was no better; *chosen: the
+ * stage. */
+static mucmm_status choose_beta(mucmm__fit *f, individual_work *w, int64_t n_params,
+                                int64_t n_stats, mucmm__stage *chosen)
+{
+    mucmm_status status = MUCMM_OK;
+    int32_t n_views = f->model->n_views;
+    double beta = BETA_START;
+    verdict best = {0}, now = {0};
+    bool larger;
+
+    TRY(run_stage(f, w, MUCMM__STAGE_INDIVIDUAL, beta, NULL, n_params, n_stats));
+    TRY(judge_stage(f, w, MUCMM__STAGE_INDIVIDUAL, &best));
+    *chosen = MUCMM__STAGE_INDIVIDUAL;
+    larger = leaks(n_views, &best);
+    for (int i = 1; i <= MUCMM__TUNED; i++) {
+        mucmm__stage stage = MUCMM__STAGE_INDIVIDUAL + i;
+        double tried = larger ? beta * BETA_FACTOR : beta / BETA_FACTOR;
+        TRY(run_stage(f, w, stage, tried, &f->stage[*chosen], n_params, n_stats));
+        TRY(judge_stage(f, w, stage, &now));
+        if (is_better(n_views, larger, &now, &best)) {
+            best = now;
+            beta = tried;
+            *chosen = stage;
+        } else if (larger && i == 1) {
+            larger = false;
+        } else {
+            break;
+        }
+    }
+    mucmm__info(f->ctx, "individual heads: beta %g was chosen on the held-out rows", beta);
+    f->model->params.beta = beta;
 done:
     return status;
 }
@@ -640,15 +837,18 @@ mucmm_status mucmm__fit_individual(mucmm__fit *f)
 {
     mucmm_status status = MUCMM_OK;
     individual_work w = {0};
-    mucmm__trainer *t = &f->stage[MUCMM__STAGE_INDIVIDUAL];
+    mucmm__stage chosen = MUCMM__STAGE_INDIVIDUAL;
+    const mucmm__trainer *t;
     int64_t n_params, n_stats;
 
     if (f->p->individual == 0)
         return empty_heads(f);
     TRY(work_init(f, &w, &n_params, &n_stats));
-    TRY(mucmm__check_restored(f, MUCMM__STAGE_INDIVIDUAL, n_params, n_stats));
-    if (f->stage_now <= MUCMM__STAGE_INDIVIDUAL)
-        TRY(run_stage(f, &w, n_params, n_stats));
+    if (f->p->beta < 0)
+        TRY(choose_beta(f, &w, n_params, n_stats, &chosen));
+    else
+        TRY(run_stage(f, &w, chosen, f->p->beta, NULL, n_params, n_stats));
+    t = &f->stage[chosen];
     for (int32_t m = 0; m < f->model->n_views; m++) {
         mucmm__view_heads *out = &f->model->heads.view[m];
         TRY(mucmm__part_head(f, &w.head[m], t->best_params, t->best_stats, &out->individual));

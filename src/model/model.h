@@ -31,6 +31,8 @@ typedef struct mucmm__deflated {
 
 /* Stages after the first, at most. */
 #define MUCMM__LATER 4
+/* Attempts at another beta, at most. */
+#define MUCMM__TUNED 2
 
 /* From the scaled features h [p] of one view to its canonical variates:
  *   c = [common(h), later[0], later[1], ...] [k],   u = individual(h) + mix c [q]. */
@@ -167,15 +169,17 @@ typedef enum mucmm__stage {
     MUCMM__STAGE_SCRATCH = 1, /* common heads, started at random              */
     MUCMM__STAGE_LATER = 2,   /* the first of MUCMM__LATER deflated stages    */
     MUCMM__STAGE_INDIVIDUAL = MUCMM__STAGE_LATER + MUCMM__LATER,
-    MUCMM__STAGES
+    MUCMM__STAGE_TUNED, /* the first of MUCMM__TUNED attempts at another beta */
+    MUCMM__STAGES = MUCMM__STAGE_TUNED + MUCMM__TUNED
 } mucmm__stage;
 
 /* Random numbers of a stage: streams from here on, a million of them. Those of the later stages
  * come last, so that a fit without them does not depend on how many there can be. */
 #define MUCMM__STREAM(stage)                                                                       \
-    ((uint64_t)((stage) == MUCMM__STAGE_INDIVIDUAL ? MUCMM__STAGE_LATER + 1                        \
-                : (stage) >= MUCMM__STAGE_LATER    ? (stage) + 2                                   \
-                                                   : (stage) + 1) *                                   \
+    ((uint64_t)((stage) == MUCMM__STAGE_INDIVIDUAL  ? MUCMM__STAGE_LATER + 1                       \
+                : (stage) > MUCMM__STAGE_INDIVIDUAL ? (stage) + 2                                  \
+                : (stage) >= MUCMM__STAGE_LATER     ? (stage) + 2                                  \
+                                                    : (stage) + 1) *                                   \
      1000000)
 
 /* Flat state of one training stage; everything a resumed run needs. */
@@ -220,6 +224,7 @@ typedef struct mucmm__problem {
     mucmm__step_fn step; /* writes t->grads for the batch's rows (numbers into the training rows) */
     mucmm__evaluate_fn evaluate; /* held-out value of t->params, higher is better */
     void *arg;
+    double rate; /* times the learning rate */
 } mucmm__problem;
 
 /* mucmm_fit with checkpoints inside a stage at least save_every seconds apart (0: after every
@@ -234,7 +239,7 @@ mucmm_status mucmm__train(mucmm__fit *f, int32_t stage, const mucmm__problem *pr
 mucmm_status mucmm__checkpoint_save(mucmm__fit *f);
 /* Restores f->stage and f->stage_now if the file exists. */
 mucmm_status mucmm__checkpoint_load(mucmm__fit *f);
-/* EFORMAT if a stage that was restored is of networks of another size. */
+/* EFORMAT if a stage that was restored is of networks of another size, or one that is over is not there. */
 mucmm_status mucmm__check_restored(mucmm__fit *f, int32_t stage, int64_t n_params, int64_t n_stats);
 
 mucmm_status mucmm__fit_linear(mucmm__fit *f);

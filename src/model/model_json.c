@@ -15,7 +15,9 @@ static const char *const stage_names[MUCMM__STAGES] = {"common-from-closed-form"
                                                        "common-3",
                                                        "common-4",
                                                        "common-5",
-                                                       "individual"};
+                                                       "individual",
+                                                       "individual-2",
+                                                       "individual-3"};
 
 /* ---- writing ------------------------------------------------------------------------- */
 

@@ -225,7 +225,7 @@ static mucmm_status kernel_leakage(mucmm_ctx *ctx, const mucmm__block *u, const 
     mucmm__fourier_features(ctx, &std, d, omega, phase, phi.data);
     mucmm__standardize(&phi, phi_std.data, sd);
     TRY(mucmm__correlation_min_crossfit(ctx, &phi_std, &shuffled_c, LEAKAGE_KERNEL_RIDGE, value,
-                                        NULL));
+                                        NULL, NULL));
 done:
     mucmm__free(order);
     mucmm__free(shuffled_u.data);

@@ -98,7 +98,7 @@ static mucmm_status run_epoch(mucmm__fit *f, int32_t stage, const mucmm__problem
         t->step = t->epoch * steps + s;
         TRY(problem->step(f, t, problem->arg, order + s * f->batch, &loss));
         TRY(check_finite(f, problem->name, t, loss));
-        opt.learning_rate = f->p->learning_rate * mucmm__one_cycle(t->step, total);
+        opt.learning_rate = f->p->learning_rate * problem->rate * mucmm__one_cycle(t->step, total);
         mucmm__adamw_step(f->ctx, &opt, t->step + 1, t->n_params, t->grads, t->mask, t->first,
                           t->second, t->params);
         *mean_loss += loss / (double)steps;
@@ -222,6 +222,8 @@ mucmm_status mucmm__check_restored(mucmm__fit *f, int32_t stage, int64_t n_param
 {
     const mucmm__trainer *t = &f->stage[stage];
 
+    if (f->stage_now > stage && !t->params)
+        return not_whole(f);
     if (t->params && (t->n_params != n_params || t->n_stats != n_stats))
         return mucmm__fail(f->ctx, MUCMM_EFORMAT, "%s: its networks have another size; remove it",
                            f->p->checkpoint);
@@ -240,7 +242,8 @@ static mucmm_status load_stage(mucmm__fit *f, const mucmm__safetensors *file, in
     first = mucmm__safetensors_find(file, name);
     if (s > f->stage_now || (s == f->stage_now && !first))
         return MUCMM_OK;
-    if (!first && s >= MUCMM__STAGE_LATER && s < MUCMM__STAGE_INDIVIDUAL)
+    if (!first &&
+        ((s >= MUCMM__STAGE_LATER && s < MUCMM__STAGE_INDIVIDUAL) || s >= MUCMM__STAGE_TUNED))
         return MUCMM_OK; /* the fit needed fewer stages */
     snprintf(name, sizeof name, "stage%d.best_stats", s);
     if (!first || first->rank != 1 || !mucmm__safetensors_find(file, name) ||
