@@ -39,7 +39,8 @@ const option fit_options[] = {
     {"scale", 0, OPTION_CHOICE, false, AT(scale), 0, 0, "view|column",
      "one divisor for a view (default), or for each column"},
     {"ridge", 0, OPTION_REAL, false, AT(ridge), 0, 1e6, "R",
-     "ridge in units of the mean variance (default: chosen)"},
+     "ridge in units of the mean variance (default: chosen; with few rows by "
+     "cross-validation)"},
     {"learning-rate", 0, OPTION_REAL, false, AT(learning_rate), 1e-12, 1e3, "X",
      "peak learning rate (default 0.002)"},
     {"weight-decay", 0, OPTION_REAL, false, AT(weight_decay), 0, 1e3, "X",

@@ -237,7 +237,10 @@ typedef struct mucmm_fit_params {
     double validation;                /* share of the rows held out, in (0, 0.5]; default 0.1     */
     uint64_t seed;                    /* default 1                                                */
     double ridge;                     /* of the closed form, in units of the mean variance;
-                                         negative (default) = chosen on the held-out rows         */
+                                         negative (default) = chosen on the held-out rows or, in
+                                         a small sample, by cross-validation on the training
+                                         rows: if these are fewer than 5 times the columns of a
+                                         view. 0 needs more training rows than columns.           */
     double learning_rate;             /* peak of the one-cycle schedule; 0 = 2e-3                 */
     double weight_decay;              /* default 1e-4                                             */
     double input_noise;     /* standard deviation, in units of the feature's; default 0.3 */
@@ -256,7 +259,8 @@ MUCMM_API void mucmm_fit_params_init(mucmm_fit_params *p);
 typedef struct mucmm_model mucmm_model;
 
 /* Fits the closed form and, for MUCMM_HEAD_MLP, trained heads, to M >= 2 views
- * whose rows are paired by position. */
+ * whose rows are paired by position. There may be more columns than rows (docs/method.md, section
+ * 4). */
 MUCMM_API mucmm_status mucmm_fit(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_views,
                                  const mucmm_fit_params *params, mucmm_model **out);
 MUCMM_API void mucmm_model_free(mucmm_model *m);

@@ -360,4 +360,45 @@ static inline int64_t sweep_out_of_memory(mucmm_status (*call)(mucmm_ctx *ctx, v
     }
 }
 
+/* Joint covariance [P, P] of the scaled features, from the raw rows, by the definition. */
+static inline double *scaled_covariance(const problem *t, mucmm_scaling scaling, int64_t *total)
+{
+    int64_t at[4] = {0};
+    double *cov, *scale;
+
+    for (int32_t m = 0; m < t->n_views; m++)
+        at[m + 1] = at[m] + t->p[m];
+    *total = at[t->n_views];
+    cov = test_doubles(*total * *total);
+    scale = test_doubles(*total);
+    for (int32_t a = 0; a < t->n_views; a++)
+        for (int32_t b = 0; b < t->n_views; b++)
+            for (int64_t i = 0; i < t->p[a]; i++)
+                for (int64_t j = 0; j < t->p[b]; j++)
+                    cov[(at[a] + i) * *total + at[b] + j] =
+                        covariance(t->x[a], t->p[a], i, t->x[b], t->p[b], j, t->n);
+    for (int32_t a = 0; a < t->n_views; a++)
+        for (int64_t i = 0; i < t->p[a]; i++) {
+            for (int64_t j = 0; j < t->p[a]; j++)
+                if (scaling == MUCMM_SCALE_VIEW || i == j)
+                    scale[at[a] + i] += cov[(at[a] + j) * (*total + 1)];
+            scale[at[a] + i] =
+                sqrt(scale[at[a] + i] / (scaling == MUCMM_SCALE_VIEW ? (double)t->p[a] : 1));
+        }
+    for (int64_t i = 0; i < *total; i++)
+        for (int64_t j = 0; j < *total; j++)
+            cov[i * *total + j] /= scale[i] * scale[j];
+    free(scale);
+    return cov;
+}
+
+static inline void check_head(const mucmm__head *head, const double *weights)
+{
+    for (int64_t i = 0; i < head->net.in; i++)
+        for (int64_t j = 0; j < head->net.out; j++) {
+            double got = (double)head->params[head->net.skip + j * head->net.in + i];
+            CHECK_CLOSE(got, weights[i * head->net.out + j], 2e-5 * (1 + fabs(got)));
+        }
+}
+
 #endif

@@ -216,47 +216,6 @@ static void test_linear_finds_planted_latents(void **state)
 /* ---- the closed form on the training rows ------------------------------------------------------
  */
 
-/* Joint covariance [P, P] of the scaled features, from the raw rows, by the definition. */
-static double *scaled_covariance(const problem *t, mucmm_scaling scaling, int64_t *total)
-{
-    int64_t at[4] = {0};
-    double *cov, *scale;
-
-    for (int32_t m = 0; m < t->n_views; m++)
-        at[m + 1] = at[m] + t->p[m];
-    *total = at[t->n_views];
-    cov = test_doubles(*total * *total);
-    scale = test_doubles(*total);
-    for (int32_t a = 0; a < t->n_views; a++)
-        for (int32_t b = 0; b < t->n_views; b++)
-            for (int64_t i = 0; i < t->p[a]; i++)
-                for (int64_t j = 0; j < t->p[b]; j++)
-                    cov[(at[a] + i) * *total + at[b] + j] =
-                        covariance(t->x[a], t->p[a], i, t->x[b], t->p[b], j, t->n);
-    for (int32_t a = 0; a < t->n_views; a++)
-        for (int64_t i = 0; i < t->p[a]; i++) {
-            for (int64_t j = 0; j < t->p[a]; j++)
-                if (scaling == MUCMM_SCALE_VIEW || i == j)
-                    scale[at[a] + i] += cov[(at[a] + j) * (*total + 1)];
-            scale[at[a] + i] =
-                sqrt(scale[at[a] + i] / (scaling == MUCMM_SCALE_VIEW ? (double)t->p[a] : 1));
-        }
-    for (int64_t i = 0; i < *total; i++)
-        for (int64_t j = 0; j < *total; j++)
-            cov[i * *total + j] /= scale[i] * scale[j];
-    free(scale);
-    return cov;
-}
-
-static void check_head(const mucmm__head *head, const double *weights)
-{
-    for (int64_t i = 0; i < head->net.in; i++)
-        for (int64_t j = 0; j < head->net.out; j++) {
-            double got = (double)head->params[head->net.skip + j * head->net.in + i];
-            CHECK_CLOSE(got, weights[i * head->net.out + j], 2e-5 * (1 + fabs(got)));
-        }
-}
-
 static void check_closed_form(int32_t n_views, mucmm_scaling scaling)
 {
     static const char *const names[] = {"left", "right", "third"};
@@ -721,7 +680,7 @@ static void test_fit_takes_sizes_that_do_not_fit_evenly(void **state)
 
 static void test_fit_keeps_the_best_ridge_of_the_held_out_rows(void **state)
 {
-    problem q = new_problem(ctx, 2, 40, false, 12);
+    problem q = new_problem(ctx, 2, 80, false, 12); /* 56 for training: 6 for a column */
     mucmm_fit_params p = small_params(MUCMM_HEAD_LINEAR);
     double best = -INFINITY, ridge = 0;
     mucmm_model *m;
@@ -1988,20 +1947,31 @@ static void test_fit_refuses_views(void **state)
     drop_problem(&shorter);
 }
 
-static void test_fit_needs_more_rows_than_columns(void **state)
+static void test_fit_refuses_what_few_rows_cannot_give(void **state)
 {
-    problem q = new_problem(ctx, 2, 10, false, 34);
+    problem q = new_problem(ctx, 2, 10, false, 34), few = new_problem(ctx, 2, 6, false, 34);
     mucmm_fit_params p = small_params(MUCMM_HEAD_LINEAR);
-    mucmm_model *m;
 
     (void)state;
     p.validation = .2;
+    mucmm_model_free(fit(ctx, &q, &p));
+    p.individual = 6;
     check_fit_refused(q.view, 2, &p, MUCMM_ESHAPE,
-                      "view 'left' has 8 columns and only 8 training rows (of 10)");
-    p.ridge = .1; /* with which it is well defined */
-    m = fit(ctx, &q, &p);
-    mucmm_model_free(m);
+                      "2 common and 6 individual dimensions are asked for, but the 8 training rows "
+                      "of view 'left' differ in only 7 directions");
+    p.individual = 3;
+    p.ridge = 0;
+    check_fit_refused(q.view, 2, &p, MUCMM_ENUMERIC,
+                      "view 'left' has 8 columns and only 8 training rows: its covariance is "
+                      "singular; give a --ridge above 0");
+    p.individual = 0;
+    p.ridge = -1;
+    check_fit_refused(few.view, 2, &p, MUCMM_ESHAPE,
+                      "4 training rows are too few to choose a ridge");
+    p.ridge = .1;
+    mucmm_model_free(fit(ctx, &few, &p));
     drop_problem(&q);
+    drop_problem(&few);
 }
 
 static void test_fit_names_values_that_are_not_finite(void **state)
@@ -2289,7 +2259,7 @@ int main(void)
         cmocka_unit_test(test_checkpoint_of_other_networks_is_refused),
         cmocka_unit_test(test_fit_refuses_parameters_out_of_range),
         cmocka_unit_test(test_fit_refuses_views),
-        cmocka_unit_test(test_fit_needs_more_rows_than_columns),
+        cmocka_unit_test(test_fit_refuses_what_few_rows_cannot_give),
         cmocka_unit_test(test_fit_names_values_that_are_not_finite),
         cmocka_unit_test(test_fit_on_constant_columns),
         cmocka_unit_test(test_fit_on_dependent_columns),

@@ -73,6 +73,9 @@ mucmm_status mucmm__linear_common(mucmm_ctx *ctx, int32_t n_views, const int64_t
                                   const char *const *names, const double *cov, double ridge,
                                   int64_t k, int64_t k_all, double *rho, double *const *weights);
 
+/* +1 or -1: the sign of the sum of column j of w [p, k], of its first nonzero entry if that is 0. */
+double mucmm__column_sign(int64_t p, int64_t k, const double *w, int64_t j);
+
 /* The part of a view that its common variates do not explain, its q leading principal components, whitened:
  * cov [p, p], weights [p, k]; out individual [p, q], q <= p - k, such that under cov u = individual' h has
  * Cov(u, c) = 0 and Cov(u, u) = I, ordered by explained variance |Cov(h, u_j)|^2; column sums positive.

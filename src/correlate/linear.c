@@ -42,9 +42,7 @@ static void normalize_columns(int64_t p, int64_t k, double *w)
     }
 }
 
-/* +1 or -1: the sign of the sum of column j of w [p, k], of its first nonzero entry if that is 0.
- */
-static double column_sign(int64_t p, int64_t k, const double *w, int64_t j)
+double mucmm__column_sign(int64_t p, int64_t k, const double *w, int64_t j)
 {
     double sum = 0, first = 0;
 
@@ -75,7 +73,7 @@ static mucmm_status take_weights(mucmm_ctx *ctx, const mucmm__views *v, int64_t 
         TRY(mucmm__solve_lower(ctx, true, v->dims[m], k, v->factor[m], weights[m]));
     }
     for (int64_t j = 0; j < k; j++) {
-        double sign = column_sign(v->dims[0], k, weights[0], j);
+        double sign = mucmm__column_sign(v->dims[0], k, weights[0], j);
         for (int32_t m = 0; m < v->n; m++)
             scale_column(v->dims[m], k, weights[m], j, sign);
     }
@@ -259,7 +257,8 @@ static mucmm_status whiten_components(mucmm_ctx *ctx, const residual *r, const d
     TRY(mucmm__dgemm(ctx, false, false, k, q, p, 1, r->b, p, components, q, 0, bq, q));
     TRY(mucmm__dgemm(ctx, false, false, p, q, k, -1, weights, k, bq, q, 1, components, q));
     for (int64_t j = 0; j < q; j++)
-        scale_column(p, q, components, j, column_sign(p, q, components, j) / sqrt(r->value[j]));
+        scale_column(p, q, components, j,
+                     mucmm__column_sign(p, q, components, j) / sqrt(r->value[j]));
 done:
     mucmm__free(bq);
     return status;

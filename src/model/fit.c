@@ -121,6 +121,7 @@ static mucmm_status check_views(mucmm_ctx *ctx, const mucmm_view *views, int32_t
 static mucmm_status check_dimensions(mucmm__fit *f, const mucmm_view *views)
 {
     const mucmm_fit_params *p = f->p;
+    int64_t widest = 0;
 
     for (int32_t i = 0; i < f->model->n_views; i++) {
         int64_t cols = mucmm_data_cols(views[i].data);
@@ -136,14 +137,9 @@ static mucmm_status check_dimensions(mucmm__fit *f, const mucmm_view *views)
                                "for, but view '%s' has only %" PRId64 " columns; give a smaller "
                                "--individual",
                                p->common, p->individual, views[i].name, cols);
-        if (f->n_train <= cols && p->ridge < 0)
-            return mucmm__fail(
-                f->ctx, MUCMM_ESHAPE,
-                "view '%s' has %" PRId64 " columns and only %" PRId64 " training rows "
-                "(of %" PRId64 "); more rows than columns are needed, or a fixed --ridge "
-                "such as 0.1",
-                views[i].name, cols, f->n_train, f->n_train + f->n_held_out);
+        widest = cols > widest ? cols : widest;
     }
+    f->small_sample = f->n_train < MUCMM__SMALL_SAMPLE * widest;
     return MUCMM_OK;
 }
 
@@ -224,14 +220,14 @@ done:
     return status;
 }
 
-static mucmm_status warn_constant(mucmm__fit *f, int32_t m, const double *cov, int64_t total)
+static mucmm_status warn_constant(mucmm__fit *f, int32_t m, const double *variance, int64_t stride)
 {
     const mucmm__view_info *v = &f->model->view[m];
     int64_t constant = 0, first = -1;
     const char *name;
 
     for (int64_t j = 0; j < v->p; j++)
-        if (!(cov[(f->offset[m] + j) * (total + 1)] > 0)) {
+        if (!(variance[j * stride] > 0)) {
             first = first < 0 ? j : first;
             constant++;
         }
@@ -264,6 +260,19 @@ static void set_scale(mucmm__view_info *v, mucmm_scaling scaling, const double *
     }
 }
 
+mucmm_status mucmm__set_scaling(mucmm__fit *f, int32_t m, const double *mean,
+                                const double *variance, int64_t stride)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__view_info *v = &f->model->view[m];
+
+    memcpy(v->mean, mean, (size_t)v->p * sizeof *mean);
+    TRY(warn_constant(f, m, variance, stride));
+    set_scale(v, f->p->scaling, variance, stride);
+done:
+    return status;
+}
+
 static void divide_by_scale(const mucmm__fit *f, double *cov)
 {
     int64_t total = f->offset[f->model->n_views];
@@ -278,23 +287,20 @@ static void divide_by_scale(const mucmm__fit *f, double *cov)
         }
 }
 
-/* What the pattern map needs of a view: its covariance, and the trace for the shares. */
-static mucmm_status keep_covariance(mucmm__fit *f, int32_t m)
+mucmm_status mucmm__keep_covariance(mucmm__fit *f, int32_t m, const double *cov, int64_t stride)
 {
     mucmm_status status = MUCMM_OK;
     mucmm__view_info *v = &f->model->view[m];
-    int64_t total = f->offset[f->model->n_views];
-    const double *cov = f->cov[MUCMM_ROWS_TRAIN] + f->offset[m] * (total + 1);
 
     v->variance = 0;
     for (int64_t j = 0; j < v->p; j++)
-        v->variance += cov[j * (total + 1)];
+        v->variance += cov[j * (stride + 1)];
     if (v->p > MUCMM__COVARIANCE_MAX)
         return MUCMM_OK;
     TRY(mucmm__alloc(f->ctx, v->p * v->p, sizeof *v->covariance, &v->covariance));
     for (int64_t i = 0; i < v->p; i++)
         for (int64_t j = 0; j < v->p; j++)
-            v->covariance[i * v->p + j] = (float)cov[i * total + j];
+            v->covariance[i * v->p + j] = (float)cov[i * stride + j];
 done:
     return status;
 }
@@ -312,17 +318,14 @@ static mucmm_status scale_views(mucmm__fit *f)
                                  r ? f->held_out : f->train, r ? f->n_held_out : f->n_train,
                                  mean[r], f->cov[r]));
     }
-    for (int32_t m = 0; m < f->model->n_views; m++) {
-        mucmm__view_info *v = &f->model->view[m];
-        memcpy(v->mean, mean[MUCMM_ROWS_TRAIN] + f->offset[m], (size_t)v->p * sizeof *v->mean);
-        TRY(warn_constant(f, m, f->cov[MUCMM_ROWS_TRAIN], total));
-        set_scale(v, f->p->scaling, f->cov[MUCMM_ROWS_TRAIN] + f->offset[m] * (total + 1),
-                  total + 1);
-    }
+    for (int32_t m = 0; m < f->model->n_views; m++)
+        TRY(mucmm__set_scaling(f, m, mean[MUCMM_ROWS_TRAIN] + f->offset[m],
+                               f->cov[MUCMM_ROWS_TRAIN] + f->offset[m] * (total + 1), total + 1));
     divide_by_scale(f, f->cov[MUCMM_ROWS_TRAIN]);
     divide_by_scale(f, f->cov[MUCMM_ROWS_HELD_OUT]);
     for (int32_t m = 0; m < f->model->n_views; m++)
-        TRY(keep_covariance(f, m));
+        TRY(mucmm__keep_covariance(f, m, f->cov[MUCMM_ROWS_TRAIN] + f->offset[m] * (total + 1),
+                                   total));
 done:
     mucmm__free(mean[0]);
     mucmm__free(mean[1]);
@@ -473,6 +476,7 @@ static void fit_drop(mucmm__fit *f)
     mucmm__free(f->held_out);
     mucmm__free(f->cov[0]);
     mucmm__free(f->cov[1]);
+    mucmm__small_sample_drop(f);
     mucmm_model_free(f->model);
 }
 
@@ -520,7 +524,7 @@ mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t 
     TRY(check_dimensions(&f, views));
     TRY(choose_batch(&f));
     resolve_epochs(&f, &p);
-    TRY(scale_views(&f));
+    TRY(f.small_sample ? mucmm__small_sample(&f) : scale_views(&f));
     TRY(mucmm__fit_linear(&f));
     if (p.head == MUCMM_HEAD_MLP) {
         f.fingerprint = fingerprint(&f);

@@ -14,6 +14,9 @@
 /* Covariance of the scaled features is kept in the model for views of at most so many columns. */
 #define MUCMM__COVARIANCE_MAX 2048
 
+/* Fewer training rows than so many times the columns of a view are a small sample. */
+#define MUCMM__SMALL_SAMPLE 5
+
 /* A network and what is added to its output: y = net(h) + offset. */
 typedef struct mucmm__head {
     mucmm__mlp net;
@@ -207,6 +210,11 @@ typedef struct mucmm__fit {
     int64_t *train, *held_out;           /* row numbers, ascending                    */
     double *cov[2];                      /* [P, P] joint covariance of h, by mucmm_rows */
     int64_t offset[MUCMM_MAX_VIEWS + 1]; /* of each view's columns in cov           */
+    /* In a small sample cov is that of the coordinates z = basis h; basis [dims, p] is NULL where
+     * they are h itself. */
+    bool small_sample;
+    double *basis[MUCMM_MAX_VIEWS];
+    mucmm__block z[2][MUCMM_MAX_VIEWS]; /* [rows, dims], by mucmm_rows */
     mucmm__trainer stage[MUCMM__STAGES];
     int32_t stage_now; /* the first stage that is not finished */
     uint64_t fingerprint;
@@ -242,6 +250,27 @@ mucmm_status mucmm__checkpoint_load(mucmm__fit *f);
 /* EFORMAT if a stage that was restored is of networks of another size, or one that is over is not there. */
 mucmm_status mucmm__check_restored(mucmm__fit *f, int32_t stage, int64_t n_params, int64_t n_stats);
 
+/* Mean, and scale of the columns, of view m from those of its raw training rows: mean [p], variance
+ * [p] with a stride. */
+mucmm_status mucmm__set_scaling(mucmm__fit *f, int32_t m, const double *mean,
+                                const double *variance, int64_t stride);
+/* What the pattern map needs of view m, from the covariance [p, p] of its scaled training rows: the
+ * covariance, unless it is too large, and the trace for the shares. */
+mucmm_status mucmm__keep_covariance(mucmm__fit *f, int32_t m, const double *cov, int64_t stride);
+
+/* small_sample.c: scaling, coordinates and their covariances of all views. */
+mucmm_status mucmm__small_sample(mucmm__fit *f);
+void mucmm__small_sample_drop(mucmm__fit *f);
+/* Joint mean [P] and covariance [P, P] (either may be NULL) of the coordinates of rows[0..n) of a
+ * part's rows (NULL: all n). */
+mucmm_status mucmm__coordinate_moments(mucmm__fit *f, mucmm_rows part, const int64_t *rows,
+                                       int64_t n, double *mean, double *cov);
+/* weights [p, k] of h from those of view m's coordinates, a [dims, k]. */
+mucmm_status mucmm__from_coordinates(mucmm__fit *f, int32_t m, int64_t k, const double *a,
+                                     double *weights);
+
+/* fit_ridge.c: the model's ridge, and with it rho [k] and the common weights[m] [dims, k]. */
+mucmm_status mucmm__choose_ridge(mucmm__fit *f, double *rho, double *const *weights);
 mucmm_status mucmm__fit_linear(mucmm__fit *f);
 mucmm_status mucmm__fit_common(mucmm__fit *f);
 /* r->harmonic, from training and held-out rows. */

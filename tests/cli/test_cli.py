@@ -1050,6 +1050,22 @@ def more_dimensions_than_rows():
 
 
 @test
+def more_columns_than_rows():
+    left, right = paired_rows(9, 5)
+    for name, rows in (('few_l.npy', left), ('few_r.npy', right)):
+        write_npy(name, rows)
+    few = fit('--validation', '0.4', left='few_l.npy', right='few_r.npy', common='1', individual='1')
+    succeeds(*few)
+    ridge = json.loads(succeeds('info', 'out.mucmm', '--json').stdout)['ridge']
+    check(1e-8 <= ridge <= 200, ridge)
+    check('ridge %g, total correlation in cross-validation' % ridge in run(*few, '--verbose').stderr, 'what is said')
+    fails(1, ['5 training rows', 'singular', '--ridge above 0'], *few, '--ridge', '0')
+    fails(1, ['2 common and 3 individual', '5 training rows', 'only 4 directions'],
+          *few, '--common', '2', '--individual', '3')
+    fails(1, ['4 training rows are too few to choose a ridge', '--ridge'], *few, '--validation', '0.5')
+
+
+@test
 def too_many_components():
     fails(1, ['7', 'left', '6'], *fit(common='7'))
     fails(1, ['left', '6'], *fit(individual='6'))

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The ridge of the closed form, section 4 of the method: as given, or the one of a short list whose
+ * weights correlate best on the held-out rows, or, in a small sample, the one of a longer list
+ * whose weights do so in cross-validation on the training rows. */
+#include "model/model.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+static const double ridges[] = {1e-8, 1e-5, 1e-3};
+#define N_RIDGES ((int)(sizeof ridges / sizeof *ridges))
+
+/* In a small sample: the first two of these, then LEAST and half powers of ten above it, up to
+ * LARGEST, or as many times that as there are columns for a training row: with more columns than
+ * rows the variances along the directions of the rows grow by that factor. */
+#define LEAST 1e-3
+#define LARGEST 1e2
+#define MAX_CANDIDATES 64
+#define FOLDS 5
+/* So many rows are enough to judge by: with more, whole powers of ten, and only so many folds as
+ * have them. */
+#define ENOUGH_ROWS 250
+
+/* Of the random numbers: as STREAM_SPLIT of fit.c. */
+#define STREAM_FOLDS 2
+
+/* out [k] = diag(a' S_ab b), a [p, k], b [q, k], S_ab [p, q] inside a larger matrix. */
+static mucmm_status weighted_diagonal(mucmm_ctx *ctx, const double *cov, int64_t stride, int64_t p,
+                                      int64_t q, int64_t k, const double *a, const double *b,
+                                      double *work, double *out)
+{
+    mucmm_status status =
+        mucmm__dgemm(ctx, false, false, p, k, q, 1, cov, stride, b, k, 0, work, k);
+
+    for (int64_t j = 0; j < k && status == MUCMM_OK; j++) {
+        out[j] = 0;
+        for (int64_t i = 0; i < p; i++)
+            out[j] += a[i * k + j] * work[i * k + j];
+    }
+    return status;
+}
+
+mucmm_status mucmm__fixed_correlation(mucmm_ctx *ctx, int32_t n_views, const int64_t *offset,
+                                      const double *cov, int64_t k, double *const *weights,
+                                      double *total)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t stride = offset[n_views];
+    double *work = NULL, *var = NULL, *cross = NULL;
+
+    *total = 0;
+    TRY(mucmm__alloc(ctx, stride * k, sizeof *work, &work));
+    TRY(mucmm__alloc(ctx, n_views * k, sizeof *var, &var));
+    TRY(mucmm__alloc(ctx, k, sizeof *cross, &cross));
+    for (int32_t a = 0; a < n_views; a++) {
+        int64_t p = offset[a + 1] - offset[a];
+        TRY(weighted_diagonal(ctx, cov + offset[a] * (stride + 1), stride, p, p, k, weights[a],
+                              weights[a], work, var + a * k));
+        for (int32_t b = 0; b < a; b++) {
+            TRY(weighted_diagonal(ctx, cov + offset[a] * stride + offset[b], stride, p,
+                                  offset[b + 1] - offset[b], k, weights[a], weights[b], work,
+                                  cross));
+            for (int64_t j = 0; j < k; j++) {
+                double product = var[a * k + j] * var[b * k + j];
+                *total += product > 0 ? cross[j] / sqrt(product) : 0;
+            }
+        }
+    }
+    *total *= 2.0 / (n_views * (n_views - 1));
+done:
+    mucmm__free(work);
+    mucmm__free(var);
+    mucmm__free(cross);
+    return status;
+}
+
+/* rho [k] and weights[m] [dims, k] of the covariance of training rows for one ridge. */
+static mucmm_status solve(mucmm__fit *f, const double *cov, double ridge, double *rho,
+                          double *const *weights)
+{
+    int64_t p[MUCMM_MAX_VIEWS];
+    const char *names[MUCMM_MAX_VIEWS];
+
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        p[m] = f->offset[m + 1] - f->offset[m];
+        names[m] = f->model->view[m].name;
+    }
+    return mucmm__linear_common(f->ctx, f->model->n_views, p, names, cov, ridge, f->model->k,
+                                f->model->k, rho, weights);
+}
+
+/* ---- on the held-out rows -------------------------------------------------------------- */
+
+static mucmm_status try_held_out(mucmm__fit *f, double *rho, double *const *weights)
+{
+    mucmm_status status = MUCMM_OK;
+    double best = -INFINITY, total;
+    int solved = 0;
+
+    for (int i = 0; i < N_RIDGES; i++) {
+        status = solve(f, f->cov[MUCMM_ROWS_TRAIN], ridges[i], rho, weights);
+        if (status == MUCMM_ENUMERIC && i < N_RIDGES - 1)
+            continue; /* singular with this little ridge: the next is larger */
+        TRY(status);
+        TRY(mucmm__fixed_correlation(f->ctx, f->model->n_views, f->offset,
+                                     f->cov[MUCMM_ROWS_HELD_OUT], f->model->k, weights, &total));
+        TRY(mucmm__progress(f->ctx, "closed form", i + 1, N_RIDGES, NULL));
+        solved = i;
+        if (total > best) {
+            best = total;
+            f->model->ridge = ridges[i];
+        }
+    }
+    if (f->model->ridge != ridges[solved])
+        TRY(solve(f, f->cov[MUCMM_ROWS_TRAIN], f->model->ridge, rho, weights));
+done:
+    return status;
+}
+
+/* ---- by cross-validation -------------------------------------------------------------------- */
+
+typedef struct validation {
+    int n; /* candidates */
+    double ridge[MAX_CANDIDATES];
+    bool singular[MAX_CANDIDATES];
+    int64_t *rows; /* [n_train] into the training rows, shuffled: a fold is a stretch of them */
+    mucmm__block variates[MAX_CANDIDATES][MUCMM_MAX_VIEWS]; /* [judged, k] */
+    double *weights[MUCMM_MAX_VIEWS];                       /* [dims, k] */
+    double *rho, *mean, *cov;                               /* [k], [P], [P, P] */
+} validation;
+
+static void list_candidates(const mucmm__fit *f, validation *v)
+{
+    double columns_per_row = 1;
+
+    for (int32_t m = 0; m < f->model->n_views; m++)
+        columns_per_row = fmax(columns_per_row, (double)f->model->view[m].p / (double)f->n_train);
+    v->ridge[v->n++] = ridges[0];
+    v->ridge[v->n++] = ridges[1];
+    for (int i = 0; v->n<MAX_CANDIDATES; i += f->n_train> ENOUGH_ROWS ? 2 : 1) {
+        double ridge = LEAST * pow(10, i / 2) * (i % 2 ? sqrt(10) : 1);
+        if (ridge > LARGEST * columns_per_row * 1.0001)
+            break;
+        v->ridge[v->n++] = ridge;
+    }
+}
+
+static void validation_drop(validation *v)
+{
+    for (int i = 0; i < MAX_CANDIDATES; i++)
+        for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)
+            mucmm__free(v->variates[i][m].data);
+    for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)
+        mucmm__free(v->weights[m]);
+    mucmm__free(v->rows);
+    mucmm__free(v->rho);
+    mucmm__free(v->mean);
+    mucmm__free(v->cov);
+    mucmm__free(v);
+}
+
+/* judged: how many of the training rows are. */
+static mucmm_status validation_create(mucmm__fit *f, int64_t judged, validation **out)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t n = f->n_train, k = f->model->k, total = f->offset[f->model->n_views];
+    validation *v;
+
+    TRY(mucmm__alloc(f->ctx, 1, sizeof *v, out));
+    v = *out;
+    list_candidates(f, v);
+    TRY(mucmm__alloc(f->ctx, n, sizeof *v->rows, &v->rows));
+    TRY(mucmm__alloc(f->ctx, k, sizeof *v->rho, &v->rho));
+    TRY(mucmm__alloc(f->ctx, total, sizeof *v->mean, &v->mean));
+    TRY(mucmm__alloc(f->ctx, total * total, sizeof *v->cov, &v->cov));
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        TRY(mucmm__alloc(f->ctx, (f->offset[m + 1] - f->offset[m]) * k, sizeof(double),
+                         &v->weights[m]));
+        for (int i = 0; i < v->n; i++) {
+            v->variates[i][m] = (mucmm__block){NULL, judged, k};
+            TRY(mucmm__alloc(f->ctx, judged * k, sizeof(double), &v->variates[i][m].data));
+        }
+    }
+    mucmm__rng_permutation(mucmm__rng_key(f->p->seed, STREAM_FOLDS), v->rows, n);
+done:
+    return status;
+}
+
+/* Variates of the rows first .. last - 1 of view m by weights of the others, whose mean is taken
+ * off. */
+static mucmm_status project_fold(mucmm__fit *f, const validation *v, int32_t m, int64_t first,
+                                 int64_t last, double *out)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__block *z = &f->z[MUCMM_ROWS_TRAIN][m];
+    int64_t n = last - first, k = f->model->k;
+    double *x = NULL;
+
+    TRY(mucmm__alloc(f->ctx, n * z->cols, sizeof *x, &x));
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < z->cols; j++)
+            x[i * z->cols + j] =
+                z->data[v->rows[first + i] * z->cols + j] - v->mean[f->offset[m] + j];
+    TRY(mucmm__dgemm(f->ctx, false, false, n, k, z->cols, 1, x, z->cols, v->weights[m], k, 0,
+                     out + first * k, k));
+done:
+    mucmm__free(x);
+    return status;
+}
+
+/* Every candidate's variates of the rows first .. last - 1, learned from the other rows. */
+static mucmm_status run_fold(mucmm__fit *f, validation *v, int64_t first, int64_t last,
+                             int64_t fold, int64_t folds)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t n = f->n_train, *others = NULL;
+
+    TRY(mucmm__alloc(f->ctx, n, sizeof *others, &others));
+    memcpy(others, v->rows, (size_t)first * sizeof *others);
+    memcpy(others + first, v->rows + last, (size_t)(n - last) * sizeof *others);
+    TRY(mucmm__coordinate_moments(f, MUCMM_ROWS_TRAIN, others, n - (last - first), v->mean,
+                                  v->cov));
+    for (int i = 0; i < v->n; i++) {
+        TRY(mucmm__progress(f->ctx, "ridge", fold * v->n + i + 1, folds * v->n, NULL));
+        if (v->singular[i])
+            continue;
+        status = solve(f, v->cov, v->ridge[i], v->rho, v->weights);
+        if (status == MUCMM_ENUMERIC && i < v->n - 1) {
+            v->singular[i] = true; /* with this little ridge */
+            status = MUCMM_OK;
+            continue;
+        }
+        TRY(status);
+        for (int32_t m = 0; m < f->model->n_views; m++)
+            TRY(project_fold(f, v, m, first, last, v->variates[i][m].data));
+    }
+done:
+    mucmm__free(others);
+    return status;
+}
+
+/* Of every row the variates are known from a fit without it. The candidate whose variates have the
+ * largest sum of correlations wins. They are pooled over the folds before they are correlated:
+ * a correlation of the few rows of one fold says little. */
+static mucmm_status cross_validate(mucmm__fit *f)
+{
+    mucmm_status status = MUCMM_OK;
+    validation *v = NULL;
+    int64_t folds = ENOUGH_ROWS / (f->n_train / FOLDS + 1) + 1;
+    double best = -INFINITY;
+
+    if (f->n_train < FOLDS)
+        return mucmm__fail(f->ctx, MUCMM_ESHAPE,
+                           "%" PRId64 " training rows are too few to choose a ridge; give a "
+                           "--ridge such as 1",
+                           f->n_train);
+    folds = folds < FOLDS ? folds : FOLDS;
+    TRY(validation_create(f, f->n_train * folds / FOLDS, &v));
+    for (int64_t i = 0; i < folds; i++)
+        TRY(run_fold(f, v, f->n_train * i / FOLDS, f->n_train * (i + 1) / FOLDS, i, folds));
+    for (int i = 0; i < v->n; i++) {
+        double total = 0;
+        if (v->singular[i])
+            continue;
+        TRY(mucmm__permutation_test(f->ctx, f->model->n_views, v->variates[i], 0, 0, v->rho, NULL,
+                                    NULL));
+        for (int64_t j = 0; j < f->model->k; j++)
+            total += v->rho[j];
+        if (total > best) {
+            best = total;
+            f->model->ridge = v->ridge[i];
+        }
+    }
+    mucmm__info(f->ctx, "ridge %g, total correlation in cross-validation %.3f", f->model->ridge,
+                best);
+done:
+    if (v)
+        validation_drop(v);
+    return status;
+}
+
+mucmm_status mucmm__choose_ridge(mucmm__fit *f, double *rho, double *const *weights)
+{
+    mucmm_status status = MUCMM_OK;
+
+    f->model->ridge = f->p->ridge;
+    if (f->p->ridge < 0 && !f->small_sample)
+        return try_held_out(f, rho, weights);
+    if (f->p->ridge < 0)
+        TRY(cross_validate(f));
+    TRY(solve(f, f->cov[MUCMM_ROWS_TRAIN], f->model->ridge, rho, weights));
+done:
+    return status;
+}
