@@ -20,6 +20,12 @@
 #define KERNEL_RIDGE 0.1 /* on standardized features */
 #define LINEAR_RIDGE 1e-4
 
+/* A wide individual head over many columns learns by heart to hide c on the training rows, and on
+ * others c shows through: its hidden layers are so narrow that the first has at most so many
+ * weights a training row, but no narrower than that. */
+#define WEIGHTS_PER_ROW 4
+#define NARROWEST 64
+
 /* beta that chooses itself: where it begins, the factor it is moved by, and the share of the epochs
  * and of the learning rate that an attempt at another one takes. */
 #define BETA_START 40.0
@@ -395,15 +401,23 @@ static void place(mucmm__part *part, int64_t *n_params, int64_t *n_stats)
     *n_stats += part->net.n_stats;
 }
 
+static int64_t head_width(const mucmm__fit *f, int64_t p, int64_t wanted)
+{
+    int64_t most = WEIGHTS_PER_ROW * f->n_train / p;
+
+    most = most > NARROWEST ? most : NARROWEST;
+    return wanted < most ? wanted : most;
+}
+
 static mucmm_status layouts(mucmm__fit *f, individual_work *w, int64_t *n_params, int64_t *n_stats)
 {
     mucmm_status status = MUCMM_OK;
-
     *n_params = *n_stats = 0;
     for (int32_t m = 0; m < f->model->n_views; m++) {
-        int64_t p = f->model->view[m].p, q = f->model->view[m].q;
-        TRY(mucmm__mlp_layout(f->ctx, p, f->p->hidden, f->p->n_hidden, q, true, false,
-                              &w->head[m].net));
+        int64_t p = f->model->view[m].p, q = f->model->view[m].q, narrow[MUCMM_MAX_HIDDEN] = {0};
+        for (int i = 0; i < f->p->n_hidden; i++)
+            narrow[i] = head_width(f, p, f->p->hidden[i]);
+        TRY(mucmm__mlp_layout(f->ctx, p, narrow, f->p->n_hidden, q, true, false, &w->head[m].net));
         TRY(mucmm__mlp_layout(f->ctx, f->model->k + q, f->p->hidden, f->p->n_hidden, p, true, true,
                               &w->decoder[m].net));
         place(&w->head[m], n_params, n_stats);
