@@ -553,6 +553,28 @@ done:
     return code;
 }
 
+int maps_fill(session *s, const int64_t *rows, const float *differences, map_set *out)
+{
+    int code = 0;
+
+    switch (out->look.kind) {
+    case LOOK_BARS:
+        out->scale = largest_of(out->values, out->n * out->look.cols);
+        break;
+    case LOOK_WORDS:
+        TRY(fill_words(s, out, rows));
+        break;
+    case LOOK_PICTURE:
+    case LOOK_SOUND:
+        TRY(fill_cells(s, out, rows, differences));
+        break;
+    }
+    if (!(out->scale > 0))
+        out->scale = 1;
+done:
+    return code;
+}
+
 int maps_compute(session *s, const mucmm_model *m, const inputs *in, int32_t view, const look *l,
                  const int64_t *rows, int64_t n, const mucmm_explain_params *p,
                  const map_mask *mask, map_set *out)
@@ -576,20 +598,7 @@ int maps_compute(session *s, const mucmm_model *m, const inputs *in, int32_t vie
         TRY(null_p_values(s, mask->null, in, view, &samples, p, l->cols, mask->p_values));
         mask_maps(out->values, mask->p_values, n * l->cols, mask->level);
     }
-    switch (out->look.kind) {
-    case LOOK_BARS:
-        out->scale = largest_of(out->values, n * l->cols);
-        break;
-    case LOOK_WORDS:
-        TRY(fill_words(s, out, rows));
-        break;
-    case LOOK_PICTURE:
-    case LOOK_SOUND:
-        TRY(fill_cells(s, out, rows, differences));
-        break;
-    }
-    if (!(out->scale > 0))
-        out->scale = 1;
+    TRY(maps_fill(s, rows, differences, out));
 done:
     free(differences);
     return code;

@@ -77,6 +77,9 @@ typedef struct map_mask {
 int maps_compute(session *s, const mucmm_model *m, const inputs *in, int32_t view, const look *l,
                  const int64_t *rows, int64_t n, const mucmm_explain_params *p,
                  const map_mask *mask, map_set *out);
+/* The same of values [n, cols] that are there already; differences [n, cols]: of maps that are
+ * products, input less baseline; NULL: of others. out->look, n and values are set. */
+int maps_fill(session *s, const int64_t *rows, const float *differences, map_set *out);
 void maps_drop(map_set *m);
 
 enum { MOST_BARS = 20 };

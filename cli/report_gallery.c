@@ -49,11 +49,6 @@ done:
     return code;
 }
 
-static bool is_component(mucmm_score_kind score)
-{
-    return score == MUCMM_SCORE_COMMON_COMPONENT || score == MUCMM_SCORE_INDIVIDUAL_COMPONENT;
-}
-
 static int compute_maps(const report_page *p, int32_t v, const int64_t *rows, int64_t n,
                         const mucmm_explain_params *kind, map_set *out)
 {
@@ -62,12 +57,7 @@ static int compute_maps(const report_page *p, int32_t v, const int64_t *rows, in
     mucmm_data *training = NULL;
     int code = 0;
 
-    /* a component is of the data, not of one sample: what goes with it, where a pattern can be read
-     */
-    bool pattern = is_component(kind->score) && p->given->method < 0 &&
-                   (l.bag || l.kind == LOOK_PICTURE || l.kind == LOOK_BARS);
-    if (!pattern)
-        look_defaults(&l, p->given, &params);
+    look_defaults(&l, p->given, &params);
     params.steps = STEPS;
     TRY(open_training(p, v, &l, &params, &training));
     params.training = training;
@@ -293,51 +283,125 @@ done:
     return code;
 }
 
-/* What makes the component, at the sample at the + end. */
-static int show_patterns(const report_page *p, int64_t component, const double *c)
+/* The components shown, what makes them in each view at the sample at their + end, and which that
+ * is. */
+typedef struct component_maps {
+    int64_t n, row[SHOWN_COMPONENTS];
+    map_set maps[SHOWN_COMPONENTS][MUCMM_MAX_VIEWS];
+} component_maps;
+
+static mucmm_explain_params component_params(const report_page *p, int64_t component)
 {
-    map_set all[MUCMM_MAX_VIEWS] = {{.n = 0}};
     mucmm_explain_params params;
-    int64_t row = 0;
-    int code = 0;
 
     mucmm_explain_params_init(&params);
     params.map = p->map;
     params.score = MUCMM_SCORE_COMMON_COMPONENT;
     params.component = component;
-    extremes(c, mucmm_scores_rows(p->scores), 1, 1, &row);
-    ADD(mucmm_report_line(p->s->ctx, p->r, "At the + end: red and + goes up with the component"));
-    for (int32_t v = 0; v < p->in->n; v++) {
-        TRY(compute_maps(p, v, &row, 1, &params, &all[v]));
-        TRY(show_view(p, v, &all[v], 0, row, "what goes with it"));
+    return params;
+}
+
+/* All components of a view in one pass over the training rows. */
+static int compute_patterns(const report_page *p, int32_t v, const look *l, component_maps *out)
+{
+    int64_t cols = l->cols;
+    mucmm_data *training = NULL;
+    float *g = NULL;
+    mucmm_explain_params params = component_params(p, 0);
+    int code = 0;
+
+    params.map = MUCMM_MAP_PATTERN;
+    TRY(open_training(p, v, l, &params, &training));
+    TRY(allocate(&g, out->n * cols, sizeof *g));
+    for (int64_t j = 0; j < out->n; j++) {
+        params = component_params(p, j);
+        params.map = MUCMM_MAP_GRADIENT;
+        ADD(mucmm_explain(p->s->ctx, p->m, p->in->views, p->in->n, v, &out->row[j], 1, &params,
+                          &(mucmm_mat){g + j * cols, 1, cols, cols}, NULL));
+    }
+    params.training = training;
+    ADD(mucmm_explain_patterns(p->s->ctx, p->m, p->in->views, p->in->n, v, &params, out->n, g));
+    for (int64_t j = 0; j < out->n; j++) {
+        map_set *m = &out->maps[j][v];
+        *m = (map_set){.look = *l, .n = 1};
+        if (l->bag) /* shows words that are not in the text */
+            m->look.kind = LOOK_BARS;
+        TRY(allocate(&m->values, cols, sizeof *m->values));
+        memcpy(m->values, g + j * cols, (size_t)cols * sizeof *g);
+        TRY(maps_fill(p->s, &out->row[j], NULL, m));
     }
 done:
-    for (int32_t v = 0; v < MUCMM_MAX_VIEWS; v++)
-        maps_drop(&all[v]);
+    mucmm_data_free(training);
+    free(g);
+    return code;
+}
+
+/* A component is of the data, not of one sample: what goes with it, where a pattern can be read. */
+static int compute_components(const report_page *p, component_maps *out)
+{
+    int code = 0;
+
+    for (int32_t v = 0; v < p->in->n; v++) {
+        look l = shown_look(p->in->data[v]);
+        if (p->given->method < 0 && (l.bag || l.kind == LOOK_PICTURE || l.kind == LOOK_BARS)) {
+            TRY(compute_patterns(p, v, &l, out));
+            continue;
+        }
+        for (int64_t j = 0; j < out->n; j++) {
+            mucmm_explain_params params = component_params(p, j);
+            TRY(compute_maps(p, v, &out->row[j], 1, &params, &out->maps[j][v]));
+        }
+    }
+done:
+    return code;
+}
+
+static void component_maps_free(component_maps *c)
+{
+    for (int64_t j = 0; c && j < c->n; j++)
+        for (int32_t v = 0; v < MUCMM_MAX_VIEWS; v++)
+            maps_drop(&c->maps[j][v]);
+    free(c);
+}
+
+static int show_component(const report_page *p, int64_t j, const double *c,
+                          const component_maps *all)
+{
+    const mucmm_summary *s = mucmm_scores_summary(p->scores, MUCMM_HEADS);
+    const mucmm_summary *linear = mucmm_scores_summary(p->scores, MUCMM_LINEAR);
+    char title[160];
+    int code = 0;
+
+    snprintf(title, sizeof title, "Component %" PRId64 ": correlation %.2f, p %.3g (linear %.2f)",
+             j, s->correlations[j], s->p_values[j], linear->correlations[j]);
+    ADD(mucmm_report_card(p->s->ctx, p->r, title));
+    TRY(show_end(p, c, 1));
+    TRY(show_end(p, c, -1));
+    ADD(mucmm_report_line(p->s->ctx, p->r, "At the + end: red and + goes up with the component"));
+    for (int32_t v = 0; v < p->in->n; v++)
+        TRY(show_view(p, v, &all->maps[j][v], 0, all->row[j], "what goes with it"));
+done:
     return code;
 }
 
 int add_components(const report_page *p)
 {
     int64_t n = mucmm_scores_rows(p->scores), k = mucmm_model_common(p->m);
-    const mucmm_summary *s = mucmm_scores_summary(p->scores, MUCMM_HEADS);
-    const mucmm_summary *linear = mucmm_scores_summary(p->scores, MUCMM_LINEAR);
+    component_maps *all = NULL;
     double *c = NULL;
-    char title[160];
     int code = 0;
 
     TRY(allocate(&c, n * k, sizeof *c));
+    TRY(allocate(&all, 1, sizeof *all));
     TRY(mean_variates(p, c));
-    for (int64_t j = 0; j < k && j < SHOWN_COMPONENTS; j++) {
-        snprintf(title, sizeof title,
-                 "Component %" PRId64 ": correlation %.2f, p %.3g (linear %.2f)", j,
-                 s->correlations[j], s->p_values[j], linear->correlations[j]);
-        ADD(mucmm_report_card(p->s->ctx, p->r, title));
-        TRY(show_end(p, c + j * n, 1));
-        TRY(show_end(p, c + j * n, -1));
-        TRY(show_patterns(p, j, c + j * n));
-    }
+    all->n = k < SHOWN_COMPONENTS ? k : SHOWN_COMPONENTS;
+    for (int64_t j = 0; j < all->n; j++)
+        extremes(c + j * n, n, 1, 1, &all->row[j]);
+    TRY(compute_components(p, all));
+    for (int64_t j = 0; j < all->n; j++)
+        TRY(show_component(p, j, c + j * n, all));
 done:
+    component_maps_free(all);
     free(c);
     return code;
 }

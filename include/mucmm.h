@@ -439,6 +439,12 @@ MUCMM_API mucmm_status mucmm_explain(mucmm_ctx *ctx, const mucmm_model *m, const
                                      int32_t n_views, int32_t view, const int64_t *rows, int64_t n,
                                      const mucmm_explain_params *params, const mucmm_mat *maps,
                                      double *scores);
+/* In place: n maps [n, raw cols] of MUCMM_MAP_GRADIENT, of any scores of the view -> patterns, in
+ * one pass over params.training where that is needed; of params nothing else counts. */
+MUCMM_API mucmm_status mucmm_explain_patterns(mucmm_ctx *ctx, const mucmm_model *m,
+                                              const mucmm_view *views, int32_t n_views,
+                                              int32_t view, const mucmm_explain_params *params,
+                                              int64_t n, float *maps);
 
 /* Central differences of the score along random directions and coordinates
  * against the analytic gradient; of encoded data, in the raw input, against its

@@ -79,6 +79,14 @@ void mucmm_ctx_free(mucmm_ctx *ctx)
         ctx->allocator.release(ctx->allocator.user, ctx);
 }
 
+void mucmm__ctx_alone(const mucmm_ctx *ctx, mucmm_ctx *out)
+{
+    *out = *ctx;
+    out->threads = 1;
+    out->log = NULL;
+    out->progress = NULL;
+}
+
 const char *mucmm_ctx_message(const mucmm_ctx *ctx)
 {
     return ctx->message;

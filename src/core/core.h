@@ -37,6 +37,9 @@ mucmm_status mucmm__prefix(mucmm_ctx *ctx, mucmm_status s, const char *format, .
     __attribute__((format(printf, 3, 4)));
 void mucmm__warn(mucmm_ctx *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void mucmm__info(mucmm_ctx *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* For one thread of several: as ctx, with one thread, and silent. It needs no freeing; a message in
+ * it has to be handed on. */
+void mucmm__ctx_alone(const mucmm_ctx *ctx, mucmm_ctx *out);
 /* ECANCELED if the callback asked to stop. note may be NULL. */
 mucmm_status mucmm__progress(mucmm_ctx *ctx, const char *stage, int64_t done, int64_t total,
                              const char *note);

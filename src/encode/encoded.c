@@ -566,6 +566,49 @@ done:
     return status;
 }
 
+/* Rows of a source that are raw values as they are, each by a thread. */
+typedef struct row_reading {
+    const mucmm_data *d;
+    const int64_t *rows; /* NULL: 0, 1, .. */
+    int64_t first;
+    const mucmm_mat *out;
+    mucmm_ctx *ctx; /* [LARGEST_BATCH] */
+    mucmm_status status[LARGEST_BATCH];
+} row_reading;
+
+static void read_one_row(void *arg, int64_t i)
+{
+    row_reading *t = arg;
+    int64_t at = t->first + i, row = t->rows ? t->rows[at] : at;
+
+    t->status[i] = check_row(&t->ctx[i], t->d, row);
+    if (t->status[i] == MUCMM_OK)
+        t->status[i] = mucmm__source_read(&t->ctx[i], mucmm__encoded_of(t->d)->source,
+                                          mucmm__data_row(t->d, row),
+                                          t->out->data + at * t->out->stride, NULL, NULL);
+}
+
+static mucmm_status read_source_rows(mucmm_ctx *ctx, const mucmm_data *d, const int64_t *rows,
+                                     int64_t n, const mucmm_mat *out)
+{
+    mucmm_status status = MUCMM_OK;
+    row_reading t = {.d = d, .rows = rows, .out = out};
+
+    TRY(mucmm__alloc(ctx, LARGEST_BATCH, sizeof *t.ctx, &t.ctx));
+    for (; t.first < n; t.first += LARGEST_BATCH) {
+        int64_t b = n - t.first < LARGEST_BATCH ? n - t.first : LARGEST_BATCH;
+        for (int64_t i = 0; i < b; i++)
+            mucmm__ctx_alone(ctx, &t.ctx[i]);
+        mucmm__parallel(ctx, b, read_one_row, &t);
+        for (int64_t i = 0; i < b; i++)
+            if (t.status[i] != MUCMM_OK)
+                TRY(mucmm__fail(ctx, t.status[i], "%s", t.ctx[i].message));
+    }
+done:
+    mucmm__free(t.ctx);
+    return status;
+}
+
 mucmm_status mucmm_data_read_raw(mucmm_ctx *ctx, const mucmm_data *d, const int64_t *rows,
                                  int64_t n, const mucmm_mat *out)
 {
@@ -583,6 +626,8 @@ mucmm_status mucmm_data_read_raw(mucmm_ctx *ctx, const mucmm_data *d, const int6
                         "%s: %" PRId64 " raw rows of %" PRId64 " columns do not fit a matrix of "
                         "%" PRId64 " x %" PRId64 ", stride %" PRId64,
                         mucmm_data_label(d), n, e->raw_cols, out->rows, out->cols, out->stride));
+    if (!e->encoder->wrt)
+        return read_source_rows(ctx, d, rows, n, out);
     TRY(mucmm__alloc(ctx, e->batch * e->raw_cols, sizeof *raw, &raw));
     for (int64_t i = 0; i < n; i += e->batch) {
         int64_t b = n - i < e->batch ? n - i : e->batch;

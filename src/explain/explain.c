@@ -278,31 +278,6 @@ done:
     return status;
 }
 
-mucmm_status mucmm__pattern_of_gradients(mucmm_ctx *ctx, const mucmm_model *m,
-                                         const mucmm_view *views, int32_t n_views, int32_t view,
-                                         const mucmm_explain_params *p, int64_t n, float *g)
-{
-    mucmm_status status = MUCMM_OK;
-    const mucmm__view_info *v = &m->view[view];
-    mucmm__samples s = {.m = m, .view = view, .n = n, .p = p};
-
-    for (int32_t i = 0; i < n_views; i++)
-        if (views[i].name && strcmp(views[i].name, v->name) == 0 &&
-            mucmm__encoded_of(views[i].data)) {
-            if (p->training)
-                return mucmm__raw_pattern(ctx, p->training, n, mucmm_data_raw_cols(views[i].data),
-                                          g);
-            return no_training(ctx, v);
-        }
-    for (int64_t i = 0; i < n * v->p; i++)
-        g[i] = (float)((double)g[i] * v->scale[i % v->p]);
-    TRY(pattern(ctx, &s, g));
-    for (int64_t i = 0; i < n * v->p; i++)
-        g[i] = (float)((double)g[i] * v->scale[i % v->p]);
-done:
-    return status;
-}
-
 /* The parameters of the maps that take more than one gradient. */
 static mucmm_status check_map(mucmm_ctx *ctx, const mucmm_explain_params *p)
 {
@@ -348,6 +323,33 @@ static mucmm_status check_params(mucmm_ctx *ctx, const mucmm_model *m, int32_t v
                            p->component, m->view[view].name, d,
                            mucmm__is_individual(p->score) ? "individual" : "common");
     return MUCMM_OK;
+}
+
+mucmm_status mucmm_explain_patterns(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
+                                    int32_t n_views, int32_t view, const mucmm_explain_params *p,
+                                    int64_t n, float *g)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__view_info *v;
+    mucmm__samples s = {.m = m, .view = view, .n = n, .p = p};
+
+    TRY(check_params(ctx, m, view, p));
+    v = &m->view[view];
+    for (int32_t i = 0; i < n_views; i++)
+        if (views[i].name && strcmp(views[i].name, v->name) == 0 &&
+            mucmm__encoded_of(views[i].data)) {
+            if (p->training)
+                return mucmm__raw_pattern(ctx, p->training, n, mucmm_data_raw_cols(views[i].data),
+                                          g);
+            return no_training(ctx, v);
+        }
+    for (int64_t i = 0; i < n * v->p; i++)
+        g[i] = (float)((double)g[i] * v->scale[i % v->p]);
+    TRY(pattern(ctx, &s, g));
+    for (int64_t i = 0; i < n * v->p; i++)
+        g[i] = (float)((double)g[i] * v->scale[i % v->p]);
+done:
+    return status;
 }
 
 static mucmm_status find_data(mucmm_ctx *ctx, mucmm__samples *s, const mucmm_view *views,

@@ -374,12 +374,9 @@ static mucmm_status part_alloc(mucmm_ctx *ctx, path *p, int64_t i)
     int64_t width = s->m->view[s->view].p, first = i * p->each * s->cols;
     part *t = &p->parts[i];
 
-    *t = (part){
-        .path = p, .ctx = *ctx, .at = *s, .points = p->points + first, .grads = p->grads + first};
+    *t = (part){.path = p, .at = *s, .points = p->points + first, .grads = p->grads + first};
     t->at.others = NULL;
-    t->ctx.threads = 1;
-    t->ctx.log = NULL;
-    t->ctx.progress = NULL;
+    mucmm__ctx_alone(ctx, &t->ctx);
     TRY(mucmm__alloc(ctx, POINTS * width, sizeof *t->h, &t->h));
     TRY(mucmm__alloc(ctx, POINTS * width, sizeof *t->dh, &t->dh));
     if (s->others)

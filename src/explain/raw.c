@@ -51,15 +51,32 @@ done:
     return status;
 }
 
+typedef struct chunk_task {
+    sums *t;
+    int64_t b;
+} chunk_task;
+
+static void centre_columns(void *arg, int64_t first, int64_t last)
+{
+    const chunk_task *task = arg;
+    const float *x_0 = task->t->first;
+    double *y = task->t->y;
+
+    for (int64_t i = 0; i < task->b; i++) {
+        float *x = task->t->x + i * task->t->cols;
+#pragma omp simd
+        for (int64_t j = first; j < last; j++) {
+            x[j] -= x_0[j];
+            y[j] += (double)x[j];
+        }
+    }
+}
+
 static mucmm_status add_chunk(mucmm_ctx *ctx, sums *t, int64_t b)
 {
     mucmm_status status = MUCMM_OK;
 
-    for (int64_t i = 0; i < b; i++)
-        for (int64_t j = 0; j < t->cols; j++) {
-            t->x[i * t->cols + j] -= t->first[j];
-            t->y[j] += (double)t->x[i * t->cols + j];
-        }
+    mucmm__parallel_range(ctx, t->cols, 4096, centre_columns, &(chunk_task){t, b});
     if (t->n == 0)
         return MUCMM_OK;
     TRY(mucmm__gemm(ctx, false, true, b, t->n, t->cols, 1, t->x, t->cols, t->g, t->cols, 0, t->xg,

@@ -44,10 +44,5 @@ void mucmm__samples_difference(const mucmm__samples *s, int64_t i, const float *
 mucmm_status mucmm__samples_raw_gradient(mucmm_ctx *ctx, const mucmm__samples *s,
                                          const int64_t *rows, int64_t n, const float *raw,
                                          float *dh, float *grads);
-/* In place: n gradients g [n, cols] of scores with respect to the raw input of a view -> patterns,
- * by the covariance of p->training, or else the one that m carries. */
-mucmm_status mucmm__pattern_of_gradients(mucmm_ctx *ctx, const mucmm_model *m,
-                                         const mucmm_view *views, int32_t n_views, int32_t view,
-                                         const mucmm_explain_params *p, int64_t n, float *g);
 
 #endif

@@ -69,8 +69,8 @@ static mucmm_status finish_patterns(mucmm_ctx *ctx, const mucmm_model *base, int
 {
     if (q->p->map != MUCMM_MAP_PATTERN)
         return MUCMM_OK;
-    return mucmm__pattern_of_gradients(ctx, base, q->views, q->n_views, q->view, q->p, count * q->n,
-                                       out);
+    return mucmm_explain_patterns(ctx, base, q->views, q->n_views, q->view, q->p, count * q->n,
+                                  out);
 }
 
 mucmm_status mucmm__stack_maps(mucmm_ctx *ctx, const mucmm_model *base,
