@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "progress.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,6 +29,34 @@ double seconds_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+static void *wait_for_signals(void *unused)
+{
+    (void)unused;
+    for (;;)
+        pause();
+    return NULL;
+}
+
+/* Threads that compute take no signals: kernels that oneDNN generates use the stack pointer for
+ * other things, and what the system writes there for a handler then lands in the heap
+ * (docs/pitfalls.md). A thread of their own takes them. Threads started later have the mask of this
+ * one. */
+static void take_signals_aside(void)
+{
+    static bool done;
+    pthread_t thread;
+    sigset_t stops;
+
+    if (done || pthread_create(&thread, NULL, wait_for_signals, NULL) != 0)
+        return;
+    done = true;
+    pthread_detach(thread);
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGINT);
+    sigaddset(&stops, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &stops, NULL);
+}
+
 void progress_init(progress *p)
 {
     /* The second signal of a kind ends the program at once. */
@@ -36,6 +65,7 @@ void progress_init(progress *p)
     *p = (progress){.terminal = isatty(STDERR_FILENO) == 1};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    take_signals_aside();
 }
 
 void progress_pause(progress *p)
