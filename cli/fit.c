@@ -116,7 +116,21 @@ static int print_fit_json(const mucmm_model *m)
     return print_json(root);
 }
 
-static void print_fit(const mucmm_model *m, const char *path)
+/* What the held-out rows have chosen flatters them. */
+static void print_held_out_note(const mucmm_model *m, const mucmm_fit_params *p)
+{
+    bool trained = mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_HEADS) !=
+                   mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_LINEAR);
+
+    if (p->ridge < 0 || trained)
+        printf(
+            "\nThe held-out rows also chose %s%s%s. For p-values of rows that chose nothing, keep "
+            "some away from fit\nand give them to score.\n",
+            p->ridge < 0 ? "the ridge" : "", p->ridge < 0 && trained ? " and " : "",
+            trained ? "the epoch" : "");
+}
+
+static void print_fit(const mucmm_model *m, const mucmm_fit_params *p, const char *path)
 {
     const summary_column columns[] = {
         {"heads", "train", mucmm_model_summary(m, MUCMM_ROWS_TRAIN, MUCMM_HEADS)},
@@ -128,6 +142,7 @@ static void print_fit(const mucmm_model *m, const char *path)
     printf("%s: %" PRId64 " training rows, %" PRId64 " held-out rows\n", path,
            columns[0].summary->rows, columns[1].summary->rows);
     print_summaries(m, columns, 4);
+    print_held_out_note(m, p);
 }
 
 static int check_fit(const settings *given)
@@ -163,7 +178,7 @@ int run_fit(const settings *given)
     if (given->json)
         TRY(print_fit_json(m));
     else
-        print_fit(m, given->output);
+        print_fit(m, &p, given->output);
 done:
     mucmm_model_free(m);
     inputs_close(&in);

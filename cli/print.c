@@ -81,6 +81,31 @@ static double pick_rest(const mucmm_summary *s, int64_t i)
     return s->rest_share[i];
 }
 
+static double pick_linear_chance(const mucmm_summary *s, int64_t i)
+{
+    return s->leakage_linear_chance[i];
+}
+
+static double pick_linear_p(const mucmm_summary *s, int64_t i)
+{
+    return s->leakage_linear_p[i];
+}
+
+static double pick_kernel_p(const mucmm_summary *s, int64_t i)
+{
+    return s->leakage_kernel_p[i];
+}
+
+static double pick_pair_chance(const mucmm_summary *s, int64_t i)
+{
+    return s->leakage_individual_chance[i];
+}
+
+static double pick_pair_p(const mucmm_summary *s, int64_t i)
+{
+    return s->leakage_individual_p[i];
+}
+
 static double pick_linear(const mucmm_summary *s, int64_t i)
 {
     return s->leakage_linear[i];
@@ -106,16 +131,26 @@ static double pick_pair(const mucmm_summary *s, int64_t i)
     return s->leakage_individual[i];
 }
 
-static void print_row(const char *label, const summary_column *columns, int n, pick value,
-                      int64_t i)
+/* p: its p-value, or NULL. */
+static void print_tested(const char *label, const summary_column *columns, int n, pick value,
+                         pick p, int64_t i)
 {
     printf("  %-*s", LABEL_WIDTH - 2, label);
     for (int c = 0; c < n; c++) {
-        print_cell(value(columns[c].summary, i));
-        if (has_p(columns[c].summary))
+        const mucmm_summary *s = columns[c].summary;
+        print_cell(value(s, i));
+        if (has_p(s) && p)
+            print_cell(p(s, i));
+        else if (has_p(s))
             printf("%*s", CELL_WIDTH, "");
     }
     printf("\n");
+}
+
+static void print_row(const char *label, const summary_column *columns, int n, pick value,
+                      int64_t i)
+{
+    print_tested(label, columns, n, value, NULL, i);
 }
 
 static void print_correlations(const summary_column *columns, int n)
@@ -225,18 +260,21 @@ static void print_leakage(const mucmm_model *m, const summary_column *columns, i
     int32_t views = mucmm_model_views(m);
     char label[2 * MAX_NAME + 32];
 
-    printf("dependence left (0 = none, 1 = full)\n");
+    print_title_line("dependence left (0 = none)", columns, n);
     for (int32_t v = 0; v < views; v++) {
         snprintf(label, sizeof label, "%s on common, linear", mucmm_model_view_name(m, v));
-        print_row(label, columns, n, pick_linear, v);
+        print_tested(label, columns, n, pick_linear, pick_linear_p, v);
+        print_row("  by chance", columns, n, pick_linear_chance, v);
         snprintf(label, sizeof label, "%s on common, kernel", mucmm_model_view_name(m, v));
-        print_row(label, columns, n, pick_kernel, v);
+        print_tested(label, columns, n, pick_kernel, pick_kernel_p, v);
     }
     for (int32_t v = 0; v < views; v++)
         for (int32_t w = v + 1; w < views; w++) {
+            int64_t pair = (int64_t)v * views + w;
             snprintf(label, sizeof label, "%s on %s", mucmm_model_view_name(m, v),
                      mucmm_model_view_name(m, w));
-            print_row(label, columns, n, pick_pair, (int64_t)v * views + w);
+            print_tested(label, columns, n, pick_pair, pick_pair_p, pair);
+            print_row("  by chance", columns, n, pick_pair_chance, pair);
         }
 }
 
@@ -305,26 +343,45 @@ static json_t *views_json(const mucmm_model *m, const mucmm_summary *s)
     return views;
 }
 
-static json_t *leakage_json(const mucmm_model *m, const mucmm_summary *s)
+/* {view: x[view]} */
+static json_t *by_view_json(const mucmm_model *m, const double *x)
 {
-    json_t *all = json_object(), *linear = json_object(), *kernel = json_object();
-    json_t *individual = json_object();
-    int32_t views = mucmm_model_views(m);
+    json_t *o = json_object();
 
-    for (int32_t v = 0; v < views; v++) {
-        const char *name = mucmm_model_view_name(m, v);
-        json_object_set_new(linear, name, number_json(s->leakage_linear[v]));
-        json_object_set_new(kernel, name, number_json(s->leakage_kernel[v]));
+    for (int32_t v = 0; v < mucmm_model_views(m); v++)
+        json_object_set_new(o, mucmm_model_view_name(m, v), number_json(x[v]));
+    return o;
+}
+
+/* {"view,view": x[view, view]}, each pair once */
+static json_t *by_pair_json(const mucmm_model *m, const double *x)
+{
+    int32_t views = mucmm_model_views(m);
+    json_t *o = json_object();
+
+    for (int32_t v = 0; v < views; v++)
         for (int32_t w = v + 1; w < views; w++) {
             char pair[2 * MAX_NAME + 2];
-            snprintf(pair, sizeof pair, "%s,%s", name, mucmm_model_view_name(m, w));
-            json_object_set_new(individual, pair,
-                                number_json(s->leakage_individual[(int64_t)v * views + w]));
+            snprintf(pair, sizeof pair, "%s,%s", mucmm_model_view_name(m, v),
+                     mucmm_model_view_name(m, w));
+            json_object_set_new(o, pair, number_json(x[(int64_t)v * views + w]));
         }
-    }
-    json_object_set_new(all, "linear", linear);
-    json_object_set_new(all, "kernel", kernel);
-    json_object_set_new(all, "individual", individual);
+    return o;
+}
+
+static json_t *leakage_json(const mucmm_model *m, const mucmm_summary *s)
+{
+    json_t *all = json_object();
+
+    json_object_set_new(all, "linear", by_view_json(m, s->leakage_linear));
+    json_object_set_new(all, "linear_chance", by_view_json(m, s->leakage_linear_chance));
+    json_object_set_new(all, "linear_p", by_view_json(m, s->leakage_linear_p));
+    json_object_set_new(all, "kernel", by_view_json(m, s->leakage_kernel));
+    json_object_set_new(all, "kernel_p", by_view_json(m, s->leakage_kernel_p));
+    json_object_set_new(all, "individual", by_pair_json(m, s->leakage_individual));
+    json_object_set_new(all, "individual_chance", by_pair_json(m, s->leakage_individual_chance));
+    json_object_set_new(all, "individual_p", by_pair_json(m, s->leakage_individual_p));
+    json_object_set_new(all, "permutations", json_integer(s->leakage_permutations));
     return all;
 }
 

@@ -66,25 +66,27 @@ typedef struct grid {
     int64_t rows, cols; /* cols 2: the heads are the yardstick */
 } grid;
 
-static void grid_row(grid *g, const char *name, double heads, double linear, const char *format)
+static void grid_row(grid *g, const char *name, const char *heads, const char *linear)
 {
-    const double values[] = {heads, linear};
+    const char *values[] = {name, heads, linear};
 
     if (g->rows == MAX_TABLE)
         return;
-    snprintf(g->text[g->rows * COLS], CELL, "%s", name);
-    for (int i = 0; i < 2; i++) {
-        char *cell = g->text[g->rows * COLS + 1 + i];
-        if (!isfinite(values[i]))
-            snprintf(cell, CELL, "-");
-        else if (format[0] == '%')
-            snprintf(cell, CELL, "%.1f %%", 100 * values[i]);
-        else
-            snprintf(cell, CELL, "%.3f", values[i]);
-    }
-    for (int j = 0; j < g->cols; j++)
+    for (int64_t j = 0; j < g->cols; j++) {
+        snprintf(g->text[g->rows * COLS + j], CELL, "%s", values[j]);
         g->cells[g->rows * g->cols + j] = g->text[g->rows * COLS + j];
+    }
     g->rows++;
+}
+
+static void grid_percents(grid *g, const char *name, double heads, double linear)
+{
+    const double values[] = {heads, linear};
+    char cells[2][CELL];
+
+    for (int i = 0; i < 2; i++)
+        snprintf(cells[i], CELL, isfinite(values[i]) ? "%.1f %%" : "-", 100 * values[i]);
+    grid_row(g, name, cells[0], cells[1]);
 }
 
 static int grid_add(const report_page *p, const grid *g, const char *caption)
@@ -93,6 +95,50 @@ static int grid_add(const report_page *p, const grid *g, const char *caption)
 
     return check(p->s,
                  mucmm_report_table(p->s->ctx, p->r, caption, head, g->cells, g->rows, g->cols));
+}
+
+/* A dependence, its mean by chance and its p-value; what is not known is left out. */
+static void tested_cell(char *cell, double value, double chance, double p)
+{
+    if (!isfinite(value))
+        snprintf(cell, CELL, "-");
+    else if (isfinite(chance) && isfinite(p))
+        snprintf(cell, CELL, "%.3f (chance %.3f, p %.3g)", value, chance, p);
+    else if (isfinite(p))
+        snprintf(cell, CELL, "%.3f (p %.3g)", value, p);
+    else
+        snprintf(cell, CELL, "%.3f", value);
+}
+
+/* value, chance and p: the summary's arrays; chance NULL: 0, which needs no words. */
+typedef struct tested {
+    const double *value, *chance, *p;
+} tested;
+
+static void grid_tested(grid *g, const char *name, tested heads, tested linear, int64_t i)
+{
+    const tested parts[] = {heads, linear};
+    char cells[2][CELL];
+
+    for (int j = 0; j < 2; j++)
+        tested_cell(cells[j], parts[j].value[i], parts[j].chance ? parts[j].chance[i] : NAN,
+                    parts[j].p[i]);
+    grid_row(g, name, cells[0], cells[1]);
+}
+
+static tested linear_of(const mucmm_summary *s)
+{
+    return (tested){s->leakage_linear, s->leakage_linear_chance, s->leakage_linear_p};
+}
+
+static tested kernel_of(const mucmm_summary *s)
+{
+    return (tested){s->leakage_kernel, NULL, s->leakage_kernel_p};
+}
+
+static tested pairs_of(const mucmm_summary *s)
+{
+    return (tested){s->leakage_individual, s->leakage_individual_chance, s->leakage_individual_p};
 }
 
 static int add_leakage(const report_page *p, grid *g)
@@ -105,17 +151,21 @@ static int add_leakage(const report_page *p, grid *g)
     for (int32_t v = 0; v < p->in->n; v++) {
         const char *view = mucmm_model_view_name(p->m, v);
         snprintf(name, sizeof name, "individual part of %s on the common part, linear", view);
-        grid_row(g, name, a->leakage_linear[v], b->leakage_linear[v], "");
+        grid_tested(g, name, linear_of(a), linear_of(b), v);
         snprintf(name, sizeof name, "individual part of %s on the common part, any kind", view);
-        grid_row(g, name, a->leakage_kernel[v], b->leakage_kernel[v], "");
+        grid_tested(g, name, kernel_of(a), kernel_of(b), v);
         for (int32_t w = v + 1; w < p->in->n; w++) {
             int64_t i = (int64_t)v * p->in->n + w;
             snprintf(name, sizeof name, "individual parts of %s and %s", view,
                      mucmm_model_view_name(p->m, w));
-            grid_row(g, name, a->leakage_individual[i], b->leakage_individual[i], "");
+            grid_tested(g, name, pairs_of(a), pairs_of(b), i);
         }
     }
-    return grid_add(p, g, "0 = none left, 1 = full dependence; - = too few rows to say.");
+    return grid_add(
+        p, g,
+        "0 = none left, 1 = full dependence; - = too few rows to say. Chance: the mean "
+        "where there is none, 0 for dependence of any kind. A small p says that what is "
+        "left is more than chance, not that it is much.");
 }
 
 static int add_retrieval(const report_page *p, grid *g)
@@ -133,10 +183,10 @@ static int add_retrieval(const report_page *p, grid *g)
                 continue;
             snprintf(name, sizeof name, "%s to %s, first", mucmm_model_view_name(p->m, v),
                      mucmm_model_view_name(p->m, w));
-            grid_row(g, name, a->retrieval_1[i], b->retrieval_1[i], "%");
+            grid_percents(g, name, a->retrieval_1[i], b->retrieval_1[i]);
             snprintf(name, sizeof name, "%s to %s, among 10", mucmm_model_view_name(p->m, v),
                      mucmm_model_view_name(p->m, w));
-            grid_row(g, name, a->retrieval_10[i], b->retrieval_10[i], "%");
+            grid_percents(g, name, a->retrieval_10[i], b->retrieval_10[i]);
         }
     snprintf(caption, sizeof caption,
              "Share of the rows whose partner is found; by chance %.2g %% and %.2g %%.",

@@ -325,6 +325,13 @@ typedef struct mucmm_summary {
     double *leakage_linear;     /* [M] K(u_m, c_all), in [0, 1]                        */
     double *leakage_kernel;     /* [M] cross-fitted, Fourier features of u_m           */
     double *leakage_individual; /* [M * M] K(u_m, u_l); diagonal 0                     */
+    /* What the linear ones are on average where there is no dependence (the kernel one: 0), and
+     * p-values: pairing permuted, step-down over the values of u on c, and over those between
+     * the u. They are clean on rows that chose nothing of the model. NaN if not computed.        */
+    double *leakage_linear_chance, *leakage_linear_p, *leakage_kernel_p; /* [M]              */
+    double *leakage_individual_chance, *leakage_individual_p;            /* [M * M]          */
+    int64_t leakage_permutations; /* how many these p-values are of: fewer than asked for, at least
+                                     199, where all would take too long; 0 = none            */
     /* [M * M] entry m * M + l: for how large a share of the rows the partner in view l is the
      * nearest one (among the 10 nearest) of all rows, seen from view m. Nearness: the cosine of the
      * common variates, each weighted by the root of its correlation. NaN above 20,000 rows. */

@@ -1571,6 +1571,8 @@ static mucmm_status run_everything(mucmm_ctx *ctx, double *out)
     static const char *const names[3] = {"left", "right", "words"};
     mucmm_status status = MUCMM_OK;
     mucmm__block x[3], g[3], phi;
+    mucmm__dependence left[2] = {{0}}, *family[2] = {&left[0], &left[1]};
+    int64_t made = 0;
     double *cov, *own, omega[80], phase[10], *at = out, *w[3];
 
     for (int m = 0; m < 3; m++) {
@@ -1603,8 +1605,17 @@ static mucmm_status run_everything(mucmm_ctx *ctx, double *out)
         x[m].rows = 30, x[m].cols = 6;
     TRY(mucmm__permutation_test(ctx, 3, x, 29, 3, at, at + 6, at + 12));
     at += 18;
+    TRY(mucmm__dependence_init(ctx, x, x + 1, 1e-3, &left[0]));
+    TRY(mucmm__dependence_init_crossfit(ctx, x, x + 2, 0.1, &left[1]));
+    left[0].mover_left = left[1].mover_right = 1;
+    left[0].mover_right = 2;
+    TRY(mucmm__dependence_test(ctx, 2, family, 29, 3, 1e9, &made));
+    for (int i = 0; i < 2; i++, at += 3)
+        at[0] = left[i].value, at[1] = left[i].chance, at[2] = left[i].p;
     assert_true(at - out <= 4096);
 done:
+    mucmm__dependence_drop(&left[0]);
+    mucmm__dependence_drop(&left[1]);
     for (int m = 0; m < 3; m++)
         free(x[m].data);
     free(cov);

@@ -101,6 +101,37 @@ mucmm_status mucmm__permutation_test(mucmm_ctx *ctx, int32_t n_views, const mucm
                                      int64_t permutations, uint64_t seed, double *correlations,
                                      double *p_values, double *null_95);
 
+/* ---- permutation test of what is left (section 5) ---------------------------------
+ * One statistic of a family: K(a, b) or K_x(a, c), and the whitened rows that its permutations need. The rows of
+ * each side stay, or are moved by permutation mover >= 1 of each draw; those with the same mover move together. */
+typedef struct mucmm__dependence {
+    double value;   /* of the rows as they are */
+    double chance;  /* its mean over all pairings of the rows: tr(A^-1 S_aa) tr(B^-1 S_bb)/((n-1) min(dim a, dim b)),
+                       that is max(dim a, dim b)/(n-1) for r = 0; K_x: 0 */
+    double p;       /* NaN until the test */
+    int32_t mover_left, mover_right; /* of a, of b or c; 0 = stays: set them before the test */
+    int64_t n, d, e;
+    bool halves;         /* K_x */
+    float *left, *right; /* [n, d], [n, e] */
+} mucmm__dependence;
+
+/* K(a, b) as mucmm__correlation_min; drop it, also after a failure. */
+mucmm_status mucmm__dependence_init(mucmm_ctx *ctx, const mucmm__block *a, const mucmm__block *b,
+                                    double ridge, mucmm__dependence *s);
+/* K_x(a, c) as mucmm__correlation_min_crossfit. */
+mucmm_status mucmm__dependence_init_crossfit(mucmm_ctx *ctx, const mucmm__block *a,
+                                             const mucmm__block *c, double ridge,
+                                             mucmm__dependence *s);
+void mucmm__dependence_drop(mucmm__dependence *s);
+
+/* p of every statistic of the family, all of the same rows: step-down maxima of the statistics in standard
+ * deviations from their mean over the observed and all permuted ones, exact p = (b + 1)/(N + 1), one-sided.
+ * made: N, fewer than asked for (at least 199) where all would take more than most_work
+ * multiplications; unchanged if there is no statistic or permutation. The same bytes for any threads. */
+mucmm_status mucmm__dependence_test(mucmm_ctx *ctx, int64_t n_statistics,
+                                    mucmm__dependence *const *statistics, int64_t permutations,
+                                    uint64_t seed, double most_work, int64_t *made);
+
 /* ---- nonlinear features of variates (section 2, staged deflation) ------------------
  * psi(c) = [c, c_i c_j for i <= j < pairs, sqrt(2) cos(c omega + phase)]. */
 typedef struct mucmm__psi {

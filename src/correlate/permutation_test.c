@@ -3,7 +3,7 @@
  * permutation_test.c - is the pairing of the rows better than chance?
  * n rows, M views, k components, N permutations. */
 #include "core/vmath.h"
-#include "correlate/correlate.h"
+#include "correlate/views.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -48,6 +48,7 @@ typedef struct test {
     int64_t *perm;          /* [lanes, M - 1, n] */
     double *statistic;      /* [lanes, k] */
     int64_t *counts;        /* [lanes, k], in the order of `order` */
+    double tie;             /* statistics that are equal differ by less */
     double *maxima;         /* [k, kept], in the order of `order`; NULL = not asked for */
     int64_t kept;
 } test;
@@ -140,7 +141,7 @@ static void count_maxima(const test *t, int64_t b, const double *statistic, int6
     for (int64_t j = t->k - 1; j >= 0; j--) {
         int64_t component = t->order[j];
         largest = fmax(largest, statistic[component]);
-        counts[j] += largest >= t->observed[component] - 1e-12;
+        counts[j] += largest >= t->observed[component] - t->tie;
         if (t->maxima && b < t->kept)
             t->maxima[j * t->kept + b] = largest;
     }
@@ -241,6 +242,7 @@ mucmm_status mucmm__permutation_test(mucmm_ctx *ctx, int32_t n_views, const mucm
                .permutations = permutations,
                .seed = seed,
                .observed = correlations,
+               .tie = 1e-12,
                .lanes = ctx->threads,
                .kept = null_95 ? permutations < MAX_KEPT ? permutations : MAX_KEPT : 0};
     TRY(test_init(ctx, &t, c));
@@ -252,6 +254,24 @@ mucmm_status mucmm__permutation_test(mucmm_ctx *ctx, int32_t n_views, const mucm
     take_p_values(&t, p_values);
     if (null_95)
         take_null(&t, null_95);
+done:
+    test_drop(&t);
+    return status;
+}
+
+mucmm_status mucmm__step_down(mucmm_ctx *ctx, int64_t k, int64_t permutations,
+                              const double *observed, const double *permuted, double tie,
+                              double *p_values)
+{
+    test t = {.k = k, .permutations = permutations, .observed = observed, .lanes = 1, .tie = tie};
+    mucmm_status status = MUCMM_OK;
+
+    TRY(mucmm__alloc(ctx, k, sizeof *t.order, &t.order));
+    TRY(mucmm__alloc(ctx, k, sizeof *t.counts, &t.counts));
+    sort_components(&t);
+    for (int64_t b = 0; b < permutations; b++)
+        count_maxima(&t, b, permuted + b * k, t.counts);
+    take_p_values(&t, p_values);
 done:
     test_drop(&t);
     return status;

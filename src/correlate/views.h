@@ -44,4 +44,10 @@ mucmm_status mucmm__views_solve(mucmm_ctx *ctx, const mucmm__views *v, int64_t k
 /* z [P, k] -> V = L'^-1 z, so that V'DV = I. */
 mucmm_status mucmm__views_unwhiten(mucmm_ctx *ctx, const mucmm__views *v, int64_t k, double *z);
 
+/* Step-down maxima over k statistics: observed [k], permuted [permutations, k] -> p_values [k].
+ * Statistics that differ by less than `tie` count as equal. In permutation_test.c. */
+mucmm_status mucmm__step_down(mucmm_ctx *ctx, int64_t k, int64_t permutations,
+                              const double *observed, const double *permuted, double tie,
+                              double *p_values);
+
 #endif

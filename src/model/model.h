@@ -161,6 +161,14 @@ void mucmm__sharing_drop(mucmm_summary *s);
 mucmm_status mucmm__sharing(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
                             int64_t permutations, uint64_t seed, mucmm_summary *s);
 
+/* leakage.c: the summary's leakage_* of c[m] [n, k] and u[m] [n, q_m]; permutations 0: no p-values.
+ */
+mucmm_status mucmm__leakage_create(mucmm_ctx *ctx, int64_t n_views, mucmm_summary *s);
+void mucmm__leakage_drop(mucmm_summary *s);
+mucmm_status mucmm__leakage(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
+                            const mucmm__block *u, int64_t permutations, uint64_t seed,
+                            mucmm_summary *s);
+
 /* retrieval.c: recall [n_views, n_views] among the 1 and 10 nearest, as mucmm_summary says. */
 mucmm_status mucmm__retrieval(mucmm_ctx *ctx, int32_t n_views, float *const *c, int64_t n,
                               int64_t k, const double *rho, double *recall_1, double *recall_10);

@@ -66,6 +66,14 @@ static json_t *summary_json(const mucmm_summary *s)
     json_object_set_new(o, "leakage_kernel", numbers(s->leakage_kernel, s->views));
     json_object_set_new(o, "leakage_individual",
                         numbers(s->leakage_individual, s->views * s->views));
+    json_object_set_new(o, "leakage_linear_chance", numbers(s->leakage_linear_chance, s->views));
+    json_object_set_new(o, "leakage_linear_p", numbers(s->leakage_linear_p, s->views));
+    json_object_set_new(o, "leakage_kernel_p", numbers(s->leakage_kernel_p, s->views));
+    json_object_set_new(o, "leakage_individual_chance",
+                        numbers(s->leakage_individual_chance, s->views * s->views));
+    json_object_set_new(o, "leakage_individual_p",
+                        numbers(s->leakage_individual_p, s->views * s->views));
+    json_object_set_new(o, "leakage_permutations", json_integer(s->leakage_permutations));
     json_object_set_new(o, "retrieval_1", numbers(s->retrieval_1, s->views * s->views));
     json_object_set_new(o, "retrieval_10", numbers(s->retrieval_10, s->views * s->views));
     for (int i = 0; i < N_SHARING && s->carried; i++)
@@ -281,6 +289,13 @@ static mucmm_status read_summary(mucmm_ctx *ctx, const json_t *parent, const cha
     TRY(get_numbers(ctx, o, "leakage_linear", views, s->leakage_linear));
     TRY(get_numbers(ctx, o, "leakage_kernel", views, s->leakage_kernel));
     TRY(get_numbers(ctx, o, "leakage_individual", views * views, s->leakage_individual));
+    TRY(get_numbers(ctx, o, "leakage_linear_chance", views, s->leakage_linear_chance));
+    TRY(get_numbers(ctx, o, "leakage_linear_p", views, s->leakage_linear_p));
+    TRY(get_numbers(ctx, o, "leakage_kernel_p", views, s->leakage_kernel_p));
+    TRY(get_numbers(ctx, o, "leakage_individual_chance", views * views,
+                    s->leakage_individual_chance));
+    TRY(get_numbers(ctx, o, "leakage_individual_p", views * views, s->leakage_individual_p));
+    TRY(get_integer(ctx, o, "leakage_permutations", 0, INT64_MAX, &s->leakage_permutations));
     TRY(get_numbers(ctx, o, "retrieval_1", views * views, s->retrieval_1));
     TRY(get_numbers(ctx, o, "retrieval_10", views * views, s->retrieval_10));
     for (int i = 0; i < N_SHARING && s->carried; i++)

@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a set of rows shows under a model: correlations, variance shares, leakage
+ * What a set of rows shows under a model: correlations, variance shares
  * (section 5 of the method), and the scores of single samples. */
 #include "model/model.h"
 
 #include <math.h>
 #include <string.h>
-
-#define LEAKAGE_RIDGE 1e-6
-#define LEAKAGE_FEATURES 300
-#define LEAKAGE_KERNEL_RIDGE 0.1
 
 mucmm_status mucmm__summary_create(mucmm_ctx *ctx, int64_t k, int64_t n_views, mucmm_summary **out)
 {
@@ -26,9 +22,7 @@ mucmm_status mucmm__summary_create(mucmm_ctx *ctx, int64_t k, int64_t n_views, m
     TRY(mucmm__alloc(ctx, n_views, sizeof(double), &s->common_share));
     TRY(mucmm__alloc(ctx, n_views, sizeof(double), &s->individual_share));
     TRY(mucmm__alloc(ctx, n_views, sizeof(double), &s->rest_share));
-    TRY(mucmm__alloc(ctx, n_views, sizeof(double), &s->leakage_linear));
-    TRY(mucmm__alloc(ctx, n_views, sizeof(double), &s->leakage_kernel));
-    TRY(mucmm__alloc(ctx, n_views * n_views, sizeof(double), &s->leakage_individual));
+    TRY(mucmm__leakage_create(ctx, n_views, s));
     TRY(mucmm__alloc(ctx, n_views * n_views, sizeof(double), &s->retrieval_1));
     TRY(mucmm__alloc(ctx, n_views * n_views, sizeof(double), &s->retrieval_10));
     TRY(mucmm__sharing_alloc(ctx, s));
@@ -53,9 +47,7 @@ void mucmm__summary_free(mucmm_summary *s)
     mucmm__free(s->common_share);
     mucmm__free(s->individual_share);
     mucmm__free(s->rest_share);
-    mucmm__free(s->leakage_linear);
-    mucmm__free(s->leakage_kernel);
-    mucmm__free(s->leakage_individual);
+    mucmm__leakage_drop(s);
     mucmm__free(s->retrieval_1);
     mucmm__free(s->retrieval_10);
     mucmm__sharing_drop(s);
@@ -187,108 +179,6 @@ done:
     return status;
 }
 
-/* ---- leakage -------------------------------------------------------------------------------- */
-
-static void take_rows(const mucmm__block *from, const int64_t *order, mucmm__block *to)
-{
-    for (int64_t i = 0; i < from->rows; i++)
-        memcpy(to->data + i * to->cols, from->data + order[i] * from->cols,
-               (size_t)from->cols * sizeof(double));
-}
-
-static mucmm_status kernel_leakage(mucmm_ctx *ctx, const mucmm__block *u, const mucmm__block *c,
-                                   uint64_t seed, double *value)
-{
-    mucmm_status status = MUCMM_OK;
-    int64_t n = u->rows, q = u->cols;
-    int64_t d = LEAKAGE_FEATURES < n / 3 ? LEAKAGE_FEATURES : n / 3;
-    mucmm__block std = {NULL, n, q}, phi = {NULL, n, d}, phi_std = {NULL, n, d};
-    mucmm__block shuffled_u = {NULL, n, q}, shuffled_c = {NULL, n, c->cols};
-    double *omega = NULL, *phase = NULL, *sd = NULL;
-    int64_t *order = NULL;
-
-    TRY(mucmm__alloc(ctx, n * q, sizeof(double), &std.data));
-    TRY(mucmm__alloc(ctx, n * d, sizeof(double), &phi.data));
-    TRY(mucmm__alloc(ctx, n * d, sizeof(double), &phi_std.data));
-    TRY(mucmm__alloc(ctx, q * d, sizeof(double), &omega));
-    TRY(mucmm__alloc(ctx, d, sizeof(double), &phase));
-    TRY(mucmm__alloc(ctx, q > d ? q : d, sizeof(double), &sd));
-    TRY(mucmm__alloc(ctx, n * q, sizeof(double), &shuffled_u.data));
-    TRY(mucmm__alloc(ctx, n * c->cols, sizeof(double), &shuffled_c.data));
-    TRY(mucmm__alloc(ctx, n, sizeof *order, &order));
-    /* the two halves must be samples of one kind, and files are often sorted */
-    mucmm__rng_permutation(mucmm__rng_key(seed, 78), order, n);
-    take_rows(u, order, &shuffled_u);
-    take_rows(c, order, &shuffled_c);
-    mucmm__standardize(&shuffled_u, std.data, sd);
-    mucmm__fourier_draw(mucmm__rng_key(seed, 77), q, d, omega, phase);
-    mucmm__fourier_features(ctx, &std, d, omega, phase, phi.data);
-    mucmm__standardize(&phi, phi_std.data, sd);
-    TRY(mucmm__correlation_min_crossfit(ctx, &phi_std, &shuffled_c, LEAKAGE_KERNEL_RIDGE, value,
-                                        NULL, NULL));
-done:
-    mucmm__free(order);
-    mucmm__free(shuffled_u.data);
-    mucmm__free(shuffled_c.data);
-    mucmm__free(std.data);
-    mucmm__free(phi.data);
-    mucmm__free(phi_std.data);
-    mucmm__free(omega);
-    mucmm__free(phase);
-    mucmm__free(sd);
-    return status;
-}
-
-/* The ridge for K(a, b): relative for variates far larger than those of the training rows. */
-static double leakage_ridge(const mucmm__block *a, const mucmm__block *b)
-{
-    const mucmm__block *blocks[] = {a, b};
-    double largest = 1;
-
-    for (int i = 0; i < 2; i++)
-        for (int64_t j = 0; j < blocks[i]->cols; j++) {
-            double sum = 0;
-            for (int64_t r = 0; r < blocks[i]->rows; r++)
-                sum += pow(blocks[i]->data[r * blocks[i]->cols + j], 2);
-            largest = fmax(largest, sum / (double)blocks[i]->rows);
-        }
-    return LEAKAGE_RIDGE * largest;
-}
-
-static mucmm_status leakage(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
-                            const mucmm__block *u, uint64_t seed, mucmm_summary *s)
-{
-    mucmm_status status = MUCMM_OK;
-    int64_t n = s->rows, k = s->components;
-    mucmm__block all = {NULL, n, k * n_views};
-
-    TRY(mucmm__alloc(ctx, n * all.cols, sizeof(double), &all.data));
-    for (int32_t m = 0; m < n_views; m++)
-        for (int64_t i = 0; i < n; i++)
-            memcpy(all.data + i * all.cols + m * k, c[m].data + i * k, (size_t)k * sizeof(double));
-    for (int32_t m = 0; m < n_views; m++) {
-        int64_t q = u[m].cols;
-        s->leakage_linear[m] = s->leakage_kernel[m] = q > 0 ? NAN : 0;
-        if (q == 0 || n <= q + all.cols + 1)
-            continue; /* too few rows to say anything */
-        TRY(mucmm__correlation_min(ctx, &u[m], &all, leakage_ridge(&u[m], &all),
-                                   &s->leakage_linear[m], NULL, NULL));
-        if (n >= 100)
-            TRY(kernel_leakage(ctx, &u[m], &c[m], seed, &s->leakage_kernel[m]));
-    }
-    for (int32_t m = 0; m < n_views; m++)
-        for (int32_t l = 0; l < m; l++) {
-            double value = u[m].cols > 0 && u[l].cols > 0 ? NAN : 0;
-            if (value != 0 && n > u[m].cols + u[l].cols + 1)
-                TRY(mucmm__correlation_min(ctx, &u[m], &u[l], leakage_ridge(&u[m], &u[l]), &value,
-                                           NULL, NULL));
-            s->leakage_individual[m * n_views + l] = s->leakage_individual[l * n_views + m] = value;
-        }
-done:
-    mucmm__free(all.data);
-    return status;
-}
-
 /* ---- together -------------------------------------------------------------------------------- */
 
 static mucmm_status as_block(mucmm_ctx *ctx, const float *x, int64_t n, int64_t cols,
@@ -325,7 +215,7 @@ mucmm_status mucmm__summarize(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_
     }
     TRY(correlations(ctx, m->n_views, cb, permutations, seed, s));
     TRY(mucmm__sharing(ctx, m->n_views, cb, permutations, seed, s));
-    TRY(leakage(ctx, m->n_views, cb, ub, seed, s));
+    TRY(mucmm__leakage(ctx, m->n_views, cb, ub, permutations, seed, s));
     TRY(mucmm__retrieval(ctx, m->n_views, c, n, m->k, rho, s->retrieval_1, s->retrieval_10));
     *out = s;
     s = NULL;

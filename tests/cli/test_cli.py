@@ -30,6 +30,8 @@ COMMANDS = ['encode', 'fit', 'transform', 'score', 'explain', 'report', 'info', 
             'graph run', 'graph vjp', 'graph ops', 'demo']
 SUMMARY_KEYS = {'correlations', 'p_values', 'significant', 'harmonic', 'dimensions', 'total_correlation', 'leakage',
                 'retrieval', 'views'}
+LEAKAGE_KEYS = {'linear', 'linear_chance', 'linear_p', 'kernel', 'kernel_p', 'individual', 'individual_chance', 'individual_p',
+                'permutations'}
 TESTS = []
 
 
@@ -359,13 +361,18 @@ def score_json_has_the_keys_of_the_contract():
         check(len(part['correlations']) == len(part['p_values']) == 2, part)
         check(part['significant'] == 2 and all(0 < p <= 0.05 for p in part['p_values']), part)
         check(abs(sum(part['correlations']) - part['total_correlation']) < 1e-12, part)
-        check(set(part['leakage']) == {'linear', 'kernel', 'individual'}, part['leakage'])
+        check(set(part['leakage']) == LEAKAGE_KEYS, part['leakage'])
         check(set(part['leakage']['linear']) == set(part['leakage']['kernel']) == {'left', 'right'}, part['leakage'])
         check(set(part['leakage']['individual']) == {'left,right'}, part['leakage'])
+        check(part['leakage']['permutations'] == 50, part['leakage'])
+        for key in ('linear_p', 'kernel_p', 'individual_p'):
+            check(all(1 / 51 - 1e-9 <= p <= 1 for p in part['leakage'][key].values()), part['leakage'])
+        check(abs(part['leakage']['linear_chance']['left'] - 4 / 149) < 1e-4, part['leakage'])  # 2 views x 2 of 150 rows
         for view in ('left', 'right'):
             check(set(part['views'][view]) == {'common_share', 'individual_share', 'rest_share'}, part['views'])
     root = json.loads(succeeds('score', 'mlp.mucmm', *UNSEEN, '--json', '--permutations', '0').stdout)
     check(root['p_values'] == [None, None] and root['significant'] == 0, root['p_values'])
+    check(root['leakage']['linear_p'] == {'left': None, 'right': None} and root['leakage']['permutations'] == 0, root)
 
 
 @test

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_significance.c - what is more than chance: the dependence that is left, by its mean over all
+ * pairings, its error rate and its power. */
+#include "harness.h"
+#include "model/model.h"
+
+static mucmm__block zero_block(int64_t rows, int64_t cols)
+{
+    mucmm__block b = {calloc((size_t)(rows * cols), sizeof(double)), rows, cols};
+
+    assert_non_null(b.data);
+    return b;
+}
+
+static mucmm__block random_block(uint64_t key, int64_t rows, int64_t cols)
+{
+    mucmm__block b = zero_block(rows, cols);
+
+    for (int64_t i = 0; i < rows * cols; i++)
+        b.data[i] = mucmm__rng_normal(key, (uint64_t)i);
+    return b;
+}
+
+/* ---- one statistic ------------------------------------------------------------------------ */
+
+/* The next order of the rows in the lexicographic sense; false after the last. */
+static bool next_order(int64_t *order, int64_t n)
+{
+    int64_t i = n - 2, j = n - 1;
+
+    while (i >= 0 && order[i] > order[i + 1])
+        i--;
+    if (i < 0)
+        return false;
+    while (order[j] < order[i])
+        j--;
+    for (int64_t t = order[i]; i < j; t = order[i]) {
+        order[i] = order[j];
+        order[j] = t;
+        break;
+    }
+    for (int64_t a = i + 1, b = n - 1; a < b; a++, b--) {
+        int64_t t = order[a];
+        order[a] = order[b];
+        order[b] = t;
+    }
+    return true;
+}
+
+/* The stated chance level against K of all 720 pairings of six rows. */
+static void test_chance_is_the_mean_over_all_pairings(void **state)
+{
+    static const double ridges[] = {1e-9, 0.3};
+    mucmm_ctx *ctx = new_ctx();
+    mucmm__block a = random_block(1, 6, 1), b = random_block(2, 6, 2), moved = zero_block(6, 2);
+
+    (void)state;
+    for (int r = 0; r < 2; r++) {
+        int64_t order[] = {0, 1, 2, 3, 4, 5};
+        mucmm__dependence s;
+        double mean = 0;
+        do {
+            double value;
+            for (int64_t i = 0; i < 12; i++)
+                moved.data[i] = b.data[order[i / 2] * 2 + i % 2];
+            CHECK_OK(ctx, mucmm__correlation_min(ctx, &a, &moved, ridges[r], &value, NULL, NULL));
+            mean += value / 720;
+        } while (next_order(order, 6));
+        CHECK_OK(ctx, mucmm__dependence_init(ctx, &a, &b, ridges[r], &s));
+        CHECK_CLOSE(s.chance, mean, 1e-12);
+        if (r == 0)
+            CHECK_CLOSE(s.chance, 2.0 / 5, 1e-8); /* max(dim a, dim b)/(n - 1) */
+        mucmm__dependence_drop(&s);
+    }
+    free(a.data);
+    free(b.data);
+    free(moved.data);
+    mucmm_ctx_free(ctx);
+}
+
+/* ---- a family ----------------------------------------------------------------------------- */
+
+/* K(u, c) and K_x(u, c) of each of two u on one c. p [4]: linear, cross-fitted of u[0], then of
+ * u[1]. */
+static mucmm_status test_family(mucmm_ctx *ctx, const mucmm__block *u, const mucmm__block *c,
+                                uint64_t seed, int64_t permutations, double most_work,
+                                int64_t *made, double *p)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__dependence s[4] = {{0}}, *family[4];
+
+    for (int i = 0; i < 4; i++) {
+        TRY(i % 2 ? mucmm__dependence_init_crossfit(ctx, &u[i / 2], c, 0.1, &s[i])
+                  : mucmm__dependence_init(ctx, &u[i / 2], c, 1e-6, &s[i]));
+        s[i].mover_right = 1;
+        family[i] = &s[i];
+    }
+    TRY(mucmm__dependence_test(ctx, 4, family, permutations, seed, most_work, made));
+    for (int i = 0; i < 4; i++)
+        p[i] = s[i].p;
+done:
+    for (int i = 0; i < 4; i++)
+        mucmm__dependence_drop(&s[i]);
+    return status;
+}
+
+/* The two u are the same but for noise, which no permutation may take from them: the chance that
+ * any of the four is called significant at 0.05 is 0.05. */
+static void test_error_rate_under_the_null(void **state)
+{
+    mucmm_ctx *ctx = new_ctx();
+    int rejected = 0, below_half = 0;
+
+    (void)state;
+    for (uint64_t i = 0; i < 200; i++) {
+        mucmm__block u[2] = {random_block(3000 + i, 60, 3), random_block(6000 + i, 60, 3)};
+        mucmm__block c = random_block(9000 + i, 60, 4);
+        double p[4], least = 1;
+        int64_t made = 0;
+        for (int64_t j = 0; j < 180; j++)
+            u[1].data[j] = u[0].data[j] + 0.2 * u[1].data[j];
+        CHECK_OK(ctx, test_family(ctx, u, &c, i, 99, 1e11, &made, p));
+        assert_int_equal(made, 99);
+        for (int j = 0; j < 4; j++)
+            least = p[j] < least ? p[j] : least;
+        rejected += least <= 0.05;
+        below_half += least <= 0.5;
+        free(u[0].data);
+        free(u[1].data);
+        free(c.data);
+    }
+    assert_in_range(rejected, 2, 20);
+    assert_in_range(below_half, 80, 120);
+    mucmm_ctx_free(ctx);
+}
+
+/* u[0] holds a share of c, u[1] nothing: only the first is significant. */
+static void test_what_is_planted_is_found(void **state)
+{
+    mucmm_ctx *ctx = new_ctx();
+    mucmm__block u[2] = {random_block(11, 400, 3), random_block(12, 400, 3)};
+    mucmm__block c = random_block(13, 400, 4);
+    double p[4];
+    int64_t made = 0;
+
+    (void)state;
+    for (int64_t i = 0; i < 400; i++)
+        u[0].data[i * 3 + 1] += 0.5 * c.data[i * 4 + 2];
+    CHECK_OK(ctx, test_family(ctx, u, &c, 1, 199, 1e11, &made, p));
+    CHECK_CLOSE(p[0], 1.0 / 200, 1e-15);
+    CHECK_CLOSE(p[1], 1.0 / 200, 1e-15);
+    assert_true(p[2] > 0.05 && p[3] > 0.05);
+    free(u[0].data);
+    free(u[1].data);
+    free(c.data);
+    mucmm_ctx_free(ctx);
+}
+
+/* So many multiplications that fewer permutations are made, and the threads do not matter. */
+static void test_large_families_make_fewer_permutations(void **state)
+{
+    mucmm__block u[2] = {random_block(21, 300, 20), random_block(22, 300, 20)};
+    mucmm__block c = random_block(23, 300, 25);
+    double p[2][4];
+
+    (void)state;
+    for (int32_t threads = 1; threads <= 2; threads++) {
+        mucmm_ctx_params params;
+        mucmm_ctx *ctx;
+        int64_t made = 0;
+        mucmm_ctx_params_init(&params);
+        params.threads = threads;
+        assert_int_equal(mucmm_ctx_create(&params, &ctx), MUCMM_OK);
+        CHECK_OK(ctx, test_family(ctx, u, &c, 1, 1000, 250.0 * 4 * 300 * 20 * 25, &made,
+                                  p[threads - 1]));
+        assert_int_equal(made, 250);
+        mucmm_ctx_free(ctx);
+    }
+    assert_memory_equal(p[0], p[1], sizeof p[0]);
+    free(u[0].data);
+    free(u[1].data);
+    free(c.data);
+}
+
+/* The three pairs of independent u, each of which moves on its own. */
+static void test_error_rate_of_pairs_under_the_null(void **state)
+{
+    mucmm_ctx *ctx = new_ctx();
+    int rejected = 0, below_half = 0;
+
+    (void)state;
+    for (uint64_t i = 0; i < 200; i++) {
+        mucmm__block c[3], u[3];
+        mucmm_summary *s = NULL;
+        double least = 1;
+        for (uint64_t m = 0; m < 3; m++) {
+            c[m] = random_block(mucmm__rng_key(3 + i, m), 50, 1);
+            u[m] = random_block(mucmm__rng_key(900 + i, m), 50, 2);
+        }
+        CHECK_OK(ctx, mucmm__summary_create(ctx, 1, 3, &s));
+        s->rows = 50;
+        CHECK_OK(ctx, mucmm__leakage(ctx, 3, c, u, 99, i, s));
+        for (int j = 0; j < 9; j++)
+            least = fmin(least, s->leakage_individual_p[j]);
+        rejected += least <= 0.05;
+        below_half += least <= 0.5;
+        mucmm__summary_free(s);
+        for (int m = 0; m < 3; m++) {
+            free(c[m].data);
+            free(u[m].data);
+        }
+    }
+    assert_in_range(rejected, 2, 20);
+    assert_in_range(below_half, 80, 120);
+    mucmm_ctx_free(ctx);
+}
+
+/* ---- the summary -------------------------------------------------------------------------- */
+
+/* u_0 holds |c|, which has no correlation with c; u_1 and u_2 share a column; the rest is
+ * independent. */
+static void test_leakage_of_a_summary(void **state)
+{
+    enum { N = 600, K = 2, Q = 3 };
+    mucmm_ctx *ctx = new_ctx();
+    mucmm__block c[3], u[3];
+    mucmm_summary *s = NULL;
+
+    (void)state;
+    for (uint64_t m = 0; m < 3; m++) {
+        c[m] = random_block(mucmm__rng_key(1, m), N, K);
+        u[m] = random_block(mucmm__rng_key(2, m), N, Q);
+    }
+    for (int64_t i = 0; i < N; i++) {
+        c[0].data[i * K] += pow(u[0].data[i * Q], 2) - 1;
+        u[2].data[i * Q + 1] += 0.7 * u[1].data[i * Q];
+    }
+    CHECK_OK(ctx, mucmm__summary_create(ctx, K, 3, &s));
+    s->rows = N;
+    CHECK_OK(ctx, mucmm__leakage(ctx, 3, c, u, 199, 1, s));
+    assert_int_equal(s->leakage_permutations, 199);
+    for (int m = 0; m < 3; m++) {
+        CHECK_CLOSE(s->leakage_linear_chance[m], 6.0 / (N - 1), 1e-6);
+        assert_true(m == 0 ? s->leakage_kernel_p[m] <= 1.0 / 200 + 1e-12
+                           : s->leakage_kernel_p[m] > 0.05 && s->leakage_linear_p[m] > 0.05);
+        for (int l = 0; l < 3; l++) {
+            double p = s->leakage_individual_p[m * 3 + l];
+            if (m != l)
+                CHECK_CLOSE(s->leakage_individual_chance[m * 3 + l], 3.0 / (N - 1), 1e-6);
+            assert_true(m == l ? isnan(p) : m + l == 3 ? p <= 1.0 / 200 + 1e-12 : p > 0.05);
+        }
+    }
+    mucmm__summary_free(s);
+    for (int m = 0; m < 3; m++) {
+        free(c[m].data);
+        free(u[m].data);
+    }
+    mucmm_ctx_free(ctx);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_chance_is_the_mean_over_all_pairings),
+        cmocka_unit_test(test_error_rate_under_the_null),
+        cmocka_unit_test(test_what_is_planted_is_found),
+        cmocka_unit_test(test_large_families_make_fewer_permutations),
+        cmocka_unit_test(test_error_rate_of_pairs_under_the_null),
+        cmocka_unit_test(test_leakage_of_a_summary),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
