@@ -190,53 +190,24 @@ done:
     return code;
 }
 
-enum { TIME_TICKS = 5, HERTZ_TICKS = 6 };
-
-/* Seconds below a panel of a sound, hertz on its left. */
-static int draw_ticks(session *s, const look *l, mucmm_sheet *sheet, int64_t row)
-{
-    static const double hertz[HERTZ_TICKS] = {250, 500, 1000, 2000, 4000, 8000};
-    static const double steps[] = {0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 300, 1200};
-    double seconds = (double)l->cols / l->mel.rate, step = 3600;
-    char text[TIME_TICKS + 1 + HERTZ_TICKS][24];
-    mucmm_tick x[TIME_TICKS + 1], y[HERTZ_TICKS];
-    int32_t n_x = 0, n_y = 0;
-
-    for (size_t i = sizeof steps / sizeof *steps; i-- > 0;)
-        if (seconds / steps[i] <= TIME_TICKS)
-            step = steps[i];
-    for (; n_x <= TIME_TICKS && n_x * step <= seconds * 1.000001; n_x++) {
-        double at = (n_x * step * l->mel.rate + 0.375 * (double)l->mel.window) / (double)l->mel.hop;
-        snprintf(text[n_x], sizeof text[n_x], "%.4g s", n_x * step);
-        x[n_x] = (mucmm_tick){fmin(at, (double)l->columns), text[n_x]};
-    }
-    for (int32_t band = 0, i = 0; i < HERTZ_TICKS && hertz[i] <= l->mel.rate / 2; i++) {
-        char *word = text[TIME_TICKS + 1 + i];
-        while (band < l->rows && mucmm_mel_hertz(&l->mel, band + 1) < hertz[i])
-            band++;
-        double lo = mucmm_mel_hertz(&l->mel, band), hi = mucmm_mel_hertz(&l->mel, band + 1);
-        double at = fmin(band + (hertz[i] - lo) / (hi - lo), (double)l->rows);
-        snprintf(word, sizeof text[0], "%g Hz", hertz[i]);
-        y[n_y++] = (mucmm_tick){(double)l->rows - at, word};
-    }
-    return check(s, mucmm_sheet_ticks(s->ctx, sheet, 0, row, x, n_x, y, n_y));
-}
-
 /* The log-mel spectrogram above, the map over it below. */
 static int draw_sound(session *s, const view_maps *v, int64_t sample, mucmm_sheet **out)
 {
     const look *l = &v->maps.look;
     mucmm_cmat map = cells_of(v, sample);
     unsigned char *rgb = NULL;
+    tick_list ticks;
     int code = 0;
 
+    look_ticks(l, &ticks);
     TRY(look_picture(s, l, v->samples->rows[sample], &rgb));
     TRY(new_sheet(s, v, sample, 2, 1, l->rows, l->columns, out));
     TRY(check(s, mucmm_sheet_picture(s->ctx, *out, 0, 0, rgb, l->rows, l->columns,
                                      "log-mel spectrogram, 70 dB")));
     TRY(check(s, mucmm_sheet_overlay(s->ctx, *out, 0, 1, &map, v->maps.scale, rgb, "map")));
     for (int64_t row = 0; row < 2; row++)
-        TRY(draw_ticks(s, l, *out, row));
+        TRY(check(s,
+                  mucmm_sheet_ticks(s->ctx, *out, 0, row, ticks.x, ticks.n_x, ticks.y, ticks.n_y)));
 done:
     free(rgb);
     return code;

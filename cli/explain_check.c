@@ -247,10 +247,16 @@ static void print_rank(const mucmm_rank_test *t)
         printf("%16s", "");
 }
 
-static void print_head(const checked_view *v)
+static void print_head(const checked_view *v, const mucmm_explain_params *p)
 {
-    printf("%s, %s score, %" PRId64 " samples\n", v->in->views[v->view].name, v->score,
+    static const char *const baselines[] = {"the mean", "zero", "the mean", "the blurred input"};
+
+    printf("%s, %s score, %" PRId64 " samples; baseline: ", v->in->views[v->view].name, v->score,
            v->samples->n);
+    if (p->baseline == MUCMM_BASELINE_ROW)
+        printf("row %" PRId64 "\n", p->baseline_row);
+    else
+        printf("%s\n", baselines[p->baseline]);
     printf("  %-21s%23s%24s%32s%32s%8s\n", "", "deletion", "insertion", "random heads",
            "permuted pairs", "cells");
     printf("  %-21s%7s%8s%8s%8s%8s%8s", "", "map", "masked", "random", "map", "masked", "random");
@@ -274,11 +280,20 @@ static void print_finding(const char *method, const finding *f)
     printf("\n");
 }
 
+/* MOST_GAP: what docs/explain.md asks of integrated gradients. */
+#define MOST_GAP 1e-3
+
 static void print_gradients(const mucmm_map_check *c)
 {
-    printf("  integrated gradients are complete but for %.1e of the score's range; the gradient "
-           "agrees with\n  differences of the score to %.1e\n\n",
-           c->completeness, c->gradient_error);
+    printf("  integrated gradients are complete but for %.1e of the score's range%s; the gradient "
+           "agrees with\n  differences of the score to %.1e\n",
+           c->completeness, c->completeness > MOST_GAP ? " (more --steps bring that down)" : "",
+           c->gradient_error);
+    if (c->deletion.random < -0.5 || c->deletion.random > 1.5)
+        printf(
+            "  Inputs mixed with this baseline score far outside of what lies between it and the "
+            "samples: deletion\n  and insertion say little here; try another --baseline\n");
+    printf("\n");
 }
 
 /* ---- all of them --------------------------------------------------------------------------------
@@ -320,7 +335,7 @@ static int check_score(checked_view *v, const mucmm_explain_params *base, json_t
             first = f.check;
             progress_pause(&v->s->progress);
             if (!list)
-                print_head(v);
+                print_head(v, &p);
         }
         done_first = true;
         progress_pause(&v->s->progress);

@@ -266,6 +266,36 @@ done:
     return code;
 }
 
+/* Times are multiples of a step that gives at most TIME_TICKS of them. */
+void look_ticks(const look *l, tick_list *out)
+{
+    static const double hertz[HERTZ_TICKS] = {250, 500, 1000, 2000, 4000, 8000};
+    static const double steps[] = {0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 300, 1200};
+    double seconds = (double)l->cols / l->mel.rate, step = 3600;
+    int32_t n;
+
+    for (size_t i = sizeof steps / sizeof *steps; i-- > 0;)
+        if (seconds / steps[i] <= TIME_TICKS)
+            step = steps[i];
+    for (n = 0; n <= TIME_TICKS && n * step <= seconds * 1.000001; n++) {
+        double at = (n * step * l->mel.rate + 0.375 * (double)l->mel.window) / (double)l->mel.hop;
+        snprintf(out->text[n], sizeof out->text[n], "%.4g s", n * step);
+        out->x[n] = (mucmm_tick){fmin(at, (double)l->columns), out->text[n]};
+    }
+    out->n_x = n;
+    n = 0;
+    for (int32_t band = 0; n < HERTZ_TICKS && hertz[n] <= l->mel.rate / 2; n++) {
+        char *word = out->text[TIME_TICKS + 1 + n];
+        while (band < l->rows && mucmm_mel_hertz(&l->mel, band + 1) < hertz[n])
+            band++;
+        double lo = mucmm_mel_hertz(&l->mel, band), hi = mucmm_mel_hertz(&l->mel, band + 1);
+        double at = fmin(band + (hertz[n] - lo) / (hi - lo), (double)l->rows);
+        snprintf(word, sizeof out->text[0], "%g Hz", hertz[n]);
+        out->y[n] = (mucmm_tick){(double)l->rows - at, word};
+    }
+    out->n_y = n;
+}
+
 /* The field whose product with x over a sample is spread over time and frequency: of maps that
  * are such products already, the map divided by the difference that it was multiplied with. */
 static int sound_cells(session *s, const look *l, const float *raw, float *map,

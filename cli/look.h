@@ -35,6 +35,16 @@ typedef struct look {
 look look_of(const mucmm_data *data, const int64_t *shape, int32_t rank, int64_t side);
 /* The cells of a row as colours [rows, columns, 3]; of pictures and sounds. The caller frees. */
 int look_picture(session *s, const look *l, int64_t row, unsigned char **rgb);
+enum { TIME_TICKS = 5, HERTZ_TICKS = 6 };
+
+/* Marks below and on the left of a sound's cells. */
+typedef struct tick_list {
+    mucmm_tick x[TIME_TICKS + 1], y[HERTZ_TICKS]; /* seconds, hertz */
+    int32_t n_x, n_y;
+    char text[TIME_TICKS + 1 + HERTZ_TICKS][24];
+} tick_list;
+
+void look_ticks(const look *l, tick_list *out);
 /* Cells [rows, columns] of raw values [cols] of a picture. */
 int look_cells(const look *l, const float *row, float *out);
 

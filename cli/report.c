@@ -202,7 +202,7 @@ static int add_carriers(const report_page *p)
     const char *head[] = {"component", p->trained ? "trained heads" : "closed form",
                           "linear yardstick"};
     int64_t rows = of[0]->components < MAX_TABLE ? of[0]->components : MAX_TABLE;
-    int64_t cols = p->trained ? COLS : COLS - 1;
+    int64_t cols = p->trained ? COLS : COLS - 1, shown = 0;
     char(*text)[CARRIERS] = NULL;
     const char **cells = NULL;
     int code = 0;
@@ -212,16 +212,27 @@ static int add_carriers(const report_page *p)
     TRY(allocate(&text, rows * cols, sizeof *text));
     TRY(allocate(&cells, rows * cols, sizeof *cells));
     for (int64_t j = 0; j < rows; j++) {
-        snprintf(text[j * cols], CARRIERS, "%" PRId64, j);
-        for (int64_t c = 1; c < cols; c++)
-            carriers(p->m, of[c - 1], j, text[j * cols + c]);
+        bool all = true;
+        snprintf(text[shown * cols], CARRIERS, "%" PRId64, j);
+        for (int64_t c = 1; c < cols; c++) {
+            carriers(p->m, of[c - 1], j, text[shown * cols + c]);
+            all = all && strcmp(text[shown * cols + c], "all") == 0;
+        }
+        shown += !all;
     }
-    for (int64_t i = 0; i < rows * cols; i++)
+    if (shown == 0) {
+        ADD(mucmm_report_text(p->s->ctx, p->r,
+                              "All views carry every component: the variates of each agree beyond "
+                              "chance with those of the others."));
+        goto done;
+    }
+    for (int64_t i = 0; i < shown * cols; i++)
         cells[i] = text[i];
-    ADD(mucmm_report_table(p->s->ctx, p->r,
-                           "The views that carry a component: those whose variates agree beyond "
-                           "chance. In the other views its variate is noise.",
-                           head, cells, rows, cols));
+    ADD(mucmm_report_table(
+        p->s->ctx, p->r,
+        "Components that not all views carry: those views do whose variates agree "
+        "beyond chance. In the other views the variate is noise.",
+        head, cells, shown, cols));
 done:
     free(text);
     free(cells);
@@ -310,11 +321,23 @@ static void put_word(FILE *out, const char *word)
     fputc('\'', out);
 }
 
+/* 15 digits if they are the number, as they are of what was typed. */
+static char *number_word(const json_t *value)
+{
+    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+    json_t *same = text ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
+
+    if (text && !json_equal(same, value)) {
+        free(text);
+        text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
+    }
+    json_decref(same);
+    return text;
+}
+
 static void put_option(FILE *out, const char *name, const json_t *value)
 {
-    char *text = json_is_string(value)
-                     ? strdup(json_string_value(value))
-                     : json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
+    char *text = json_is_string(value) ? strdup(json_string_value(value)) : number_word(value);
 
     if (text && !json_is_null(value) && value) {
         fprintf(out, " --%s", name);
@@ -443,6 +466,10 @@ static int add_glossary(const report_page *p)
         {"Variate",
          "A number computed from one view of a sample, such as its place on a component."},
         {"Component", "One direction of the common part: one variate in each view, made to agree."},
+        {"Harmonic",
+         "A component that is only a curve of those before it, as an overtone is of its note: the "
+         "square of the first, for example. It correlates truly, but is no dimension of its own. "
+         "Marked where those before it predict at least half of its variance."},
         {"Correlation",
          "How well the variates of two views agree over the samples: 1 fully, 0 not at "
          "all."},
@@ -486,6 +513,15 @@ static int add_short(const report_page *p)
              mucmm_scores_rows(p->scores), p->in->n, a->significant, a->components,
              a->correlations[0]);
     ADD(mucmm_report_text(p->s->ctx, p->r, text));
+    if (count_harmonics(a) > 0) {
+        snprintf(text, sizeof text,
+                 "%" PRId64 " of these %s, which leaves %" PRId64 " common dimensions.",
+                 count_harmonics(a),
+                 count_harmonics(a) == 1 ? "is a curve of others (a harmonic)"
+                                         : "are curves of others (harmonics)",
+                 a->dimensions);
+        ADD(mucmm_report_text(p->s->ctx, p->r, text));
+    }
     for (int32_t v = 0; v < p->in->n; v++) {
         if (!isfinite(a->common_share[v]))
             continue;

@@ -40,6 +40,15 @@ static const char *method_name(const report_page *p, int method)
     return method == MUCMM_LINEAR || !p->trained ? "closed form (linear)" : "trained heads";
 }
 
+int64_t count_harmonics(const mucmm_summary *s)
+{
+    int64_t n = 0;
+
+    for (int64_t j = 0; j < s->components; j++)
+        n += s->harmonic[j] >= MUCMM_HARMONIC_R2 && s->p_values[j] <= 0.05;
+    return n;
+}
+
 int chart_spectrum(const report_page *p)
 {
     static const char template[] =
@@ -55,29 +64,38 @@ int chart_spectrum(const report_page *p)
         "\"type\": \"nominal\", \"title\": null, \"sort\": null, \"scale\": {\"range\": "
         "[\"#c2452d\", "
         "\"#5b8fd6\"]}, \"legend\": {\"symbolType\": \"stroke\"}}, \"strokeDash\": {\"field\": "
-        "\"representation\", \"type\": \"nominal\", \"sort\": null, \"title\": null}}}]}";
+        "\"representation\", \"type\": \"nominal\", \"sort\": null, \"title\": null}}}, "
+        "{\"mark\": {\"type\": \"point\", \"shape\": \"circle\", \"size\": 190, \"filled\": false, "
+        "\"color\": \"#333\", \"strokeWidth\": 1.5}, \"encoding\": {\"y\": {\"field\": "
+        "\"correlation\", \"type\": \"quantitative\"}}, \"transform\": [{\"filter\": "
+        "\"datum.harmonic\"}]}]}";
     json_t *values = json_array();
     const mucmm_summary *s = mucmm_scores_summary(p->scores, MUCMM_HEADS);
-    char caption[400], yardstick[80] = "";
+    char caption[500], yardstick[80] = "", harmonics[120] = "";
 
     for (int method = MUCMM_HEADS; method <= (p->trained ? MUCMM_LINEAR : MUCMM_HEADS); method++) {
         const mucmm_summary *of = mucmm_scores_summary(p->scores, (mucmm_method)method);
         for (int64_t j = 0; j < of->components; j++)
             json_array_append_new(
-                values, json_pack("{s:I, s:s, s:o, s:o, s:o, s:b}", "component", (json_int_t)j,
+                values, json_pack("{s:I, s:s, s:o, s:o, s:o, s:b, s:b}", "component", (json_int_t)j,
                                   "representation", method_name(p, method), "correlation",
                                   number_json(of->correlations[j]), "chance (95 %)",
                                   number_json(of->null_95[j]), "p", number_json(of->p_values[j]),
-                                  "first", method == MUCMM_HEADS));
+                                  "harmonic", of->harmonic[j] >= MUCMM_HARMONIC_R2, "first",
+                                  method == MUCMM_HEADS));
     }
     if (p->trained)
         snprintf(yardstick, sizeof yardstick, ", the linear yardstick to %.2f",
                  mucmm_scores_summary(p->scores, MUCMM_LINEAR)->total_correlation);
+    if (count_harmonics(s) > 0)
+        snprintf(harmonics, sizeof harmonics,
+                 " A ring marks a harmonic, a curve of components before "
+                 "it that adds no dimension.");
     snprintf(caption, sizeof caption,
              "%" PRId64 " of %" PRId64
              " components correlate more than chance would (p <= 0.05); all add up to %.2f%s. The "
-             "grey band is what wrong pairings reach (95 %%).",
-             s->significant, s->components, s->total_correlation, yardstick);
+             "grey band is what wrong pairings reach (95 %%).%s",
+             s->significant, s->components, s->total_correlation, yardstick, harmonics);
     return add_chart(p, "Correlation of each component", caption, template, values);
 }
 

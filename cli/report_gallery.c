@@ -77,16 +77,19 @@ static int show_map(const report_page *p, int32_t v, const map_set *m, int64_t i
     const char *name = mucmm_model_view_name(p->m, v);
     mucmm_cmat map = {m->cells + i * l->rows * l->columns, l->rows, l->columns, l->columns};
     unsigned char *rgb = NULL;
-    char caption[MAX_NAME + 80];
+    tick_list ticks;
     int code = 0;
 
-    snprintf(caption, sizeof caption, "%s", name);
-    if (l->kind == LOOK_SOUND)
-        snprintf(caption, sizeof caption, "%s: 0 to %.3g s, 0 to %.0f Hz (mel)", name,
-                 (double)l->cols / l->mel.rate, l->mel.rate / 2);
     TRY(look_picture(p->s, l, row, &rgb));
-    ADD(mucmm_report_picture(p->s->ctx, p->r, caption, rgb, l->rows, l->columns, 0));
+    if (l->kind == LOOK_SOUND) {
+        look_ticks(l, &ticks);
+        ADD(mucmm_report_ticks(p->s->ctx, p->r, l->rows, l->columns, ticks.x, ticks.n_x, ticks.y,
+                               ticks.n_y));
+    }
+    ADD(mucmm_report_picture(p->s->ctx, p->r, name, rgb, l->rows, l->columns, 0));
     ADD(mucmm_report_map(p->s->ctx, p->r, score, &map, m->scale, rgb));
+    if (l->kind == LOOK_SOUND)
+        ADD(mucmm_report_ticks(p->s->ctx, p->r, 0, 0, NULL, 0, NULL, 0));
 done:
     free(rgb);
     return code;
@@ -369,11 +372,14 @@ static int show_component(const report_page *p, int64_t j, const double *c,
 {
     const mucmm_summary *s = mucmm_scores_summary(p->scores, MUCMM_HEADS);
     const mucmm_summary *linear = mucmm_scores_summary(p->scores, MUCMM_LINEAR);
-    char title[160];
+    char title[160], yardstick[32] = "";
     int code = 0;
 
-    snprintf(title, sizeof title, "Component %" PRId64 ": correlation %.2f, p %.3g (linear %.2f)",
-             j, s->correlations[j], s->p_values[j], linear->correlations[j]);
+    if (p->trained)
+        snprintf(yardstick, sizeof yardstick, " (linear %.2f)", linear->correlations[j]);
+    snprintf(title, sizeof title, "Component %" PRId64 ": correlation %.2f%s, p %.3g%s", j,
+             s->correlations[j], yardstick, s->p_values[j],
+             s->harmonic[j] >= MUCMM_HARMONIC_R2 ? ", a harmonic" : "");
     ADD(mucmm_report_card(p->s->ctx, p->r, title));
     TRY(show_end(p, c, 1));
     TRY(show_end(p, c, -1));

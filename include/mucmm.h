@@ -558,7 +558,7 @@ MUCMM_API mucmm_status mucmm_check_maps(mucmm_ctx *ctx, const mucmm_model *m,
 
 /* A page of panels in a grid, written as a PNG: a title, a caption above each panel, a colour
  * bar below the maps. Texts are UTF-8; they are shortened with "..." where they do not fit, and
- * what is not ASCII is shown as '?'. */
+ * characters that are neither Latin, Greek nor Cyrillic are shown as '?'. */
 typedef struct mucmm_sheet mucmm_sheet;
 
 typedef struct mucmm_sheet_params {
@@ -678,6 +678,11 @@ MUCMM_API mucmm_status mucmm_report_card(mucmm_ctx *ctx, mucmm_report *r, const 
 MUCMM_API mucmm_status mucmm_report_picture(mucmm_ctx *ctx, mucmm_report *r, const char *caption,
                                             const unsigned char *rgb, int64_t height, int64_t width,
                                             int32_t small);
+/* Marks of the pictures and maps that follow in the card, of height x width cells: n_x below them,
+ * n_y on their left; they are shown large. None of either: those that follow have no marks. */
+MUCMM_API mucmm_status mucmm_report_ticks(mucmm_ctx *ctx, mucmm_report *r, int64_t height,
+                                          int64_t width, const mucmm_tick *x, int32_t n_x,
+                                          const mucmm_tick *y, int32_t n_y);
 /* A diverging map over the paled picture rgb (or NULL): +scale red, -scale blue and hatched. */
 MUCMM_API mucmm_status mucmm_report_map(mucmm_ctx *ctx, mucmm_report *r, const char *caption,
                                         const mucmm_cmat *map, float scale,

@@ -23,6 +23,7 @@ static mucmm_status fill(mucmm_ctx *ctx, mucmm_report *r)
     const float values[] = {-1, 0.5f, 0, 1};
     const mucmm_cmat map = {values, 2, 2, 2};
     const unsigned char rgb[12] = {255, 0, 0, 0, 255, 0};
+    const mucmm_tick tick = {1, EVIL};
     mucmm_status status;
 
 #define STEP(e)                                                                                    \
@@ -37,6 +38,7 @@ static mucmm_status fill(mucmm_ctx *ctx, mucmm_report *r)
     STEP(mucmm_report_chart(ctx, r, EVIL, EVIL, spec));
     STEP(mucmm_report_card(ctx, r, EVIL));
     STEP(mucmm_report_picture(ctx, r, EVIL, rgb, 2, 2, 1));
+    STEP(mucmm_report_ticks(ctx, r, 2, 2, &tick, 1, &tick, 1));
     STEP(mucmm_report_map(ctx, r, EVIL, &map, 1, rgb));
     STEP(mucmm_report_words(ctx, r, EVIL, words, values, 2, 1));
     STEP(mucmm_report_bars(ctx, r, EVIL, words, values, 2, 1));
@@ -88,14 +90,15 @@ static void test_report_shows_markup_as_text(void **state)
     assert_int_equal(count(page, "<script>alert"), 0);
     assert_int_equal(count(page, "</script><script>alert"), 0);
     /* some stand twice: titles also in the list or the head, captions as labels */
-    assert_int_equal(count(page, EVIL_SHOWN), 25);
+    assert_int_equal(count(page, EVIL_SHOWN), 27);
     free(page);
     mucmm_ctx_free(ctx);
 }
 
 static void test_report_closes_what_it_opens(void **state)
 {
-    static const char *const tags[] = {"section", "article", "table", "figure", "details", "dl"};
+    static const char *const tags[] = {"section", "article", "table", "figure",
+                                       "details", "dl",      "div"};
     mucmm_ctx *ctx = new_ctx();
     char *page = page_of(ctx), open[32], closed[32];
 
@@ -137,6 +140,8 @@ static void test_report_rejects(void **state)
     expect(ctx, mucmm_report_table(ctx, r, "", NULL, NULL, 0, 0), MUCMM_EARG, "0 columns");
     CHECK_OK(ctx, mucmm_report_card(ctx, r, "card"));
     expect(ctx, mucmm_report_picture(ctx, r, "", rgb, 0, 1, 0), MUCMM_ESHAPE, "0 x 1");
+    expect(ctx, mucmm_report_ticks(ctx, r, 2, 2, &(mucmm_tick){3, "far"}, 1, NULL, 0), MUCMM_EARG,
+           "0 to 2");
     expect(ctx, mucmm_report_map(ctx, r, "", &(mucmm_cmat){values, 2, 2, 2}, 1, NULL),
            MUCMM_ENUMERIC, "row 0, column 1");
     expect(ctx, mucmm_report_map(ctx, r, "", &(mucmm_cmat){values, 1, 1, 1}, 0, NULL), MUCMM_EARG,

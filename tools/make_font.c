@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * make_font.c - draws the printable ASCII characters of a TrueType font into src/explain/font.h.
+ * make_font.c - draws the characters of Europe's alphabets from TrueType fonts into
+ * src/explain/font.h.
  * Not part of the build; run again only to change the font (Debian: libfreetype-dev,
  * fonts-dejavu-core):
  *
@@ -28,6 +29,22 @@ static void copy_notice(const char *path)
     fclose(f);
 }
 
+/* ASCII; Latin-1 and Latin Extended-A; Greek; Cyrillic; dashes, quotes and dots; the euro sign. */
+static const unsigned long ranges[][2] = {{0x20, 0x7e},   {0xa0, 0x17f},    {0x386, 0x3ce},
+                                          {0x400, 0x45f}, {0x2010, 0x2026}, {0x20ac, 0x20ac}};
+enum { RANGES = sizeof ranges / sizeof *ranges };
+
+static void print_ranges(void)
+{
+    unsigned long at = 0;
+
+    printf("\n/* Characters first to last stand from `at` on in both fonts. */\n"
+           "static const struct {\n    unsigned first, last, at;\n} font_ranges[] = {\n");
+    for (int i = 0; i < RANGES; at += ranges[i][1] - ranges[i][0] + 1, i++)
+        printf("    {0x%lx, 0x%lx, %lu},\n", ranges[i][0], ranges[i][1], at);
+    printf("};\n");
+}
+
 static void print_glyph(FT_Face face, unsigned long c)
 {
     const FT_Bitmap *b = &face->glyph->bitmap;
@@ -41,7 +58,7 @@ static void print_glyph(FT_Face face, unsigned long c)
     for (unsigned y = 0; y < b->rows; y++)
         for (unsigned x = 0; x < b->width; x++)
             printf("%x", (b->buffer[(int)y * b->pitch + (int)x] + 8) / 17);
-    printf("\"}, /* %c */\n", (int)c);
+    printf("\"}, /* U+%04lX */\n", c);
 }
 
 static void print_font(FT_Library lib, const char *name, const char *pixels, const char *path)
@@ -52,9 +69,10 @@ static void print_font(FT_Library lib, const char *name, const char *pixels, con
         fprintf(stderr, "make_font: cannot use %s\n", path);
         exit(1);
     }
-    printf("\n/* clang-format off */\nstatic const glyph %s_glyphs[95] = {\n", name);
-    for (unsigned long c = 32; c < 127; c++)
-        print_glyph(face, c);
+    printf("\n/* clang-format off */\nstatic const glyph %s_glyphs[] = {\n", name);
+    for (int i = 0; i < RANGES; i++)
+        for (unsigned long c = ranges[i][0]; c <= ranges[i][1]; c++)
+            print_glyph(face, c);
     printf("};\n/* clang-format on */\n");
     FT_Done_Face(face);
 }
@@ -73,6 +91,7 @@ int main(int argc, char **argv)
         "    signed char advance, left, top, width, height;\n"
         "    const char *coverage; /* [height, width] hexadecimal digits */\n"
         "} glyph;\n");
+    print_ranges();
     for (int i = 2; i < argc; i += 3)
         print_font(lib, argv[i], argv[i + 1], argv[i + 2]);
     printf("\n#endif\n");

@@ -65,30 +65,28 @@ int64_t mucmm__font_height(mucmm__font font)
     return fonts[font].height;
 }
 
-/* Typographic characters for which ASCII has one that looks alike. */
-static const struct {
-    const char *utf8;
-    char ascii;
-} alike[] = {{"\xe2\x80\x98", '\''}, {"\xe2\x80\x99", '\''}, {"\xe2\x80\x9c", '"'},
-             {"\xe2\x80\x9d", '"'},  {"\xe2\x80\x93", '-'},  {"\xe2\x80\x94", '-'},
-             {"\xc2\xa0", ' '}};
-
-static unsigned char ascii_alike(const char *text)
+/* The character at *text, which moves behind it; 0 for what is not UTF-8. */
+static unsigned next_character(const char **text)
 {
-    for (size_t i = 0; i < sizeof alike / sizeof *alike; i++)
-        if (strncmp(text, alike[i].utf8, strlen(alike[i].utf8)) == 0)
-            return (unsigned char)alike[i].ascii;
-    return (unsigned char)*text;
+    const unsigned char *c = (const unsigned char *)*text;
+    int more = c[0] < 0xc0 ? 0 : c[0] < 0xe0 ? 1 : c[0] < 0xf0 ? 2 : 3, n = 0;
+    unsigned value = more == 0 ? c[0] : c[0] & (0x3fu >> more);
+
+    while (n < more && (c[1 + n] & 0xc0) == 0x80)
+        value = value << 6 | (c[1 + n++] & 0x3f);
+    *text += 1 + n;
+    return n < more || (more == 0 && c[0] >= 0x80) ? 0 : value;
 }
 
 /* The glyph of the character at *text, which moves behind it. */
 static const glyph *next_glyph(const font_def *font, const char **text)
 {
-    unsigned char c = ascii_alike(*text), first = (unsigned char)*(*text)++;
+    unsigned c = next_character(text);
 
-    while (first >= 0xc0 && ((unsigned char)**text & 0xc0) == 0x80)
-        (*text)++;
-    return &font->glyphs[c >= ' ' && c <= '~' ? c - ' ' : '?' - ' '];
+    for (size_t i = 0; i < sizeof font_ranges / sizeof *font_ranges; i++)
+        if (c >= font_ranges[i].first && c <= font_ranges[i].last)
+            return &font->glyphs[font_ranges[i].at + c - font_ranges[i].first];
+    return &font->glyphs['?' - ' '];
 }
 
 int64_t mucmm__text_width(mucmm__font font, const char *text)

@@ -30,8 +30,8 @@ void mucmm__canvas_row(mucmm__canvas *c, int64_t x, int64_t y, const unsigned ch
 void mucmm__canvas_frame(mucmm__canvas *c, int64_t x, int64_t y, int64_t width, int64_t height,
                          const unsigned char rgb[3]);
 
-/* In pixels. text is UTF-8; dashes and curly quotes are shown straight, what else is not printable
- * ASCII as '?', one a character. */
+/* In pixels. text is UTF-8; what is neither Latin, Greek nor Cyrillic, nor common punctuation, is
+ * shown as '?', one a character. */
 int64_t mucmm__text_width(mucmm__font font, const char *text);
 /* In the box [x, x + width) whose top is y; a text that is wider ends in "...". */
 void mucmm__canvas_text(mucmm__canvas *c, mucmm__font font, mucmm__align align, int64_t x,

@@ -179,14 +179,22 @@ done:
 /* ---- individual scores: u against the inputs ---------------------------------------------------
  */
 
-/* y [rows, (1 + N) n]: for model b and sample i the products u_pi(r)'u_i of the training rows r (of
- * one component: u_pi(r),j alone), so that Cov(x, y_bi) = Cov(x, u_pi) u_i. pi of b = 0 is none. */
+static int64_t individual_width(const mucmm_null *null, const mucmm__question *q)
+{
+    return (1 + null->models) * q->n + null->m->k + null->m->view[q->view].q;
+}
+
+/* y [rows, width + k + q], of which this fills the first (1 + N) n columns: for model b and sample
+ * i the products u_pi(r)'u_i of the training rows r (of one component: u_pi(r),j alone), so that
+ * Cov(x, y_bi) = Cov(x, u_pi) u_i. pi of b = 0 is none. The rest of a row are c and u themselves.
+ */
 static mucmm_status individual_products(mucmm_ctx *ctx, const mucmm_null *null,
                                         const mucmm__question *q, float *y)
 {
     mucmm_status status = MUCMM_OK;
     const mucmm__representation *rep = mucmm__model_representation(null->m, null->method);
-    int64_t d = null->m->view[q->view].q, rows = null->rows, width = (1 + null->models) * q->n;
+    int64_t d = null->m->view[q->view].q, k = null->m->k, rows = null->rows;
+    int64_t all = individual_width(null, q);
     const mucmm_data *data = NULL;
     float *c = NULL, *u = NULL, *own = NULL, *product = NULL;
     int64_t *perm = NULL, most = rows > q->n ? rows : q->n;
@@ -194,12 +202,16 @@ static mucmm_status individual_products(mucmm_ctx *ctx, const mucmm_null *null,
     for (int32_t v = 0; v < q->n_views; v++)
         if (strcmp(q->views[v].name, null->m->view[q->view].name) == 0)
             data = q->views[v].data;
-    TRY(mucmm__alloc(ctx, most * null->m->k, sizeof *c, &c));
+    TRY(mucmm__alloc(ctx, most * k, sizeof *c, &c));
     TRY(mucmm__alloc(ctx, rows * d, sizeof *u, &u));
     TRY(mucmm__alloc(ctx, q->n * d, sizeof *own, &own));
     TRY(mucmm__alloc(ctx, rows * q->n, sizeof *product, &product));
     TRY(mucmm__alloc(ctx, rows, sizeof *perm, &perm));
     TRY(mucmm__represent(ctx, null->m, rep, q->view, null->training[q->view], NULL, rows, c, u));
+    for (int64_t r = 0; r < rows; r++) {
+        memcpy(y + (r + 1) * all - d - k, c + r * k, (size_t)k * sizeof *c);
+        memcpy(y + (r + 1) * all - d, u + r * d, (size_t)d * sizeof *u);
+    }
     TRY(mucmm__represent(ctx, null->m, rep, q->view, data, q->rows, q->n, c, own));
     if (q->p->score == MUCMM_SCORE_INDIVIDUAL_COMPONENT)
         for (int64_t i = 0; i < q->n * d; i++)
@@ -213,7 +225,7 @@ static mucmm_status individual_products(mucmm_ctx *ctx, const mucmm_null *null,
                 mucmm__rng_key(null->seed, (uint64_t)(STREAM_INDIVIDUAL + b * 1000003)), perm,
                 rows);
         for (int64_t r = 0; r < rows; r++)
-            memcpy(y + r * width + b * q->n, product + perm[r] * q->n,
+            memcpy(y + r * all + b * q->n, product + perm[r] * q->n,
                    (size_t)q->n * sizeof *product);
     }
 done:
@@ -225,12 +237,18 @@ done:
     return status;
 }
 
-/* maps [1 + N, n, cols] = Cov(x, y)' in one pass over the raw inputs. */
+/* What c and u explain of the columns: squares of covariances, summed (both have variance 1). */
+typedef struct explained {
+    double *variance, *by_c, *by_u; /* [cols]; owned through variance */
+} explained;
+
+/* maps [1 + N, n, cols] = Cov(x, y)' in one pass over the raw inputs; e: if not NULL. */
 static mucmm_status individual_maps(mucmm_ctx *ctx, const mucmm_null *null,
-                                    const mucmm__question *q, float *maps)
+                                    const mucmm__question *q, float *maps, explained *e)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t width = (1 + null->models) * q->n, chunk[CHUNK];
+    int64_t width = individual_width(null, q), k = null->m->k, chunk[CHUNK];
+    int64_t n_maps = (1 + null->models) * q->n;
     mucmm__moments *moments = NULL;
     float *x = NULL, *y = NULL;
     double *cov = NULL;
@@ -251,10 +269,13 @@ static mucmm_status individual_maps(mucmm_ctx *ctx, const mucmm_null *null,
     }
     TRY(mucmm__progress(ctx, "inputs against permuted rows", null->rows, null->rows, NULL));
     TRY(mucmm__alloc(ctx, q->cols * width, sizeof *cov, &cov));
-    TRY(mucmm__moments_get(ctx, moments, NULL, NULL, cov, NULL, NULL));
+    TRY(mucmm__moments_get(ctx, moments, NULL, NULL, cov, e ? e->variance : NULL, NULL));
     for (int64_t j = 0; j < q->cols; j++)
-        for (int64_t l = 0; l < width; l++)
+        for (int64_t l = 0; l < n_maps; l++)
             maps[l * q->cols + j] = (float)cov[j * width + l];
+    for (int64_t j = 0; e && j < q->cols; j++)
+        for (int64_t l = n_maps; l < width; l++)
+            (l < n_maps + k ? e->by_c : e->by_u)[j] += cov[j * width + l] * cov[j * width + l];
 done:
     mucmm__moments_free(moments);
     mucmm__free(x);
@@ -282,7 +303,7 @@ mucmm_status mucmm__null_maps(mucmm_ctx *ctx, const mucmm_null *null, const mucm
     mucmm_status status = MUCMM_OK;
 
     if (mucmm__is_individual(q->p->score))
-        return individual_maps(ctx, null, q, maps);
+        return individual_maps(ctx, null, q, maps, NULL);
     TRY(mucmm_explain(ctx, null->m, q->views, q->n_views, q->view, q->rows, q->n, q->p,
                       &(mucmm_mat){maps, q->n, q->cols, q->cols}, NULL));
     TRY(mucmm__stack_maps(ctx, null->m, (const mucmm_model *const *)null->model, null->models, q,
@@ -380,11 +401,43 @@ static void to_statistic(double *t, int64_t n, bool share)
         t[j] = !share ? fabs(t[j]) : sum > 0 ? fabs(t[j]) / sqrt(sum) : 0;
 }
 
+/* Does u explain more of the cells than c? p [units] of the difference of the two multiple
+ * correlations over the training rows, each less what chance adds to its square and with the
+ * standard error 1/sqrt(rows). A cell must pass this and the test of its relation to u, so its
+ * p-value is the larger one. */
+static mucmm_status individual_p_values(mucmm_ctx *ctx, const mucmm_null *null,
+                                        const mucmm__question *q, const mucmm__units *units,
+                                        const explained *e, double *p)
+{
+    mucmm_status status = MUCMM_OK;
+    double rows = (double)null->rows, *sum = NULL;
+    double chance[] = {(double)null->m->k / (rows - 1),
+                       (double)null->m->view[q->view].q / (rows - 1)};
+
+    TRY(mucmm__alloc(ctx, 3 * units->n, sizeof *sum, &sum));
+    for (int64_t j = 0; j < q->cols; j++) {
+        double *of = sum + 3 * mucmm__unit(units, j);
+        of[0] += e->by_c[j];
+        of[1] += e->by_u[j];
+        of[2] += e->variance[j];
+    }
+    for (int64_t i = 0; i < units->n; i++) {
+        const double *of = sum + 3 * i;
+        double r[2] = {0, 0};
+        for (int s = 0; s < 2 && of[2] > 0; s++)
+            r[s] = sqrt(fmax(of[s] / of[2] - chance[s], 0));
+        p[i] = 0.5 * erfc((r[1] - r[0]) * sqrt(rows / 2) / sqrt(2));
+    }
+done:
+    mucmm__free(sum);
+    return status;
+}
+
 /* p-values of sample i, from the maps of all models. */
 static mucmm_status sample_p_values(mucmm_ctx *ctx, const mucmm_null *null,
                                     const mucmm__question *q, const mucmm__units *units,
                                     const float *maps, int64_t i, mucmm_p_kind kind, double *t,
-                                    double *p, float *out)
+                                    const double *least, double *p, float *out)
 {
     mucmm_status status = MUCMM_OK;
     bool share = !mucmm__is_individual(q->p->score) && q->p->map != MUCMM_MAP_PATTERN;
@@ -395,7 +448,7 @@ static mucmm_status sample_p_values(mucmm_ctx *ctx, const mucmm_null *null,
         to_statistic(t + b * units->n, units->n, share);
     TRY(mucmm__p_values(ctx, t, null->models, units->n, kind, p));
     for (int64_t j = 0; j < q->cols; j++)
-        out[j] = (float)p[mucmm__unit(units, j)];
+        out[j] = (float)fmax(p[mucmm__unit(units, j)], least[mucmm__unit(units, j)]);
 done:
     return status;
 }
@@ -433,7 +486,8 @@ mucmm_status mucmm_null_p_values(mucmm_ctx *ctx, const mucmm_null *null, const m
     mucmm_explain_params p;
     mucmm__units units;
     float *maps = NULL;
-    double *t = NULL, *own = NULL;
+    double *t = NULL, *own = NULL, *least = NULL;
+    explained e = {0};
 
     mucmm_explain_params_init(&p);
     p.method = null->method;
@@ -442,11 +496,21 @@ mucmm_status mucmm_null_p_values(mucmm_ctx *ctx, const mucmm_null *null, const m
     TRY(mucmm__alloc(ctx, (1 + null->models) * n * q.cols, sizeof *maps, &maps));
     TRY(mucmm__alloc(ctx, (1 + null->models) * units.n, sizeof *t, &t));
     TRY(mucmm__alloc(ctx, units.n, sizeof *own, &own));
-    TRY(mucmm__null_maps(ctx, null, &q, maps));
+    TRY(mucmm__alloc(ctx, units.n, sizeof *least, &least));
+    if (mucmm__is_individual(q.p->score)) {
+        TRY(mucmm__alloc(ctx, 3 * q.cols, sizeof *e.variance, &e.variance));
+        e.by_c = e.variance + q.cols;
+        e.by_u = e.by_c + q.cols;
+        TRY(individual_maps(ctx, null, &q, maps, &e));
+        TRY(individual_p_values(ctx, null, &q, &units, &e, least));
+    } else
+        TRY(mucmm__null_maps(ctx, null, &q, maps));
     for (int64_t i = 0; i < n; i++)
-        TRY(sample_p_values(ctx, null, &q, &units, maps, i, kind, t, own,
+        TRY(sample_p_values(ctx, null, &q, &units, maps, i, kind, t, least, own,
                             p_values->data + i * p_values->stride));
 done:
+    mucmm__free(e.variance);
+    mucmm__free(least);
     mucmm__free(maps);
     mucmm__free(t);
     mucmm__free(own);

@@ -62,12 +62,20 @@ static mucmm_status figure(mucmm_ctx *ctx, mucmm_report *r, const char *caption,
     int64_t size = 0;
 
     TRY(encode_png(ctx, rgb, height, width, &png, &size));
-    TRY(mucmm__page_markup(ctx, &r->body, "<figure class=\"part%s\"><img alt=\"%s",
-                           small ? " small" : "", alt));
+    TRY(mucmm__page_markup(ctx, &r->body, "<figure class=\"part%s\">",
+                           small               ? " small"
+                           : r->ticks.size > 0 ? " plot"
+                                               : ""));
+    if (r->ticks.size > 0 && !small) {
+        TRY(mucmm__page_markup(ctx, &r->body, "<div class=\"axes\">"));
+        TRY(mucmm__page_raw(ctx, &r->body, r->ticks.data, r->ticks.size));
+    }
+    TRY(mucmm__page_markup(ctx, &r->body, "<img alt=\"%s", alt));
     TRY(mucmm__page_escaped(ctx, &r->body, caption));
     TRY(mucmm__page_markup(ctx, &r->body, "\" src=\"data:image/png;base64,"));
     TRY(base64(ctx, &r->body, png, size));
-    TRY(mucmm__page_markup(ctx, &r->body, "\"><figcaption>"));
+    TRY(mucmm__page_markup(
+        ctx, &r->body, r->ticks.size > 0 && !small ? "\"></div><figcaption>" : "\"><figcaption>"));
     TRY(mucmm__page_escaped(ctx, &r->body, caption));
     TRY(mucmm__page_markup(ctx, &r->body, "</figcaption></figure>\n"));
 done:
@@ -95,6 +103,43 @@ mucmm_status mucmm_report_picture(mucmm_ctx *ctx, mucmm_report *r, const char *c
     TRY(check_size(ctx, height, width));
     TRY(figure(ctx, r, caption, "", rgb, height, width, small != 0));
 done:
+    return status;
+}
+
+static mucmm_status add_ticks(mucmm_ctx *ctx, mucmm_report *r, bool below, int64_t cells,
+                              const mucmm_tick *ticks, int32_t n)
+{
+    mucmm_status status = MUCMM_OK;
+
+    for (int32_t i = 0; i < n; i++) {
+        if (!ticks || !ticks[i].text || !(ticks[i].at >= 0 && ticks[i].at <= (double)cells))
+            TRY(mucmm__fail(ctx, MUCMM_EARG,
+                            "report: a mark needs a text and a place from 0 to %" PRId64, cells));
+        TRY(mucmm__page_markup(ctx, &r->ticks, "<span class=\"%s\" style=\"%s:%.2f%%\">",
+                               below ? "x" : "y", below ? "left" : "top",
+                               100 * ticks[i].at / (double)cells));
+        TRY(mucmm__page_escaped(ctx, &r->ticks, ticks[i].text));
+        TRY(mucmm__page_markup(ctx, &r->ticks, "</span>"));
+    }
+done:
+    return status;
+}
+
+mucmm_status mucmm_report_ticks(mucmm_ctx *ctx, mucmm_report *r, int64_t height, int64_t width,
+                                const mucmm_tick *x, int32_t n_x, const mucmm_tick *y, int32_t n_y)
+{
+    mucmm_status status = MUCMM_OK;
+
+    TRY(mucmm__page_in_card(ctx, r));
+    r->ticks.size = 0;
+    if (n_x <= 0 && n_y <= 0)
+        return MUCMM_OK;
+    TRY(check_size(ctx, height, width));
+    TRY(add_ticks(ctx, r, true, width, x, n_x));
+    TRY(add_ticks(ctx, r, false, height, y, n_y));
+done:
+    if (status != MUCMM_OK)
+        r->ticks.size = 0;
     return status;
 }
 

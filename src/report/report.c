@@ -123,6 +123,7 @@ void mucmm_report_free(mucmm_report *r)
     mucmm__free(r->title);
     mucmm__free(r->nav.data);
     mucmm__free(r->body.data);
+    mucmm__free(r->ticks.data);
     mucmm__free(r);
 }
 
@@ -200,6 +201,7 @@ mucmm_status mucmm_report_card(mucmm_ctx *ctx, mucmm_report *r, const char *titl
 
     if (r->open == OPEN_CARDS)
         TRY(mucmm__page_markup(ctx, &r->body, "</div></article>\n"));
+    r->ticks.size = 0;
     TRY(change_open(ctx, r, OPEN_CARDS));
     TRY(element(ctx, &r->body, "<article class=\"card\"><h4>", title,
                 "</h4><div class=\"parts\">\n"));

@@ -21,6 +21,7 @@ typedef enum mucmm__page_open {
 struct mucmm_report {
     char *title;
     mucmm__page_text nav, body;
+    mucmm__page_text ticks; /* markup beside the pictures that follow; empty: they have none */
     int64_t sections, charts;
     mucmm__page_open open;
 };

@@ -413,7 +413,9 @@ def three_views_say_which_of_them_carry_a_component():
     succeeds('report', 'three.mucmm', *views(), *three, '--samples-shown', '1', '-o', 'page.html')
     with open('page.html', encoding='utf-8') as f:
         page = f.read()
-    check('The views that carry a component' in page and 'left + right' in page, 'no table of views')
+    check('Components that not all views carry' in page and 'left + right' in page, 'no table of views')
+    table = page.split('Components that not all views carry', 1)[1].split('</table>')[0]
+    check('>0<' not in table and '>1<' in table and '>2<' in table, table)
     for command in (['info', 'linear.mucmm'], ['score', 'linear.mucmm', *UNSEEN], ['score', 'linear.mucmm', *UNSEEN, '--json']):
         check('carr' not in succeeds(*command).stdout, 'two views have one pair: nothing to say')
 
