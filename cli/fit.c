@@ -38,9 +38,9 @@ const option fit_options[] = {
     OPTION_SKIP_BAD,
     {"scale", 0, OPTION_CHOICE, false, AT(scale), 0, 0, "view|column",
      "one divisor for a view (default), or for each column"},
-    {"ridge", 0, OPTION_REAL, false, AT(ridge), 0, 1e6, "R",
-     "ridge in units of the mean variance (default: chosen; with few rows by "
-     "cross-validation)"},
+    {"ridge", 0, OPTION_REAL, false, AT(ridge), 0, 1e6, "R|auto|lw",
+     "ridge in units of the mean variance; auto (default): chosen, with few rows by "
+     "cross-validation; lw: Ledoit-Wolf"},
     {"learning-rate", 0, OPTION_REAL, false, AT(learning_rate), 1e-12, 1e3, "X",
      "peak learning rate (default 0.002)"},
     {"weight-decay", 0, OPTION_REAL, false, AT(weight_decay), 0, 1e3, "X",

@@ -96,8 +96,20 @@ static bool take_count(const option *o, const char *text, int64_t *out)
     return true;
 }
 
+/* Word i of "R|one|two" is the number -i. */
 static bool take_real(const option *o, const char *text, double *out)
 {
+    const char *words = strchr(o->value, '|');
+    int64_t word = words ? choice_index(words + 1, text) : -1;
+
+    if (word >= 0) {
+        *out = -1.0 - (double)word;
+        return true;
+    }
+    if (words && !parse_real(text, out)) {
+        print_error("--%s: '%s' is no number and none of %s", o->name, text, words + 1);
+        return false;
+    }
     if (!parse_real(text, out) || *out < o->lo || *out > o->hi)
         return refuse(o, text, "a number");
     return true;

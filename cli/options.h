@@ -59,7 +59,7 @@ typedef enum option_kind {
     OPTION_FLAG,    /* bool                                                     */
     OPTION_TEXT,    /* const char *                                             */
     OPTION_COUNT,   /* int64_t                                                  */
-    OPTION_REAL,    /* double                                                   */
+    OPTION_REAL,    /* double; or a word of `value`, "R|one|two": -1, -2         */
     OPTION_COUNTS,  /* counts: 512,512                                          */
     OPTION_CHOICE,  /* int64_t: place of the word in `value`, "linear|mlp"      */
     OPTION_PAIRS,   /* pairs                                                    */

@@ -223,6 +223,12 @@ typedef struct mucmm_view {
 typedef enum mucmm_head_kind { MUCMM_HEAD_LINEAR = 0, MUCMM_HEAD_MLP = 1 } mucmm_head_kind;
 typedef enum mucmm_scaling { MUCMM_SCALE_VIEW = 0, MUCMM_SCALE_COLUMN = 1 } mucmm_scaling;
 
+/* Instead of a ridge: the best of a list, on the held-out rows or, in a small sample (fewer
+ * training rows than 5 times the columns of a view), by cross-validation on the training rows; or
+ * of every view its own, from the shrinkage of Ledoit and Wolf (2004). */
+#define MUCMM_RIDGE_CHOSEN (-1.0)
+#define MUCMM_RIDGE_LEDOIT_WOLF (-2.0)
+
 typedef struct mucmm_fit_params {
     uint32_t struct_size;
     mucmm_head_kind head;             /* default MUCMM_HEAD_MLP                                   */
@@ -236,11 +242,9 @@ typedef struct mucmm_fit_params {
     int64_t batch;                    /* rows; 0 = max(2000, 20 M k), capped by the training rows */
     double validation;                /* share of the rows held out, in (0, 0.5]; default 0.1     */
     uint64_t seed;                    /* default 1                                                */
-    double ridge;                     /* of the closed form, in units of the mean variance;
-                                         negative (default) = chosen on the held-out rows or, in
-                                         a small sample, by cross-validation on the training
-                                         rows: if these are fewer than 5 times the columns of a
-                                         view. 0 needs more training rows than columns.           */
+    double ridge;                     /* of the closed form, in units of the mean variance; or
+                                         MUCMM_RIDGE_CHOSEN (default) or _LEDOIT_WOLF. 0 needs more
+                                         training rows than columns.                              */
     double learning_rate;             /* peak of the one-cycle schedule; 0 = 2e-3                 */
     double weight_decay;              /* default 1e-4                                             */
     double input_noise;     /* standard deviation, in units of the feature's; default 0.3 */

@@ -1905,6 +1905,7 @@ static void test_fit_refuses_parameters_out_of_range(void **state)
     REFUSED(validation, NAN, MUCMM_EARG, "validation is nan");
     REFUSED(validation, .01, MUCMM_ESHAPE, "60 rows leave 59 for training and 1 held out");
     REFUSED(ridge, NAN, MUCMM_EARG, "ridge is nan");
+    REFUSED(ridge, -3, MUCMM_EARG, "ridge is -3; it must be from 0 to 1e+09");
     REFUSED(learning_rate, -1, MUCMM_EARG, "learning rate is -1");
     REFUSED(weight_decay, -1, MUCMM_EARG, "weight decay is -1");
     REFUSED(input_noise, INFINITY, MUCMM_EARG, "input noise is inf");

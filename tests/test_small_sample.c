@@ -95,6 +95,79 @@ static void check_exact(int32_t n_views, mucmm_scaling scaling)
     drop_problem(&q);
 }
 
+/* The ridge of Ledoit and Wolf (2004), from their definitions: with <A, B> = tr(AB')/p and S of
+ * divisor n, d2 = |S - mu I|^2, b2 = 1/n^2 sum_i |x_i x_i' - S|^2 (at most d2), delta = b2/d2. */
+static double ridge_by_definition(const problem *t, int32_t v, const double *cov, int64_t total)
+{
+    int64_t n = t->n, p = t->p[v];
+    double *mean = test_doubles(p), mu = 0, scale = 0, d2 = 0, b2 = 0,
+           shrink = (double)(n - 1) / (double)n;
+
+    for (int64_t j = 0; j < p; j++) {
+        mean[j] = column_mean(t->x[v], n, p, j);
+        mu += cov[j * (total + 1)] * shrink / (double)p;
+        scale += covariance(t->x[v], p, j, t->x[v], p, j, n) / (double)p; /* of the view */
+    }
+    for (int64_t j = 0; j < p; j++)
+        for (int64_t l = 0; l < p; l++) {
+            double s = cov[j * total + l] * shrink;
+            d2 += (s - (j == l ? mu : 0)) * (s - (j == l ? mu : 0)) / (double)p;
+            for (int64_t i = 0; i < n; i++) {
+                double a = t->x[v][i * p + j] - mean[j], b = t->x[v][i * p + l] - mean[l];
+                b2 += (a * b / scale - s) * (a * b / scale - s) / (double)(p * n * n);
+            }
+        }
+    free(mean);
+    assert_true(b2 < d2);
+    return b2 / (d2 - b2) * mu / shrink;
+}
+
+/* With more columns than rows, and with fewer. */
+static void test_ledoit_wolf_is_as_defined(void **state)
+{
+    static const int64_t columns[][3] = {{60, 50, 12}, {6, 5, 4}};
+    static const char *const names[] = {"left", "right", "third"};
+
+    (void)state;
+    for (int size = 0; size < 2; size++) {
+        problem q = wide_problem(3, 50, columns[size], .3, 5), t;
+        mucmm_fit_params p = linear_params(2, 1);
+        int64_t total, at = 0;
+        double *cov, *w[3], rho[2];
+        mucmm_model *m, *again;
+        char path[64];
+
+        snprintf(path, sizeof path, "/tmp/mucmm-test-%d.mucmm", (int)getpid());
+        p.ridge = MUCMM_RIDGE_LEDOIT_WOLF;
+        m = fit(ctx, &q, &p);
+        t = training_problem(ctx, &q, &p);
+        cov = scaled_covariance(&t, MUCMM_SCALE_VIEW, &total);
+        for (int32_t v = 0; v < 3; at += t.p[v++]) {
+            double ridge = ridge_by_definition(&t, v, cov + at * (total + 1), total);
+            CHECK_CLOSE(m->view[v].ridge, ridge, 1e-5 * ridge);
+            w[v] = test_doubles(t.p[v] * 2);
+            for (int64_t j = at; j < at + t.p[v]; j++)
+                cov[j * (total + 1)] += m->view[v].ridge;
+        }
+        CHECK_OK(ctx, mucmm__linear_common(ctx, 3, t.p, names, cov, 0, 2, 2, rho, w));
+        for (int32_t v = 0; v < 3; v++) {
+            CHECK_CLOSE(m->linear.rho[v % 2], rho[v % 2], 1e-10);
+            check_head(&m->linear.view[v].common, w[v]);
+            free(w[v]);
+        }
+        CHECK_OK(ctx, mucmm_model_save(ctx, m, path));
+        CHECK_OK(ctx, mucmm_model_load(ctx, path, &again));
+        unlink(path);
+        CHECK_CLOSE(again->ridge, MUCMM_RIDGE_LEDOIT_WOLF, 0);
+        CHECK_CLOSE(again->view[1].ridge, m->view[1].ridge, 0);
+        mucmm_model_free(again);
+        mucmm_model_free(m);
+        free(cov);
+        drop_problem(&t);
+        drop_problem(&q);
+    }
+}
+
 static void test_coordinates_of_few_rows_lose_nothing(void **state)
 {
     (void)state;
@@ -212,6 +285,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_coordinates_of_few_rows_lose_nothing),
+        cmocka_unit_test(test_ledoit_wolf_is_as_defined),
         cmocka_unit_test(test_cross_validation_finds_a_good_ridge),
         cmocka_unit_test(test_p_values_of_small_samples_are_honest),
         cmocka_unit_test(test_very_wide_views_need_little_memory),

@@ -26,7 +26,7 @@ void mucmm_fit_params_init(mucmm_fit_params *p)
         .hidden = {512, 512},
         .validation = 0.1,
         .seed = 1,
-        .ridge = -1,
+        .ridge = MUCMM_RIDGE_CHOSEN,
         .weight_decay = 1e-4,
         .input_noise = 0.3,
         .alpha = 20,
@@ -70,7 +70,8 @@ static mucmm_status check_params(mucmm_ctx *ctx, const mucmm_fit_params *p)
     TRY(check_range(ctx, "individual epochs", (double)p->individual_epochs, 0, large));
     TRY(check_range(ctx, "batch", (double)p->batch, 0, large));
     TRY(check_range(ctx, "validation", p->validation, 1e-6, 0.5));
-    TRY(check_range(ctx, "ridge", p->ridge, -INFINITY, large));
+    if (p->ridge != MUCMM_RIDGE_CHOSEN && p->ridge != MUCMM_RIDGE_LEDOIT_WOLF)
+        TRY(check_range(ctx, "ridge", p->ridge, 0, large));
     TRY(check_range(ctx, "learning rate", p->learning_rate, 0, 10));
     TRY(check_range(ctx, "weight decay", p->weight_decay, 0, 10));
     TRY(check_range(ctx, "input noise", p->input_noise, 0, 10));

@@ -2,7 +2,8 @@
  *
  * The ridge of the closed form, section 4 of the method: as given, or the one of a short list whose
  * weights correlate best on the held-out rows, or, in a small sample, the one of a longer list
- * whose weights do so in cross-validation on the training rows. */
+ * whose weights do so in cross-validation on the training rows; or of every
+ * view its own, from the shrinkage of its covariance by Ledoit and Wolf. */
 #include "model/model.h"
 
 #include <inttypes.h>
@@ -22,6 +23,9 @@ static const double ridges[] = {1e-8, 1e-5, 1e-3};
 /* So many rows are enough to judge by: with more, whole powers of ten, and only so many folds as
  * have them. */
 #define ENOUGH_ROWS 250
+
+/* Of Ledoit and Wolf, where nothing but the mean variance is to be trusted. */
+#define MOST_SHRUNK 1e6
 
 /* Of the random numbers: as STREAM_SPLIT of fit.c. */
 #define STREAM_FOLDS 2
@@ -89,6 +93,26 @@ static mucmm_status solve(mucmm__fit *f, const double *cov, double ridge, double
     }
     return mucmm__linear_common(f->ctx, f->model->n_views, p, names, cov, ridge, f->model->k,
                                 f->model->k, rho, weights);
+}
+
+/* The same on the training covariance, for the views' own ridges. */
+static mucmm_status solve_own(mucmm__fit *f, double *rho, double *const *weights)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t total = f->offset[f->model->n_views];
+    double least = f->model->view[0].ridge, *cov = NULL;
+
+    for (int32_t m = 1; m < f->model->n_views; m++)
+        least = fmin(least, f->model->view[m].ridge);
+    TRY(mucmm__alloc(f->ctx, total * total, sizeof *cov, &cov));
+    memcpy(cov, f->cov[MUCMM_ROWS_TRAIN], (size_t)(total * total) * sizeof *cov);
+    for (int32_t m = 0; m < f->model->n_views; m++)
+        for (int64_t i = f->offset[m]; i < f->offset[m + 1]; i++)
+            cov[i * (total + 1)] += f->model->view[m].ridge - least;
+    TRY(solve(f, cov, least, rho, weights));
+done:
+    mucmm__free(cov);
+    return status;
 }
 
 /* ---- on the held-out rows -------------------------------------------------------------- */
@@ -281,16 +305,89 @@ done:
     return status;
 }
 
+/* ---- Ledoit and Wolf ------------------------------------------------------------------------ */
+
+/* Sum over the training rows of |h|^4, h the scaled features of view m. */
+static mucmm_status fourth_powers(mucmm__fit *f, int32_t m, double *sum)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__view_info *v = &f->model->view[m];
+    int64_t chunk = f->n_train < MUCMM__CHUNK ? f->n_train : MUCMM__CHUNK;
+    float *h = NULL;
+
+    *sum = 0;
+    TRY(mucmm__alloc(f->ctx, chunk * v->p, sizeof *h, &h));
+    for (int64_t i = 0; i < f->n_train; i += chunk) {
+        int64_t b = f->n_train - i < chunk ? f->n_train - i : chunk;
+        TRY(mucmm__features(f->ctx, v, f->data[m], f->train + i, b, h));
+        for (int64_t r = 0; r < b; r++) {
+            double square = 0;
+            for (int64_t j = 0; j < v->p; j++)
+                square += (double)h[r * v->p + j] * (double)h[r * v->p + j];
+            *sum += square * square;
+        }
+    }
+done:
+    mucmm__free(h);
+    return status;
+}
+
+/* The share delta in (1 - delta) S + delta mu I, S the covariance (divisor n) and mu its mean
+ * variance: the estimated squared error of S over the squared distance of S from mu I. Coordinates
+ * have the same traces as columns. */
+static mucmm_status shrinkage(mucmm__fit *f, int32_t m, double *delta)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t total = f->offset[f->model->n_views];
+    double n = (double)f->n_train, trace = f->model->view[m].variance * (n - 1) / n;
+    double squares = 0, powers, error, distance;
+
+    TRY(fourth_powers(f, m, &powers));
+    for (int64_t i = f->offset[m]; i < f->offset[m + 1]; i++)
+        for (int64_t j = f->offset[m]; j < f->offset[m + 1]; j++) {
+            double s = f->cov[MUCMM_ROWS_TRAIN][i * total + j] * (n - 1) / n;
+            squares += s * s;
+        }
+    error = fmax(0, (powers / n - squares) / n);
+    distance = squares - trace * trace / (double)f->model->view[m].p;
+    *delta = distance > error ? error / distance : 1;
+done:
+    return status;
+}
+
+/* S + r I with r = delta/(1 - delta) mu has the directions of the shrunk covariance. */
+static mucmm_status ledoit_wolf(mucmm__fit *f, double *rho, double *const *weights)
+{
+    mucmm_status status = MUCMM_OK;
+    double delta;
+
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        mucmm__view_info *v = &f->model->view[m];
+        TRY(shrinkage(f, m, &delta));
+        v->ridge = fmin(delta / (1 - delta) * v->variance / (double)v->p, MOST_SHRUNK);
+        mucmm__info(f->ctx, "view '%s': shrinkage %.3f, ridge %g", v->name, delta, v->ridge);
+    }
+    TRY(solve_own(f, rho, weights));
+done:
+    return status;
+}
+
 mucmm_status mucmm__choose_ridge(mucmm__fit *f, double *rho, double *const *weights)
 {
     mucmm_status status = MUCMM_OK;
 
     f->model->ridge = f->p->ridge;
-    if (f->p->ridge < 0 && !f->small_sample)
-        return try_held_out(f, rho, weights);
-    if (f->p->ridge < 0)
-        TRY(cross_validate(f));
-    TRY(solve(f, f->cov[MUCMM_ROWS_TRAIN], f->model->ridge, rho, weights));
+    if (f->p->ridge == MUCMM_RIDGE_LEDOIT_WOLF)
+        return ledoit_wolf(f, rho, weights);
+    if (f->p->ridge == MUCMM_RIDGE_CHOSEN && !f->small_sample) {
+        TRY(try_held_out(f, rho, weights));
+    } else {
+        if (f->p->ridge == MUCMM_RIDGE_CHOSEN)
+            TRY(cross_validate(f));
+        TRY(solve(f, f->cov[MUCMM_ROWS_TRAIN], f->model->ridge, rho, weights));
+    }
+    for (int32_t m = 0; m < f->model->n_views; m++)
+        f->model->view[m].ridge = f->model->ridge;
 done:
     return status;
 }

@@ -72,6 +72,7 @@ typedef struct mucmm__view_info {
     double *mean, *scale; /* [p]: h = (x - mean) / scale, of the training rows */
     float *covariance;    /* [p, p] of h on the training rows, or NULL         */
     double variance;      /* trace of that covariance                          */
+    double ridge;         /* of the closed form                                */
     char *description;    /* how the rows were encoded (JSON), or NULL         */
 } mucmm__view_info;
 
@@ -88,9 +89,9 @@ struct mucmm_model {
     mucmm__view_info view[MUCMM_MAX_VIEWS];
     mucmm__representation linear, heads; /* heads is empty when the head is linear */
     mucmm_fit_params params;             /* as used; checkpoint NULL               */
-    double ridge;                        /* of the closed form                     */
-    int64_t rows[2];                     /* training, held-out                     */
-    int32_t start;                       /* stage whose common heads were kept     */
+    double ridge;    /* of the closed form, or MUCMM_RIDGE_LEDOIT_WOLF: each view's own */
+    int64_t rows[2]; /* training, held-out                     */
+    int32_t start;   /* stage whose common heads were kept     */
     mucmm__epoch *history;
     int64_t n_history;
     char *json;
@@ -255,7 +256,8 @@ mucmm_status mucmm__train(mucmm__fit *f, int32_t stage, const mucmm__problem *pr
 mucmm_status mucmm__checkpoint_save(mucmm__fit *f);
 /* Restores f->stage and f->stage_now if the file exists. */
 mucmm_status mucmm__checkpoint_load(mucmm__fit *f);
-/* EFORMAT if a stage that was restored is of networks of another size, or one that is over is not there. */
+/* EFORMAT if a stage that was restored is of networks of another size, or one that is over is not
+ * there. */
 mucmm_status mucmm__check_restored(mucmm__fit *f, int32_t stage, int64_t n_params, int64_t n_stats);
 
 /* Mean, and scale of the columns, of view m from those of its raw training rows: mean [p], variance

@@ -179,6 +179,7 @@ static json_t *view_json(const mucmm__view_info *v)
     json_object_set_new(o, "individual", json_integer(v->q));
     json_object_set_new(o, "shape", shape);
     json_object_set_new(o, "variance", number(v->variance));
+    json_object_set_new(o, "ridge", number(v->ridge));
     json_object_set_new(o, "covariance", json_boolean(v->covariance != NULL));
     if (v->description)
         json_object_set_new(o, "source", json_loads(v->description, 0, NULL));
@@ -196,7 +197,8 @@ mucmm_status mucmm__model_make_json(mucmm_ctx *ctx, mucmm_model *m)
     json_object_set_new(o, "common", json_integer(m->k));
     json_object_set_new(o, "training_rows", json_integer(m->rows[MUCMM_ROWS_TRAIN]));
     json_object_set_new(o, "held_out_rows", json_integer(m->rows[MUCMM_ROWS_HELD_OUT]));
-    json_object_set_new(o, "ridge", number(m->ridge));
+    json_object_set_new(o, "ridge",
+                        m->ridge == MUCMM_RIDGE_LEDOIT_WOLF ? json_string("lw") : number(m->ridge));
     json_object_set_new(o, "start", json_integer(m->start));
     json_object_set_new(o, "params", params_json(&m->params));
     json_object_set_new(o, "views", views);
@@ -454,6 +456,8 @@ static mucmm_status read_view(mucmm_ctx *ctx, const json_t *o, mucmm__view_info 
     TRY(get_integer(ctx, o, "columns", 1, INT32_MAX, &v->p));
     TRY(get_integer(ctx, o, "individual", 0, v->p, &v->q));
     TRY(get_number(ctx, o, "variance", &v->variance));
+    if (json_object_get(o, "ridge")) /* not in the first files */
+        TRY(get_number(ctx, o, "ridge", &v->ridge));
     TRY(get_flag(ctx, o, "covariance", &covariance));
     v->rank = (int32_t)json_array_size(shape);
     for (int32_t i = 0; i < v->rank; i++) {
@@ -497,6 +501,16 @@ done:
     return status;
 }
 
+static mucmm_status read_ridge(mucmm_ctx *ctx, const json_t *o, double *ridge)
+{
+    const char *word = json_string_value(json_object_get(o, "ridge"));
+
+    if (!word || strcmp(word, "lw") != 0)
+        return get_number(ctx, o, "ridge", ridge);
+    *ridge = MUCMM_RIDGE_LEDOIT_WOLF;
+    return MUCMM_OK;
+}
+
 mucmm_status mucmm__model_from_json(mucmm_ctx *ctx, const char *text, mucmm_model *m)
 {
     mucmm_status status = MUCMM_OK;
@@ -515,7 +529,7 @@ mucmm_status mucmm__model_from_json(mucmm_ctx *ctx, const char *text, mucmm_mode
     TRY(get_integer(ctx, o, "common", 1, INT32_MAX, &m->k));
     TRY(get_integer(ctx, o, "training_rows", 0, INT64_MAX, &m->rows[MUCMM_ROWS_TRAIN]));
     TRY(get_integer(ctx, o, "held_out_rows", 0, INT64_MAX, &m->rows[MUCMM_ROWS_HELD_OUT]));
-    TRY(get_number(ctx, o, "ridge", &m->ridge));
+    TRY(read_ridge(ctx, o, &m->ridge));
     TRY(get_integer(ctx, o, "start", -1, 1, &start));
     m->start = (int32_t)start;
     TRY(read_params(ctx, o, &m->params));

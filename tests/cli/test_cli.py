@@ -1068,6 +1068,12 @@ def more_columns_than_rows():
     ridge = json.loads(succeeds('info', 'out.mucmm', '--json').stdout)['ridge']
     check(1e-8 <= ridge <= 200, ridge)
     check('ridge %g, total correlation in cross-validation' % ridge in run(*few, '--verbose').stderr, 'what is said')
+    check('ridge %g,' % ridge in run(*few, '--ridge', 'auto', '--verbose').stderr, 'auto is the default')
+    succeeds(*few, '--ridge', 'lw')
+    about = json.loads(succeeds('info', 'out.mucmm', '--json').stdout)
+    check(about['ridge'] == 'lw' and all(v['ridge'] > 0 for v in about['views']), about)
+    fails(2, ["--ridge: 'low' is no number and none of auto|lw"], *few, '--ridge', 'low')
+    fails(2, ["'-1'", 'from 0 to'], *few, '--ridge', '-1')
     fails(1, ['5 training rows', 'singular', '--ridge above 0'], *few, '--ridge', '0')
     fails(1, ['2 common and 3 individual', '5 training rows', 'only 4 directions'],
           *few, '--common', '2', '--individual', '3')
