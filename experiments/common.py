@@ -42,8 +42,9 @@ class Learned:
 
     def __init__(self, folder, views, n_train, common, individual, options, threads, methods=METHODS):
         os.makedirs(folder, exist_ok=True)
+        names = 'abcdefgh'[:len(views)]
         path = {part: [] for part in ('train', 'test')}
-        for name, rows in zip('ab', views):
+        for name, rows in zip(names, views):
             for part, some in (('train', rows[:n_train]), ('test', rows[n_train:])):
                 file = os.path.join(folder, '%s.%s.npy' % (name, part))
                 np.save(file, np.ascontiguousarray(some, np.float32))
@@ -56,11 +57,11 @@ class Learned:
         scores = mucmm('score', model, *path['test'], '--permutations', 0, '--threads', threads, '--json')
         self.total = {'heads': scores['total_correlation'],
                       'linear': scores.get('linear', scores)['total_correlation']}
-        self.c, self.u = ({m: [[], []] for m in methods} for _ in range(2))
+        self.c, self.u = ({m: [[] for _ in views] for m in methods} for _ in range(2))
         for method in methods:
             for part in ('train', 'test'):
                 mucmm('transform', model, *path[part], '--method', method, '--threads', threads, '-o', folder)
-                for v, name in enumerate('ab'):
+                for v, name in enumerate(names):
                     for where, what in ((self.c, 'common'), (self.u, 'individual')):
                         file = os.path.join(folder, '%s.%s.npy' % (name, what))
                         if os.path.exists(file):
@@ -113,6 +114,8 @@ def cell(values, digits=3):
     values = [v for v in values if v is not None]
     if not values:
         return '-'
+    if isinstance(values[0], str):
+        return values[0]
     text = '%.*f' % (digits, np.mean(values))
     return text + (' ± %.*f' % (digits, np.std(values, ddof=1)) if len(values) > 1 else '')
 

@@ -4,6 +4,7 @@
 Every model is fitted by `mucmm fit` on the training rows; everything is measured on test rows that fit never saw, beside the
 linear yardstick and the ceiling, which is the same probe on the true latents or on the raw view."""
 import argparse
+import csv
 import gzip
 import json
 import os
@@ -244,6 +245,102 @@ def peers(o, seed):
     return {'Test rows; R2; leakage: sA and sB from u1': rows}
 
 
+OMICS = os.path.join(os.environ.get('MUCMM_SHARED', os.path.join(ROOT, '..', 'shared')), 'data', 'omics')
+TABLES = ('mrna', 'mirna', 'protein')
+
+
+def breast(part, name):
+    """(rows as numbers, or the subtypes; names of the columns) of the breast cancer tables of mixOmics."""
+    path = os.path.join(OMICS, 'breastTCGA_data.%s_%s.csv' % (part, name))
+    if not os.path.exists(path):
+        sys.exit('there is no %s; set MUCMM_SHARED to the folder that holds data/omics' % path)
+    with open(path) as f:
+        header, *rows = csv.reader(f)
+    if name == 'subtype':
+        return np.array([r[1] for r in rows]), header[1:]
+    return np.array([r[1:] for r in rows], float), header[1:]
+
+
+def mean_of(pairs):
+    return tuple(sum(part) / len(pairs) for part in zip(*pairs))
+
+
+def omics_fold(where, views, labels, n_train, seed, o):
+    """Of one fold {row: {column: number}}; the training rows come first."""
+    rows = {'table %s' % name: {'subtype': accuracy((v[:n_train], v[n_train:]), labels, n_train)}
+            for name, v in zip(TABLES, views)}
+    side = np.hstack(views)
+    rows['three tables side by side'] = {'subtype': accuracy((side[:n_train], side[n_train:]), labels, n_train)}
+    for ridge in ('auto', 'lw'):
+        for k in (5,) if o.quick else (5, 10, 20):
+            m = Learned(os.path.join(where, ridge), views, n_train, k, 0,
+                        ['--head', 'linear', '--scale', 'column', '--validation', 0.02, '--ridge', ridge, '--seed', seed, *o.fit],
+                        o.threads, methods=('heads',))
+            c = m.c['heads']
+            rows['mean of c, k = %d, --ridge %s' % (k, ridge)] = {
+                'subtype': accuracy(mean_of(c), labels, n_train), 'total correlation': m.total['heads']}
+            rows['[c1, c2, c3], k = %d, --ridge %s' % (k, ridge)] = {'subtype': accuracy(together(*c), labels, n_train)}
+    return rows
+
+
+def omics_test_set(where, views, labels, seed, o):
+    """The 70 patients of the test set, for whom there is no protein table."""
+    test = [breast('test', name)[0] for name in TABLES[:2]]
+    truth = np.concatenate((labels, breast('test', 'subtype')[0]))
+    both = [np.vstack(pair) for pair in zip(views, test)]
+    rows = {'table %s' % name: {'subtype': accuracy((v[:150], v[150:]), truth, 150)} for name, v in zip(TABLES, both)}
+    options, path = [], {}
+    for name, v in zip(TABLES, views):
+        path[name] = os.path.join(where, name + '.npy')
+        np.save(path[name], v.astype(np.float32))
+        options += ['--view', '%s=%s' % (name, path[name])]
+    model = os.path.join(where, 'model.mucmm')
+    mucmm('fit', *options, '--common', 5, '--individual', 0, '--head', 'linear', '--scale', 'column', '--validation', 0.02,
+          '--seed', seed, '--threads', o.threads, '-o', model)
+    c = []
+    for v, name in zip(both, TABLES):
+        np.save(os.path.join(where, 'both.npy'), v.astype(np.float32))
+        mucmm('transform', model, '--view', '%s=%s' % (name, os.path.join(where, 'both.npy')), '--threads', o.threads, '-o', where)
+        z = np.load(os.path.join(where, name + '.common.npy'))
+        c.append((z[:150], z[150:]))
+    rows['mean of c of mrna and mirna, k = 5'] = {'subtype': accuracy(mean_of(c), truth, 150)}
+    return rows, model, options
+
+
+def omics_names(where, model, options, views, o):
+    """The columns that the pattern of a component names: the strongest ones, in units of the column's deviation. As a
+    variate has variance 1, that is the correlation of the column with it, up to the ridge."""
+    rows = {}
+    for j in range(3):
+        mucmm('explain', model, *options, '--samples', 0, '--score', 'common:%d' % j, '--threads', o.threads, '-o', where)
+        row = rows.setdefault('component %d' % j, {})
+        for v, name in zip(views, TABLES):
+            pattern = np.load(os.path.join(where, '%s.common-%d.npy' % (name, j)))[0] / v.std(0)
+            order = np.argsort(-abs(pattern))[:8 if name == 'mrna' else 4]
+            columns = breast('train', name)[1]
+            row[name] = ', '.join('%s %+.2f' % (columns[i], pattern[i]) for i in order)
+    return rows
+
+
+@experiment([1, 2, 3])
+def omics(o, seed):
+    """Three tables of 150 breast tumours, more columns than rows: the subtype read from what they have in common."""
+    from sklearn.model_selection import StratifiedKFold
+    views, labels = [breast('train', name)[0] for name in TABLES], breast('train', 'subtype')[0]
+    folds = []
+    for train, test in StratifiedKFold(5, shuffle=True, random_state=seed).split(views[0], labels):
+        order = np.concatenate((train, test))
+        folds.append(omics_fold(folder(o, seed), [v[order] for v in views], labels[order], len(train), seed, o))
+    mean = {row: {c: float(np.mean([f[row][c] for f in folds])) for c in folds[0][row]} for row in folds[0]}
+    where = folder(o, seed)
+    test_set, model, options = omics_test_set(where, views, labels, seed, o)
+    tables = {'Five-fold, 150 patients: accuracy of the subtype; sum of the k correlations on the rows left out': mean,
+              'The 70 patients of the test set, without proteins': test_set}
+    if seed == 1:
+        tables['Strongest columns of the pattern of a component, all 150 patients'] = omics_names(where, model, options, views, o)
+    return tables
+
+
 # ---- the program -------------------------------------------------------------------------------
 
 def collect():
@@ -296,7 +393,7 @@ def main():
     for seed in seeds:
         log('%s, seed %d' % (o.name, seed))
         runs.append(function(o, seed))
-    tables = [(title, table_of([run[title] for run in runs])) for title in runs[0]]
+    tables = [(title, table_of([run[title] for run in runs if title in run])) for title in runs[0]]
     if commit() != before:
         log('the checkout moved during the run, from %s: these results belong to no commit' % before)
     command = ' '.join(['experiments/run.sh'] + ["'%s'" % w if ' ' in w else w for w in sys.argv[1:]])
