@@ -34,6 +34,7 @@ const option fit_options[] = {
     {"checkpoint", 0, OPTION_TEXT, false, AT(checkpoint), 0, 0, "FILE",
      "keep the state there, and resume from it if it exists"},
     OPTION_KEY,
+    OPTION_MISSING,
     OPTION_CACHE,
     OPTION_SKIP_BAD,
     {"scale", 0, OPTION_CHOICE, false, AT(scale), 0, 0, "view|column",
@@ -130,6 +131,23 @@ static void print_held_out_note(const mucmm_model *m, const mucmm_fit_params *p)
             trained ? "the epoch" : "");
 }
 
+/* Rows that lack views, if there are any: what they add. */
+static void print_incomplete(const mucmm_model *m)
+{
+    int64_t complete = mucmm_model_summary(m, MUCMM_ROWS_TRAIN, MUCMM_HEADS)->rows;
+    bool any = false;
+
+    for (int32_t v = 0; v < mucmm_model_views(m); v++)
+        any = any || mucmm_model_training_rows(m, v) > complete;
+    if (!any)
+        return;
+    printf("these have all views; with those that lack some:");
+    for (int32_t v = 0; v < mucmm_model_views(m); v++)
+        printf("%s %s %" PRId64, v > 0 ? "," : "", mucmm_model_view_name(m, v),
+               mucmm_model_training_rows(m, v));
+    printf("\n");
+}
+
 static void print_fit(const mucmm_model *m, const mucmm_fit_params *p, const char *path)
 {
     const summary_column columns[] = {
@@ -141,6 +159,7 @@ static void print_fit(const mucmm_model *m, const mucmm_fit_params *p, const cha
 
     printf("%s: %" PRId64 " training rows, %" PRId64 " held-out rows\n", path,
            columns[0].summary->rows, columns[1].summary->rows);
+    print_incomplete(m);
     print_summaries(m, columns, 4);
     print_held_out_note(m, p);
 }

@@ -29,11 +29,14 @@ static int open_files(session *s, const settings *given, inputs *out)
 
     mucmm_data_params_init(&p);
     p.key = given->key;
+    p.missing = given->missing == MISSING_ALLOW;
     for (; out->n < given->view.n; out->n++) {
         TRY(check(s, mucmm_data_open(s->ctx, given->view.value[out->n], &p, &out->data[out->n])));
         out->views[out->n].name = given->view.name[out->n];
     }
-    if (given->key)
+    if (given->key && p.missing)
+        TRY(check(s, mucmm_data_pair_all(s->ctx, out->data, out->n)));
+    else if (given->key)
         TRY(check(s, mucmm_data_pair(s->ctx, out->data, out->n)));
 done:
     return code;
@@ -79,6 +82,8 @@ static int check_given(const settings *given, const char *study)
         return fail(EXIT_USAGE, "give a study file ('%s') or --view, not both", study);
     if (study && given->key)
         return fail(EXIT_USAGE, "--key is for --view; the rows of a study are paired by position");
+    if (study && given->missing >= 0)
+        return fail(EXIT_USAGE, "--missing is for --view; the rows of a study have all views");
     if (!study && given->view.n == 0)
         return fail(EXIT_USAGE, "views are missing: --view NAME=FILE for each, or a study file");
     if (!study && (given->part >= 0 || given->cache || given->skip_bad))
@@ -214,8 +219,8 @@ const char *sample_name(const inputs *in, const char *label, int64_t row)
 
     if (label && in->study)
         name = mucmm_study_cell(in->study, mucmm_study_row(in->study, in->part, row), label);
-    if (!name)
-        name = mucmm_data_key(in->data[0], row);
+    for (int32_t v = 0; v < in->n && !name; v++)
+        name = mucmm_data_key(in->data[v], row);
     for (int32_t v = 0; v < in->n && !name; v++)
         if (mucmm_data_source_kind(in->data[v]) == MUCMM_SOURCE_TEXT)
             text = text ? text : mucmm_data_item(in->data[v], row);

@@ -246,12 +246,12 @@ static bool take_value(const option *o, const char *text, settings *out)
 
 static void mark_not_given(settings *s)
 {
-    int64_t *whole[] = {&s->common,         &s->individual, &s->epochs,  &s->individual_epochs,
-                        &s->batch,          &s->seed,       &s->threads, &s->permutations,
-                        &s->shown,          &s->features,   &s->steps,   &s->repeats,
-                        &s->train_pairs,    &s->head,       &s->scale,   &s->method,
-                        &s->representation, &s->part,       &s->memory,  &s->noise_samples,
-                        &s->null_models,    &s->null_rows,  &s->stages};
+    int64_t *whole[] = {&s->common,         &s->individual,  &s->epochs,    &s->individual_epochs,
+                        &s->batch,          &s->seed,        &s->threads,   &s->permutations,
+                        &s->shown,          &s->features,    &s->steps,     &s->repeats,
+                        &s->train_pairs,    &s->head,        &s->scale,     &s->method,
+                        &s->representation, &s->part,        &s->missing,   &s->memory,
+                        &s->noise_samples,  &s->null_models, &s->null_rows, &s->stages};
     double *reals[] = {&s->validation,   &s->ridge,       &s->learning_rate,
                        &s->weight_decay, &s->input_noise, &s->alpha,
                        &s->beta,         &s->noise,       &s->mask};

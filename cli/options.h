@@ -49,7 +49,7 @@ typedef struct settings {
     int64_t common, individual, epochs, individual_epochs, batch, seed, threads;
     int64_t shown, permutations, features, steps, repeats, train_pairs, noise_samples;
     int64_t null_models, null_rows;
-    int64_t head, scale, method, representation, part, memory, stages;
+    int64_t head, scale, method, representation, part, memory, stages, missing;
     double validation, ridge, learning_rate, weight_decay, input_noise, alpha, beta, noise, mask;
     counts hidden;
     bool json, verbose, tensors, vjp, skip_bad, check, parts;
@@ -108,6 +108,15 @@ typedef struct option {
     {                                                                                              \
         "key", 0, OPTION_TEXT, false, AT(key), 0, 0, "COLUMN",                                     \
             "csv column that identifies a row; without it rows pair by position"                   \
+    }
+/* Places in its choice. */
+enum { MISSING_REFUSE, MISSING_ALLOW };
+#define OPTION_MISSING                                                                             \
+    {                                                                                              \
+        "missing", 0, OPTION_CHOICE, false, AT(missing), 0, 0, "refuse|allow",                     \
+            "rows that lack a view: an error (default), or used for what they have. A row lacks "  \
+            "a "                                                                                   \
+            "view if its key is not in the view's table, or if it has no value there"              \
     }
 #define OPTION_THREADS                                                                             \
     {                                                                                              \

@@ -19,6 +19,7 @@ const option score_options[] = {
      "permutations behind the p-values; 0 = none (default 1000)"},
     OPTION_SEED,
     OPTION_KEY,
+    OPTION_MISSING,
     OPTION_PART,
     OPTION_CACHE,
     OPTION_SKIP_BAD,
@@ -119,7 +120,11 @@ static void print_scores(const mucmm_model *m, const mucmm_scores *scores)
         {"linear yardstick", "these rows", mucmm_scores_summary(scores, MUCMM_LINEAR)},
     };
 
-    printf("%" PRId64 " rows\n", mucmm_scores_rows(scores));
+    printf("%" PRId64 " rows", mucmm_scores_rows(scores));
+    if (columns[0].summary->rows < mucmm_scores_rows(scores))
+        printf("; the numbers below are of the %" PRId64 " that have every view given",
+               columns[0].summary->rows);
+    printf("\n");
     print_missing(m, scores);
     print_summaries(m, columns, 2);
 }

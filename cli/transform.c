@@ -11,11 +11,13 @@ const option transform_options[] = {
     OPTION_VIEW,
     OPTION_OUTPUT(
         true, "DIR",
-        "folder for NAME.common.npy and NAME.individual.npy; of a view that is not given: "
+        "folder for NAME.common.npy and NAME.individual.npy; of a view that is not given, or that "
+        "rows lack: "
         "NAME.common-predicted.npy and NAME.common-sd.npy, the standard deviation of its error"),
     {"method", 0, OPTION_CHOICE, false, AT(representation), 0, 0, "heads|linear",
      "the trained heads (default) or the closed form"},
     OPTION_KEY,
+    OPTION_MISSING,
     OPTION_PART,
     OPTION_CACHE,
     OPTION_SKIP_BAD,
@@ -62,7 +64,15 @@ done:
     return code;
 }
 
-/* The common variates of a view that is not given, from those that are. */
+static bool lacks_rows(const variates *c, const inputs *in, int32_t view)
+{
+    for (int32_t i = 0; i < in->n; i++)
+        if (mucmm_model_view_index(c->m, in->views[i].name) == view)
+            return mucmm_data_missing(in->data[i]) > 0;
+    return true;
+}
+
+/* The common variates of a view that rows lack, from those of the other views. */
 static int predict_view(session *s, const variates *c, int32_t view, output_dir *dir)
 {
     const char *name = mucmm_model_view_name(c->m, view);
@@ -103,7 +113,7 @@ int run_transform(const settings *given)
     for (int32_t v = 0; v < in.n; v++)
         TRY(transform_view(&s, &c, &in.views[v], &dir));
     for (int32_t v = 0; v < mucmm_model_views(m); v++)
-        if (!c.common[v].data)
+        if (lacks_rows(&c, &in, v))
             TRY(predict_view(&s, &c, v, &dir));
 done:
     for (int32_t v = 0; v < MUCMM_MAX_VIEWS; v++)

@@ -155,6 +155,9 @@ typedef struct mucmm_data_params {
     uint32_t struct_size;
     const char *key; /* csv/tsv: name of the column that identifies a row; NULL =
                         pair by position. The key column is not a feature.    */
+    int32_t missing; /* 1: a row without any value (every cell of the table empty, NA
+                        or NaN; every number of the array NaN) lacks this view; 0
+                        (default): it is an error, as single such cells always are */
 } mucmm_data_params;
 
 MUCMM_API void mucmm_data_params_init(mucmm_data_params *p);
@@ -175,7 +178,8 @@ MUCMM_API mucmm_status mucmm_data_open(mucmm_ctx *ctx, const char *path,
 MUCMM_API mucmm_status mucmm_data_wrap(mucmm_ctx *ctx, const mucmm_cmat *m, const char *label,
                                        const int64_t *shape, int32_t rank, mucmm_data **out);
 
-/* The given rows of another data object (which is kept alive), in that order. */
+/* The given rows of another data object (which is kept alive), in that order; -1 is a row that
+ * lacks this view. */
 MUCMM_API mucmm_status mucmm_data_subset(mucmm_ctx *ctx, const mucmm_data *from,
                                          const int64_t *rows, int64_t n, mucmm_data **out);
 
@@ -183,6 +187,9 @@ MUCMM_API mucmm_status mucmm_data_subset(mucmm_ctx *ctx, const mucmm_data *from,
  * have been opened with a key; a key that is missing or stands twice is an
  * error that names file and line. On failure data[] is unchanged. */
 MUCMM_API mucmm_status mucmm_data_pair(mucmm_ctx *ctx, mucmm_data **data, int32_t n_data);
+/* The same for keys that not all have: replaces data[0..] by one row for every key, those of
+ * data[0] first, then those that data[1] adds, and so on; what has no row of a key lacks it. */
+MUCMM_API mucmm_status mucmm_data_pair_all(mucmm_ctx *ctx, mucmm_data **data, int32_t n_data);
 
 MUCMM_API void mucmm_data_free(mucmm_data *d);
 MUCMM_API int64_t mucmm_data_rows(const mucmm_data *d);
@@ -191,10 +198,15 @@ MUCMM_API const char *mucmm_data_label(const mucmm_data *d);
 /* Shape of one row; returns its rank (1 for a table), at most MUCMM_MAX_RANK. */
 MUCMM_API int32_t mucmm_data_shape(const mucmm_data *d, int64_t shape[MUCMM_MAX_RANK]);
 MUCMM_API const char *mucmm_data_column(const mucmm_data *d, int64_t j); /* NULL if unnamed */
-MUCMM_API const char *mucmm_data_key(const mucmm_data *d, int64_t i);    /* NULL if none */
+/* NULL if none, also where a row of mucmm_data_pair_all is missing. */
+MUCMM_API const char *mucmm_data_key(const mucmm_data *d, int64_t i);
+/* 1: row i has this view; 0: it lacks it. How many lack it. */
+MUCMM_API int32_t mucmm_data_has(const mucmm_data *d, int64_t i);
+MUCMM_API int64_t mucmm_data_missing(const mucmm_data *d);
 
 /* Copies rows rows[0..n) (or, if rows is NULL, rows 0..n) into out [n, cols].
- * ENUMERIC a value is NaN, infinite or beyond float (message: file, row, column). */
+ * ENUMERIC a value is NaN, infinite or beyond float (message: file, row, column); EUNSUPPORTED a
+ * row holds nothing but NaN; EARG a row lacks this view. */
 MUCMM_API mucmm_status mucmm_data_read(mucmm_ctx *ctx, const mucmm_data *d, const int64_t *rows,
                                        int64_t n, const mucmm_mat *out);
 
@@ -264,7 +276,9 @@ typedef struct mucmm_model mucmm_model;
 
 /* Fits the closed form and, for MUCMM_HEAD_MLP, trained heads, to M >= 2 views
  * whose rows are paired by position. There may be more columns than rows (docs/method.md, section
- * 4). */
+ * 4). Rows may lack views (mucmm_data_params.missing, mucmm_data_pair_all): they take part in means,
+ * scales and covariances, and so in the closed form; heads are trained, and everything is held out
+ * and judged, on rows that have all views. */
 MUCMM_API mucmm_status mucmm_fit(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_views,
                                  const mucmm_fit_params *params, mucmm_model **out);
 MUCMM_API void mucmm_model_free(mucmm_model *m);
@@ -282,6 +296,8 @@ MUCMM_API int32_t mucmm_model_view_shape(const mucmm_model *m, int32_t view,
                                          int64_t shape[MUCMM_MAX_RANK]);
 MUCMM_API int64_t mucmm_model_common(const mucmm_model *m);                   /* k */
 MUCMM_API int64_t mucmm_model_individual(const mucmm_model *m, int32_t view); /* q_m */
+/* Training rows that have the view. */
+MUCMM_API int64_t mucmm_model_training_rows(const mucmm_model *m, int32_t view);
 /* 1: patterns of this view need no training rows, unless its rows are encoded; 0: they do. */
 MUCMM_API int32_t mucmm_model_has_covariance(const mucmm_model *m, int32_t view);
 /* The model's metadata as JSON text: everything but the tensors. */
@@ -294,7 +310,7 @@ typedef enum mucmm_method { MUCMM_HEADS = 0, MUCMM_LINEAR = 1 } mucmm_method;
 /* ---- transform and score ---------------------------------------------------- */
 
 /* Canonical variates of one view's rows. common [n, k] and individual [n, q_m],
- * either may be NULL. */
+ * either may be NULL. NaN in rows that lack the view. */
 MUCMM_API mucmm_status mucmm_transform(mucmm_ctx *ctx, const mucmm_model *m, mucmm_method method,
                                        int32_t view, const mucmm_data *data,
                                        const mucmm_mat *common, const mucmm_mat *individual);
@@ -369,7 +385,8 @@ typedef struct mucmm_scores mucmm_scores;
 /* Views in any order, matched by name: all of the model's views or some of them. With some, a
  * common score is that of the pairs given (NaN for a single view), K(u_m, c_all) takes the c of the
  * views given, and what would need another view is NaN (null pointers for scores of its samples).
- */
+ * The same holds for each row that lacks some of the views given; the summaries are those of the
+ * rows that have all of these. */
 MUCMM_API mucmm_status mucmm_score(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
                                    int32_t n_views, const mucmm_score_params *params,
                                    mucmm_scores **out);

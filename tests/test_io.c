@@ -608,9 +608,15 @@ static void test_io_csv_rejects_malformed(void **state)
         {"a\n.\n", NULL, MUCMM_EFORMAT, "'.' is not a number"},
         {"a;b\n1;2,5\n", NULL, MUCMM_EFORMAT, "'2,5' is not a number"},
         {"a,b\n1,\n", NULL, MUCMM_EUNSUPPORTED,
-         "x.csv:2: column 2 ('b'): '' is a missing value; these are not supported yet"},
+         "x.csv:2: column 2 ('b'): '' is a missing value, and the row has others"},
         {"a,b\nNA,1\n", NULL, MUCMM_EUNSUPPORTED, "x.csv:2: column 1 ('a'): 'NA' is a missing"},
         {"a,b\n1,NaN\n", NULL, MUCMM_EUNSUPPORTED, "'NaN' is a missing value"},
+        {"a,b\n1,\n,x\n", NULL, MUCMM_EUNSUPPORTED, "x.csv:2: column 2 ('b'): '' is a missing"},
+        {"a,b\n,x\n", NULL, MUCMM_EFORMAT, "x.csv:2: column 2 ('b'): 'x' is not a number"},
+        {"a,b\n1,2\nNA,\n3,4\n,\n", NULL, MUCMM_EUNSUPPORTED,
+         "x.csv: 2 of 4 rows hold no value (the first is in line 3); remove them, or allow rows "
+         "that lack a view (--missing allow)"},
+        {"a,b\n,\nNA,nan\n", NULL, MUCMM_EFORMAT, "x.csv: no row holds a value"},
         {"a,b\n1,-Inf\n", NULL, MUCMM_ENUMERIC, "x.csv:2: column 2 ('b'): '-Inf' is infinite"},
         {"a,b\n1,1e39\n", NULL, MUCMM_ENUMERIC, "'1e39' is beyond the range of float"},
         {"a,b\n1,2\n\n3,4\n", NULL, MUCMM_EFORMAT, "x.csv:3: the line is empty"},
@@ -819,7 +825,8 @@ static void test_io_pair_names_keys_that_do_not_match(void **state)
     mucmm_data *d[2];
 
     (void)state;
-    check_pair("id,x\nP1,1\nP2,2\n", "id,y\nP2,1\n\"P7\",2\n", "b.csv:3: key 'P7' is not in a.csv");
+    check_pair("id,x\nP1,1\nP2,2\n", "id,y\nP2,1\n\"P7\",2\n",
+               "b.csv:3: key 'P7' is not in a.csv (1 of 2 keys are not)");
     check_pair("id,x\nP1,1\nP2,2\n", "id,y\nP2,1\n", "a.csv:2: key 'P1' is not in b.csv");
     check_pair("id,x\nP1,1\nP1,2\n", "id,y\nP1,1\n", "a.csv:3: key 'P1' stands already in line 2");
     check_pair("id,x\nP1,1\n", "id,y\nP1,1\nP1,2\n", "b.csv:3: key 'P1' stands already in line 2");
@@ -831,6 +838,120 @@ static void test_io_pair_names_keys_that_do_not_match(void **state)
     check_message(mucmm_data_pair(ctx, d, 2), MUCMM_EARG, "the same object");
     check_message(mucmm_data_pair(ctx, d, 0), MUCMM_EARG, "at least one");
     mucmm_data_free(d[0]);
+}
+
+/* ---- rows that lack a view ------------------------------------------------------ */
+
+static mucmm_data *open_missing(const char *name, const char *key, const char *text)
+{
+    mucmm_data_params p;
+    mucmm_data *d = NULL;
+
+    mucmm_data_params_init(&p);
+    p.key = key;
+    p.missing = 1;
+    CHECK_OK(ctx, mucmm__data_open_memory(ctx, name, &p, text, strlen(text), &d));
+    return d;
+}
+
+/* has: one digit a row */
+static void check_has(const mucmm_data *d, const char *has)
+{
+    int64_t missing = 0;
+
+    assert_int_equal(mucmm_data_rows(d), strlen(has));
+    for (int64_t i = 0; has[i]; i++) {
+        assert_int_equal(mucmm_data_has(d, i), has[i] == '1');
+        missing += has[i] != '1';
+    }
+    assert_int_equal(mucmm_data_missing(d), missing);
+    assert_int_equal(mucmm_data_has(d, -1), 0);
+    assert_int_equal(mucmm_data_has(d, mucmm_data_rows(d)), 0);
+}
+
+static void test_io_rows_without_values(void **state)
+{
+    mucmm_data *d = open_missing("x.csv", NULL, "a,b\n1,2\n,NA\n3,4\n nan ,\n5,6\n"), *part;
+    float out[6];
+
+    (void)state;
+    check_has(d, "10101");
+    CHECK_OK(ctx, mucmm_data_read(ctx, d, (int64_t[]){0, 2, 4}, 3, &(mucmm_mat){out, 3, 2, 2}));
+    assert_memory_equal(out, ((float[]){1, 2, 3, 4, 5, 6}), sizeof out);
+    check_message(mucmm_data_read(ctx, d, NULL, 2, &(mucmm_mat){out, 3, 2, 2}), MUCMM_EARG,
+                  "x.csv: row 1 lacks this view");
+    CHECK_OK(ctx, mucmm_data_subset(ctx, d, (int64_t[]){4, -1, 3}, 3, &part));
+    check_has(part, "100");
+    check_message(mucmm_data_read(ctx, part, (int64_t[]){1}, 1, &(mucmm_mat){out, 1, 2, 2}),
+                  MUCMM_EARG, "row 1 lacks this view");
+    mucmm_data_free(part);
+    check_message(mucmm_data_subset(ctx, d, (int64_t[]){-2}, 1, &part), MUCMM_EARG, "row -2");
+    mucmm_data_free(d);
+    d = open_missing("x.csv", NULL, "a\n1\n2\n");
+    check_has(d, "11");
+    mucmm_data_free(d);
+}
+
+static void test_io_array_rows_without_values(void **state)
+{
+    float x[] = {1, 2, NAN, NAN, 3, NAN, NAN, NAN, 5, 6}, out[4];
+    mucmm_data_params p;
+    mucmm_data *d = NULL;
+
+    (void)state;
+    CHECK_OK(ctx, mucmm_npy_write(ctx, in_folder("x.npy"), x, (int64_t[]){5, 2}, 2));
+    mucmm_data_params_init(&p);
+    CHECK_OK(ctx, mucmm_data_open(ctx, in_folder("x.npy"), &p, &d));
+    check_has(d, "11111");
+    check_message(mucmm_data_read(ctx, d, (int64_t[]){0, 3}, 2, &(mucmm_mat){out, 2, 2, 2}),
+                  MUCMM_EUNSUPPORTED, "2 of 5 rows hold no value (the first is row 1); remove");
+    mucmm_data_free(d);
+    p.missing = 1;
+    CHECK_OK(ctx, mucmm_data_open(ctx, in_folder("x.npy"), &p, &d));
+    check_has(d, "10101");
+    CHECK_OK(ctx, mucmm_data_read(ctx, d, (int64_t[]){0, 4}, 2, &(mucmm_mat){out, 2, 2, 2}));
+    assert_memory_equal(out, ((float[]){1, 2, 5, 6}), sizeof out);
+    check_message(mucmm_data_read(ctx, d, (int64_t[]){2}, 1, &(mucmm_mat){out, 1, 2, 2}),
+                  MUCMM_ENUMERIC, "row 2, column 1: nan is not finite");
+    mucmm_data_free(d);
+    x[0] = x[1] = x[4] = x[8] = x[9] = NAN;
+    CHECK_OK(ctx, mucmm_npy_write(ctx, in_folder("x.npy"), x, (int64_t[]){5, 2}, 2));
+    check_message(mucmm_data_open(ctx, in_folder("x.npy"), &p, &d), MUCMM_EFORMAT,
+                  "no row holds a value");
+    assert_null(d);
+    unlink(in_folder("x.npy"));
+}
+
+static void test_io_pair_all_takes_every_key(void **state)
+{
+    static const char *const keys[] = {"P1", "P2", "P3", "P9", "P0"};
+    mucmm_data *d[3], *before[3];
+
+    (void)state;
+    d[0] = open_missing("a.csv", "id", "id,x\nP1,1\nP2,NA\nP3,3\n");
+    d[1] = open_missing("b.csv", "id", "id,y\nP9,90\nP3,30\n");
+    d[2] = open_missing("c.csv", "id", "id,z\nP0,7\nP2,200\nP9,900\nP1,100\n");
+    CHECK_OK(ctx, mucmm_data_pair_all(ctx, d, 3));
+    check_has(d[0], "10100");
+    check_has(d[1], "00110");
+    check_has(d[2], "11011");
+    for (int64_t i = 0; i < 5; i++)
+        for (int m = 0; m < 3; m++) {
+            const char *key = mucmm_data_key(d[m], i);
+            if (key || mucmm_data_has(d[m], i))
+                assert_string_equal(key, keys[i]);
+        }
+    memcpy(before, d, sizeof d);
+    check_message(mucmm_data_pair_all(ctx, d, 3), MUCMM_EARG, "a.csv has been paired already");
+    assert_memory_equal(before, d, sizeof d);
+    for (int m = 0; m < 3; m++)
+        mucmm_data_free(d[m]);
+    d[0] = open_missing("a.csv", "id", "id,x\nP1,1\n");
+    d[1] = open_missing("b.csv", "id", "id,y\nP2,1\nP3,1\nP2,4\n");
+    check_message(mucmm_data_pair_all(ctx, d, 2), MUCMM_EFORMAT,
+                  "b.csv:4: key 'P2' stands already in line 2");
+    mucmm_data_free(d[0]);
+    mucmm_data_free(d[1]);
 }
 
 /* ---- writing --------------------------------------------------------------- */
@@ -1400,6 +1521,9 @@ int main(void)
         cmocka_unit_test(test_io_subset_keeps_its_parent),
         cmocka_unit_test(test_io_pair_reorders_rows),
         cmocka_unit_test(test_io_pair_names_keys_that_do_not_match),
+        cmocka_unit_test(test_io_rows_without_values),
+        cmocka_unit_test(test_io_array_rows_without_values),
+        cmocka_unit_test(test_io_pair_all_takes_every_key),
         cmocka_unit_test(test_io_writer_replaces_whole_files),
         cmocka_unit_test(test_io_writer_failure_keeps_the_old_file),
         cmocka_unit_test(test_io_writer_reports_places_it_cannot_write),

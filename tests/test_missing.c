@@ -417,6 +417,415 @@ static void test_scores_of_a_single_view(void **state)
     drop_problem(&q);
 }
 
+/* ---- rows that lack views: moments --------------------------------------------------------- */
+
+/* q with holes: view m is missing in row i if lacks(m, i). Shares q's memory. */
+static problem with_holes(const problem *q, bool (*lacks)(int32_t m, int64_t i))
+{
+    problem part = *q;
+    int64_t *rows = calloc((size_t)q->n, sizeof *rows);
+
+    for (int32_t m = 0; m < q->n_views; m++) {
+        for (int64_t i = 0; i < q->n; i++)
+            rows[i] = lacks(m, i) ? -1 : i;
+        CHECK_OK(ctx, mucmm_data_subset(ctx, q->data[m], rows, q->n, &part.data[m]));
+        part.view[m].data = part.data[m];
+    }
+    free(rows);
+    return part;
+}
+
+/* The rows of q that lack nothing; free with drop_rows. */
+static problem complete_rows(const problem *q)
+{
+    problem part = *q;
+    int64_t *rows = calloc((size_t)q->n, sizeof *rows), n = 0;
+
+    for (int64_t i = 0; i < q->n; i++)
+        if (mucmm__row_views(q->n_views, (const mucmm_data *const *)q->data, i) ==
+            (1u << q->n_views) - 1)
+            rows[n++] = i;
+    part.n = n;
+    for (int32_t m = 0; m < q->n_views; m++) {
+        CHECK_OK(ctx, mucmm_data_subset(ctx, q->data[m], rows, n, &part.data[m]));
+        part.view[m].data = part.data[m];
+    }
+    free(rows);
+    return part;
+}
+
+static bool nothing(int32_t m, int64_t i)
+{
+    (void)m;
+    (void)i;
+    return false;
+}
+
+/* 30 % of the second view's rows */
+static bool second_view(int32_t m, int64_t i)
+{
+    return m == 1 && mucmm__rng_uniform(mucmm__rng_key(77, 1), (uint64_t)i) < .3;
+}
+
+/* 30 % of the rows of every view */
+static bool every_view(int32_t m, int64_t i)
+{
+    return mucmm__rng_uniform(mucmm__rng_key(77, (uint64_t)m), (uint64_t)i) < .3;
+}
+
+typedef struct moments {
+    int64_t total, offset[4];
+    double *mean, *cov;
+} moments;
+
+static moments incomplete_moments(const problem *q)
+{
+    moments o = {0};
+    int64_t *rows = calloc((size_t)q->n, sizeof *rows);
+
+    for (int64_t i = 0; i < q->n; i++)
+        rows[i] = i;
+    for (int32_t m = 0; m < q->n_views; m++)
+        o.offset[m + 1] = o.total += q->p[m];
+    o.mean = test_doubles(o.total);
+    o.cov = test_doubles(o.total * o.total);
+    CHECK_OK(ctx, mucmm__incomplete_moments(ctx, q->n_views, (const mucmm_data *const *)q->data,
+                                            o.offset, rows, q->n, 1e-9, o.mean, o.cov));
+    free(rows);
+    return o;
+}
+
+static void drop_moments(moments *o)
+{
+    free(o->mean);
+    free(o->cov);
+}
+
+/* Of columns a and b over all rows, or over those that have the second view. */
+static double plain_covariance(const problem *q, const moments *o, int64_t a, int64_t b, bool pairs,
+                               double *mean_a)
+{
+    int32_t va = 0, vb = 0;
+    double sa = 0, sb = 0, sum = 0;
+    int64_t n = 0;
+
+    while (a >= o->offset[va + 1])
+        va++;
+    while (b >= o->offset[vb + 1])
+        vb++;
+    for (int pass = 0; pass < 2; pass++)
+        for (int64_t i = 0; i < q->n; i++) {
+            double xa = (double)q->x[va][i * q->p[va] + a - o->offset[va]];
+            double xb = (double)q->x[vb][i * q->p[vb] + b - o->offset[vb]];
+            if (pairs && !mucmm_data_has(q->data[1], i))
+                continue;
+            if (pass == 0) {
+                sa += xa;
+                sb += xb;
+                n++;
+            } else
+                sum += (xa - sa / (double)n) * (xb - sb / (double)n);
+        }
+    if (mean_a)
+        *mean_a = sa / (double)n;
+    return sum / (double)(n - 1);
+}
+
+static void test_complete_rows_have_their_plain_moments(void **state)
+{
+    problem q = new_problem(ctx, 2, 120, false, 20), holes = with_holes(&q, nothing);
+    moments o = incomplete_moments(&holes);
+    double mean;
+
+    (void)state;
+    for (int64_t a = 0; a < o.total; a++)
+        for (int64_t b = 0; b < o.total; b++) {
+            CHECK_CLOSE(o.cov[a * o.total + b], plain_covariance(&holes, &o, a, b, false, &mean),
+                        1e-5);
+            CHECK_CLOSE(o.mean[a], mean, 1e-6);
+        }
+    drop_moments(&o);
+    drop_rows(&holes);
+    drop_problem(&q);
+}
+
+/* Where one view is always there the likelihood has its maximum in closed form (Anderson 1957):
+ * with B the regression of the second view on the first in the pairs, S_aa is that of all rows,
+ * S_ab = S_aa B, and S_bb = B'S_aa B + what the regression leaves of the pairs. */
+static void test_moments_of_a_view_that_is_missing_are_andersons(void **state)
+{
+    problem q = new_problem(ctx, 2, 300, false, 21), holes = with_holes(&q, second_view);
+    moments o = incomplete_moments(&holes);
+    int64_t p = q.p[0], r = q.p[1], total = p + r;
+    double *b = test_doubles(p * r), *pairs = test_doubles(p * p), *left = test_doubles(r * r);
+    double *mean = test_doubles(total), *mean_pairs = test_doubles(total);
+
+    (void)state;
+    for (int64_t i = 0; i < total; i++) {
+        plain_covariance(&holes, &o, i, i, false, &mean[i]);
+        plain_covariance(&holes, &o, i, i, true, &mean_pairs[i]);
+    }
+    for (int64_t i = 0; i < p; i++) {
+        for (int64_t j = 0; j < p; j++)
+            pairs[i * p + j] = plain_covariance(&holes, &o, i, j, true, NULL);
+        for (int64_t j = 0; j < r; j++)
+            b[i * r + j] = plain_covariance(&holes, &o, i, p + j, true, NULL);
+    }
+    for (int64_t i = 0; i < r; i++)
+        for (int64_t j = 0; j < r; j++)
+            left[i * r + j] = plain_covariance(&holes, &o, p + i, p + j, true, NULL);
+    CHECK_OK(ctx, mucmm__cholesky(ctx, p, pairs, "test"));
+    CHECK_OK(ctx, mucmm__solve_lower(ctx, false, p, r, pairs, b));
+    for (int64_t i = 0; i < r; i++) /* S_bb - B'S_aa B of the pairs */
+        for (int64_t j = 0; j < r; j++)
+            for (int64_t l = 0; l < p; l++)
+                left[i * r + j] -= b[l * r + i] * b[l * r + j];
+    CHECK_OK(ctx, mucmm__solve_lower(ctx, true, p, r, pairs, b));
+    for (int64_t i = 0; i < p; i++)
+        CHECK_CLOSE(o.mean[i], mean[i], 1e-5);
+    for (int64_t j = 0; j < r; j++) {
+        double want = mean_pairs[p + j];
+        for (int64_t l = 0; l < p; l++)
+            want += b[l * r + j] * (mean[l] - mean_pairs[l]);
+        CHECK_CLOSE(o.mean[p + j], want, 1e-4);
+    }
+    for (int64_t i = 0; i < p; i++)
+        for (int64_t j = 0; j < p; j++)
+            CHECK_CLOSE(o.cov[i * total + j], plain_covariance(&holes, &o, i, j, false, NULL),
+                        1e-4);
+    for (int64_t j = 0; j < r; j++) {
+        double *s_ab = test_doubles(p);
+        for (int64_t i = 0; i < p; i++) {
+            for (int64_t l = 0; l < p; l++)
+                s_ab[i] += plain_covariance(&holes, &o, i, l, false, NULL) * b[l * r + j];
+            CHECK_CLOSE(o.cov[i * total + p + j], s_ab[i], 2e-3);
+            CHECK_CLOSE(o.cov[(p + j) * total + i], o.cov[i * total + p + j], 0);
+        }
+        for (int64_t k = 0; k < r; k++) {
+            double want = left[k * r + j];
+            for (int64_t i = 0; i < p; i++)
+                want += b[i * r + k] * s_ab[i];
+            CHECK_CLOSE(o.cov[(p + k) * total + p + j], want, 2e-3);
+        }
+        free(s_ab);
+    }
+    free(b);
+    free(pairs);
+    free(left);
+    free(mean);
+    free(mean_pairs);
+    drop_moments(&o);
+    drop_rows(&holes);
+    drop_problem(&q);
+}
+
+/* Any pattern, single rows among them: no variance is negative, nothing is indefinite. */
+static void test_moments_are_positive_definite(void **state)
+{
+    problem q = new_problem(ctx, 3, 60, false, 22), holes;
+    moments o;
+
+    (void)state;
+    for (int64_t i = 0; i < q.n; i++)
+        q.x[2][i * q.p[2] + 3] = 7; /* a constant column stays one */
+    holes = with_holes(&q, every_view);
+    o = incomplete_moments(&holes);
+    for (int64_t i = 0; i < o.total; i++) {
+        CHECK_CLOSE(o.cov[(q.p[0] + q.p[1] + 3) * o.total + i], 0, 0);
+        o.cov[i * (o.total + 1)] += 1e-6;
+    }
+    CHECK_CLOSE(o.mean[q.p[0] + q.p[1] + 3], 7, 1e-6);
+    CHECK_OK(ctx, mucmm__cholesky(ctx, o.total, o.cov, "test"));
+    drop_moments(&o);
+    drop_rows(&holes);
+    drop_problem(&q);
+}
+
+/* ---- rows that lack views: fits ----------------------------------------------------------------
+ */
+
+/* Sum over fits to parts of q, n rows each, of the squared errors of the correlations: of all rows
+ * and of those that lack nothing. */
+static void compare_errors(const problem *q, bool (*lacks)(int32_t, int64_t), int64_t n,
+                           double *all, double *complete)
+{
+    mucmm_fit_params p = small_params(MUCMM_HEAD_LINEAR);
+    mucmm_model *truth;
+
+    p.individual = 0;
+    p.ridge = 1e-8;
+    truth = fit(ctx, q, &p);
+    *all = *complete = 0;
+    for (int64_t first = 0; first + n <= q->n; first += n) {
+        problem part = some_rows(q, first, n), holes = with_holes(&part, lacks);
+        problem whole = complete_rows(&holes);
+        mucmm_model *one = fit(ctx, &holes, &p), *other = fit(ctx, &whole, &p);
+        for (int64_t j = 0; j < p.common; j++) {
+            *all += pow(one->linear.rho[j] - truth->linear.rho[j], 2);
+            *complete += pow(other->linear.rho[j] - truth->linear.rho[j], 2);
+        }
+        mucmm_model_free(one);
+        mucmm_model_free(other);
+        drop_rows(&part);
+        drop_rows(&holes);
+        drop_rows(&whole);
+    }
+    mucmm_model_free(truth);
+}
+
+static void test_rows_that_lack_views_bring_correlations_closer(void **state)
+{
+    double all, complete;
+
+    (void)state;
+    for (int32_t views = 2; views <= 3; views++) {
+        problem q = new_problem(ctx, views, 40 * 300, false, 23);
+        for (int32_t m = 0; m < views; m++)
+            for (int64_t i = 0; i < q.n * q.p[m]; i++)
+                q.x[m][i] +=
+                    (float)(2 * mucmm__rng_normal(mucmm__rng_key(24, (uint64_t)m), (uint64_t)i));
+        compare_errors(&q, views == 2 ? second_view : every_view, 300, &all, &complete);
+        print_message("# %d views, 30 %% missing: squared errors of correlations %.4f, complete "
+                      "rows alone %.4f\n",
+                      views, all, complete);
+        assert_true(all < (views == 2 ? 1.02 : .7) * complete);
+        drop_problem(&q);
+    }
+}
+
+static void test_fit_uses_the_rows_it_can(void **state)
+{
+    problem q = new_problem(ctx, 3, 900, false, 25), holes = with_holes(&q, every_view);
+    problem whole = complete_rows(&holes);
+
+    (void)state;
+    for (int head = 0; head < 2; head++) {
+        mucmm_fit_params p = small_params((mucmm_head_kind)head);
+        mucmm_model *m = fit(ctx, &holes, &p);
+        int64_t held_out = (int64_t)ceil((double)whole.n * p.validation);
+        for (int method = 0; method < 2; method++) {
+            const mucmm_summary *s =
+                mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, (mucmm_method)method);
+            assert_int_equal(s->rows, held_out);
+            assert_true(s->correlations[0] > .8);
+        }
+        assert_int_equal(mucmm_model_summary(m, MUCMM_ROWS_TRAIN, MUCMM_HEADS)->rows,
+                         whole.n - held_out);
+        for (int32_t v = 0; v < 3; v++) {
+            int64_t has = q.n - mucmm_data_missing(holes.data[v]);
+            assert_int_equal(mucmm_model_training_rows(m, v), has - held_out);
+            for (int64_t j = 0; j < q.p[v]; j++) /* closer to that of all rows than chance allows */
+                CHECK_CLOSE(m->view[v].mean[j], column_mean(q.x[v], q.n, q.p[v], j),
+                            .12 * m->view[v].scale[j] * (1 + .25 * (double)j));
+        }
+        mucmm_model_free(m);
+    }
+    drop_rows(&whole);
+    drop_rows(&holes);
+    drop_problem(&q);
+}
+
+static bool all_but_eleven(int32_t m, int64_t i)
+{
+    return i >= 11 && i % 2 == m % 2;
+}
+
+static bool all_of_the_second(int32_t m, int64_t i)
+{
+    (void)i;
+    return m == 1;
+}
+
+static bool all_but_two(int32_t m, int64_t i)
+{
+    return i >= 2 && i % 2 == m % 2;
+}
+
+static void test_fit_refuses_too_many_holes(void **state)
+{
+    static const struct {
+        bool (*lacks)(int32_t m, int64_t i);
+        const char *fragment;
+    } cases[] = {
+        {all_of_the_second, "view 'right' (right) is missing in every row"},
+        {all_but_two, "2 rows that have all views leave 1 for training and 1 held out"},
+        {all_but_eleven,
+         "'right' has 9 columns and only 9 training rows (of 11 that have all views)"},
+    };
+    problem q = new_problem(ctx, 2, 100, false, 26);
+    mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        problem holes = with_holes(&q, cases[i].lacks);
+        mucmm_model *m = (mucmm_model *)&p;
+        check_message(ctx, mucmm_fit(ctx, holes.view, 2, &p, &m), MUCMM_ESHAPE, cases[i].fragment);
+        assert_null(m);
+        drop_rows(&holes);
+    }
+    drop_problem(&q);
+}
+
+static void test_variates_and_scores_of_rows_that_lack_views(void **state)
+{
+    problem q = new_problem(ctx, 3, 300, false, 27), holes = with_holes(&q, every_view);
+    problem whole = complete_rows(&holes);
+    mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);
+    mucmm_model *m = fit(ctx, &q, &p);
+    variates all = represent(m, MUCMM_HEADS, &q), some = represent(m, MUCMM_HEADS, &holes);
+    mucmm_scores *s = score(m, holes.view, 3), *t = score(m, whole.view, 3),
+                 *a = score(m, q.view, 3);
+    const mucmm_summary *one = mucmm_scores_summary(s, MUCMM_HEADS);
+    const mucmm_summary *two = mucmm_scores_summary(t, MUCMM_HEADS);
+
+    (void)state;
+    assert_int_equal(one->rows, whole.n);
+    assert_memory_equal(one->correlations, two->correlations, 2 * sizeof(double));
+    assert_memory_equal(one->p_values, two->p_values, 2 * sizeof(double));
+    assert_memory_equal(one->common_share, two->common_share, 3 * sizeof(double));
+    assert_memory_equal(one->leakage_linear, two->leakage_linear, 3 * sizeof(double));
+    assert_memory_equal(one->leakage_kernel, two->leakage_kernel, 3 * sizeof(double));
+    for (int64_t i = 0; i < q.n; i++) {
+        double sum = 0;
+        int n = 0;
+        for (int32_t v = 0; v < 3; v++) {
+            bool has = mucmm_data_has(holes.data[v], i);
+            for (int64_t j = 0; j < 2; j++)
+                if (has)
+                    CHECK_CLOSE((double)some.c[v][i * 2 + j], (double)all.c[v][i * 2 + j], 1e-5);
+                else
+                    assert_true(isnan(some.c[v][i * 2 + j]));
+            if (has) {
+                CHECK_CLOSE(mucmm_scores_individual(s, v)[i], mucmm_scores_individual(a, v)[i],
+                            1e-3 * (1 + mucmm_scores_individual(a, v)[i]));
+            } else {
+                assert_true(isnan(mucmm_scores_individual(s, v)[i]));
+                assert_true(isnan(mucmm_scores_common_energy(s, v)[i]));
+            }
+            for (int32_t w = 0; w < v; w++)
+                if (has && mucmm_data_has(holes.data[w], i)) {
+                    n++;
+                    for (int64_t j = 0; j < 2; j++)
+                        sum += m->heads.rho[j] * (double)some.c[v][i * 2 + j] *
+                               (double)some.c[w][i * 2 + j];
+                }
+        }
+        if (n > 0)
+            CHECK_CLOSE(mucmm_scores_common(s)[i], sum / n, 1e-12);
+        else
+            assert_true(isnan(mucmm_scores_common(s)[i]));
+    }
+    mucmm_scores_free(s);
+    mucmm_scores_free(t);
+    mucmm_scores_free(a);
+    drop_variates(&all);
+    drop_variates(&some);
+    mucmm_model_free(m);
+    drop_rows(&whole);
+    drop_rows(&holes);
+    drop_problem(&q);
+}
+
 typedef struct memory_case {
     problem q;
     mucmm_model *m;
@@ -437,6 +846,21 @@ static mucmm_status score_some(mucmm_ctx *c, void *arg)
     return status;
 }
 
+static mucmm_status fit_holes(mucmm_ctx *c, void *arg)
+{
+    const memory_case *t = arg;
+    mucmm_fit_params p = small_params(MUCMM_HEAD_LINEAR);
+    mucmm_model *m = NULL;
+    mucmm_scores *s = NULL;
+    mucmm_status status = mucmm_fit(c, t->q.view, 2, &p, &m);
+
+    if (status == MUCMM_OK)
+        status = mucmm_score(c, m, t->q.view, 2, NULL, &s);
+    mucmm_scores_free(s);
+    mucmm_model_free(m);
+    return status;
+}
+
 static void test_failed_allocations_are_reported(void **state)
 {
     mucmm_fit_params p = small_params(MUCMM_HEAD_LINEAR);
@@ -445,7 +869,10 @@ static void test_failed_allocations_are_reported(void **state)
     (void)state;
     t.m = fit(ctx, &t.q, &p);
     assert_true(sweep_out_of_memory(score_some, &t, 1000) > 40);
+    memory_case holes = {with_holes(&t.q, second_view), NULL};
+    assert_true(sweep_out_of_memory(fit_holes, &holes, 200) > 60);
     mucmm_model_free(t.m);
+    drop_rows(&holes.q);
     drop_problem(&t.q);
 }
 
@@ -478,6 +905,13 @@ int main(void)
         cmocka_unit_test(test_prediction_refusals),
         cmocka_unit_test(test_scores_of_two_views_of_three),
         cmocka_unit_test(test_scores_of_a_single_view),
+        cmocka_unit_test(test_complete_rows_have_their_plain_moments),
+        cmocka_unit_test(test_moments_of_a_view_that_is_missing_are_andersons),
+        cmocka_unit_test(test_moments_are_positive_definite),
+        cmocka_unit_test(test_rows_that_lack_views_bring_correlations_closer),
+        cmocka_unit_test(test_fit_uses_the_rows_it_can),
+        cmocka_unit_test(test_fit_refuses_too_many_holes),
+        cmocka_unit_test(test_variates_and_scores_of_rows_that_lack_views),
         cmocka_unit_test(test_failed_allocations_are_reported),
     };
     return cmocka_run_group_tests_name("missing", tests, set_up, tear_down);

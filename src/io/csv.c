@@ -29,6 +29,10 @@ typedef struct reader {
     int64_t key_column;  /* whose fields are the row's key; -1 = none              */
     int64_t skip_column; /* neither key nor feature: row names beside a key; or -1 */
 
+    int64_t missing;                /* cells of the row without a value      */
+    int64_t hole_column, hole_line; /* the first of them, and how it is spelled */
+    char hole[8];
+
     int64_t text_size, text_room, rows_room;
     mucmm__table *table;
     mucmm__strings *strings; /* only of a table of texts */
@@ -41,6 +45,7 @@ void mucmm__table_drop(mucmm__table *t)
     mucmm__free(t->column_at);
     mucmm__free(t->key_at);
     mucmm__free(t->line);
+    mucmm__free(t->empty);
     *t = (mucmm__table){0};
 }
 
@@ -312,13 +317,29 @@ done:
 
 /* ---- rows ------------------------------------------------------------------ */
 
-static mucmm_status fail_cell(reader *r, mucmm_status s, int64_t column, const char *what)
+static mucmm_status fail_at(reader *r, mucmm_status s, int64_t line, int64_t column,
+                            const char *cell, const char *what)
 {
     char name[MUCMM__QUOTE], text[MUCMM__QUOTE];
 
     return mucmm__fail(r->ctx, s, "%s:%" PRId64 ": column %" PRId64 " ('%s'): '%s' %s", r->name,
-                       r->field_line, column + 1, mucmm__quote(name, column_name(r, column)),
-                       mucmm__quote(text, r->field), what);
+                       line, column + 1, mucmm__quote(name, column_name(r, column)),
+                       mucmm__quote(text, cell), what);
+}
+
+static mucmm_status fail_cell(reader *r, mucmm_status s, int64_t column, const char *what)
+{
+    return fail_at(r, s, r->field_line, column, r->field, what);
+}
+
+/* A row may be empty as a whole: what it is shows at its end. */
+static void note_hole(reader *r, int64_t column)
+{
+    if (r->missing++ > 0)
+        return;
+    r->hole_column = column;
+    r->hole_line = r->field_line;
+    snprintf(r->hole, sizeof r->hole, "%s", r->field);
 }
 
 static size_t count_digits(const char *s)
@@ -367,10 +388,11 @@ static mucmm_status parse_number(reader *r, int64_t column, float *out)
         s++;
     while (last > s && (last[-1] == ' ' || last[-1] == '\t'))
         *--last = '\0';
-    if (is_one_of(s, missing))
-        return fail_cell(r, MUCMM_EUNSUPPORTED, column,
-                         "is a missing value; these are not supported yet: remove the row or "
-                         "fill it in");
+    *out = NAN;
+    if (is_one_of(s, missing)) {
+        note_hole(r, column);
+        return MUCMM_OK;
+    }
     if (is_one_of(s, infinite))
         return fail_cell(r, MUCMM_ENUMERIC, column, "is infinite; every value must be finite");
     if (!is_decimal(s))
@@ -393,6 +415,8 @@ static mucmm_status grow_rows(reader *r)
         return mucmm__fail(r->ctx, MUCMM_ENOMEM, "%s: out of memory: too many values", r->name);
     TRY(mucmm__realloc(r->ctx, t->rows * t->cols, numbers, sizeof *t->values, &t->values));
     TRY(mucmm__realloc(r->ctx, t->rows, room, sizeof *t->line, &t->line));
+    if (t->empty)
+        TRY(mucmm__realloc(r->ctx, t->rows, room, sizeof *t->empty, &t->empty));
     if (r->key_column >= 0)
         TRY(mucmm__realloc(r->ctx, t->rows, room, sizeof *t->key_at, &t->key_at));
     r->rows_room = room;
@@ -416,6 +440,26 @@ done:
     return status;
 }
 
+/* All of the row's cells have values, or none. */
+static mucmm_status end_row(reader *r)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__table *t = r->table;
+
+    if (r->missing == 0)
+        return MUCMM_OK;
+    if (r->missing < t->cols)
+        return fail_at(r, MUCMM_EUNSUPPORTED, r->hole_line, r->hole_column, r->hole,
+                       "is a missing value, and the row has others: remove the row or fill it in; "
+                       "only a whole row may be missing (--missing allow)");
+    if (!t->empty)
+        TRY(mucmm__alloc(r->ctx, r->rows_room, sizeof *t->empty, &t->empty));
+    t->empty[t->rows] = true;
+    t->n_empty++;
+done:
+    return status;
+}
+
 static mucmm_status fail_length(const reader *r, int64_t line, int64_t n)
 {
     return mucmm__fail(r->ctx, MUCMM_EFORMAT,
@@ -433,6 +477,7 @@ static mucmm_status read_row(reader *r)
     TRY(grow_rows(r));
     next = t->values + t->rows * t->cols;
     t->line[t->rows] = line;
+    r->missing = 0;
     do {
         TRY(read_field(r));
         /* The last field of a short line is not looked at: the length is the mistake. */
@@ -442,6 +487,7 @@ static mucmm_status read_row(reader *r)
     } while (!r->record_ended);
     if (n != r->n_columns)
         TRY(fail_length(r, line, n));
+    TRY(end_row(r));
     t->rows++;
 done:
     return status;

@@ -42,6 +42,7 @@ void mucmm_data_free(mucmm_data *d)
     mucmm__map_close(&d->map);
     mucmm__table_drop(&d->table);
     mucmm__free(d->owned);
+    mucmm__free(d->missing);
     mucmm__free(d->column_at);
     mucmm__free(d->rows);
     mucmm__free(d->label);
@@ -90,14 +91,78 @@ done:
     return status;
 }
 
-static mucmm_status parse_text(mucmm_ctx *ctx, const mucmm__map *file, const char *key,
+static mucmm_status fail_empty_rows(mucmm_ctx *ctx, const mucmm_data *d, int64_t n, int64_t first)
+{
+    char place[64];
+
+    if (n == d->n)
+        return mucmm__fail(ctx, MUCMM_EFORMAT, "%s: no row holds a value", d->label);
+    snprintf(place, sizeof place, d->table.line ? "in line %" PRId64 : "row %" PRId64,
+             d->table.line ? d->table.line[first] : first);
+    return mucmm__fail(ctx, MUCMM_EUNSUPPORTED,
+                       "%s: %" PRId64 " of %" PRId64
+                       " rows hold no value (the first is %s); remove "
+                       "them, or allow rows that lack a view (--missing allow)",
+                       d->label, n, d->n, place);
+}
+
+static mucmm_status parse_text(mucmm_ctx *ctx, const mucmm__map *file, const mucmm_data_params *p,
                                mucmm_data *d)
 {
     mucmm__table table;
-    mucmm_status status = mucmm__csv_parse(ctx, d->label, file->data, file->size, key, &table);
+    int64_t first = 0;
+    mucmm_status status =
+        mucmm__csv_parse(ctx, d->label, file->data, file->size, p ? p->key : NULL, &table);
 
-    if (status == MUCMM_OK)
-        set_table(d, &table);
+    if (status != MUCMM_OK)
+        return status;
+    set_table(d, &table);
+    d->missing = table.empty;
+    d->table.empty = NULL;
+    if (table.n_empty == 0 || (p && p->missing && table.n_empty < d->n))
+        return MUCMM_OK;
+    while (!d->missing[first])
+        first++;
+    return fail_empty_rows(ctx, d, table.n_empty, first);
+}
+
+static void read_row(const mucmm_data *d, int64_t row, float *out);
+
+/* How many rows of a file hold nothing but NaN, and the first of them; marked [n] unless NULL.
+ * x [cols] is room for a row. */
+static int64_t find_empty_rows(const mucmm_data *d, float *x, bool *marked, int64_t *first)
+{
+    int64_t empty = 0;
+
+    for (int64_t i = 0; i < d->n; i++) {
+        int64_t j = 0;
+        read_row(d, i, x);
+        while (j < d->cols && isnan(x[j]))
+            j++;
+        if (j < d->cols)
+            continue;
+        *first = empty++ > 0 ? *first : i;
+        if (marked)
+            marked[i] = true;
+    }
+    return empty;
+}
+
+static mucmm_status mark_empty_rows(mucmm_ctx *ctx, mucmm_data *d)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t first = 0, empty;
+    float *x = NULL;
+
+    if (!mucmm__numbers[d->type].may_be_nonfinite)
+        return MUCMM_OK;
+    TRY(mucmm__alloc(ctx, d->cols, sizeof *x, &x));
+    TRY(mucmm__alloc(ctx, d->n, sizeof *d->missing, &d->missing));
+    empty = find_empty_rows(d, x, d->missing, &first);
+    if (empty == d->n)
+        TRY(fail_empty_rows(ctx, d, empty, first));
+done:
+    mucmm__free(x);
     return status;
 }
 
@@ -124,6 +189,8 @@ done:
 static mucmm_status parse(mucmm_ctx *ctx, const mucmm__map *file, const mucmm_data_params *p,
                           mucmm_data *d)
 {
+    mucmm_status status;
+
     if (file->size == 0)
         return mucmm__fail(ctx, MUCMM_EFORMAT, "%s: the file is empty", d->label);
     if (mucmm__is_npy(file->data, file->size) || mucmm__is_idx(file->data, file->size) ||
@@ -132,10 +199,11 @@ static mucmm_status parse(mucmm_ctx *ctx, const mucmm__map *file, const mucmm_da
             return mucmm__fail(ctx, MUCMM_EARG,
                                "%s: has no key column; only .csv and .tsv files have keys",
                                d->label);
-        return parse_array(ctx, file, d);
+        status = parse_array(ctx, file, d);
+        return status == MUCMM_OK && p && p->missing ? mark_empty_rows(ctx, d) : status;
     }
     if (mucmm__ends_with(d->label, ".csv") || mucmm__ends_with(d->label, ".tsv"))
-        return parse_text(ctx, file, p ? p->key : NULL, d);
+        return parse_text(ctx, file, p, d);
     return mucmm__fail(ctx, MUCMM_EUNSUPPORTED,
                        "%s: not a kind this program reads (.npy, .csv, .tsv, .idx, .idx.gz)",
                        d->label);
@@ -249,7 +317,9 @@ mucmm_status mucmm__data_own(mucmm_ctx *ctx, const char *label, float *values, i
     return status;
 }
 
-static mucmm_status check_rows(mucmm_ctx *ctx, const mucmm_data *d, const int64_t *rows, int64_t n)
+/* least: 0, or -1 where a row may be missing. */
+static mucmm_status check_rows(mucmm_ctx *ctx, const mucmm_data *d, const int64_t *rows, int64_t n,
+                               int64_t least)
 {
     if (n < 0)
         return mucmm__fail(ctx, MUCMM_EARG, "%s: %" PRId64 " rows asked for", mucmm_data_label(d),
@@ -258,7 +328,7 @@ static mucmm_status check_rows(mucmm_ctx *ctx, const mucmm_data *d, const int64_
         return mucmm__fail(ctx, MUCMM_EARG, "%s: %" PRId64 " rows asked for, it has %" PRId64,
                            mucmm_data_label(d), n, d->n);
     for (int64_t i = 0; rows && i < n; i++)
-        if (rows[i] < 0 || rows[i] >= d->n)
+        if (rows[i] < least || rows[i] >= d->n)
             return mucmm__fail(ctx, MUCMM_EARG,
                                "%s: row %" PRId64 " asked for, the rows are 0 to %" PRId64,
                                mucmm_data_label(d), rows[i], d->n - 1);
@@ -272,11 +342,11 @@ mucmm_status mucmm_data_subset(mucmm_ctx *ctx, const mucmm_data *from, const int
     mucmm_data *d = NULL;
 
     *out = NULL;
-    TRY(check_rows(ctx, from, rows, n));
+    TRY(check_rows(ctx, from, rows, n, -1));
     TRY(create(ctx, NULL, &d));
     TRY(mucmm__alloc(ctx, n, sizeof *d->rows, &d->rows));
     for (int64_t i = 0; i < n; i++)
-        d->rows[i] = mucmm__data_row(from, rows ? rows[i] : i);
+        d->rows[i] = rows && rows[i] < 0 ? -1 : mucmm__data_row(from, rows ? rows[i] : i);
     d->n = n;
     d->cols = from->cols;
     d->rank = from->rank;
@@ -323,7 +393,25 @@ const char *mucmm_data_column(const mucmm_data *d, int64_t j)
 const char *mucmm_data_key(const mucmm_data *d, int64_t i)
 {
     const mucmm__table *t = &mucmm__data_base(d)->table;
-    return t->key_at && i >= 0 && i < d->n ? t->text + t->key_at[mucmm__data_row(d, i)] : NULL;
+    int64_t row = i >= 0 && i < d->n ? mucmm__data_row(d, i) : -1;
+    return t->key_at && row >= 0 ? t->text + t->key_at[row] : NULL;
+}
+
+int32_t mucmm_data_has(const mucmm_data *d, int64_t i)
+{
+    const bool *missing = mucmm__data_base(d)->missing;
+    int64_t row = i >= 0 && i < d->n ? mucmm__data_row(d, i) : -1;
+    return row >= 0 && !(missing && missing[row]);
+}
+
+int64_t mucmm_data_missing(const mucmm_data *d)
+{
+    int64_t n = 0;
+
+    if (d->rows || mucmm__data_base(d)->missing)
+        for (int64_t i = 0; i < d->n; i++)
+            n += !mucmm_data_has(d, i);
+    return n;
 }
 
 /* ---- reading --------------------------------------------------------------- */
@@ -334,6 +422,20 @@ typedef struct read_job {
     mucmm_mat out;
     _Atomic int64_t first_bad; /* smallest i whose row holds a value that is not finite */
 } read_job;
+
+/* A row that is missing has no values to read. */
+static mucmm_status check_present(mucmm_ctx *ctx, const mucmm_data *d, const int64_t *rows,
+                                  int64_t n)
+{
+    if (!d->rows && !mucmm__data_base(d)->missing)
+        return MUCMM_OK;
+    for (int64_t i = 0; i < n; i++)
+        if (!mucmm_data_has(d, rows ? rows[i] : i))
+            return mucmm__fail(ctx, MUCMM_EARG,
+                               "%s: row %" PRId64 " lacks this view; it cannot be read",
+                               mucmm_data_label(d), rows ? rows[i] : i);
+    return MUCMM_OK;
+}
 
 static int64_t source_row(const read_job *job, int64_t i)
 {
@@ -403,11 +505,18 @@ static void read_block(void *arg, int64_t first, int64_t last)
 static mucmm_status fail_nonfinite(mucmm_ctx *ctx, const read_job *job)
 {
     const mucmm_data *d = job->base;
-    const float *x = job->out.data + job->first_bad * job->out.stride;
-    int64_t row = source_row(job, job->first_bad), j = 0;
+    float *x = job->out.data + job->first_bad * job->out.stride;
+    int64_t row = source_row(job, job->first_bad), j = 0, first = 0;
     char place[64], quoted[MUCMM__QUOTE], column[MUCMM__QUOTE + 32];
     double value;
 
+    while (j < d->cols && isnan(x[j]))
+        j++;
+    if (j == d->cols) {
+        int64_t empty = find_empty_rows(d, x, NULL, &first);
+        return fail_empty_rows(ctx, d, empty, first);
+    }
+    j = 0;
     while (isfinite(x[j]))
         j++;
     value = mucmm__numbers[d->type].load(d->values + row * d->row_step +
@@ -435,7 +544,8 @@ mucmm_status mucmm_data_read(mucmm_ctx *ctx, const mucmm_data *d, const int64_t 
                            "%s: %" PRId64 " rows of %" PRId64 " columns do not fit a matrix of "
                            "%" PRId64 " x %" PRId64 ", stride %" PRId64,
                            mucmm_data_label(d), n, d->cols, out->rows, out->cols, out->stride);
-    TRY(check_rows(ctx, d, rows, n));
+    TRY(check_rows(ctx, d, rows, n, 0));
+    TRY(check_present(ctx, d, rows, n));
     atomic_init(&job.first_bad, INT64_MAX);
     mucmm__parallel_range(ctx, n, (1 << 18) / d->cols + 1, read_block, &job);
     if (job.first_bad != INT64_MAX)

@@ -63,6 +63,8 @@ typedef struct mucmm__table {
     int64_t *key_at;    /* [rows] offsets into text, or NULL   */
     int64_t *line;      /* [rows] line on which a row begins   */
     bool keyed;         /* a key column was asked for          */
+    bool *empty;        /* [rows] no cell of the row has a value; NULL if there is no such row */
+    int64_t n_empty;
 } mucmm__table;
 
 void mucmm__table_drop(mucmm__table *t);
@@ -101,7 +103,7 @@ bool mucmm__ends_with(const char *name, const char *end); /* letters of either c
 struct mucmm_data {
     _Atomic int64_t references;
     mucmm_data *base; /* subset: the data object whose rows these are; else NULL      */
-    int64_t *rows;    /* subset: [n] rows of base                                    */
+    int64_t *rows;    /* subset: [n] rows of base, -1 = missing                      */
     int64_t n, cols;
     int32_t rank;
     int64_t shape[MUCMM_MAX_RANK];
@@ -117,6 +119,7 @@ struct mucmm_data {
     mucmm__map map;       /* what values point into, if mapped         */
     unsigned char *owned; /* or if decompressed                        */
     mucmm__table table;   /* or if parsed                              */
+    bool *missing;        /* [n] rows without any value; NULL if there is none */
 
     /* What encode/ knows of the raw inputs behind the rows; freed with the data. */
     void *encoded;
@@ -127,7 +130,7 @@ struct mucmm_data {
 mucmm_status mucmm__data_own(mucmm_ctx *ctx, const char *label, float *values, int64_t n,
                              const int64_t *shape, int32_t rank, mucmm_data **out);
 
-/* Row of the file that is row i of d. */
+/* Row of the file that is row i of d; -1 if d has no such row. */
 static inline int64_t mucmm__data_row(const mucmm_data *d, int64_t i)
 {
     return d->rows ? d->rows[i] : i;

@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of the regressions that stand for what rows lack. */
+#define LEAST_RIDGE 1e-8
+
 /* Streams of random numbers: training uses MUCMM__STREAM(stage) and above. */
 #define STREAM_SPLIT 1
 
@@ -157,31 +160,79 @@ void mucmm__sort_rows(int64_t *rows, int64_t n)
     qsort(rows, (size_t)n, sizeof *rows, compare_rows);
 }
 
-static mucmm_status split_rows(mucmm__fit *f, int64_t n)
+/* The rows that have all views, in *complete [n_all]; the others that have one, in f->some. */
+static mucmm_status sort_out(mucmm__fit *f, int64_t n_all, int64_t *complete, int64_t *n)
+{
+    const uint32_t all = ((uint32_t)1 << f->model->n_views) - 1;
+    int64_t missing[MUCMM_MAX_VIEWS] = {0};
+
+    for (int64_t i = 0; i < n_all; i++) {
+        uint32_t views = mucmm__row_views(f->model->n_views, f->data, i);
+        if (views == all)
+            complete[(*n)++] = i;
+        else if (views != 0)
+            f->some[f->n_some++] = i;
+        for (int32_t m = 0; m < f->model->n_views; m++)
+            missing[m] += !(views >> m & 1);
+    }
+    for (int32_t m = 0; m < f->model->n_views; m++)
+        if (missing[m] == n_all)
+            return mucmm__fail(f->ctx, MUCMM_ESHAPE, "view '%s' (%s) is missing in every row",
+                               f->model->view[m].name, mucmm_data_label(f->data[m]));
+    return MUCMM_OK;
+}
+
+/* f->some [all rows]: the rows of train join those that lack views; NULL if there are none. */
+static void join_training_rows(mucmm__fit *f)
+{
+    if (f->n_some == 0) {
+        mucmm__free(f->some);
+        f->some = NULL;
+        return;
+    }
+    memcpy(f->some + f->n_some, f->train, (size_t)f->n_train * sizeof *f->some);
+    f->n_some += f->n_train;
+    mucmm__sort_rows(f->some, f->n_some);
+}
+
+/* Held-out rows are complete ones; the others are there for the moments. */
+static mucmm_status split_rows(mucmm__fit *f, int64_t n_all)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t *perm = NULL;
+    int64_t *perm = NULL, *complete = NULL, n = 0;
 
+    TRY(mucmm__alloc(f->ctx, n_all, sizeof *complete, &complete));
+    TRY(mucmm__alloc(f->ctx, n_all, sizeof *f->some, &f->some));
+    TRY(sort_out(f, n_all, complete, &n));
     f->n_held_out = (int64_t)ceil((double)n * f->p->validation);
     f->n_train = n - f->n_held_out;
     if (f->n_train < 2 || f->n_held_out < 2)
-        return mucmm__fail(f->ctx, MUCMM_ESHAPE,
-                           "%" PRId64 " rows leave %" PRId64 " for training and %" PRId64
-                           " held out; both need at least 2",
-                           n, f->n_train, f->n_held_out);
+        TRY(mucmm__fail(f->ctx, MUCMM_ESHAPE,
+                        "%" PRId64 " rows%s leave %" PRId64 " for training and %" PRId64
+                        " held out; both need at least 2",
+                        n, n < n_all ? " that have all views" : "", f->n_train, f->n_held_out));
     TRY(mucmm__alloc(f->ctx, n, sizeof *perm, &perm));
     TRY(mucmm__alloc(f->ctx, f->n_train, sizeof *f->train, &f->train));
     TRY(mucmm__alloc(f->ctx, f->n_held_out, sizeof *f->held_out, &f->held_out));
     mucmm__rng_permutation(mucmm__rng_key(f->p->seed, STREAM_SPLIT), perm, n);
-    memcpy(f->held_out, perm, (size_t)f->n_held_out * sizeof *perm);
-    memcpy(f->train, perm + f->n_held_out, (size_t)f->n_train * sizeof *perm);
+    for (int64_t i = 0; i < f->n_held_out; i++)
+        f->held_out[i] = complete[perm[i]];
+    for (int64_t i = 0; i < f->n_train; i++)
+        f->train[i] = complete[perm[f->n_held_out + i]];
     /* ascending, so that a pass over the rows reads a file from front to back; the held-out rows
      * stay shuffled, because cross-fitting takes their first and second half for two samples of one
      * kind */
     mucmm__sort_rows(f->train, f->n_train);
     f->model->rows[MUCMM_ROWS_TRAIN] = f->n_train;
     f->model->rows[MUCMM_ROWS_HELD_OUT] = f->n_held_out;
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        f->model->view[m].rows = f->n_train;
+        for (int64_t i = 0; i < f->n_some; i++)
+            f->model->view[m].rows += mucmm_data_has(f->data[m], f->some[i]);
+    }
+    join_training_rows(f);
 done:
+    mucmm__free(complete);
     mucmm__free(perm);
     return status;
 }
@@ -315,9 +366,14 @@ static mucmm_status scale_views(mucmm__fit *f)
     for (int r = 0; r < 2; r++) {
         TRY(mucmm__alloc(f->ctx, total, sizeof **mean, &mean[r]));
         TRY(mucmm__alloc(f->ctx, total * total, sizeof *f->cov[r], &f->cov[r]));
-        TRY(mucmm__joint_moments(f->ctx, f->model->n_views, f->data, f->offset,
-                                 r ? f->held_out : f->train, r ? f->n_held_out : f->n_train,
-                                 mean[r], f->cov[r]));
+        if (r == MUCMM_ROWS_TRAIN && f->some)
+            TRY(mucmm__incomplete_moments(f->ctx, f->model->n_views, f->data, f->offset, f->some,
+                                          f->n_some, fmax(f->p->ridge, LEAST_RIDGE), mean[r],
+                                          f->cov[r]));
+        else
+            TRY(mucmm__joint_moments(f->ctx, f->model->n_views, f->data, f->offset,
+                                     r ? f->held_out : f->train, r ? f->n_held_out : f->n_train,
+                                     mean[r], f->cov[r]));
     }
     for (int32_t m = 0; m < f->model->n_views; m++)
         TRY(mucmm__set_scaling(f, m, mean[MUCMM_ROWS_TRAIN] + f->offset[m],
@@ -475,6 +531,7 @@ static void fit_drop(mucmm__fit *f)
         mucmm__trainer_drop(&f->stage[s]);
     mucmm__free(f->train);
     mucmm__free(f->held_out);
+    mucmm__free(f->some);
     mucmm__free(f->cov[0]);
     mucmm__free(f->cov[1]);
     mucmm__small_sample_drop(f);

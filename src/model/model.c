@@ -5,6 +5,7 @@
 
 #include "encode/encoded.h"
 
+#include <math.h>
 #include <string.h>
 
 /* ---- views -------------------------------------------------------------------- */
@@ -53,6 +54,11 @@ int32_t mucmm_model_has_covariance(const mucmm_model *m, int32_t view)
 int64_t mucmm_model_individual(const mucmm_model *m, int32_t view)
 {
     return view >= 0 && view < m->n_views ? m->view[view].q : 0;
+}
+
+int64_t mucmm_model_training_rows(const mucmm_model *m, int32_t view)
+{
+    return view >= 0 && view < m->n_views ? m->view[view].rows : 0;
 }
 
 const char *mucmm_model_json(const mucmm_model *m)
@@ -511,6 +517,39 @@ done:
     return status;
 }
 
+/* Rows [n, cols] that lie in front move to where rows[i] says, from behind; NaN elsewhere. */
+static void spread_rows(float *x, int64_t n, int64_t cols, const int64_t *rows, int64_t present)
+{
+    for (int64_t i = n - 1; i >= 0; i--)
+        if (present > 0 && rows[present - 1] == i)
+            memmove(x + i * cols, x + --present * cols, (size_t)cols * sizeof *x);
+        else
+            for (int64_t j = 0; j < cols; j++)
+                x[i * cols + j] = NAN;
+}
+
+mucmm_status mucmm__represent_all(mucmm_ctx *ctx, const mucmm_model *m,
+                                  const mucmm__representation *r, int32_t view,
+                                  const mucmm_data *data, float *c, float *u)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t n = mucmm_data_rows(data), present = 0, *rows = NULL;
+
+    if (mucmm_data_missing(data) == 0)
+        return mucmm__represent(ctx, m, r, view, data, NULL, n, c, u);
+    TRY(mucmm__alloc(ctx, n, sizeof *rows, &rows));
+    for (int64_t i = 0; i < n; i++)
+        if (mucmm_data_has(data, i))
+            rows[present++] = i;
+    TRY(mucmm__represent(ctx, m, r, view, data, rows, present, c, u));
+    spread_rows(c, n, m->k, rows, present);
+    if (u)
+        spread_rows(u, n, m->view[view].q, rows, present);
+done:
+    mucmm__free(rows);
+    return status;
+}
+
 static void copy_out(const mucmm_mat *out, const float *from)
 {
     for (int64_t i = 0; i < out->rows; i++)
@@ -550,8 +589,7 @@ mucmm_status mucmm_transform(mucmm_ctx *ctx, const mucmm_model *m, mucmm_method 
     TRY(mucmm__alloc(ctx, n * m->k, sizeof *c, &c));
     if (individual)
         TRY(mucmm__alloc(ctx, n * q, sizeof *u, &u));
-    TRY(mucmm__represent(ctx, m, mucmm__model_representation(m, method), view, data, NULL, n, c,
-                         u));
+    TRY(mucmm__represent_all(ctx, m, mucmm__model_representation(m, method), view, data, c, u));
     if (common)
         copy_out(common, c);
     if (individual)

@@ -73,6 +73,7 @@ typedef struct mucmm__view_info {
     float *covariance;    /* [p, p] of h on the training rows, or NULL         */
     double variance;      /* trace of that covariance                          */
     double ridge;         /* of the closed form                                */
+    int64_t rows;         /* training rows that have the view; 0 in the first files */
     char *description;    /* how the rows were encoded (JSON), or NULL         */
 } mucmm__view_info;
 
@@ -136,6 +137,11 @@ mucmm_status mucmm__head_affine(mucmm_ctx *ctx, mucmm__head *head, const double 
 mucmm_status mucmm__represent(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__representation *r,
                               int32_t view, const mucmm_data *data, const int64_t *rows, int64_t n,
                               float *c, float *u);
+
+/* All rows of data, NaN for those that lack the view. */
+mucmm_status mucmm__represent_all(mucmm_ctx *ctx, const mucmm_model *m,
+                                  const mucmm__representation *r, int32_t view,
+                                  const mucmm_data *data, float *c, float *u);
 
 /* ---- summary.c ----------------------------------------------------------------------- */
 
@@ -216,7 +222,9 @@ typedef struct mucmm__fit {
     mucmm_model *model;
     const mucmm_data *data[MUCMM_MAX_VIEWS];
     int64_t n_train, n_held_out, batch;
-    int64_t *train, *held_out;           /* row numbers, ascending                    */
+    int64_t *train, *held_out;           /* numbers of rows that have all views; train ascending */
+    int64_t n_some, *some;               /* rows of train and those that lack views, ascending; NULL
+                                            if there are none                        */
     double *cov[2];                      /* [P, P] joint covariance of h, by mucmm_rows */
     int64_t offset[MUCMM_MAX_VIEWS + 1]; /* of each view's columns in cov           */
     /* In a small sample cov is that of the coordinates z = basis h; basis [dims, p] is NULL where
@@ -298,6 +306,15 @@ mucmm_status mucmm__fixed_correlation(mucmm_ctx *ctx, int32_t n_views, const int
 mucmm_status mucmm__joint_moments(mucmm_ctx *ctx, int32_t n_views, const mucmm_data *const *data,
                                   const int64_t *offset, const int64_t *rows, int64_t n,
                                   double *mean, double *cov);
+
+/* incomplete.c: the same from rows that may lack views, the Gaussian maximum likelihood estimate;
+ * ridge in units of a view's mean variance. EUNSUPPORTED if they lack them in too many ways. */
+mucmm_status mucmm__incomplete_moments(mucmm_ctx *ctx, int32_t n_views,
+                                       const mucmm_data *const *data, const int64_t *offset,
+                                       const int64_t *rows, int64_t n, double ridge, double *mean,
+                                       double *cov);
+/* Bit m: the row has view m. */
+uint32_t mucmm__row_views(int32_t n_views, const mucmm_data *const *data, int64_t row);
 
 /* `steps` steps of training common heads from scratch on f's rows, after one that is not counted.
  */

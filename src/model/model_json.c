@@ -180,6 +180,7 @@ static json_t *view_json(const mucmm__view_info *v)
     json_object_set_new(o, "shape", shape);
     json_object_set_new(o, "variance", number(v->variance));
     json_object_set_new(o, "ridge", number(v->ridge));
+    json_object_set_new(o, "training_rows", json_integer(v->rows));
     json_object_set_new(o, "covariance", json_boolean(v->covariance != NULL));
     if (v->description)
         json_object_set_new(o, "source", json_loads(v->description, 0, NULL));
@@ -458,6 +459,8 @@ static mucmm_status read_view(mucmm_ctx *ctx, const json_t *o, mucmm__view_info 
     TRY(get_number(ctx, o, "variance", &v->variance));
     if (json_object_get(o, "ridge")) /* not in the first files */
         TRY(get_number(ctx, o, "ridge", &v->ridge));
+    if (json_object_get(o, "training_rows")) /* not in the first files */
+        TRY(get_integer(ctx, o, "training_rows", 0, INT64_MAX, &v->rows));
     TRY(get_flag(ctx, o, "covariance", &covariance));
     v->rank = (int32_t)json_array_size(shape);
     for (int32_t i = 0; i < v->rank; i++) {

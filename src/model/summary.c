@@ -283,18 +283,21 @@ const mucmm_summary *mucmm_scores_summary(const mucmm_scores *s, mucmm_method me
     return method == MUCMM_HEADS || method == MUCMM_LINEAR ? s->summary[method] : NULL;
 }
 
-/* s_C = 2/(M(M-1)) sum_{m<l} sum_j rho_j c_mj c_lj. */
+/* s_C = 2/(M(M-1)) sum_{m<l} sum_j rho_j c_mj c_lj, of the views that the row has. */
 static double common_score(const mucmm_model *m, const double *rho, float *const *c, int64_t i)
 {
     double sum = 0;
+    int32_t n = 0;
 
-    if (m->n_views < 2)
-        return NAN;
-    for (int32_t a = 0; a < m->n_views; a++)
+    for (int32_t a = 0; a < m->n_views; a++) {
+        if (isnan(c[a][i * m->k]))
+            continue;
+        n++;
         for (int32_t b = 0; b < a; b++)
-            for (int64_t j = 0; j < m->k; j++)
+            for (int64_t j = 0; j < m->k && !isnan(c[b][i * m->k]); j++)
                 sum += rho[j] * (double)c[a][i * m->k + j] * (double)c[b][i * m->k + j];
-    return sum * 2 / (m->n_views * (m->n_views - 1));
+    }
+    return n < 2 ? NAN : sum * 2 / (n * (n - 1));
 }
 
 static double half_energy(const float *x, int64_t n)
@@ -320,7 +323,7 @@ static mucmm_status sample_scores(mucmm_ctx *ctx, const mucmm_model *m, const do
         TRY(mucmm__alloc(ctx, s->n, sizeof(double), &s->individual[v]));
         for (int64_t i = 0; i < s->n; i++) {
             s->energy[v][i] = half_energy(c[v] + i * m->k, m->k);
-            s->individual[v][i] = half_energy(u[v] + i * q, q);
+            s->individual[v][i] = isnan(c[v][i * m->k]) ? NAN : half_energy(u[v] + i * q, q);
         }
     }
 done:
@@ -334,6 +337,7 @@ done:
 typedef struct some_views {
     int32_t n, at[MUCMM_MAX_VIEWS]; /* which views of the model */
     const mucmm_data *data[MUCMM_MAX_VIEWS];
+    int64_t n_complete, *complete; /* rows that have all of them; NULL = all rows */
 } some_views;
 
 /* from [n] or, for pairs, [n, n] of the views given; to [views] or [views, views]. */
@@ -382,14 +386,36 @@ static mucmm_model view_of(const mucmm_model *m, const some_views *g)
     return part;
 }
 
-static void find_given(const mucmm_model *m, const mucmm_data *const *data, some_views *g)
+static mucmm_status find_given(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_data *const *data,
+                               some_views *g)
 {
-    g->n = 0;
+    mucmm_status status = MUCMM_OK;
+    bool missing = false;
+
+    *g = (some_views){0};
     for (int32_t v = 0; v < m->n_views; v++)
         if (data[v]) {
             g->at[g->n] = v;
             g->data[g->n++] = data[v];
+            missing = missing || mucmm_data_missing(data[v]) > 0;
         }
+    g->n_complete = mucmm_data_rows(g->data[0]);
+    if (!missing)
+        return MUCMM_OK;
+    TRY(mucmm__alloc(ctx, g->n_complete, sizeof *g->complete, &g->complete));
+    g->n_complete = 0;
+    for (int64_t i = 0; i < mucmm_data_rows(g->data[0]); i++)
+        if (mucmm__row_views(g->n, g->data, i) == ((uint32_t)1 << g->n) - 1)
+            g->complete[g->n_complete++] = i;
+done:
+    return status;
+}
+
+/* The rows listed, ascending, to the front of x [., cols]. */
+static void move_forward(float *x, int64_t cols, const int64_t *rows, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        memmove(x + i * cols, x + rows[i] * cols, (size_t)cols * sizeof *x);
 }
 
 /* Where the scores of the views given stand among all views; NULL for the others. */
@@ -415,15 +441,19 @@ static mucmm_status score_method(mucmm_ctx *ctx, const mucmm_model *m, mucmm_met
     for (int32_t v = 0; v < g->n; v++) {
         TRY(mucmm__alloc(ctx, s->n * m->k, sizeof **c, &c[v]));
         TRY(mucmm__alloc(ctx, s->n * part.view[v].q, sizeof **u, &u[v]));
-        TRY(mucmm__represent(ctx, m, rep, g->at[v], g->data[v], NULL, s->n, c[v], u[v]));
+        TRY(mucmm__represent_all(ctx, m, rep, g->at[v], g->data[v], c[v], u[v]));
     }
     if (method == MUCMM_HEADS) {
         status = sample_scores(ctx, &part, rep->rho, c, u, s);
         spread_scores(g, s);
         TRY(status);
     }
-    TRY(mucmm__summarize(ctx, &part, g->data, NULL, s->n, c, u, rep->rho, p->permutations, p->seed,
-                         &s->summary[method]));
+    for (int32_t v = 0; v < g->n && g->complete; v++) {
+        move_forward(c[v], m->k, g->complete, g->n_complete);
+        move_forward(u[v], part.view[v].q, g->complete, g->n_complete);
+    }
+    TRY(mucmm__summarize(ctx, &part, g->data, g->complete, g->n_complete, c, u, rep->rho,
+                         p->permutations, p->seed, &s->summary[method]));
     TRY(spread_summary(ctx, g, m->n_views, s->summary[method]));
     mucmm__summary_harmonics(rep, s->summary[method]);
 done:
@@ -439,7 +469,7 @@ mucmm_status mucmm_score(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view 
 {
     mucmm_status status = MUCMM_OK;
     const mucmm_data *data[MUCMM_MAX_VIEWS];
-    some_views given;
+    some_views given = {0};
     mucmm_score_params p;
     mucmm_scores *s = NULL;
 
@@ -450,7 +480,7 @@ mucmm_status mucmm_score(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view 
     if (p.struct_size != sizeof p || p.permutations < 0 || p.permutations > 1000000)
         return mucmm__fail(ctx, MUCMM_EARG, "permutations must be from 0 to 1000000");
     TRY(mucmm__match_given(ctx, m, views, n_views, data));
-    find_given(m, data, &given);
+    TRY(find_given(ctx, m, data, &given));
     TRY(mucmm__alloc(ctx, 1, sizeof *s, &s));
     s->n = mucmm_data_rows(given.data[0]);
     s->n_views = m->n_views;
@@ -463,6 +493,7 @@ mucmm_status mucmm_score(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view 
     *out = s;
     s = NULL;
 done:
+    mucmm__free(given.complete);
     mucmm_scores_free(s);
     return status;
 }

@@ -282,6 +282,91 @@ def score_without_a_view():
     check(rows == [[w[0], '', w[2], w[3], '', ''] for w in whole], rows[0])
 
 
+def write_keyed(name, columns, rows, keys):
+    """A row of None is written as empty cells."""
+    with open(name, 'w') as f:
+        f.write('id,' + ','.join(columns) + '\n')
+        for key, row in zip(keys, rows):
+            f.write(','.join([key] + ['' if row is None else repr(x) for x in row or columns]) + '\n')
+
+
+def write_incomplete():
+    """il.csv lacks the rows i % 5 == 0 by their keys, ir.csv has empty ones where i % 7 == 0."""
+    left, right = paired_rows(500, 1)
+    keys = ['s%d' % i for i in range(500)]
+    some = [i for i in range(500) if i % 5]
+    write_keyed('il.csv', 'abcdef', [left[i] for i in some], [keys[i] for i in some])
+    write_keyed('ir.csv', ['g%d' % j for j in range(8)], [row if i % 7 else None for i, row in enumerate(right)], keys)
+    return views('il.csv', 'ir.csv') + ['--key', 'id']
+
+
+def linear(*more, out='out.mucmm'):
+    return ['fit', *more, '--common', '2', '--individual', '2', '--head', 'linear', '--threads', '1', '-o', out]
+
+
+@test
+def missing_rows_are_refused_with_their_number():
+    incomplete = write_incomplete()
+    for more in ([], ['--missing', 'refuse']):
+        fails(1, ['ir.csv', '72 of 500 rows hold no value', '--missing allow'], *linear(*incomplete, *more))
+    right = views('il.csv', 'r.csv') + ['--key', 'id']
+    fails(1, ['r.csv:', '100 of 500 keys', '--missing allow'], *linear(*right))
+    fails(2, ['--missing', "'maybe'", 'refuse|allow'], *linear(*incomplete, '--missing', 'maybe'))
+    fails(2, ['--missing', 'study'], 'fit', 's.json', '--common', '2', '--individual', '2', '--missing', 'allow', '-o', 'x')
+    with open('ir.csv') as f:
+        lines = f.read().splitlines()
+    with open('ir.csv', 'w') as f:
+        f.write('\n'.join(lines[:5] + [lines[5].rsplit(',', 1)[0] + ','] + lines[6:]) + '\n')
+    fails(1, ['ir.csv:6', "'g7'", 'the row has others', '--missing allow'], *linear(*incomplete, '--missing', 'allow'))
+    with open('ir.csv', 'w') as f:
+        f.write('\n'.join(lines + [lines[3]]) + '\n')
+    fails(1, ['ir.csv:502', "'s2'", 'already in line 4'], *linear(*incomplete, '--missing', 'allow'))
+    with open('ir.csv', 'w') as f:
+        f.write('\n'.join([lines[0]] + ['t' + line for line in lines[1:]]) + '\n')
+    fails(1, ['0 rows that have all views'], *linear(*incomplete, '--missing', 'allow'))
+    write_keyed('ir.csv', ['g%d' % j for j in range(8)], [None] * 500, ['s%d' % i for i in range(500)])
+    fails(1, ['ir.csv: no row holds a value'], *linear(*incomplete, '--missing', 'allow'))
+
+
+@test
+def missing_rows_are_used():
+    incomplete = write_incomplete() + ['--missing', 'allow']
+    table = succeeds(*linear(*incomplete)).stdout
+    check('these have all views; with those that lack some: left 365, right 393' in table, table[:300])
+    check('308 training rows, 35 held-out rows' in table, table[:300])
+    succeeds(*linear(*incomplete, '--head', 'mlp', '--hidden', '8', '--epochs', '2', '--batch', '200'))
+    succeeds('transform', 'out.mucmm', *incomplete, '-o', 'dir')
+    for name in ('left', 'right'):
+        values = {part: read_npy('dir/%s.%s.npy' % (name, part)) for part in
+                  ('common', 'individual', 'common-predicted', 'common-sd')}
+        check(all(shape == (500, 2) for shape, _ in values.values()), name)
+        lacks = [math.isnan(x) for x in values['common'][1][::2]]
+        check(sum(lacks) == (100 if name == 'left' else 72), (name, sum(lacks)))
+        check(lacks == [math.isnan(x) for x in values['individual'][1][1::2]], name)
+        check(all(math.isfinite(x) for part in ('common-predicted', 'common-sd') for x in values[part][1]), name)
+    succeeds('score', 'out.mucmm', *incomplete, '-o', 'scores.csv')
+    _, rows = read_scores()
+    by_key = {r[0]: r for r in rows}
+    check(len(rows) == len(by_key) == 500, len(rows))
+    check(by_key['s5'][1:4] == ['', '', ''] and float(by_key['s5'][4]) > 0, by_key['s5'])
+    check(by_key['s7'][1] == '' and by_key['s7'][4:] == ['', ''] and float(by_key['s7'][2]) > 0, by_key['s7'])
+    check(all(by_key['s8']), by_key['s8'])
+    table = succeeds('score', 'out.mucmm', *incomplete).stdout
+    check('500 rows; the numbers below are of the 343 that have every view given' in table, table[:200])
+    fails(1, ['ir.csv', '72 of 500 rows hold no value'], 'transform', 'out.mucmm', *incomplete[:-2], '-o', 'x')
+
+
+@test
+def missing_allow_changes_nothing_where_nothing_is_missing():
+    models = []
+    for more in ([], ['--missing', 'allow'], ['--missing', 'refuse']):
+        for head in (['--head', 'linear'], MLP):
+            succeeds(*linear(*views('l.csv', 'r.csv'), '--key', 'id', *head, *more))
+            with open('out.mucmm', 'rb') as f:
+                models.append(f.read())
+    check(models[:2] == models[2:4] == models[4:], 'other bytes')
+
+
 def read_scores():
     with open('scores.csv', newline='') as f:
         text = f.read()
