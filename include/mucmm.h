@@ -363,12 +363,13 @@ typedef struct mucmm_summary {
                            there were too few                                                   */
     int64_t dimensions; /* components with p <= 0.05 that are no harmonics, that is with an R2 below
                            MUCMM_HARMONIC_R2: the estimated number of common dimensions */
-    /* Which views carry a component. NULL for two views. [k * M * M] entry (j * M + m) * M + l: the
-     * correlation of variate j of views m and l, in [-1, 1], and its p-value in (0, 1], step-down
-     * over all pairs and components; NaN on the diagonal, and where it was not computed. A pair
-     * carries a component if p <= 0.05 and the correlation is at least 0.3 of the largest of those.
-     * carried [k * M]: 1 for the views that such pairs connect with the strongest one, 0 for the
-     * others (for all, if no pair is beyond chance); NaN without p-values. */
+    /* Which views carry a component. NULL for two views, or if some are not given. [k * M * M]
+     * entry (j * M + m) * M + l: the correlation of variate j of views m and l, in [-1, 1], and its
+     * p-value in (0, 1], step-down over all pairs and components; NaN on the diagonal, and where it
+     * was not computed. A pair carries a component if p <= 0.05 and the correlation is at least 0.3
+     * of the largest of those. carried [k * M]: 1 for the views that such pairs connect with the
+     * strongest one, 0 for the others (for all, if no pair is beyond chance); NaN without p-values.
+     */
     double *pair_correlations, *pair_p_values, *carried;
 } mucmm_summary;
 

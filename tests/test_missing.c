@@ -373,6 +373,8 @@ static void test_scores_of_two_views_of_three(void **state)
         assert_true(isnan(s->leakage_linear[1]) && isnan(s->leakage_kernel[1]));
         assert_true(isnan(s->leakage_individual[1]) && isnan(s->retrieval_10[5]));
     }
+    assert_null(mucmm_scores_summary(some, MUCMM_HEADS)->carried);
+    assert_non_null(mucmm_scores_summary(all, MUCMM_HEADS)->carried);
     for (int64_t j = 0; j < v.k; j++)
         CHECK_CLOSE(mucmm_scores_summary(some, MUCMM_HEADS)->correlations[j],
                     correlation(v.c[0], v.k, j, v.c[2], v.k, j, v.n), 1e-6);

@@ -33,6 +33,7 @@ void mucmm__sharing_drop(mucmm_summary *s)
     mucmm__free(s->pair_correlations);
     mucmm__free(s->pair_p_values);
     mucmm__free(s->carried);
+    s->pair_correlations = s->pair_p_values = s->carried = NULL;
 }
 
 /* ---- the pairs as components of one test ---------------------------------------------------- */

@@ -370,6 +370,8 @@ static mucmm_status spread_summary(mucmm_ctx *ctx, const some_views *g, int32_t 
         spread(g, n_views, pair, old, *x);
         mucmm__free(old);
     }
+    if (g->n < n_views)
+        mucmm__sharing_drop(s); /* who carries a component takes all views */
     s->views = n_views;
 done:
     return status;
