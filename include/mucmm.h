@@ -320,7 +320,7 @@ MUCMM_API mucmm_status mucmm_transform(mucmm_ctx *ctx, const mucmm_model *m, muc
  * (docs/method.md, section 5). common [M]: of each view the variates [n, k] that mucmm_transform
  * gave; data NULL where no row has the view, and NaN in the rows that lack it; common[view] is not
  * looked at. predicted [n, k]; sd [n, k] or NULL: the standard deviation of the error, which is the
- * larger one of that on the training rows and, if there are at least 20, that on the held-out rows.
+ * larger one of that on the training rows and, if there are at least 5, that on the held-out rows.
  * A row without any view gets the mean. EUNSUPPORTED: the file of an earlier version, or a model of
  * more than 2048 / M common dimensions, does not hold that covariance. */
 MUCMM_API mucmm_status mucmm_predict_common(mucmm_ctx *ctx, const mucmm_model *m,

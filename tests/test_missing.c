@@ -752,7 +752,7 @@ static void test_fit_refuses_too_many_holes(void **state)
         {all_of_the_second, "view 'right' (right) is missing in every row"},
         {all_but_two, "2 rows that have all views leave 1 for training and 1 held out"},
         {all_but_eleven,
-         "'right' has 9 columns and only 9 training rows (of 11 that have all views)"},
+         "a batch of 9 rows is too small for 2 views of 2 common dimensions"},
     };
     problem q = new_problem(ctx, 2, 100, false, 26);
     mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);

@@ -582,6 +582,11 @@ mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t 
     TRY(check_dimensions(&f, views));
     TRY(choose_batch(&f));
     resolve_epochs(&f, &p);
+    if (f.some && f.small_sample) {
+        if (p.ridge < 0)
+            TRY(mucmm__ridge_of_complete_rows(&f, &p.ridge));
+        f.small_sample = false; /* rows that lack views have no coordinates */
+    }
     TRY(f.small_sample ? mucmm__small_sample(&f) : scale_views(&f));
     TRY(mucmm__fit_linear(&f));
     if (p.head == MUCMM_HEAD_MLP) {

@@ -11,6 +11,8 @@
 
 /* Groups of rows that have the same views, at most. */
 #define MAX_GROUPS 64
+/* Columns of all views together, at most: their covariance is made, and more. */
+#define MAX_COLUMNS 8192
 #define MAX_ITERATIONS 500
 /* In units of the variances: below it the change of a step ends the iteration, above it is told. */
 #define CONVERGED 1e-6
@@ -346,6 +348,11 @@ mucmm_status mucmm__incomplete_moments(mucmm_ctx *ctx, int32_t n_views,
     double **const vectors[] = {&e.variance, &e.ridge, &e.shift};
     double **const matrices[] = {&e.sum, &e.k, &e.b, &e.kb, &e.error};
 
+    if (total > MAX_COLUMNS)
+        return mucmm__fail(ctx, MUCMM_EUNSUPPORTED,
+                           "%" PRId64 " columns of all views together; with rows that lack views "
+                           "there may be %d: leave out the rows or some columns",
+                           total, MAX_COLUMNS);
     e.mean = mean;
     e.cov = cov;
     memset(mean, 0, (size_t)total * sizeof *mean);
@@ -361,5 +368,43 @@ mucmm_status mucmm__incomplete_moments(mucmm_ctx *ctx, int32_t n_views,
     TRY(iterate(&e));
 done:
     em_drop(&e);
+    return status;
+}
+
+/* ---- small samples --------------------------------------------------------------------------- */
+
+/* What mucmm__small_sample has set up is taken back. */
+static void forget_small_sample(mucmm__fit *f)
+{
+    mucmm__small_sample_drop(f);
+    for (int part = 0; part < 2; part++) {
+        mucmm__free(f->cov[part]);
+        f->cov[part] = NULL;
+    }
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        mucmm__free(f->model->view[m].covariance);
+        f->model->view[m].covariance = NULL;
+        f->offset[m + 1] = f->offset[m] + f->model->view[m].p;
+    }
+}
+
+mucmm_status mucmm__ridge_of_complete_rows(mucmm__fit *f, double *ridge)
+{
+    mucmm_status status = MUCMM_OK;
+    double *weights[MUCMM_MAX_VIEWS] = {0}, *rho = NULL;
+    int64_t k = f->model->k;
+
+    TRY(mucmm__small_sample(f));
+    TRY(mucmm__alloc(f->ctx, k, sizeof *rho, &rho));
+    for (int32_t m = 0; m < f->model->n_views; m++)
+        TRY(mucmm__alloc(f->ctx, (f->offset[m + 1] - f->offset[m]) * k, sizeof **weights,
+                         &weights[m]));
+    TRY(mucmm__choose_ridge(f, rho, weights));
+    *ridge = f->model->ridge;
+    forget_small_sample(f);
+done:
+    for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)
+        mucmm__free(weights[m]);
+    mucmm__free(rho);
     return status;
 }

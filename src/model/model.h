@@ -313,6 +313,9 @@ mucmm_status mucmm__incomplete_moments(mucmm_ctx *ctx, int32_t n_views,
                                        const mucmm_data *const *data, const int64_t *offset,
                                        const int64_t *rows, int64_t n, double ridge, double *mean,
                                        double *cov);
+/* In a small sample: the ridge that cross-validation on the training rows with all views chooses.
+ */
+mucmm_status mucmm__ridge_of_complete_rows(mucmm__fit *f, double *ridge);
 /* Bit m: the row has view m. */
 uint32_t mucmm__row_views(int32_t n_views, const mucmm_data *const *data, int64_t row);
 

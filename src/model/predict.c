@@ -12,7 +12,7 @@
  * may be nearly dependent. */
 #define PREDICTION_RIDGE 1e-8
 /* Fewer held-out rows say too little of an error. */
-#define LEAST_HELD_OUT 20
+#define LEAST_HELD_OUT 5
 
 /* ---- what a fit keeps for it ---------------------------------------------------------- */
 
