@@ -198,8 +198,8 @@ static int64_t tap_of_phase(const mucmm__route *r, int32_t axis, int64_t i, int6
     return t >= 0 && t < w->kernel[axis] ? t : -1;
 }
 
-/* out [c phases, k, places] from w [k, c, taps]; c phases and k with the channels that fill up their
- * blocks, of zeros. */
+/* out [c phases, k, places] from w [k, c, taps]; c phases and k with the channels that fill up
+ * their blocks, of zeros. */
 static void expand_shuffled(const mucmm__route *r, const float *w, float *out)
 {
     const mucmm__window *from = &r->given.window, *to = &r->shape.window;
@@ -435,6 +435,7 @@ typedef struct pad_job {
     const float *x;
     float *y;
     int64_t in[3], out[3], before[3], lanes;
+    int64_t kept[3]; /* of in: a window that does not reach the end has negative padding there */
 } pad_job;
 
 static void pad_planes(void *arg, int64_t first, int64_t last)
@@ -446,11 +447,13 @@ static void pad_planes(void *arg, int64_t first, int64_t last)
     for (int64_t i = first; i < last; i++) {
         float *y = j->y + i * padded;
         memset(y, 0, (size_t)padded * sizeof *y);
-        for (int64_t r = 0; r < j->in[0] * j->in[1]; r++) {
-            int64_t d = r / j->in[1] + j->before[0], h = r % j->in[1] + j->before[1];
-            memcpy(y + ((d * j->out[1] + h) * j->out[2] + j->before[2]) * j->lanes,
-                   j->x + i * plane + r * row, (size_t)row * sizeof *y);
-        }
+        for (int64_t d = 0; d < j->kept[0]; d++)
+            for (int64_t h = 0; h < j->kept[1]; h++)
+                memcpy(y + (((d + j->before[0]) * j->out[1] + h + j->before[1]) * j->out[2] +
+                            j->before[2]) *
+                               j->lanes,
+                       j->x + i * plane + (d * j->in[1] + h) * row,
+                       (size_t)(j->kept[2] * j->lanes) * sizeof *y);
     }
 }
 
@@ -465,6 +468,8 @@ static void pad_input(mucmm_ctx *ctx, const mucmm__route *r, const float *x, flo
         j.in[k] = k < missing ? 1 : w->in[k - missing];
         j.out[k] = k < missing ? 1 : r->shape.window.in[k - missing];
         j.before[k] = k < missing ? 0 : w->before[k - missing];
+        j.kept[k] = j.out[k] - j.before[k] < j.in[k] ? j.out[k] - j.before[k] : j.in[k];
+        j.kept[k] = j.kept[k] > 0 ? j.kept[k] : 0;
     }
     mucmm__parallel_range(ctx, r->given.n * (round_up(r->given.c, b) / b), 1, pad_planes, &j);
 }
