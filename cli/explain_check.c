@@ -116,6 +116,7 @@ typedef struct checked_view {
     int32_t view;
     int64_t cols;
     float *maps, *p; /* [samples, cols] */
+    bool p_known;    /* p is of this score, and the same for all methods */
     const char *score;
 } checked_view;
 
@@ -144,7 +145,7 @@ done:
 }
 
 /* p-values, and what is left of the map at the level asked for. */
-static int check_masked(const checked_view *v, const char *method, const mucmm_explain_params *p,
+static int check_masked(checked_view *v, const char *method, const mucmm_explain_params *p,
                         finding *f)
 {
     int64_t cells = v->samples->n * v->cols, kept = 0;
@@ -154,7 +155,9 @@ static int check_masked(const checked_view *v, const char *method, const mucmm_e
     mucmm_map_check masked;
     int code = 0;
 
-    TRY(null_p_values(v->s, v->null, v->in, v->view, v->samples, p, v->cols, v->p));
+    if (!v->p_known)
+        TRY(null_p_values(v->s, v->null, v->in, v->view, v->samples, p, v->cols, v->p));
+    v->p_known = p->score == MUCMM_SCORE_INDIVIDUAL || p->score == MUCMM_SCORE_INDIVIDUAL_COMPONENT;
     TRY(write_rows(v, method, ".p", v->p));
     for (int64_t i = 0; i < cells; i++)
         kept += (double)v->p[i] <= level;
@@ -172,8 +175,7 @@ done:
     return code;
 }
 
-static int check_method(const checked_view *v, const mucmm_explain_params *p, bool first,
-                        finding *f)
+static int check_method(checked_view *v, const mucmm_explain_params *p, bool first, finding *f)
 {
     char method[32];
     const mucmm_mat out = {v->maps, v->samples->n, v->cols, v->cols};
@@ -323,6 +325,7 @@ static int check_score(checked_view *v, const mucmm_explain_params *base, json_t
 
     TRY(score_parse(v->score, &p));
     fill_training(v, &p);
+    v->p_known = false;
     for (int map = 0; map < N_METHODS; map++) {
         char method[32];
         finding f;
@@ -398,7 +401,8 @@ int explain_check(session *s, const settings *given, const mucmm_model *m, const
                   output_dir *dir)
 {
     null_models null = {0};
-    checked_view v = {s, given, m, in, samples, &null, dir, 0, 0, NULL, NULL, NULL};
+    checked_view v = {
+        .s = s, .given = given, .m = m, .in = in, .samples = samples, .null = &null, .dir = dir};
     json_t *list = given->json ? json_array() : NULL,
            *gradients = given->json ? json_array() : NULL;
     int code = 0;

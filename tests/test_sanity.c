@@ -236,6 +236,32 @@ static void test_individual_column_is_found(void **state)
     drop_planted(&other);
 }
 
+/* A column that c explains, with a little of u in it, is not individual: however many rows say that
+ * it has to do with u, they say more of c. */
+static void test_common_column_is_not_individual(void **state)
+{
+    enum { MIXED = 5 };
+    planted t = new_planted(3000, .9, 4, 15), other = new_planted(60, .9, 4, 16);
+    planted *both[] = {&t, &other};
+    const int64_t rows[] = {3000, 60};
+    mucmm_explain_params p = explain_params(MUCMM_SCORE_INDIVIDUAL, MUCMM_MAP_PATTERN);
+    float out[SAMPLES * COLS];
+
+    (void)state;
+    for (int k = 0; k < 2; k++)
+        for (int64_t i = 0; i < rows[k]; i++) { /* c: .8, u: .3 */
+            float *row = both[k]->x[0] + i * COLS;
+            row[MIXED] = .8f * row[PLANTED] + .3f * row[0] / 4 + .5f * row[MIXED];
+        }
+    p_values(&t, &other, 1, 39, &p, MUCMM_P_POOLED, out);
+    for (int64_t i = 0; i < SAMPLES; i++) {
+        assert_true(out[i * COLS] <= .01f);
+        assert_true(out[i * COLS + MIXED] > .5f && out[i * COLS + PLANTED] > .5f);
+    }
+    drop_planted(&t);
+    drop_planted(&other);
+}
+
 /* ---- rank correlations -------------------------------------------------------------------------
  */
 
@@ -527,6 +553,7 @@ int main(void)
         cmocka_unit_test(test_null_maps_are_calibrated),
         cmocka_unit_test(test_planted_column_is_found),
         cmocka_unit_test(test_individual_column_is_found),
+        cmocka_unit_test(test_common_column_is_not_individual),
         cmocka_unit_test(test_rank_test_knows_kin_from_strangers),
         cmocka_unit_test(test_rank_correlation_with_ties),
         cmocka_unit_test(test_curves_of_a_linear_score),

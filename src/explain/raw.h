@@ -6,7 +6,7 @@
 
 #include "core/core.h"
 
-/* Mean [cols] of the raw inputs of the training rows. */
+/* Mean [cols] of the raw inputs of the training rows; computed once and kept with them. */
 mucmm_status mucmm__raw_mean(mucmm_ctx *ctx, const mucmm_data *training, int64_t cols, float *mean);
 /* In place: gradients g [n, cols] -> X'(X g) / (rows - 1), X the centred raw inputs of the
  * training rows. One pass. */

@@ -46,6 +46,7 @@ void mucmm_data_free(mucmm_data *d)
     mucmm__free(d->column_at);
     mucmm__free(d->rows);
     mucmm__free(d->label);
+    mucmm__free(d->raw_mean);
     mucmm__free(d);
 }
 

@@ -124,6 +124,8 @@ struct mucmm_data {
     /* What encode/ knows of the raw inputs behind the rows; freed with the data. */
     void *encoded;
     void (*encoded_free)(void *encoded);
+    /* What explain/ has computed from the raw inputs, set once: their mean; NULL: not asked yet. */
+    float *_Atomic raw_mean;
 };
 
 /* Rows [n, cols] in memory that the data object takes over (mucmm__alloc). */
