@@ -11,10 +11,11 @@
 
 const option fit_options[] = {
     OPTION_VIEW,
-    {"common", 0, OPTION_COUNT, true, AT(common), 1, 1000000, "K",
-     "dimensions of the common representation"},
-    {"individual", 0, OPTION_COUNT, true, AT(individual), 0, 1000000, "Q",
-     "dimensions of every view's individual one; 0 = none"},
+    {"common", 0, OPTION_AUTO, true, AT(common), 1, 1000000, "K|auto",
+     "dimensions of the common representation; auto = what is significant on held-out rows"},
+    {"individual", 0, OPTION_AUTO, true, AT(individual), 0, 1000000, "Q|auto",
+     "dimensions of every view's individual one; 0 = none; auto = what rebuilds held-out rows "
+     "best"},
     OPTION_OUTPUT(true, "MODEL", "model file to write"),
     {"head", 0, OPTION_CHOICE, false, AT(head), 0, 0, "linear|mlp",
      "closed form, or trained networks (default mlp)"},
@@ -74,8 +75,8 @@ static void set_real(double *to, double given)
 static void fill_params(const settings *given, mucmm_fit_params *p)
 {
     mucmm_fit_params_init(p);
-    p->common = given->common;
-    p->individual = given->individual;
+    p->common = given->common == COUNT_AUTO ? MUCMM_AUTO : given->common;
+    p->individual = given->individual == COUNT_AUTO ? MUCMM_AUTO : given->individual;
     p->head = given->head >= 0 ? (mucmm_head_kind)given->head : p->head;
     p->scaling = given->scale >= 0 ? (mucmm_scaling)given->scale : p->scaling;
     if (given->hidden.n >= 0) {
@@ -105,7 +106,7 @@ static int print_fit_json(const mucmm_model *m)
         const char *name;
         mucmm_rows rows;
     } parts[] = {{"train", MUCMM_ROWS_TRAIN}, {"held_out", MUCMM_ROWS_HELD_OUT}};
-    json_t *root = json_object();
+    json_t *root = json_object(), *about = json_loads(mucmm_model_json(m), 0, NULL);
 
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         const mucmm_summary *heads = mucmm_model_summary(m, parts[i].rows, MUCMM_HEADS);
@@ -114,21 +115,36 @@ static int print_fit_json(const mucmm_model *m)
         json_object_set_new(part, "rows", json_integer(heads->rows));
         json_object_set_new(root, parts[i].name, part);
     }
+    json_object_set(root, "common", json_object_get(about, "common"));
+    json_object_set(root, "dimensions", json_object_get(about, "dimensions"));
+    json_object_set(root, "held_out_chose", json_object_get(about, "held_out_chose"));
+    json_decref(about);
     return print_json(root);
 }
 
-/* What the held-out rows have chosen flatters them. */
-static void print_held_out_note(const mucmm_model *m, const mucmm_fit_params *p)
+/* How the numbers of dimensions were found, where they were. */
+static void print_dimensions(const mucmm_model *m, const json_t *found)
 {
-    bool trained = mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_HEADS) !=
-                   mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_LINEAR);
+    const json_t *common = json_object_get(found, "common"), *view;
+    size_t i, n = json_array_size(json_object_get(common, "p_values"));
+    int64_t k = json_integer_value(json_object_get(common, "found"));
 
-    if (p->ridge < 0 || trained)
-        printf(
-            "\nThe held-out rows also chose %s%s%s. For p-values of rows that chose nothing, keep "
-            "some away from fit\nand give them to score.\n",
-            p->ridge < 0 ? "the ridge" : "", p->ridge < 0 && trained ? " and " : "",
-            trained ? "the epoch" : "");
+    if (common)
+        printf("common dimensions: %" PRId64 " found, %" PRId64
+               " kept; of %zu candidates the leading ones "
+               "that hold all with p <= %g on held-out rows\n",
+               k, mucmm_model_common(m), n, json_real_value(json_object_get(common, "level")));
+    json_array_foreach(json_object_get(found, "individual"), i, view)
+    {
+        const json_t *error = json_object_get(view, "error");
+        size_t q = (size_t)json_integer_value(json_object_get(view, "found"));
+        printf("individual dimensions of %s: %zu found, %" PRId64
+               " kept; error of rebuilding columns not seen: %.3f "
+               "of their variance, %.3f without them\n",
+               json_string_value(json_object_get(view, "view")), q,
+               mucmm_model_individual(m, (int32_t)i), json_number_value(json_array_get(error, q)),
+               json_number_value(json_array_get(error, 0)));
+    }
 }
 
 /* Rows that lack views, if there are any: what they add. */
@@ -148,7 +164,25 @@ static void print_incomplete(const mucmm_model *m)
     printf("\n");
 }
 
-static void print_fit(const mucmm_model *m, const mucmm_fit_params *p, const char *path)
+/* What the held-out rows have chosen flatters them. */
+static void print_held_out_note(const json_t *chose)
+{
+    size_t n = json_array_size(chose);
+
+    if (n == 0)
+        return;
+    printf("\nThe held-out rows also chose ");
+    for (size_t i = 0; i < n; i++)
+        printf("%s%s",
+               i == 0       ? ""
+               : i + 1 == n ? " and "
+                            : ", ",
+               json_string_value(json_array_get(chose, i)));
+    printf(". For p-values of rows that chose nothing, keep some away\nfrom fit and give them to "
+           "score.\n");
+}
+
+static void print_fit(const mucmm_model *m, const char *path)
 {
     const summary_column columns[] = {
         {"heads", "train", mucmm_model_summary(m, MUCMM_ROWS_TRAIN, MUCMM_HEADS)},
@@ -156,12 +190,15 @@ static void print_fit(const mucmm_model *m, const mucmm_fit_params *p, const cha
         {"linear yardstick", "train", mucmm_model_summary(m, MUCMM_ROWS_TRAIN, MUCMM_LINEAR)},
         {"linear yardstick", "held-out", mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_LINEAR)},
     };
+    json_t *about = json_loads(mucmm_model_json(m), 0, NULL);
 
     printf("%s: %" PRId64 " training rows, %" PRId64 " held-out rows\n", path,
            columns[0].summary->rows, columns[1].summary->rows);
     print_incomplete(m);
+    print_dimensions(m, json_object_get(about, "dimensions"));
     print_summaries(m, columns, 4);
-    print_held_out_note(m, p);
+    print_held_out_note(json_object_get(about, "held_out_chose"));
+    json_decref(about);
 }
 
 static int check_fit(const settings *given)
@@ -197,7 +234,7 @@ int run_fit(const settings *given)
     if (given->json)
         TRY(print_fit_json(m));
     else
-        print_fit(m, &p, given->output);
+        print_fit(m, given->output);
 done:
     mucmm_model_free(m);
     inputs_close(&in);

@@ -32,8 +32,9 @@ static const command commands[] = {
      "-o features.npy",
      run_encode, 1},
     {"fit", "learn what paired views have in common and what each holds alone",
-     "(STUDY.json | --view NAME=FILE ...) --common K --individual Q [options] -o MODEL", 0,
-     fit_options,
+     "(STUDY.json | --view NAME=FILE ...) --common K|auto --individual Q|auto [options] -o "
+     "MODEL",
+     0, fit_options,
      "mucmm fit --view left=left.npy --view right=right.npy --common 8 --individual 16 "
      "-o pair.mucmm",
      run_fit, 1},

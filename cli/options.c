@@ -226,6 +226,11 @@ static bool take_value(const option *o, const char *text, settings *out)
         return true;
     case OPTION_COUNT:
         return take_count(o, text, at);
+    case OPTION_AUTO:
+        if (strcmp(text, "auto") != 0)
+            return take_count(o, text, at);
+        *(int64_t *)at = COUNT_AUTO;
+        return true;
     case OPTION_REAL:
         return take_real(o, text, at);
     case OPTION_COUNTS:
@@ -332,7 +337,7 @@ static bool is_given(const option *o, const settings *s)
         return ((const tensor_pairs *)at)->n > 0;
     if (o->kind == OPTION_TEXTS)
         return ((const texts *)at)->n > 0;
-    return *(const int64_t *)at >= 0;
+    return *(const int64_t *)at != -1;
 }
 
 bool options_parse(const char *command, const option *table, int argc, char **argv, settings *out)

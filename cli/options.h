@@ -55,10 +55,13 @@ typedef struct settings {
     bool json, verbose, tensors, vjp, skip_bad, check, parts;
 } settings;
 
+enum { COUNT_AUTO = -2 };
+
 typedef enum option_kind {
     OPTION_FLAG,    /* bool                                                     */
     OPTION_TEXT,    /* const char *                                             */
     OPTION_COUNT,   /* int64_t                                                  */
+    OPTION_AUTO,    /* int64_t: a count, or COUNT_AUTO for "auto"                 */
     OPTION_REAL,    /* double; or a word of `value`, "R|one|two": -1, -2         */
     OPTION_COUNTS,  /* counts: 512,512                                          */
     OPTION_CHOICE,  /* int64_t: place of the word in `value`, "linear|mlp"      */

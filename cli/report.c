@@ -557,6 +557,7 @@ static int fill_page(const report_page *p)
     TRY(add_short(p));
     TRY(section(p, "What the views share", NULL));
     TRY(chart_spectrum(p));
+    TRY(chart_dimensions(p));
     TRY(add_carriers(p));
     TRY(section(p, "Shares of variance", NULL));
     TRY(chart_shares(p));

@@ -28,6 +28,7 @@ const char *sample_label(const report_page *p, int64_t row, char *out, size_t si
 /* Components beyond chance that are curves of those before them. */
 int64_t count_harmonics(const mucmm_summary *s);
 int chart_spectrum(const report_page *p);
+int chart_dimensions(const report_page *p);
 int chart_shares(const report_page *p);
 int chart_training(const report_page *p);
 int chart_scores(const report_page *p);

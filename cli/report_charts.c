@@ -99,6 +99,62 @@ int chart_spectrum(const report_page *p)
     return add_chart(p, "Correlation of each component", caption, template, values);
 }
 
+/* Of what --common auto and --individual auto looked at; nothing where the numbers were given. */
+int chart_dimensions(const report_page *p)
+{
+    static const char correlation[] =
+        "{\"height\": 200, \"encoding\": {\"x\": {\"field\": \"component\", \"type\": "
+        "\"quantitative\", \"title\": \"candidate component\", \"scale\": {\"nice\": false}, "
+        "\"axis\": {\"tickMinStep\": 1, \"format\": \"d\"}}}, \"layer\": [{\"mark\": {\"type\": "
+        "\"area\", \"color\": \"#888\", \"opacity\": 0.3, \"line\": {\"color\": \"#888\", "
+        "\"strokeDash\": [2, 3]}}, \"encoding\": {\"y\": {\"field\": \"chance (95 %)\", \"type\": "
+        "\"quantitative\", \"title\": \"held-out correlation\"}}}, {\"mark\": {\"type\": \"line\", "
+        "\"point\": true}, \"encoding\": {\"y\": {\"field\": \"correlation\", \"type\": "
+        "\"quantitative\"}, \"tooltip\": [{\"field\": \"component\"}, {\"field\": "
+        "\"correlation\", \"format\": \".3f\"}, {\"field\": \"chance (95 %)\", \"format\": "
+        "\".3f\"}, {\"field\": \"p\", \"format\": \".3g\"}]}}]}";
+    static const char rebuilt[] =
+        "{\"height\": 200, \"mark\": {\"type\": \"line\", \"point\": true}, \"encoding\": {\"x\": "
+        "{\"field\": \"individual dimensions\", \"type\": \"quantitative\", \"axis\": "
+        "{\"tickMinStep\": 1, \"format\": \"d\"}}, \"y\": {\"field\": \"error\", \"type\": "
+        "\"quantitative\", \"title\": \"share of variance not rebuilt\", \"scale\": {\"zero\": "
+        "false}}, "
+        "\"color\": {\"field\": \"view\", \"type\": \"nominal\", \"title\": null}, \"strokeDash\": "
+        "{\"field\": \"view\", \"type\": \"nominal\", \"title\": null}}}";
+    const json_t *found = json_object_get(p->about, "dimensions");
+    const json_t *common = json_object_get(found, "common"), *view, *x;
+    json_t *components = json_array(), *errors = json_array();
+    char caption[256];
+    size_t i, j;
+    int code;
+
+    json_array_foreach(json_object_get(common, "correlations"), j, x) json_array_append_new(
+        components,
+        json_pack("{s:i, s:O, s:O, s:O}", "component", (int)j, "correlation", x, "chance (95 %)",
+                  json_array_get(json_object_get(common, "null_95"), j), "p",
+                  json_array_get(json_object_get(common, "p_values"), j)));
+    json_array_foreach(json_object_get(found, "individual"), i,
+                       view) json_array_foreach(json_object_get(view, "error"), j, x)
+        json_array_append_new(errors, json_pack("{s:i, s:O, s:O}", "individual dimensions", (int)j,
+                                                "error", x, "view", json_object_get(view, "view")));
+    snprintf(caption, sizeof caption,
+             "The closed form's components on the held-out rows of the fit. %" PRId64
+             " leading ones hold all that are significant (p <= %g).",
+             (int64_t)json_integer_value(json_object_get(common, "found")),
+             json_number_value(json_object_get(common, "level")));
+    code = add_chart(p, "How many common dimensions?", caption, correlation, components);
+    if (code == 0)
+        return add_chart(
+            p, "How many individual dimensions?",
+            "Error of rebuilding columns that were not seen, on the held-out rows of the "
+            "fit. A view's number is the smallest whose error is not significantly above the "
+            "lowest "
+            "point of its line; all views get the largest of these numbers.",
+            rebuilt, errors);
+    json_decref(errors);
+    return code;
+}
+
 int chart_shares(const report_page *p)
 {
     static const char template[] =

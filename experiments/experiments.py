@@ -341,6 +341,31 @@ def omics(o, seed):
     return tables
 
 
+@experiment([1])
+def dimensions(o, seed):
+    """Planted numbers of dimensions, found by `fit --common auto --individual auto`: in how many of 100 runs."""
+    rows, runs = {}, 10 if o.quick else 100
+    for n, p, shared, own, validation in ((300, 5, 0, 2, 0.2), (5000, 20, 0, 5, 0.1), (5000, 20, 6, 5, 0.1), (1000, 12, 2, 3, 0.1)):
+        k, q = [], []
+        for run in range(runs):
+            s = generators.planted_dimensions(1000 * seed + run, n, p, shared, own)
+            views = []
+            for name, rows_of in zip('ab', s.views):
+                file = folder(o, seed, name + '.npy')
+                os.makedirs(os.path.dirname(file), exist_ok=True)
+                np.save(file, rows_of)
+                views += ['--view', '%s=%s' % (name, file)]
+            found = mucmm('fit', *views, '--common', 'auto', '--individual', 'auto', '--head', 'linear', '--validation', validation,
+                          '--seed', run + 1, '--threads', o.threads, '-o', folder(o, seed, 'model.mucmm'), '--json')['dimensions']
+            k.append(found['common']['found'])
+            q += [v['found'] for v in found['individual']]
+        name = '%s rows, %d columns: %d shared, %d private' % (format(n, ','), p, shared, own)
+        rows[name] = {'k found': np.mean(np.equal(k, shared)), 'more': np.mean(np.greater(k, shared)),
+                      'fewer': np.mean(np.less(k, shared)), 'q found': np.mean(np.equal(q, own)),
+                      'q more': np.mean(np.greater(q, own)), 'q fewer': np.mean(np.less(q, own))}
+    return {'Share of %d runs' % runs: rows}
+
+
 # ---- the program -------------------------------------------------------------------------------
 
 def collect():

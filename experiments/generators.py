@@ -82,6 +82,21 @@ def linear_mixing(seed, n=30000, noise=0.0, nonlinear=False):
                   {'yc': label(zs, 10), 'y1': label(z1, 20), 'y2': label(z2, 30)})
 
 
+def planted_dimensions(seed, n, p, shared, own, noise=0.2):
+    """Linear: shared latents whose correlations fall from 0.9 to 0.3, own ones of standard deviations from 2 to 1, mixed by a
+    random matrix, and noise. All rows are for training."""
+    draw = Draws(seed)
+    common = draw.normal(0, n, shared + 1)[:, :shared]
+    rho, size = np.linspace(0.9, 0.3, shared), np.linspace(2, 1, own)
+    views = []
+    for m in range(2):
+        z = draw.normal(3 + m, n, shared + own)
+        z[:, :shared] = np.sqrt(rho) * common + np.sqrt(1 - rho) * z[:, :shared]
+        z[:, shared:] *= size
+        views.append(z @ draw.normal(1 + m, shared + own, p) / np.sqrt(p) + noise * draw.normal(5 + m, n, p))
+    return Sample(views, n, {})
+
+
 def hidden_latents(seed, n=25000):
     """Nonlinear mixing. View 2 holds cos(2 z) of the last four of eight shared latents, so that no linear method sees them.
     sA, sB: shared; z1, z2: private; sign: what cos removes, private to view 1."""

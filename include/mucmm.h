@@ -241,12 +241,18 @@ typedef enum mucmm_scaling { MUCMM_SCALE_VIEW = 0, MUCMM_SCALE_COLUMN = 1 } mucm
 #define MUCMM_RIDGE_CHOSEN (-1.0)
 #define MUCMM_RIDGE_LEDOIT_WOLF (-2.0)
 
+/* For the numbers of dimensions: found on the held-out rows (at least 20 for the common ones). The common ones are
+ * the leading components of the closed form that hold all that are significant there (p <= 0.01, at most
+ * 100; 1 with a warning if there is none), the individual ones those that lower the error of
+ * rebuilding columns that were not seen (at most 64). What was found is in the model's JSON. */
+#define MUCMM_AUTO (-1)
+
 typedef struct mucmm_fit_params {
     uint32_t struct_size;
     mucmm_head_kind head;             /* default MUCMM_HEAD_MLP                                   */
     mucmm_scaling scaling;            /* one divisor per view (default) or per column             */
-    int64_t common;                   /* k, >= 1; required                                        */
-    int64_t individual;               /* q of every view, >= 0; required                          */
+    int64_t common;                   /* k, >= 1, or MUCMM_AUTO; required                         */
+    int64_t individual;               /* q of every view, >= 0, or MUCMM_AUTO; required           */
     int32_t n_hidden;                 /* hidden layers of an MLP head, 0..MUCMM_MAX_HIDDEN        */
     int64_t hidden[MUCMM_MAX_HIDDEN]; /* their widths; default 512, 512                 */
     int64_t common_epochs;            /* 0 = 20, or more if that is less than 180 steps           */

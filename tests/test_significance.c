@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_significance.c - what is more than chance: the dependence that is left, by its mean over all
- * pairings, its error rate and its power. */
-#include "harness.h"
-#include "model/model.h"
+ * pairings, its error rate and its power; and the numbers of dimensions that are found. */
+#include "generators.h"
 
 static mucmm__block zero_block(int64_t rows, int64_t cols)
 {
@@ -259,6 +258,172 @@ static void test_leakage_of_a_summary(void **state)
     mucmm_ctx_free(ctx);
 }
 
+/* ---- how many dimensions ------------------------------------------------------------------- */
+
+/* x[m] [n, p] of two views, float: `shared` latents of correlations from 0.9 down to 0.3 and `own`
+ * of standard deviations from 2 down to 1, mixed by a random matrix, and noise. */
+static void planted_views(uint64_t seed, int64_t n, int64_t p, int64_t shared, int64_t own,
+                          double noise, float *x[2])
+{
+    double *common = normals(seed, 0, n * (shared + 1), 1);
+
+    for (uint64_t m = 0; m < 2; m++) {
+        int64_t latents = shared + own;
+        double *mix = normals(seed, 1 + m, (latents + 1) * p, 1 / sqrt((double)p));
+        double *z = normals(seed, 3 + m, n * (latents + 1), 1);
+        double *e = normals(seed, 5 + m, n * p, noise);
+        x[m] = test_floats(n * p);
+        for (int64_t i = 0; i < n; i++)
+            for (int64_t j = 0; j < p; j++) {
+                double sum = e[i * p + j];
+                for (int64_t l = 0; l < latents; l++) {
+                    double rho = shared > 1 ? 0.9 - 0.6 * (double)l / (double)(shared - 1) : 0.9;
+                    double value = z[i * latents + l];
+                    double size = own > 1 ? 2 - (double)(l - shared) / (double)(own - 1) : 2;
+                    if (l < shared)
+                        value = sqrt(rho) * common[i * shared + l] + sqrt(1 - rho) * value;
+                    else
+                        value *= size;
+                    sum += value * mix[l * p + j];
+                }
+                x[m][i * p + j] = (float)sum;
+            }
+        free(mix);
+        free(z);
+        free(e);
+    }
+    free(common);
+}
+
+static mucmm_status fit_auto(mucmm_ctx *ctx, int64_t n, int64_t p, float *const *x,
+                             const mucmm_fit_params *params, mucmm_model **out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_data *data[2] = {NULL, NULL};
+
+    TRY(mucmm_data_wrap(ctx, &(mucmm_cmat){x[0], n, p, p}, "left", NULL, 0, &data[0]));
+    TRY(mucmm_data_wrap(ctx, &(mucmm_cmat){x[1], n, p, p}, "right", NULL, 0, &data[1]));
+    TRY(mucmm_fit(ctx, (mucmm_view[]){{"left", data[0]}, {"right", data[1]}}, 2, params, out));
+done:
+    mucmm_data_free(data[0]);
+    mucmm_data_free(data[1]);
+    return status;
+}
+
+static mucmm_fit_params auto_params(void)
+{
+    mucmm_fit_params p;
+
+    mucmm_fit_params_init(&p);
+    p.common = p.individual = MUCMM_AUTO;
+    p.head = MUCMM_HEAD_LINEAR;
+    return p;
+}
+
+/* Independent views: none in at least 94 of 100 runs. The level is 0.01, so that more than 6 have
+ * one in fewer than 1 of 10,000 repetitions of this test. */
+static void test_nothing_is_found_where_nothing_is_shared(void **state)
+{
+    enum { N = 300, P = 5 };
+    mucmm_ctx *ctx = new_ctx();
+    int none = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        mucmm_fit_params p = auto_params();
+        mucmm_model *m = NULL;
+        float *x[2];
+        planted_views(seed, N, P, 0, 2, 0.5, x);
+        p.seed = seed;
+        p.validation = 0.2;
+        CHECK_OK(ctx, fit_auto(ctx, N, P, x, &p, &m));
+        assert_int_equal(m->dimensions.candidates, P);
+        assert_int_equal(mucmm_model_common(m),
+                         m->dimensions.common > 0 ? m->dimensions.common : 1);
+        none += m->dimensions.common == 0;
+        mucmm_model_free(m);
+        free(x[0]);
+        free(x[1]);
+    }
+    assert_in_range(none, 94, 100);
+    mucmm_ctx_free(ctx);
+}
+
+/* Ten of the hundred runs of experiments/run.sh dimensions. */
+static void test_planted_dimensions_are_found(void **state)
+{
+    enum { N = 5000, P = 20, COMMON = 6, ALONE = 5 };
+    mucmm_ctx *ctx = new_ctx();
+    int common = 0, individual = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        mucmm_fit_params p = auto_params();
+        mucmm_model *m = NULL;
+        float *x[2];
+        planted_views(seed, N, P, COMMON, ALONE, 0.2, x);
+        p.seed = seed;
+        CHECK_OK(ctx, fit_auto(ctx, N, P, x, &p, &m));
+        common += mucmm_model_common(m) == COMMON;
+        individual += m->dimensions.chosen[0] == ALONE && m->dimensions.chosen[1] == ALONE;
+        mucmm_model_free(m);
+        free(x[0]);
+        free(x[1]);
+    }
+    assert_in_range(common, 9, 10);
+    assert_in_range(individual, 8, 10);
+    mucmm_ctx_free(ctx);
+}
+
+/* Trained heads too; only one of the numbers found; more columns than rows; refusals. */
+static void test_automatic_dimensions_of_other_fits(void **state)
+{
+    enum { N = 400, P = 8, WIDE = 500 };
+    mucmm_ctx *ctx = new_ctx();
+    mucmm_fit_params p = auto_params();
+    mucmm_model *m = NULL;
+    float *x[2], *wide[2];
+
+    (void)state;
+    planted_views(1, N, P, 2, 2, 0.1, x);
+    p.head = MUCMM_HEAD_MLP;
+    p.n_hidden = 1;
+    p.hidden[0] = 8;
+    p.common_epochs = p.individual_epochs = 1;
+    CHECK_OK(ctx, fit_auto(ctx, N, P, x, &p, &m));
+    assert_int_equal(mucmm_model_common(m), m->dimensions.common);
+    assert_non_null(strstr(mucmm_model_json(m), "\"common\": \"auto\""));
+    mucmm_model_free(m);
+    p.head = MUCMM_HEAD_LINEAR;
+    p.common = 2;
+    CHECK_OK(ctx, fit_auto(ctx, N, P, x, &p, &m));
+    assert_int_equal(mucmm_model_common(m), 2);
+    assert_int_equal(m->dimensions.candidates, 0);
+    assert_int_equal(mucmm_model_individual(m, 0), 2);
+    mucmm_model_free(m);
+    p.common = MUCMM_AUTO;
+    p.individual = P - 1;
+    CHECK_OK(ctx, fit_auto(ctx, N, P, x, &p, &m));
+    assert_int_equal(m->dimensions.candidates, 1);
+    mucmm_model_free(m);
+    p.individual = 0;
+    p.validation = 0.01;
+    m = NULL;
+    assert_int_equal(fit_auto(ctx, N, P, x, &p, &m), MUCMM_ESHAPE);
+    assert_non_null(strstr(mucmm_ctx_message(ctx), "4 held-out rows are too few"));
+    planted_views(2, 120, WIDE, 2, 2, 0.02, wide);
+    p = auto_params();
+    p.validation = 0.3;
+    CHECK_OK(ctx, fit_auto(ctx, 120, WIDE, wide, &p, &m));
+    assert_true(mucmm_model_common(m) >= 1 && mucmm_model_individual(m, 0) >= 1);
+    mucmm_model_free(m);
+    for (int v = 0; v < 2; v++) {
+        free(x[v]);
+        free(wide[v]);
+    }
+    mucmm_ctx_free(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -268,6 +433,9 @@ int main(void)
         cmocka_unit_test(test_large_families_make_fewer_permutations),
         cmocka_unit_test(test_error_rate_of_pairs_under_the_null),
         cmocka_unit_test(test_leakage_of_a_summary),
+        cmocka_unit_test(test_nothing_is_found_where_nothing_is_shared),
+        cmocka_unit_test(test_planted_dimensions_are_found),
+        cmocka_unit_test(test_automatic_dimensions_of_other_fits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

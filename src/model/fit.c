@@ -64,8 +64,11 @@ static mucmm_status check_params(mucmm_ctx *ctx, const mucmm_fit_params *p)
     if (p->scaling != MUCMM_SCALE_VIEW && p->scaling != MUCMM_SCALE_COLUMN)
         return mucmm__fail(ctx, MUCMM_EARG, "scaling is %d; there are 0 (view) and 1 (column)",
                            (int)p->scaling);
-    TRY(check_range(ctx, "the number of common dimensions", (double)p->common, 1, large));
-    TRY(check_range(ctx, "the number of individual dimensions", (double)p->individual, 0, large));
+    if (p->common != MUCMM_AUTO)
+        TRY(check_range(ctx, "the number of common dimensions", (double)p->common, 1, large));
+    if (p->individual != MUCMM_AUTO)
+        TRY(check_range(ctx, "the number of individual dimensions", (double)p->individual, 0,
+                        large));
     TRY(check_range(ctx, "the number of hidden layers", p->n_hidden, 0, MUCMM_MAX_HIDDEN));
     for (int i = 0; i < p->n_hidden; i++)
         TRY(check_range(ctx, "a hidden layer's width", (double)p->hidden[i], 1, 1 << 20));
@@ -125,22 +128,24 @@ static mucmm_status check_views(mucmm_ctx *ctx, const mucmm_view *views, int32_t
 static mucmm_status check_dimensions(mucmm__fit *f, const mucmm_view *views)
 {
     const mucmm_fit_params *p = f->p;
+    int64_t k = p->common == MUCMM_AUTO ? 1 : p->common;
+    int64_t q = p->individual == MUCMM_AUTO ? 0 : p->individual;
     int64_t widest = 0;
 
     for (int32_t i = 0; i < f->model->n_views; i++) {
         int64_t cols = mucmm_data_cols(views[i].data);
-        if (p->common > cols)
+        if (k > cols)
             return mucmm__fail(f->ctx, MUCMM_ESHAPE,
                                "%" PRId64
                                " common dimensions are asked for, but view '%s' has only "
                                "%" PRId64 " columns; give a smaller --common",
-                               p->common, views[i].name, cols);
-        if (p->individual > cols - p->common)
+                               k, views[i].name, cols);
+        if (q > cols - k)
             return mucmm__fail(f->ctx, MUCMM_ESHAPE,
                                "%" PRId64 " common and %" PRId64 " individual dimensions are asked "
                                "for, but view '%s' has only %" PRId64 " columns; give a smaller "
                                "--individual",
-                               p->common, p->individual, views[i].name, cols);
+                               k, q, views[i].name, cols);
         widest = cols > widest ? cols : widest;
     }
     f->small_sample = f->n_train < MUCMM__SMALL_SAMPLE * widest;
@@ -408,6 +413,8 @@ static uint64_t fingerprint(const mucmm__fit *f)
     const double numbers[] = {(double)p.scaling,
                               (double)p.common,
                               (double)p.individual,
+                              (double)f->model->k,
+                              (double)f->model->view[0].q,
                               (double)p.n_hidden,
                               (double)p.common_epochs,
                               (double)p.individual_epochs,
@@ -438,7 +445,7 @@ static mucmm_status start_model(mucmm__fit *f, const mucmm_view *views, int32_t 
     mucmm_model *m = f->model;
 
     m->n_views = n_views;
-    m->k = f->p->common;
+    m->k = f->p->common == MUCMM_AUTO ? 0 : f->p->common;
     m->params = *f->p;
     m->params.checkpoint = NULL;
     m->start = -1;
@@ -446,7 +453,7 @@ static mucmm_status start_model(mucmm__fit *f, const mucmm_view *views, int32_t 
         mucmm__view_info *v = &m->view[i];
         f->data[i] = views[i].data;
         v->p = mucmm_data_cols(views[i].data);
-        v->q = f->p->individual;
+        v->q = f->p->individual == MUCMM_AUTO ? 0 : f->p->individual;
         v->rank = mucmm_data_shape(views[i].data, v->shape);
         f->offset[i + 1] = f->offset[i] + v->p;
         TRY(mucmm__strdup(f->ctx, views[i].name, &v->name));
@@ -463,6 +470,15 @@ done:
  * correlations are inflated and training diverges. */
 #define BATCH_PER_COLUMN 20
 #define LEAST_BATCH_PER_COLUMN 10
+
+int64_t mucmm__batch_dimensions(const mucmm__fit *f)
+{
+    int64_t views = f->model->n_views;
+
+    if (f->p->batch > 0 && f->p->batch < f->n_train)
+        return f->p->batch / (LEAST_BATCH_PER_COLUMN * views);
+    return (f->n_train - 2) / (2 * views);
+}
 
 static mucmm_status choose_batch(mucmm__fit *f)
 {
@@ -580,14 +596,22 @@ mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t 
     TRY(start_model(&f, views, n_views));
     TRY(split_rows(&f, mucmm_data_rows(views[0].data)));
     TRY(check_dimensions(&f, views));
-    TRY(choose_batch(&f));
-    resolve_epochs(&f, &p);
+    if (p.common != MUCMM_AUTO)
+        TRY(choose_batch(&f)); /* before all rows are read */
     if (f.some && f.small_sample) {
         if (p.ridge < 0)
-            TRY(mucmm__ridge_of_complete_rows(&f, &p.ridge));
+            TRY(mucmm__choose_on_complete_rows(&f, &p));
         f.small_sample = false; /* rows that lack views have no coordinates */
     }
     TRY(f.small_sample ? mucmm__small_sample(&f) : scale_views(&f));
+    TRY(mucmm__choose_dimensions(&f, &p));
+    TRY(choose_batch(&f));
+    resolve_epochs(&f, &p);
+    f.model->held_out_chose =
+        (p.head == MUCMM_HEAD_MLP ? MUCMM__CHOSE_EPOCH : 0) |
+        (p.ridge == MUCMM_RIDGE_CHOSEN && !f.small_sample ? MUCMM__CHOSE_RIDGE : 0) |
+        (params->common == MUCMM_AUTO || params->individual == MUCMM_AUTO ? MUCMM__CHOSE_DIMENSIONS
+                                                                          : 0);
     TRY(mucmm__fit_linear(&f));
     if (p.head == MUCMM_HEAD_MLP) {
         f.fingerprint = fingerprint(&f);

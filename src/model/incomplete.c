@@ -388,19 +388,21 @@ static void forget_small_sample(mucmm__fit *f)
     }
 }
 
-mucmm_status mucmm__ridge_of_complete_rows(mucmm__fit *f, double *ridge)
+mucmm_status mucmm__choose_on_complete_rows(mucmm__fit *f, mucmm_fit_params *p)
 {
     mucmm_status status = MUCMM_OK;
     double *weights[MUCMM_MAX_VIEWS] = {0}, *rho = NULL;
-    int64_t k = f->model->k;
+    int64_t k;
 
     TRY(mucmm__small_sample(f));
+    TRY(mucmm__choose_dimensions(f, p));
+    k = f->model->k;
     TRY(mucmm__alloc(f->ctx, k, sizeof *rho, &rho));
     for (int32_t m = 0; m < f->model->n_views; m++)
         TRY(mucmm__alloc(f->ctx, (f->offset[m + 1] - f->offset[m]) * k, sizeof **weights,
                          &weights[m]));
     TRY(mucmm__choose_ridge(f, rho, weights));
-    *ridge = f->model->ridge;
+    p->ridge = f->model->ridge;
     forget_small_sample(f);
 done:
     for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)

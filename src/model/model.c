@@ -265,6 +265,7 @@ void mucmm_model_free(mucmm_model *m)
     }
     mucmm__representation_drop(&m->linear);
     mucmm__representation_drop(&m->heads);
+    mucmm__dimensions_drop(&m->dimensions);
     mucmm__free(m->history);
     mucmm__free(m->json);
     mucmm__free(m);

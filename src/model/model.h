@@ -84,9 +84,29 @@ typedef struct mucmm__epoch {
     double loss, held_out;
 } mucmm__epoch;
 
+/* What the held-out rows said of the numbers of dimensions, where these were not given. */
+typedef struct mucmm__dimensions {
+    int64_t candidates, common; /* components looked at, 0 = k was given; leading ones found */
+    double level;
+    double *correlations, *null_95, *p_values; /* [candidates], held out */
+    int64_t chosen[MUCMM_MAX_VIEWS];           /* individual ones of a view */
+    /* [n_errors]: share of the view's squares that is not rebuilt with so many of them; 0 = q was given */
+    double *error[MUCMM_MAX_VIEWS];
+    int64_t n_errors[MUCMM_MAX_VIEWS];
+} mucmm__dimensions;
+
+/* What the held-out rows have chosen of a model. */
+typedef enum mucmm__chose {
+    MUCMM__CHOSE_DIMENSIONS = 1,
+    MUCMM__CHOSE_RIDGE = 2,
+    MUCMM__CHOSE_EPOCH = 4 /* and the start, and beta */
+} mucmm__chose;
+
 struct mucmm_model {
     int32_t n_views;
     int64_t k;
+    mucmm__dimensions dimensions; /* empty in a model that was loaded: it is in its JSON */
+    uint32_t held_out_chose;      /* of mucmm__chose; likewise */
     mucmm__view_info view[MUCMM_MAX_VIEWS];
     mucmm__representation linear, heads; /* heads is empty when the head is linear */
     mucmm_fit_params params;             /* as used; checkpoint NULL               */
@@ -289,6 +309,12 @@ mucmm_status mucmm__from_coordinates(mucmm__fit *f, int32_t m, int64_t k, const 
 
 /* fit_ridge.c: the model's ridge, and with it rho [k] and the common weights[m] [dims, k]. */
 mucmm_status mucmm__choose_ridge(mucmm__fit *f, double *rho, double *const *weights);
+/* dimensions.c: p->common, p->individual and the model's k where they are MUCMM_AUTO, from the covariances and the
+ * held-out rows. */
+mucmm_status mucmm__choose_dimensions(mucmm__fit *f, mucmm_fit_params *p);
+void mucmm__dimensions_drop(mucmm__dimensions *d);
+/* fit.c: the most common dimensions that the batch has room for. */
+int64_t mucmm__batch_dimensions(const mucmm__fit *f);
 mucmm_status mucmm__fit_linear(mucmm__fit *f);
 mucmm_status mucmm__fit_common(mucmm__fit *f);
 /* r->harmonic, from training and held-out rows. */
@@ -313,9 +339,9 @@ mucmm_status mucmm__incomplete_moments(mucmm_ctx *ctx, int32_t n_views,
                                        const mucmm_data *const *data, const int64_t *offset,
                                        const int64_t *rows, int64_t n, double ridge, double *mean,
                                        double *cov);
-/* In a small sample: the ridge that cross-validation on the training rows with all views chooses.
- */
-mucmm_status mucmm__ridge_of_complete_rows(mucmm__fit *f, double *ridge);
+/* In a small sample: the numbers of dimensions that are MUCMM_AUTO, then p->ridge, from the rows with
+ * all views, as if there were no others. */
+mucmm_status mucmm__choose_on_complete_rows(mucmm__fit *f, mucmm_fit_params *p);
 /* Bit m: the row has view m. */
 uint32_t mucmm__row_views(int32_t n_views, const mucmm_data *const *data, int64_t row);
 

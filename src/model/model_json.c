@@ -129,6 +129,11 @@ static json_t *representation_json(const mucmm_model *m, const mucmm__representa
     return o;
 }
 
+static json_t *count_or_auto(int64_t count)
+{
+    return count == MUCMM_AUTO ? json_string("auto") : json_integer(count);
+}
+
 static json_t *params_json(const mucmm_fit_params *p)
 {
     json_t *o = json_object(), *hidden = json_array();
@@ -138,6 +143,8 @@ static json_t *params_json(const mucmm_fit_params *p)
     json_object_set_new(o, "head", json_string(p->head == MUCMM_HEAD_MLP ? "mlp" : "linear"));
     json_object_set_new(o, "scale",
                         json_string(p->scaling == MUCMM_SCALE_COLUMN ? "column" : "view"));
+    json_object_set_new(o, "common", count_or_auto(p->common));
+    json_object_set_new(o, "individual", count_or_auto(p->individual));
     json_object_set_new(o, "hidden", hidden);
     json_object_set_new(o, "common_epochs", json_integer(p->common_epochs));
     json_object_set_new(o, "individual_epochs", json_integer(p->individual_epochs));
@@ -187,6 +194,46 @@ static json_t *view_json(const mucmm__view_info *v)
     return o;
 }
 
+/* The evidence for the numbers of dimensions; an empty object where both were given. */
+static json_t *dimensions_json(const mucmm_model *m)
+{
+    const mucmm__dimensions *d = &m->dimensions;
+    json_t *o = json_object(), *views = json_array();
+
+    if (d->candidates > 0) {
+        json_t *common = json_object();
+        json_object_set_new(common, "found", json_integer(d->common));
+        json_object_set_new(common, "level", number(d->level));
+        json_object_set_new(common, "correlations", numbers(d->correlations, d->candidates));
+        json_object_set_new(common, "null_95", numbers(d->null_95, d->candidates));
+        json_object_set_new(common, "p_values", numbers(d->p_values, d->candidates));
+        json_object_set_new(o, "common", common);
+    }
+    for (int32_t i = 0; i < m->n_views; i++)
+        if (d->n_errors[i] > 0) {
+            json_t *v = json_object();
+            json_object_set_new(v, "view", json_string(m->view[i].name));
+            json_object_set_new(v, "found", json_integer(d->chosen[i]));
+            json_object_set_new(v, "error", numbers(d->error[i], d->n_errors[i]));
+            json_array_append_new(views, v);
+        }
+    if (json_array_size(views) > 0)
+        json_object_set(o, "individual", views);
+    json_decref(views);
+    return o;
+}
+
+static json_t *chose_json(const mucmm_model *m)
+{
+    static const char *const names[] = {"the number of dimensions", "the ridge", "the epoch"};
+    json_t *a = json_array();
+
+    for (int i = 0; i < 3; i++)
+        if (m->held_out_chose >> i & 1)
+            json_array_append_new(a, json_string(names[i]));
+    return a;
+}
+
 mucmm_status mucmm__model_make_json(mucmm_ctx *ctx, mucmm_model *m)
 {
     json_t *o = json_object(), *views = json_array();
@@ -202,6 +249,8 @@ mucmm_status mucmm__model_make_json(mucmm_ctx *ctx, mucmm_model *m)
                         m->ridge == MUCMM_RIDGE_LEDOIT_WOLF ? json_string("lw") : number(m->ridge));
     json_object_set_new(o, "start", json_integer(m->start));
     json_object_set_new(o, "params", params_json(&m->params));
+    json_object_set_new(o, "dimensions", dimensions_json(m));
+    json_object_set_new(o, "held_out_chose", chose_json(m));
     json_object_set_new(o, "views", views);
     json_object_set_new(o, "linear", representation_json(m, &m->linear));
     if (m->heads.rho)
@@ -406,6 +455,17 @@ done:
     return status;
 }
 
+static mucmm_status get_count_or_auto(mucmm_ctx *ctx, const json_t *o, const char *key, int64_t lo,
+                                      int64_t *out)
+{
+    const char *word = json_string_value(json_object_get(o, key));
+
+    if (!word || strcmp(word, "auto") != 0)
+        return get_integer(ctx, o, key, lo, INT64_MAX, out);
+    *out = MUCMM_AUTO;
+    return MUCMM_OK;
+}
+
 static mucmm_status read_params(mucmm_ctx *ctx, const json_t *parent, mucmm_fit_params *p)
 {
     mucmm_status status = MUCMM_OK;
@@ -417,6 +477,8 @@ static mucmm_status read_params(mucmm_ctx *ctx, const json_t *parent, mucmm_fit_
     mucmm_fit_params_init(p);
     if (!head || !scale || !json_is_array(list) || json_array_size(list) > MUCMM_MAX_HIDDEN)
         return wrong(ctx, "params", "is not whole");
+    TRY(get_count_or_auto(ctx, o, "common", 1, &p->common));
+    TRY(get_count_or_auto(ctx, o, "individual", 0, &p->individual));
     p->head = strcmp(head, "mlp") == 0 ? MUCMM_HEAD_MLP : MUCMM_HEAD_LINEAR;
     p->scaling = strcmp(scale, "column") == 0 ? MUCMM_SCALE_COLUMN : MUCMM_SCALE_VIEW;
     p->n_hidden = (int32_t)json_array_size(list);

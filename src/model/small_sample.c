@@ -100,6 +100,8 @@ static mucmm_status find_basis(mucmm__fit *f, int32_t m, const double *h, int64_
     mucmm_status status = MUCMM_OK;
     const mucmm__view_info *v = &f->model->view[m];
     int64_t n = f->n_train;
+    int64_t k = f->p->common == MUCMM_AUTO ? 1 : f->p->common;
+    int64_t q = f->p->individual == MUCMM_AUTO ? 0 : f->p->individual;
     double *copy = NULL, *u = NULL, *s = NULL;
 
     if (f->p->ridge == 0)
@@ -117,13 +119,13 @@ static mucmm_status find_basis(mucmm__fit *f, int32_t m, const double *h, int64_
     /* centred rows span at least one direction less than there are */
     for (*dims = 0; *dims < n && s[*dims] > (double)v->p * DBL_EPSILON * s[0];)
         ++*dims;
-    if (f->p->common + f->p->individual > *dims)
+    if (k + q > *dims)
         return mucmm__fail(f->ctx, MUCMM_ESHAPE,
                            "%" PRId64 " common and %" PRId64
                            " individual dimensions are asked for, but the "
                            "%" PRId64 " training rows of view '%s' differ in only %" PRId64
                            " directions; give a smaller --common or --individual",
-                           f->p->common, f->p->individual, n, v->name, *dims);
+                           k, q, n, v->name, *dims);
 done:
     mucmm__free(copy);
     mucmm__free(u);

@@ -188,6 +188,32 @@ def fit_prints_a_summary_and_writes_the_model():
 
 
 @test
+def fit_finds_the_number_of_dimensions():
+    result = succeeds(*fit(common='auto', individual='auto'))
+    check('common dimensions: 2 found, 2 kept; of 6 candidates' in result.stdout, result.stdout)
+    check('individual dimensions of right:' in result.stdout, result.stdout)
+    check('The held-out rows also chose the number of dimensions and the ridge.' in result.stdout, result.stdout)
+    about = json.loads(succeeds('info', 'out.mucmm', '--json').stdout)
+    check(about['params']['common'] == about['params']['individual'] == 'auto' and about['common'] == 2, about['params'])
+    found = about['dimensions']
+    check(found['common']['found'] == 2 and len(found['common']['p_values']) == 6, found)
+    check([v['view'] for v in found['individual']] == ['left', 'right'], found)
+    check(all(v['error'][v['found']] == min(v['error']) for v in found['individual']), found)
+    check(json.loads(succeeds('score', 'out.mucmm', *UNSEEN, '--json').stdout)['significant'] == 2, 'score')
+    root = json.loads(succeeds(*fit('--json', common='auto', individual='auto')).stdout)
+    check((root['common'], root['dimensions']) == (2, found), root['dimensions'])
+    check(root['held_out_chose'] == ['the number of dimensions', 'the ridge'], root['held_out_chose'])
+    check(json.loads(succeeds(*fit('--json', '--ridge', '0.1')).stdout)['held_out_chose'] == [], 'a given ridge is not chosen')
+    succeeds('report', 'out.mucmm', *UNSEEN, '-o', 'auto.html', '--samples-shown', '1', '--permutations', '0')
+    with open('auto.html', encoding='utf-8') as f:
+        page = f.read()
+    check('How many common dimensions?' in page and 'How many individual dimensions?' in page, 'charts')
+    for bad in ('autos', '0', '-1', '2.5', ''):
+        fails(2, ['--common'], *fit(common=bad))
+    fails(2, ['--individual'], *fit(individual='aut'))
+
+
+@test
 def fit_json_has_train_and_held_out():
     root = json.loads(succeeds(*fit('--json')).stdout)
     for part, rows in (('train', 450), ('held_out', 50)):
