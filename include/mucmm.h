@@ -241,7 +241,7 @@ typedef enum mucmm_scaling { MUCMM_SCALE_VIEW = 0, MUCMM_SCALE_COLUMN = 1 } mucm
 #define MUCMM_RIDGE_CHOSEN (-1.0)
 #define MUCMM_RIDGE_LEDOIT_WOLF (-2.0)
 
-/* For the numbers of dimensions: found on the held-out rows (at least 20 for the common ones). The common ones are
+/* For the numbers of dimensions: found on the held-out rows, at least 20. The common ones are
  * the leading components of the closed form that hold all that are significant there (p <= 0.01, at most
  * 100; 1 with a warning if there is none), the individual ones those that lower the error of
  * rebuilding columns that were not seen (at most 64). What was found is in the model's JSON. */

@@ -1132,8 +1132,10 @@ static void test_model_file_refusals(void **state)
         {"\\\"columns\\\": 8", "\\\"columns\\\": 0", MUCMM_EFORMAT, "'columns' is missing or out"},
         {"\\\"common\\\": 2", "\\\"common\\\": 3", MUCMM_EFORMAT, "'later' does not add up"},
         {"\\\"common\\\": 2", "\\\"common\\\": 0", MUCMM_EFORMAT, "'common' is missing or out"},
-        {"\\\"individual\\\": 3", "\\\"individual\\\": 9", MUCMM_EFORMAT,
-         "'individual' is missing"},
+        {"\\\"individual\\\": 3,\\n   \\\"shape\\\"", "\\\"individual\\\": 9,\\n   \\\"shape\\\"",
+         MUCMM_EFORMAT, "'individual' is missing"},
+        {"\\\"individual\\\": 3,\\n  \\\"hidden\\\"", "\\\"individual\\\":-3,\\n  \\\"hidden\\\"",
+         MUCMM_EFORMAT, "'individual' is missing"},
         {"\\\"deep\\\": true", "\\\"deep\\\": null", MUCMM_EFORMAT, "'deep' is missing or not"},
         {"\\\"mix\\\"", "\\\"mux\\\"", MUCMM_EFORMAT, "'mix' is missing or not"},
         {"\\\"hidden\\\"", "\\\"hodden\\\"", MUCMM_EFORMAT, "'params' is not whole"},
@@ -1890,7 +1892,8 @@ static void test_fit_refuses_parameters_out_of_range(void **state)
     REFUSED(common, 0, MUCMM_EARG, "the number of common dimensions is 0");
     REFUSED(common, 9, MUCMM_ESHAPE,
             "9 common dimensions are asked for, but view 'left' has only 8");
-    REFUSED(individual, -1, MUCMM_EARG, "the number of individual dimensions is -1");
+    REFUSED(common, -2, MUCMM_EARG, "the number of common dimensions is -2");
+    REFUSED(individual, -2, MUCMM_EARG, "the number of individual dimensions is -2");
     REFUSED(individual, 7, MUCMM_ESHAPE, "2 common and 7 individual dimensions");
     REFUSED(n_hidden, -1, MUCMM_EARG, "the number of hidden layers");
     REFUSED(n_hidden, MUCMM_MAX_HIDDEN + 1, MUCMM_EARG, "the number of hidden layers");

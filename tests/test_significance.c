@@ -401,6 +401,10 @@ static void test_automatic_dimensions_of_other_fits(void **state)
     assert_int_equal(m->dimensions.candidates, 0);
     assert_int_equal(mucmm_model_individual(m, 0), 2);
     mucmm_model_free(m);
+    p.common = P; /* nothing is left for an individual part */
+    CHECK_OK(ctx, fit_auto(ctx, N, P, x, &p, &m));
+    assert_int_equal(mucmm_model_individual(m, 0), 0);
+    mucmm_model_free(m);
     p.common = MUCMM_AUTO;
     p.individual = P - 1;
     CHECK_OK(ctx, fit_auto(ctx, N, P, x, &p, &m));
@@ -411,6 +415,15 @@ static void test_automatic_dimensions_of_other_fits(void **state)
     m = NULL;
     assert_int_equal(fit_auto(ctx, N, P, x, &p, &m), MUCMM_ESHAPE);
     assert_non_null(strstr(mucmm_ctx_message(ctx), "4 held-out rows are too few"));
+    p.individual = MUCMM_AUTO;
+    p.common = 2;
+    assert_int_equal(fit_auto(ctx, N, P, x, &p, &m), MUCMM_ESHAPE);
+    assert_non_null(strstr(mucmm_ctx_message(ctx), "4 held-out rows are too few"));
+    p = auto_params();
+    p.head = MUCMM_HEAD_MLP;
+    p.batch = 10;
+    assert_int_equal(fit_auto(ctx, N, P, x, &p, &m), MUCMM_ESHAPE);
+    assert_non_null(strstr(mucmm_ctx_message(ctx), "2 views of 1 common dimensions"));
     planted_views(2, 120, WIDE, 2, 2, 0.02, wide);
     p = auto_params();
     p.validation = 0.3;
@@ -421,6 +434,26 @@ static void test_automatic_dimensions_of_other_fits(void **state)
         free(x[v]);
         free(wide[v]);
     }
+    mucmm_ctx_free(ctx);
+}
+
+static void test_automatic_dimensions_of_three_views(void **state)
+{
+    mucmm_ctx *ctx = new_ctx();
+    problem q = new_problem(ctx, 3, 1000, false, 7);
+    mucmm_fit_params p = auto_params();
+    mucmm_model *m = NULL;
+
+    (void)state;
+    CHECK_OK(ctx, mucmm_fit(ctx, q.view, 3, &p, &m));
+    assert_int_equal(m->dimensions.common, SHARED);
+    assert_int_equal(m->dimensions.candidates, 7);
+    for (int32_t v = 0; v < 3; v++) {
+        assert_int_equal(mucmm_model_individual(m, v), mucmm_model_individual(m, 0));
+        assert_true(mucmm_model_individual(m, v) >= m->dimensions.chosen[v]);
+    }
+    mucmm_model_free(m);
+    drop_problem(&q);
     mucmm_ctx_free(ctx);
 }
 
@@ -436,6 +469,7 @@ int main(void)
         cmocka_unit_test(test_nothing_is_found_where_nothing_is_shared),
         cmocka_unit_test(test_planted_dimensions_are_found),
         cmocka_unit_test(test_automatic_dimensions_of_other_fits),
+        cmocka_unit_test(test_automatic_dimensions_of_three_views),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,20 +51,30 @@ done:
     return status;
 }
 
-/* As many as every view and the batch leave room for. */
-static int64_t candidates(const mucmm__fit *f)
+/* As many as every view and the batch leave room for; *more: what would ask for more of them, NULL
+ * if the columns of a view are the limit. */
+static int64_t candidates(const mucmm__fit *f, const char **more)
 {
     int64_t most = MOST_COMMON;
+
+    *more = "--common K asks for more";
 
     for (int32_t m = 0; m < f->model->n_views; m++) {
         int64_t dims = f->offset[m + 1] - f->offset[m];
         if (f->p->individual > 0)
             dims -= f->p->individual;
-        most = dims < most ? dims : most;
+        if (dims <= most) {
+            most = dims;
+            *more = f->p->individual > 0 ? "a smaller --individual leaves room for more" : NULL;
+        }
     }
     if (f->p->head == MUCMM_HEAD_MLP) {
         int64_t fit = mucmm__batch_dimensions(f);
-        most = fit < most ? fit : most;
+        if (fit < most) {
+            most = fit;
+            *more = f->p->batch > 0 ? "a larger --batch leaves room for more"
+                                    : "more rows leave room for more";
+        }
     }
     return most;
 }
@@ -109,7 +119,7 @@ static int64_t leading(const mucmm__dimensions *d)
     return k;
 }
 
-static void warn_common(const mucmm__fit *f, const mucmm__dimensions *d)
+static void warn_common(const mucmm__fit *f, const mucmm__dimensions *d, const char *more)
 {
     if (d->common == 0)
         mucmm__warn(f->ctx,
@@ -117,11 +127,11 @@ static void warn_common(const mucmm__fit *f, const mucmm__dimensions *d)
                     "correlates on the %" PRId64 " held-out rows more than wrong pairings do (p <= "
                     "%g); one common dimension is kept, which is no evidence of anything common",
                     d->candidates, f->n_held_out, d->level);
-    else if (d->common == d->candidates)
+    else if (d->common == d->candidates && more)
         mucmm__warn(f->ctx,
-                    "all %" PRId64 " candidates for common dimensions are significant: there may "
-                    "be more; --common K asks for them",
-                    d->candidates);
+                    "common dimensions were looked for up to number %" PRId64 ", which is "
+                    "significant: there may be more; %s",
+                    d->candidates, more);
 }
 
 /* a[m] [dims, candidates] of all candidates, and what the held-out rows say of them. */
@@ -129,18 +139,9 @@ static mucmm_status choose_common(mucmm__fit *f, mucmm__dimensions *d, double **
 {
     mucmm_status status = MUCMM_OK;
     mucmm__block c[MUCMM_MAX_VIEWS] = {{0}};
-    int64_t n = candidates(f);
+    const char *more;
+    int64_t n = candidates(f, &more);
 
-    if (f->n_held_out < LEAST_ROWS)
-        return mucmm__fail(f->ctx, MUCMM_ESHAPE,
-                           "%" PRId64 " held-out rows are too few to find the number of common "
-                           "dimensions: at least %d are needed; give a larger --validation, more "
-                           "rows, or a number for --common",
-                           f->n_held_out, LEAST_ROWS);
-    if (n < 1)
-        return mucmm__fail(f->ctx, MUCMM_ESHAPE,
-                           "no room for a common dimension: every view needs at least one column "
-                           "more than --individual, and the batch 2 rows a view and 2 more");
     d->candidates = n;
     d->level = LEVEL;
     TRY(mucmm__alloc(f->ctx, n, sizeof(double), &d->correlations));
@@ -152,7 +153,7 @@ static mucmm_status choose_common(mucmm__fit *f, mucmm__dimensions *d, double **
     TRY(mucmm__permutation_test(f->ctx, f->model->n_views, c, PERMUTATIONS, f->p->seed,
                                 d->correlations, d->p_values, d->null_95));
     d->common = leading(d);
-    warn_common(f, d);
+    warn_common(f, d, more);
 done:
     for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)
         mucmm__free(c[m].data);
@@ -174,7 +175,7 @@ typedef struct rebuild {
     int64_t varied;         /* directions that hold any variance */
     int64_t folds, *column; /* [p] columns by fold */
     double *variance;       /* [most] t, descending */
-    double rest;            /* variance that B leaves, of all directions */
+    double rest, least;     /* variance that B leaves, of all directions; least noise, positive */
     double *loadings;       /* [p, width] [B, V], rows by fold like the columns of h */
     double *h;              /* [n, p] held out, columns by fold */
     double *outside;        /* [folds, n, width] h_-J [B, V]_-J of the fold's columns J */
@@ -291,6 +292,7 @@ static mucmm_status rebuild_create(mucmm__fit *f, int32_t m, const double *a, in
     r->p = f->model->view[m].p;
     r->k = f->model->k;
     r->folds = r->p < FOLDS ? r->p : FOLDS;
+    r->least = NO_VARIANCE * f->model->view[m].variance / (double)r->p;
     room = r->p - (r->p + r->folds - 1) / r->folds; /* columns outside a fold */
     room = (room < dims ? room : dims) - r->k;
     r->most = room < 0 ? 0 : room < MOST_INDIVIDUAL ? room : MOST_INDIVIDUAL;
@@ -358,7 +360,8 @@ static mucmm_status all_errors(mucmm__fit *f, rebuild *r)
     TRY(mucmm__alloc(f->ctx, 2 * w * w + r->n * (w + r->p), sizeof *work, &work));
     TRY(mucmm__alloc(f->ctx, w, sizeof *d, &d));
     for (int64_t q = 0; q <= r->most; q++) {
-        double noise = fmax(left / (double)(r->p - r->k - q), NO_VARIANCE * r->rest / (double)r->p);
+        int64_t others = r->p - r->k - q;
+        double noise = fmax(others > 0 ? left / (double)others : 0, r->least);
         for (int64_t j = 0; j < r->k + q; j++)
             d[j] = j < r->k ? 1 : sqrt(fmax(r->variance[j - r->k] - noise, 0));
         for (int64_t fold = 0; fold < r->folds; fold++)
@@ -439,6 +442,12 @@ mucmm_status mucmm__choose_dimensions(mucmm__fit *f, mucmm_fit_params *p)
 
     if (p->common != MUCMM_AUTO && p->individual != MUCMM_AUTO)
         return MUCMM_OK;
+    if (f->n_held_out < LEAST_ROWS)
+        return mucmm__fail(f->ctx, MUCMM_ESHAPE,
+                           "%" PRId64 " held-out rows are too few to find the number of "
+                           "dimensions: at least %d are needed; give a larger --validation, more "
+                           "rows, or numbers for --common and --individual",
+                           f->n_held_out, LEAST_ROWS);
     if (p->common == MUCMM_AUTO) {
         TRY(choose_common(f, d, a));
         stride = d->candidates;

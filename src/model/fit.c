@@ -362,6 +362,16 @@ done:
     return status;
 }
 
+/* Of the regressions that stand for what rows lack: at least what the complete rows chose. */
+static double ridge_of_lacking(const mucmm__fit *f)
+{
+    double ridge = fmax(f->p->ridge, LEAST_RIDGE);
+
+    for (int32_t m = 0; m < f->model->n_views; m++)
+        ridge = fmax(ridge, f->model->view[m].ridge);
+    return ridge;
+}
+
 static mucmm_status scale_views(mucmm__fit *f)
 {
     mucmm_status status = MUCMM_OK;
@@ -373,8 +383,7 @@ static mucmm_status scale_views(mucmm__fit *f)
         TRY(mucmm__alloc(f->ctx, total * total, sizeof *f->cov[r], &f->cov[r]));
         if (r == MUCMM_ROWS_TRAIN && f->some)
             TRY(mucmm__incomplete_moments(f->ctx, f->model->n_views, f->data, f->offset, f->some,
-                                          f->n_some, fmax(f->p->ridge, LEAST_RIDGE), mean[r],
-                                          f->cov[r]));
+                                          f->n_some, ridge_of_lacking(f), mean[r], f->cov[r]));
         else
             TRY(mucmm__joint_moments(f->ctx, f->model->n_views, f->data, f->offset,
                                      r ? f->held_out : f->train, r ? f->n_held_out : f->n_train,
@@ -482,7 +491,8 @@ int64_t mucmm__batch_dimensions(const mucmm__fit *f)
 
 static mucmm_status choose_batch(mucmm__fit *f)
 {
-    int64_t columns = f->model->n_views * f->p->common;
+    int64_t k = f->p->common == MUCMM_AUTO ? 1 : f->p->common;
+    int64_t columns = f->model->n_views * k;
     int64_t least = LEAST_BATCH_PER_COLUMN * columns;
 
     f->batch = f->p->batch;
@@ -500,7 +510,7 @@ static mucmm_status choose_batch(mucmm__fit *f)
                            " common dimensions: at least %" PRId64 " rows are needed or the sample "
                            "correlations mean nothing; give a larger --batch, more rows, a smaller "
                            "--common, or --head linear",
-                           f->batch, f->model->n_views, f->p->common, least);
+                           f->batch, f->model->n_views, k, least);
     return MUCMM_OK;
 }
 
@@ -596,8 +606,7 @@ mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t 
     TRY(start_model(&f, views, n_views));
     TRY(split_rows(&f, mucmm_data_rows(views[0].data)));
     TRY(check_dimensions(&f, views));
-    if (p.common != MUCMM_AUTO)
-        TRY(choose_batch(&f)); /* before all rows are read */
+    TRY(choose_batch(&f)); /* before all rows are read */
     if (f.some && f.small_sample) {
         if (p.ridge < 0)
             TRY(mucmm__choose_on_complete_rows(&f, &p));

@@ -477,8 +477,10 @@ static mucmm_status read_params(mucmm_ctx *ctx, const json_t *parent, mucmm_fit_
     mucmm_fit_params_init(p);
     if (!head || !scale || !json_is_array(list) || json_array_size(list) > MUCMM_MAX_HIDDEN)
         return wrong(ctx, "params", "is not whole");
-    TRY(get_count_or_auto(ctx, o, "common", 1, &p->common));
-    TRY(get_count_or_auto(ctx, o, "individual", 0, &p->individual));
+    if (json_object_get(o, "common")) { /* not in the first files */
+        TRY(get_count_or_auto(ctx, o, "common", 1, &p->common));
+        TRY(get_count_or_auto(ctx, o, "individual", 0, &p->individual));
+    }
     p->head = strcmp(head, "mlp") == 0 ? MUCMM_HEAD_MLP : MUCMM_HEAD_LINEAR;
     p->scaling = strcmp(scale, "column") == 0 ? MUCMM_SCALE_COLUMN : MUCMM_SCALE_VIEW;
     p->n_hidden = (int32_t)json_array_size(list);

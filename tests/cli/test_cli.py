@@ -190,7 +190,7 @@ def fit_prints_a_summary_and_writes_the_model():
 @test
 def fit_finds_the_number_of_dimensions():
     result = succeeds(*fit(common='auto', individual='auto'))
-    check('common dimensions: 2 found, 2 kept; of 6 candidates' in result.stdout, result.stdout)
+    check('common dimensions: 2 found, 2 kept; 6 were tried' in result.stdout, result.stdout)
     check('individual dimensions of right:' in result.stdout, result.stdout)
     check('The held-out rows also chose the number of dimensions and the ridge.' in result.stdout, result.stdout)
     about = json.loads(succeeds('info', 'out.mucmm', '--json').stdout)
@@ -203,11 +203,11 @@ def fit_finds_the_number_of_dimensions():
     root = json.loads(succeeds(*fit('--json', common='auto', individual='auto')).stdout)
     check((root['common'], root['dimensions']) == (2, found), root['dimensions'])
     check(root['held_out_chose'] == ['the number of dimensions', 'the ridge'], root['held_out_chose'])
-    check(json.loads(succeeds(*fit('--json', '--ridge', '0.1')).stdout)['held_out_chose'] == [], 'a given ridge is not chosen')
     succeeds('report', 'out.mucmm', *UNSEEN, '-o', 'auto.html', '--samples-shown', '1', '--permutations', '0')
     with open('auto.html', encoding='utf-8') as f:
         page = f.read()
     check('How many common dimensions?' in page and 'How many individual dimensions?' in page, 'charts')
+    check(json.loads(succeeds(*fit('--json', '--ridge', '0.1')).stdout)['held_out_chose'] == [], 'a given ridge is not chosen')
     for bad in ('autos', '0', '-1', '2.5', ''):
         fails(2, ['--common'], *fit(common=bad))
     fails(2, ['--individual'], *fit(individual='aut'))
@@ -360,6 +360,19 @@ def missing_rows_are_used():
     table = succeeds(*linear(*incomplete)).stdout
     check('these have all views; with those that lack some: left 365, right 393' in table, table[:300])
     check('308 training rows, 35 held-out rows' in table, table[:300])
+    # numbers that are found, with many rows and with fewer than 5 a column
+    auto = ['--common', 'auto', '--individual', 'auto', '--head', 'linear', '--threads', '1', '--json', '-o', 'auto.mucmm']
+    found = json.loads(succeeds('fit', *incomplete, *auto, '--validation', '0.2').stdout)
+    check(found['common'] == found['dimensions']['common']['found'] == 2, found['dimensions'])
+    left, right = paired_rows(80, 1)
+    keys = ['s%d' % i for i in range(80)]
+    left = [row * 7 for row in left]  # 42 columns, each of them seven times
+    write_keyed('wl.csv', ['l%d' % j for j in range(42)], [left[i] for i in range(80) if i % 5], [k for i, k in enumerate(keys) if i % 5])
+    write_keyed('wr.csv', ['g%d' % j for j in range(8)], right, keys)
+    wide = views('wl.csv', 'wr.csv') + ['--key', 'id', '--missing', 'allow', '--validation', '0.4', *auto]
+    for ridge in ('auto', 'lw', '1'):
+        found = json.loads(succeeds('fit', *wide, '--ridge', ridge).stdout)
+        check(found['common'] == max(1, found['dimensions']['common']['found']), found['dimensions'])
     succeeds(*linear(*incomplete, '--head', 'mlp', '--hidden', '8', '--epochs', '2', '--batch', '200'))
     succeeds('transform', 'out.mucmm', *incomplete, '-o', 'dir')
     for name in ('left', 'right'):
