@@ -55,6 +55,9 @@ const option fit_options[] = {
      "weight of the kernel terms (default: chosen on the held-out rows)"},
     {"stages", 0, OPTION_COUNT, false, AT(stages), 1, 5, "N",
      "stages of the common heads, at most (default 1: all dimensions at once)"},
+    {"bootstrap", 0, OPTION_COUNT, false, AT(bootstrap), 0, MUCMM_MAX_BOOTSTRAP, "B",
+     "replicates that tell which components of the closed form come back (default 0: none; 100 are "
+     "enough)"},
     OPTION_JSON,
     OPTION_VERBOSE,
     OPTION_END,
@@ -97,6 +100,7 @@ static void fill_params(const settings *given, mucmm_fit_params *p)
     set_real(&p->alpha, given->alpha);
     set_real(&p->beta, given->beta);
     p->stages = given->stages >= 0 ? (int32_t)given->stages : p->stages;
+    p->bootstrap = given->bootstrap >= 0 ? (int32_t)given->bootstrap : p->bootstrap;
     p->checkpoint = given->checkpoint;
 }
 
@@ -119,6 +123,8 @@ static int print_fit_json(const mucmm_model *m)
     json_object_set(root, "dimensions", json_object_get(about, "dimensions"));
     json_object_set(root, "held_out_chose", json_object_get(about, "held_out_chose"));
     json_decref(about);
+    if (mucmm_model_stability(m, MUCMM_LINEAR))
+        json_object_set_new(root, "stability", stability_json(m));
     return print_json(root);
 }
 
@@ -197,6 +203,7 @@ static void print_fit(const mucmm_model *m, const char *path)
     print_incomplete(m);
     print_dimensions(m, json_object_get(about, "dimensions"));
     print_summaries(m, columns, 4);
+    print_stability(m);
     print_held_out_note(json_object_get(about, "held_out_chose"));
     json_decref(about);
 }

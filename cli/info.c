@@ -92,6 +92,7 @@ static void print_info(const mucmm_model *m, const char *path)
     printf("\nfound at the end of fit on %" PRId64 " training and %" PRId64 " held-out rows:\n",
            columns[0].summary->rows, columns[1].summary->rows);
     print_summaries(m, columns, 4);
+    print_stability(m);
 }
 
 int run_info(const settings *given)

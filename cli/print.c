@@ -313,6 +313,39 @@ void print_summaries(const mucmm_model *m, const summary_column *columns, int n)
     print_retrieval(m, columns, n);
 }
 
+static void print_stability_of(const mucmm_stability *s, const char *of)
+{
+    static const char *const titles[] = {"similarity", "5 %",  "subspace", "corr.",
+                                         "5 %",        "95 %", "averaged"};
+    int64_t shown = s->components < SHOWN_COMPONENTS ? s->components : SHOWN_COMPONENTS;
+
+    printf("stability: %" PRId64 " %s\n%-*s", s->compared, of, LABEL_WIDTH, "");
+    for (size_t i = 0; i < sizeof titles / sizeof *titles; i++)
+        printf("%*s", CELL_WIDTH, titles[i]);
+    printf("\n");
+    for (int64_t j = 0; j < shown; j++) {
+        const double cells[] = {s->similarity[j],   s->similarity_low[j],  s->subspace[j],
+                                s->correlations[j], s->correlation_low[j], s->correlation_high[j],
+                                s->averaged[j]};
+        printf("  component %-*" PRId64, LABEL_WIDTH - 12, j);
+        for (size_t i = 0; i < sizeof cells / sizeof *cells; i++)
+            print_cell(cells[i]);
+        printf("%s\n", s->similarity[j] >= MUCMM_COMES_BACK ? "" : "  does not come back");
+    }
+    if (s->components > shown)
+        printf("  ... and %" PRId64 " more\n", s->components - shown);
+    printf("  %-*s%*" PRId64 " of %" PRId64 "\n", LABEL_WIDTH - 2, "come back (similarity >= 0.7)",
+           CELL_WIDTH, s->returning, s->components);
+}
+
+void print_stability(const mucmm_model *m)
+{
+    const mucmm_stability *linear = mucmm_model_stability(m, MUCMM_LINEAR);
+
+    if (linear)
+        print_stability_of(linear, "bootstrap replicates of the closed form");
+}
+
 /* ---- JSON --------------------------------------------------------------------- */
 
 json_t *number_json(double x)
@@ -467,6 +500,34 @@ json_t *summary_json(const mucmm_model *m, const mucmm_summary *heads, const muc
     json_t *root = one_summary_json(m, heads);
 
     json_object_set_new(root, "linear", one_summary_json(m, linear));
+    return root;
+}
+
+static json_t *one_stability_json(const mucmm_stability *s)
+{
+    json_t *root = json_object(), *back = json_array();
+
+    json_object_set_new(root, "compared", json_integer(s->compared));
+    json_object_set_new(root, "similarity", numbers_json(s->similarity, s->components));
+    json_object_set_new(root, "similarity_low", numbers_json(s->similarity_low, s->components));
+    json_object_set_new(root, "subspace", numbers_json(s->subspace, s->components));
+    json_object_set_new(root, "correlations", numbers_json(s->correlations, s->components));
+    json_object_set_new(root, "correlation_low", numbers_json(s->correlation_low, s->components));
+    json_object_set_new(root, "correlation_high", numbers_json(s->correlation_high, s->components));
+    json_object_set_new(root, "averaged", numbers_json(s->averaged, s->components));
+    for (int64_t j = 0; j < s->components; j++)
+        json_array_append_new(back, json_boolean(s->similarity[j] >= MUCMM_COMES_BACK));
+    json_object_set_new(root, "comes_back", back);
+    return root;
+}
+
+json_t *stability_json(const mucmm_model *m)
+{
+    const mucmm_stability *linear = mucmm_model_stability(m, MUCMM_LINEAR);
+    json_t *root = json_object();
+
+    if (linear)
+        json_object_set_new(root, "linear", one_stability_json(linear));
     return root;
 }
 

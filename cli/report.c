@@ -239,6 +239,58 @@ done:
     return code;
 }
 
+/* Which components of the method come back in other fits; nothing if the fit was not asked. */
+static int add_stability_of(const report_page *p, mucmm_method method, const char *caption)
+{
+    const mucmm_stability *s = mucmm_model_stability(p->m, method);
+    const char *head[] = {"component", "comes back",  "similarity", "at worst",
+                          "subspace",  "correlation", "from",       "to"};
+    enum { STABILITY_COLS = sizeof head / sizeof *head };
+    int64_t rows = s->components < MAX_TABLE ? s->components : MAX_TABLE;
+    char(*text)[STABILITY_COLS][32] = NULL;
+    const char **cells = NULL;
+    int code = 0;
+
+    TRY(allocate(&text, rows, sizeof *text));
+    TRY(allocate(&cells, rows * STABILITY_COLS, sizeof *cells));
+    for (int64_t j = 0; j < rows; j++) {
+        const double values[] = {s->similarity[j],   s->similarity_low[j],  s->subspace[j],
+                                 s->correlations[j], s->correlation_low[j], s->correlation_high[j]};
+        snprintf(text[j][0], sizeof text[j][0], "%" PRId64, j);
+        snprintf(text[j][1], sizeof text[j][1], "%s",
+                 s->similarity[j] >= MUCMM_COMES_BACK ? "yes" : "NO");
+        for (int c = 2; c < STABILITY_COLS; c++)
+            snprintf(text[j][c], sizeof text[j][c], isfinite(values[c - 2]) ? "%.2f" : "-",
+                     values[c - 2]);
+        for (int c = 0; c < STABILITY_COLS; c++)
+            cells[j * STABILITY_COLS + c] = text[j][c];
+    }
+    ADD(mucmm_report_table(p->s->ctx, p->r, caption, head, cells, rows, STABILITY_COLS));
+done:
+    free(text);
+    free(cells);
+    return code;
+}
+
+static int add_stability(const report_page *p)
+{
+    const mucmm_stability *linear = mucmm_model_stability(p->m, MUCMM_LINEAR);
+    char caption[400];
+    int code = 0;
+
+    if (linear) {
+        snprintf(caption, sizeof caption,
+                 "Which components of the closed form come back in %" PRId64
+                 " fits to training rows drawn with replacement: %" PRId64 " of %" PRId64
+                 ". Judged on the rows not drawn; at worst, from and to: without the 5 %% at the "
+                 "end.",
+                 linear->compared, linear->returning, linear->components);
+        TRY(add_stability_of(p, MUCMM_LINEAR, caption));
+    }
+done:
+    return code;
+}
+
 /* ---- what was fitted on what -------------------------------------------------------------- */
 
 static int add_views(const report_page *p)
@@ -390,6 +442,7 @@ static void put_fit(FILE *out, const report_page *p)
             *c = *c == '_' ? '-' : *c;
         put_option(out, name, json_object_get(params, same[i]));
     }
+    put_option(out, "bootstrap", json_object_get(params, "bootstrap"));
     fputs(" -o", out);
     put_word(out, p->given->operand[0]);
 }
@@ -470,6 +523,12 @@ static int add_glossary(const report_page *p)
          "A component that is only a curve of those before it, as an overtone is of its note: the "
          "square of the first, for example. It correlates truly, but is no dimension of its own. "
          "Marked where those before it predict at least half of its variance."},
+        {"Comes back",
+         "A component comes back if other fits to samples of the same kind find it again: the "
+         "correlation of its variate with that of the most similar component there, its "
+         "similarity, is 0.7 or more on average. If it is not, the maps and names of this "
+         "component may be those of chance. Is the subspace large beside it, the component is "
+         "mixed with others there, but what they hold together stays."},
         {"Correlation",
          "How well the variates of two views agree over the samples: 1 fully, 0 not at "
          "all."},
@@ -559,6 +618,7 @@ static int fill_page(const report_page *p)
     TRY(chart_spectrum(p));
     TRY(chart_dimensions(p));
     TRY(add_carriers(p));
+    TRY(add_stability(p));
     TRY(section(p, "Shares of variance", NULL));
     TRY(chart_shares(p));
     TRY(section(p, "Finding the partner",

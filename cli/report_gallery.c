@@ -372,14 +372,17 @@ static int show_component(const report_page *p, int64_t j, const double *c,
 {
     const mucmm_summary *s = mucmm_scores_summary(p->scores, MUCMM_HEADS);
     const mucmm_summary *linear = mucmm_scores_summary(p->scores, MUCMM_LINEAR);
+    const mucmm_stability *stable = mucmm_model_stability(p->m, MUCMM_HEADS);
+    bool lost = stable && stable->similarity[j] < MUCMM_COMES_BACK;
     char title[160], yardstick[32] = "";
     int code = 0;
 
     if (p->trained)
         snprintf(yardstick, sizeof yardstick, " (linear %.2f)", linear->correlations[j]);
-    snprintf(title, sizeof title, "Component %" PRId64 ": correlation %.2f%s, p %.3g%s", j,
+    snprintf(title, sizeof title, "Component %" PRId64 ": correlation %.2f%s, p %.3g%s%s", j,
              s->correlations[j], yardstick, s->p_values[j],
-             s->harmonic[j] >= MUCMM_HARMONIC_R2 ? ", a harmonic" : "");
+             s->harmonic[j] >= MUCMM_HARMONIC_R2 ? ", a harmonic" : "",
+             lost ? ", does not come back" : "");
     ADD(mucmm_report_card(p->s->ctx, p->r, title));
     TRY(show_end(p, c, 1));
     TRY(show_end(p, c, -1));

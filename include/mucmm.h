@@ -274,7 +274,11 @@ typedef struct mucmm_fit_params {
     int32_t stages;         /* of training of the common heads, at most: later ones look for what no
                                function of the earlier ones' variates is; 1 (default) = all
                                dimensions at once; 0 = 5, the most there can be              */
+    int32_t bootstrap;      /* replicates that tell how stable the closed form's components are,
+                               0 (default) = none, to MUCMM_MAX_BOOTSTRAP; 100 are enough. Each
+                               costs about a pass over the training rows and a closed form     */
 } mucmm_fit_params;
+#define MUCMM_MAX_BOOTSTRAP 10000
 
 MUCMM_API void mucmm_fit_params_init(mucmm_fit_params *p);
 
@@ -282,9 +286,9 @@ typedef struct mucmm_model mucmm_model;
 
 /* Fits the closed form and, for MUCMM_HEAD_MLP, trained heads, to M >= 2 views
  * whose rows are paired by position. There may be more columns than rows (docs/method.md, section
- * 4). Rows may lack views (mucmm_data_params.missing, mucmm_data_pair_all): they take part in means,
- * scales and covariances, and so in the closed form; heads are trained, and everything is held out
- * and judged, on rows that have all views. */
+ * 4). Rows may lack views (mucmm_data_params.missing, mucmm_data_pair_all): they take part in
+ * means, scales and covariances, and so in the closed form; heads are trained, and everything is
+ * held out and judged, on rows that have all views. */
 MUCMM_API mucmm_status mucmm_fit(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_views,
                                  const mucmm_fit_params *params, mucmm_model **out);
 MUCMM_API void mucmm_model_free(mucmm_model *m);
@@ -409,6 +413,36 @@ typedef enum mucmm_rows { MUCMM_ROWS_TRAIN = 0, MUCMM_ROWS_HELD_OUT = 1 } mucmm_
 /* The same as found at the end of fit, on the training and the held-out rows. */
 MUCMM_API const mucmm_summary *mucmm_model_summary(const mucmm_model *m, mucmm_rows rows,
                                                    mucmm_method method);
+
+/* A component whose similarity is below this does not come back. */
+#define MUCMM_COMES_BACK 0.7
+
+/* Which components come back in another fit: in replicates of the closed form, each from training
+ * rows drawn with replacement, compared on those it did not draw (mucmm_fit_params.bootstrap). Of
+ * each other fit the components are paired one to one with the model's, so that the absolute
+ * similarities have the largest sum, and given their signs, before anything is averaged. Source of
+ * the formulas: docs/method.md, section 5. Arrays have k entries, in the order of the model's
+ * components. */
+typedef struct mucmm_stability {
+    int64_t components;     /* k */
+    int64_t compared;       /* other fits, >= 1: replicates less those of singular covariances */
+    double *similarity;     /* mean over them of the correlation of the two variates of a view, mean
+                               over     the views by their part in the component; in [0, 1] */
+    double *similarity_low; /* 5 % quantile of that */
+    double *subspace;     /* mean of the multiple correlation of the component's variate with all k
+                             of the other fit (adjusted R2); in [0, 1]: large beside a small
+                             similarity, the component is mixed with others, not lost. NaN if there are
+                             too few rows */
+    double *correlations; /* mean of the paired component's correlation between the views, on the
+                             same rows; in [-1, 1] */
+    double *correlation_low, *correlation_high; /* 5 % and 95 % quantile of it */
+    double *averaged;  /* correlation between the views of the paired variates averaged over the
+                          other fits; in [-1, 1] */
+    int64_t returning; /* components with a similarity of at least MUCMM_COMES_BACK */
+} mucmm_stability;
+
+/* NULL if the fit was not asked for it, or in files of earlier versions. */
+MUCMM_API const mucmm_stability *mucmm_model_stability(const mucmm_model *m, mucmm_method method);
 
 /* ---- explain ----------------------------------------------------------------- */
 

@@ -89,4 +89,8 @@ mucmm_status mucmm__svd(mucmm_ctx *ctx, int64_t m, int64_t n, double *a, double 
  * dimensions that all matrices treat alike is left as it is. */
 void mucmm__joint_diagonal(int64_t n, int64_t count, double *a, double *v);
 
+/* gain [n, n] -> column [n]: the permutation with the largest sum of gain[i, column[i]].
+ * ENUMERIC if a gain is not finite. */
+mucmm_status mucmm__assign(mucmm_ctx *ctx, int64_t n, const double *gain, int64_t *column);
+
 #endif

@@ -85,6 +85,7 @@ static mucmm_status check_params(mucmm_ctx *ctx, const mucmm_fit_params *p)
     if (p->beta != -1)
         TRY(check_range(ctx, "beta", p->beta, 0, 1e6));
     TRY(check_range(ctx, "stages", p->stages, 0, MUCMM__LATER + 1));
+    TRY(check_range(ctx, "bootstrap", p->bootstrap, 0, MUCMM_MAX_BOOTSTRAP));
 done:
     return status;
 }
@@ -372,23 +373,42 @@ static double ridge_of_lacking(const mucmm__fit *f)
     return ridge;
 }
 
+/* Raw. */
+static mucmm_status training_moments(mucmm__fit *f, const int64_t *rows, int64_t n, double *mean,
+                                     double *cov)
+{
+    if (f->some)
+        return mucmm__incomplete_moments(f->ctx, f->model->n_views, f->data, f->offset, rows, n,
+                                         f->lacking_ridge, mean, cov);
+    return mucmm__joint_moments(f->ctx, f->model->n_views, f->data, f->offset, rows, n, mean, cov);
+}
+
+mucmm_status mucmm__scaled_moments(mucmm__fit *f, const int64_t *rows, int64_t n, double *mean,
+                                   double *cov)
+{
+    mucmm_status status = training_moments(f, rows, n, mean, cov);
+
+    if (status == MUCMM_OK)
+        divide_by_scale(f, cov);
+    return status;
+}
+
 static mucmm_status scale_views(mucmm__fit *f)
 {
     mucmm_status status = MUCMM_OK;
     int64_t total = f->offset[f->model->n_views];
     double *mean[2] = {NULL, NULL};
 
+    f->lacking_ridge = ridge_of_lacking(f);
     for (int r = 0; r < 2; r++) {
         TRY(mucmm__alloc(f->ctx, total, sizeof **mean, &mean[r]));
         TRY(mucmm__alloc(f->ctx, total * total, sizeof *f->cov[r], &f->cov[r]));
-        if (r == MUCMM_ROWS_TRAIN && f->some)
-            TRY(mucmm__incomplete_moments(f->ctx, f->model->n_views, f->data, f->offset, f->some,
-                                          f->n_some, ridge_of_lacking(f), mean[r], f->cov[r]));
-        else
-            TRY(mucmm__joint_moments(f->ctx, f->model->n_views, f->data, f->offset,
-                                     r ? f->held_out : f->train, r ? f->n_held_out : f->n_train,
-                                     mean[r], f->cov[r]));
     }
+    TRY(training_moments(f, f->some ? f->some : f->train, f->some ? f->n_some : f->n_train,
+                         mean[MUCMM_ROWS_TRAIN], f->cov[MUCMM_ROWS_TRAIN]));
+    TRY(mucmm__joint_moments(f->ctx, f->model->n_views, f->data, f->offset, f->held_out,
+                             f->n_held_out, mean[MUCMM_ROWS_HELD_OUT],
+                             f->cov[MUCMM_ROWS_HELD_OUT]));
     for (int32_t m = 0; m < f->model->n_views; m++)
         TRY(mucmm__set_scaling(f, m, mean[MUCMM_ROWS_TRAIN] + f->offset[m],
                                f->cov[MUCMM_ROWS_TRAIN] + f->offset[m] * (total + 1), total + 1));
@@ -437,6 +457,7 @@ static uint64_t fingerprint(const mucmm__fit *f)
                               p.alpha,
                               p.beta,
                               (double)p.stages,
+                              (double)p.bootstrap,
                               (double)f->n_train,
                               (double)mucmm_version()};
 
@@ -560,6 +581,8 @@ static void fit_drop(mucmm__fit *f)
     mucmm__free(f->some);
     mucmm__free(f->cov[0]);
     mucmm__free(f->cov[1]);
+    for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)
+        mucmm__free(f->weights[m]);
     mucmm__small_sample_drop(f);
     mucmm_model_free(f->model);
 }
@@ -631,6 +654,8 @@ mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t 
     TRY(mucmm__mark_harmonics(&f, &f.model->linear));
     if (f.model->heads.rho)
         TRY(mucmm__mark_harmonics(&f, &f.model->heads));
+    if (p.bootstrap > 0)
+        TRY(mucmm__bootstrap(&f));
     TRY(summarize_all(&f));
     TRY(mucmm__model_make_json(ctx, f.model));
     *out = f.model;

@@ -64,11 +64,11 @@ mucmm_status mucmm__fit_linear(mucmm__fit *f)
     mucmm_status status = MUCMM_OK;
     mucmm_model *model = f->model;
     int64_t k = model->k;
-    double *a[MUCMM_MAX_VIEWS] = {0}, *weights[MUCMM_MAX_VIEWS] = {0};
+    double **a = f->weights, *weights[MUCMM_MAX_VIEWS] = {0};
 
     TRY(mucmm__alloc(f->ctx, k, sizeof *model->linear.rho, &model->linear.rho));
     for (int32_t m = 0; m < model->n_views; m++) {
-        TRY(mucmm__alloc(f->ctx, (f->offset[m + 1] - f->offset[m]) * k, sizeof **a, &a[m]));
+        TRY(mucmm__alloc(f->ctx, (f->offset[m + 1] - f->offset[m]) * k, sizeof *a[m], &a[m]));
         TRY(mucmm__alloc(f->ctx, model->view[m].p * k, sizeof **weights, &weights[m]));
     }
     TRY(mucmm__choose_ridge(f, model->linear.rho, a));
@@ -81,9 +81,7 @@ mucmm_status mucmm__fit_linear(mucmm__fit *f)
         TRY(individual_weights(f, m, a[m]));
     }
 done:
-    for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++) {
-        mucmm__free(a[m]);
+    for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)
         mucmm__free(weights[m]);
-    }
     return status;
 }

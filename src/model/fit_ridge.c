@@ -95,8 +95,8 @@ static mucmm_status solve(mucmm__fit *f, const double *cov, double ridge, double
                                 f->model->k, rho, weights);
 }
 
-/* The same on the training covariance, for the views' own ridges. */
-static mucmm_status solve_own(mucmm__fit *f, double *rho, double *const *weights)
+mucmm_status mucmm__solve_own(mucmm__fit *f, const double *given, double *rho,
+                              double *const *weights)
 {
     mucmm_status status = MUCMM_OK;
     int64_t total = f->offset[f->model->n_views];
@@ -105,7 +105,7 @@ static mucmm_status solve_own(mucmm__fit *f, double *rho, double *const *weights
     for (int32_t m = 1; m < f->model->n_views; m++)
         least = fmin(least, f->model->view[m].ridge);
     TRY(mucmm__alloc(f->ctx, total * total, sizeof *cov, &cov));
-    memcpy(cov, f->cov[MUCMM_ROWS_TRAIN], (size_t)(total * total) * sizeof *cov);
+    memcpy(cov, given, (size_t)(total * total) * sizeof *cov);
     for (int32_t m = 0; m < f->model->n_views; m++)
         for (int64_t i = f->offset[m]; i < f->offset[m + 1]; i++)
             cov[i * (total + 1)] += f->model->view[m].ridge - least;
@@ -367,7 +367,7 @@ static mucmm_status ledoit_wolf(mucmm__fit *f, double *rho, double *const *weigh
         v->ridge = fmin(delta / (1 - delta) * v->variance / (double)v->p, MOST_SHRUNK);
         mucmm__info(f->ctx, "view '%s': shrinkage %.3f, ridge %g", v->name, delta, v->ridge);
     }
-    TRY(solve_own(f, rho, weights));
+    TRY(mucmm__solve_own(f, f->cov[MUCMM_ROWS_TRAIN], rho, weights));
 done:
     return status;
 }

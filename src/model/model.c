@@ -76,6 +76,11 @@ const mucmm_summary *mucmm_model_summary(const mucmm_model *m, mucmm_rows rows, 
     return mucmm__model_representation(m, method)->summary[rows];
 }
 
+const mucmm_stability *mucmm_model_stability(const mucmm_model *m, mucmm_method method)
+{
+    return mucmm__model_representation(m, method)->stability;
+}
+
 /* The names of the model's views, for messages. */
 static void list_views(const mucmm_model *m, char *out, size_t size)
 {
@@ -249,6 +254,7 @@ void mucmm__representation_drop(mucmm__representation *r)
     mucmm__joint_drop(&r->joint);
     mucmm__summary_free(r->summary[0]);
     mucmm__summary_free(r->summary[1]);
+    mucmm__stability_free(r->stability);
     *r = (mucmm__representation){0};
 }
 

@@ -61,7 +61,8 @@ typedef struct mucmm__representation {
     double *rho;      /* [k], correlations on the training rows: the weights of the common score */
     double *harmonic; /* [k], R2 as in mucmm_summary; NaN if not known */
     mucmm__joint joint;
-    mucmm_summary *summary[2]; /* by mucmm_rows */
+    mucmm_summary *summary[2];  /* by mucmm_rows */
+    mucmm_stability *stability; /* NULL if not asked for */
 } mucmm__representation;
 
 typedef struct mucmm__view_info {
@@ -90,7 +91,8 @@ typedef struct mucmm__dimensions {
     double level;
     double *correlations, *null_95, *p_values; /* [candidates], held out */
     int64_t chosen[MUCMM_MAX_VIEWS];           /* individual ones of a view */
-    /* [n_errors]: share of the view's squares that is not rebuilt with so many of them; 0 = q was given */
+    /* [n_errors]: share of the view's squares that is not rebuilt with so many of them; 0 = q was
+     * given */
     double *error[MUCMM_MAX_VIEWS];
     int64_t n_errors[MUCMM_MAX_VIEWS];
 } mucmm__dimensions;
@@ -196,6 +198,38 @@ mucmm_status mucmm__leakage(mucmm_ctx *ctx, int32_t n_views, const mucmm__block 
                             const mucmm__block *u, int64_t permutations, uint64_t seed,
                             mucmm_summary *s);
 
+/* ---- stability.c: which components come back in another fit ------------------------------- */
+
+/* All numbers NaN or 0; mucmm__stability_count sets what follows from them. */
+mucmm_status mucmm__stability_create(mucmm_ctx *ctx, int64_t k, mucmm_stability **out);
+void mucmm__stability_free(mucmm_stability *s);
+void mucmm__stability_count(mucmm_stability *s);
+/* Its arrays [k], by number, in the order of the declaration. */
+#define MUCMM__STABILITY_FIELDS 7
+double **mucmm__stability_field(mucmm_stability *s, int i);
+
+/* Comparisons of one fit with others, n so far. */
+typedef struct mucmm__comparisons {
+    int32_t n_views;
+    int64_t k, room, n;
+    double *similarity, *subspace,
+        *correlation;             /* [room, k], in the order of the fit's components */
+    int64_t rows;                 /* all that may be compared on */
+    double *sum[MUCMM_MAX_VIEWS]; /* [rows, k] of the others' variates, paired */
+    int64_t *times;               /* [rows] comparisons that had the row */
+} mucmm__comparisons;
+
+mucmm_status mucmm__comparisons_create(mucmm_ctx *ctx, int32_t n_views, int64_t k, int64_t room,
+                                       int64_t rows, mucmm__comparisons *c);
+void mucmm__comparisons_drop(mucmm__comparisons *c);
+/* Adds another fit: fit[m] and other[m] [n, k] are the variates of both on rows[0..n), at least 3.
+ */
+mucmm_status mucmm__compare(mucmm_ctx *ctx, mucmm__comparisons *c, const int64_t *rows,
+                            const mucmm__block *fit, const mucmm__block *other);
+/* Intervals leave out a share `tail` on each side. c->n >= 1. */
+mucmm_status mucmm__stability_make(mucmm_ctx *ctx, const mucmm__comparisons *c, double tail,
+                                   mucmm_stability **out);
+
 /* retrieval.c: recall [n_views, n_views] among the 1 and 10 nearest, as mucmm_summary says. */
 mucmm_status mucmm__retrieval(mucmm_ctx *ctx, int32_t n_views, float *const *c, int64_t n,
                               int64_t k, const double *rho, double *recall_1, double *recall_10);
@@ -245,6 +279,8 @@ typedef struct mucmm__fit {
     int64_t *train, *held_out;           /* numbers of rows that have all views; train ascending */
     int64_t n_some, *some;               /* rows of train and those that lack views, ascending; NULL
                                             if there are none                        */
+    double lacking_ridge;                /* of the regressions for what rows lack */
+    double *weights[MUCMM_MAX_VIEWS];    /* [dims, k] common ones of the closed form, of z or h */
     double *cov[2];                      /* [P, P] joint covariance of h, by mucmm_rows */
     int64_t offset[MUCMM_MAX_VIEWS + 1]; /* of each view's columns in cov           */
     /* In a small sample cov is that of the coordinates z = basis h; basis [dims, p] is NULL where
@@ -307,10 +343,21 @@ mucmm_status mucmm__coordinate_moments(mucmm__fit *f, mucmm_rows part, const int
 mucmm_status mucmm__from_coordinates(mucmm__fit *f, int32_t m, int64_t k, const double *a,
                                      double *weights);
 
+/* Mean [P] (raw) and covariance [P, P] (scaled) of rows[0..n), which may lack views if training
+ * rows do, and come more than once. */
+mucmm_status mucmm__scaled_moments(mucmm__fit *f, const int64_t *rows, int64_t n, double *mean,
+                                   double *cov);
+/* bootstrap.c: the stability of the closed form, f->p->bootstrap replicates. */
+mucmm_status mucmm__bootstrap(mucmm__fit *f);
+
+/* fit_ridge.c: rho [k] and the common weights[m] [dims, k] of a covariance like f->cov, for the
+ * ridge of each view. */
+mucmm_status mucmm__solve_own(mucmm__fit *f, const double *cov, double *rho,
+                              double *const *weights);
 /* fit_ridge.c: the model's ridge, and with it rho [k] and the common weights[m] [dims, k]. */
 mucmm_status mucmm__choose_ridge(mucmm__fit *f, double *rho, double *const *weights);
-/* dimensions.c: p->common, p->individual and the model's k where they are MUCMM_AUTO, from the covariances and the
- * held-out rows. */
+/* dimensions.c: p->common, p->individual and the model's k where they are MUCMM_AUTO, from the
+ * covariances and the held-out rows. */
 mucmm_status mucmm__choose_dimensions(mucmm__fit *f, mucmm_fit_params *p);
 void mucmm__dimensions_drop(mucmm__dimensions *d);
 /* fit.c: the most common dimensions that the batch has room for. */
@@ -339,8 +386,8 @@ mucmm_status mucmm__incomplete_moments(mucmm_ctx *ctx, int32_t n_views,
                                        const mucmm_data *const *data, const int64_t *offset,
                                        const int64_t *rows, int64_t n, double ridge, double *mean,
                                        double *cov);
-/* In a small sample: the numbers of dimensions that are MUCMM_AUTO, then p->ridge, from the rows with
- * all views, as if there were no others. */
+/* In a small sample: the numbers of dimensions that are MUCMM_AUTO, then p->ridge, from the rows
+ * with all views, as if there were no others. */
 mucmm_status mucmm__choose_on_complete_rows(mucmm__fit *f, mucmm_fit_params *p);
 /* Bit m: the row has view m. */
 uint32_t mucmm__row_views(int32_t n_views, const mucmm_data *const *data, int64_t row);

@@ -81,6 +81,21 @@ static json_t *summary_json(const mucmm_summary *s)
     return o;
 }
 
+static const char *const stability_keys[MUCMM__STABILITY_FIELDS] = {
+    "similarity",      "similarity_low",   "subspace", "correlations",
+    "correlation_low", "correlation_high", "averaged"};
+
+static json_t *stability_json(mucmm_stability *s)
+{
+    json_t *o = json_object();
+
+    json_object_set_new(o, "compared", json_integer(s->compared));
+    for (int i = 0; i < MUCMM__STABILITY_FIELDS; i++)
+        json_object_set_new(o, stability_keys[i],
+                            numbers(*mucmm__stability_field(s, i), s->components));
+    return o;
+}
+
 static json_t *net_json(const mucmm__mlp *net)
 {
     json_t *o = json_object(), *hidden = json_array();
@@ -126,6 +141,8 @@ static json_t *representation_json(const mucmm_model *m, const mucmm__representa
     json_object_set_new(o, "joint", json_boolean(r->joint.mean != NULL));
     json_object_set_new(o, "train", summary_json(r->summary[MUCMM_ROWS_TRAIN]));
     json_object_set_new(o, "held_out", summary_json(r->summary[MUCMM_ROWS_HELD_OUT]));
+    if (r->stability)
+        json_object_set_new(o, "stability", stability_json(r->stability));
     return o;
 }
 
@@ -157,6 +174,8 @@ static json_t *params_json(const mucmm_fit_params *p)
     json_object_set_new(o, "alpha", number(p->alpha));
     json_object_set_new(o, "beta", number(p->beta));
     json_object_set_new(o, "stages", json_integer(p->stages));
+    if (p->bootstrap > 0)
+        json_object_set_new(o, "bootstrap", json_integer(p->bootstrap));
     return o;
 }
 
@@ -360,6 +379,20 @@ done:
     return status;
 }
 
+static mucmm_status read_stability(mucmm_ctx *ctx, const json_t *o, int64_t k,
+                                   mucmm_stability **out)
+{
+    mucmm_status status = MUCMM_OK;
+
+    TRY(mucmm__stability_create(ctx, k, out));
+    TRY(get_integer(ctx, o, "compared", 1, INT32_MAX, &(*out)->compared));
+    for (int i = 0; i < MUCMM__STABILITY_FIELDS; i++)
+        TRY(get_numbers(ctx, o, stability_keys[i], k, *mucmm__stability_field(*out, i)));
+    mucmm__stability_count(*out);
+done:
+    return status;
+}
+
 static mucmm_status read_net(mucmm_ctx *ctx, const json_t *parent, const char *key, int64_t in,
                              int64_t out, mucmm__head *head)
 {
@@ -451,6 +484,8 @@ static mucmm_status read_representation(mucmm_ctx *ctx, mucmm_model *m, const js
     TRY(read_summary(ctx, o, "held_out", m->k, m->n_views, &r->summary[MUCMM_ROWS_HELD_OUT]));
     for (int part = 0; part < 2; part++)
         mucmm__summary_harmonics(r, r->summary[part]);
+    if (json_object_get(o, "stability"))
+        TRY(read_stability(ctx, json_object_get(o, "stability"), m->k, &r->stability));
 done:
     return status;
 }
@@ -501,6 +536,11 @@ static mucmm_status read_params(mucmm_ctx *ctx, const json_t *parent, mucmm_fit_
         int64_t stages;
         TRY(get_integer(ctx, o, "stages", 0, MUCMM__LATER + 1, &stages));
         p->stages = (int32_t)stages;
+    }
+    if (json_object_get(o, "bootstrap")) { /* only if there was one */
+        int64_t bootstrap;
+        TRY(get_integer(ctx, o, "bootstrap", 1, MUCMM_MAX_BOOTSTRAP, &bootstrap));
+        p->bootstrap = (int32_t)bootstrap;
     }
 done:
     return status;

@@ -153,6 +153,9 @@ def wrong_usage_is_exit_2():
     fails(2, ['--validation', "'0.7'", '0.5'], *fit('--validation', '0.7'))
     fails(2, ['--validation', "'nan'"], *fit('--validation=nan'))
     fails(2, ['--head', "'deep'", 'linear|mlp'], *fit('--head', 'deep'))
+    fails(2, ['--bootstrap', "'-1'", 'from 0 to 10000'], *fit('--bootstrap', '-1'))
+    fails(2, ['--bootstrap', "'many'"], *fit('--bootstrap', 'many'))
+    fails(2, ['--bootstrap', "'10001'"], *fit('--bootstrap=10001'))
     fails(2, ['--hidden', "'12,x'"[1:-1].split(',')[1]], *fit('--hidden', '12,x'))
     fails(2, ['--view', "'l.npy'", 'NAME=FILE'], 'fit', '--view', 'l.npy')
     fails(2, ['--view', 'a/b'], 'fit', '--view', 'a/b=l.npy')
@@ -221,6 +224,36 @@ def fit_json_has_train_and_held_out():
         check(SUMMARY_KEYS <= set(root[part]), list(root[part]))
         check(set(root[part]['linear']) == SUMMARY_KEYS, list(root[part]['linear']))
     check(1.7 < root['held_out']['total_correlation'] <= 2, root['held_out'])
+
+
+STABILITY_KEYS = {'compared', 'similarity', 'similarity_low', 'subspace', 'correlations', 'correlation_low',
+                  'correlation_high', 'averaged', 'comes_back'}
+
+
+@test
+def fit_bootstrap_tells_what_comes_back():
+    args = fit('--bootstrap', '20', common='4', out='boot.mucmm')
+    root = json.loads(succeeds(*args, '--json').stdout)
+    check(set(root['stability']) == {'linear'}, root['stability'])
+    found = root['stability']['linear']
+    check(set(found) == STABILITY_KEYS and found['compared'] == 20, found)
+    check(found['comes_back'][0] and not found['comes_back'][3], found)
+    check(found['comes_back'] == [s >= 0.7 for s in found['similarity']], found)
+    for key in STABILITY_KEYS - {'compared'}:
+        check(len(found[key]) == 4, key)
+    for text in (succeeds(*args).stdout, succeeds('info', 'boot.mucmm').stdout):
+        check('stability: 20 bootstrap replicates' in text and 'does not come back' in text, text)
+        line = [line for line in text.splitlines() if line.startswith('  component 0')][-1]
+        check('%.4f' % found['similarity'][0] in line and 'come back' not in line, line)
+    meta = json.loads(succeeds('info', 'boot.mucmm', '--json').stdout)
+    check(meta['params']['bootstrap'] == 20 and meta['linear']['stability']['compared'] == 20, meta['params'])
+    succeeds('report', 'boot.mucmm', *UNSEEN, '--samples-shown', '1', '-o', 'page.html')
+    with open('page.html', encoding='utf-8') as f:
+        page = f.read()
+    for words in ('Which components of the closed form come back in 20 fits', '>NO<', '>yes<', 'Comes back', '--bootstrap 20',
+                  ', does not come back'):
+        check(words in page, words)
+    check('stability' not in json.loads(succeeds(*fit('--bootstrap', '0', '--json')).stdout), 'none was asked for')
 
 
 @test
