@@ -366,6 +366,53 @@ def dimensions(o, seed):
     return {'Share of %d runs' % runs: rows}
 
 
+ACC = (('genes', 'RNASeq2GeneNorm', True), ('micro-RNAs', 'miRNASeqGene', True), ('copy numbers', 'gistict', False),
+       ('proteins', 'RPPAArray', False))
+
+
+def adrenal():
+    """[92, columns] of every assay of the adrenal tumours, NaN rows where a patient lacks it; counts as log2(1 + x); columns that are
+    constant are left out."""
+    tables, patients = [], set()
+    for _, file, counts in ACC:
+        path = os.path.join(OMICS, 'miniacc', file + '.csv')
+        if not os.path.exists(path):
+            sys.exit('there is no %s; set MUCMM_SHARED to the folder that holds data/omics' % path)
+        with open(path) as f:
+            rows = list(csv.reader(f))[1:]
+        x = np.array([r[1:] for r in rows], float)
+        x = np.log2(1 + x) if counts else x
+        tables.append((['-'.join(r[0].split('-')[:3]) for r in rows], x[:, x.std(0) > 1e-6]))
+        patients.update(tables[-1][0])
+    patients = sorted(patients)
+    views = []
+    for names, x in tables:
+        v = np.full((len(patients), x.shape[1]), np.nan)
+        v[[patients.index(n) for n in names]] = x
+        views.append(v)
+    return views
+
+
+@experiment([1, 2, 3])
+def miniacc(o, seed):
+    """Four assays of 92 adrenal tumours, of which 45 have all: what the rows that lack some are worth."""
+    from sklearn.model_selection import KFold
+    views = adrenal()
+    lacking = np.any([np.isnan(v[:, 0]) for v in views], axis=0)
+    whole, part = np.flatnonzero(~lacking), np.flatnonzero(lacking)
+    rows = {}
+    for train, test in KFold(3, shuffle=True, random_state=seed).split(whole):
+        for name, order, options in (('complete rows alone', (), []), ('and those that lack views', part, ['--missing', 'allow'])):
+            order = np.concatenate((whole[train], order, whole[test])).astype(int)
+            for k in (2,) if o.quick else (2, 3, 5):
+                m = Learned(folder(o, seed), [v[order] for v in views], len(order) - len(test), k, 0,
+                            ['--head', 'linear', '--scale', 'column', '--validation', 0.07, '--seed', seed, *options, *o.fit],
+                            o.threads, methods=())
+                rows.setdefault(name, {}).setdefault('k = %d' % k, []).append(m.total['heads'])
+    return {'Sum of the k correlations on the complete rows left out (mean of six pairs of views, three folds of 15 rows)':
+            {r: {k: float(np.mean(v)) for k, v in row.items()} for r, row in rows.items()}}
+
+
 # ---- the program -------------------------------------------------------------------------------
 
 def collect():

@@ -621,13 +621,13 @@ static void test_moments_of_a_view_that_is_missing_are_andersons(void **state)
     drop_problem(&q);
 }
 
-/* Any pattern, single rows among them: no variance is negative, nothing is indefinite. */
-static void test_moments_are_positive_definite(void **state)
+/* Any pattern, single rows among them, also with more columns than rows: no variance is negative,
+ * nothing is indefinite. */
+static void check_positive_definite(int64_t n)
 {
-    problem q = new_problem(ctx, 3, 60, false, 22), holes;
+    problem q = new_problem(ctx, 3, n, false, 22), holes;
     moments o;
 
-    (void)state;
     for (int64_t i = 0; i < q.n; i++)
         q.x[2][i * q.p[2] + 3] = 7; /* a constant column stays one */
     holes = with_holes(&q, every_view);
@@ -641,6 +641,13 @@ static void test_moments_are_positive_definite(void **state)
     drop_moments(&o);
     drop_rows(&holes);
     drop_problem(&q);
+}
+
+static void test_moments_are_positive_definite(void **state)
+{
+    (void)state;
+    check_positive_definite(60);
+    check_positive_definite(10);
 }
 
 /* ---- rows that lack views: fits ----------------------------------------------------------------
@@ -751,8 +758,7 @@ static void test_fit_refuses_too_many_holes(void **state)
     } cases[] = {
         {all_of_the_second, "view 'right' (right) is missing in every row"},
         {all_but_two, "2 rows that have all views leave 1 for training and 1 held out"},
-        {all_but_eleven,
-         "a batch of 9 rows is too small for 2 views of 2 common dimensions"},
+        {all_but_eleven, "a batch of 9 rows is too small for 2 views of 2 common dimensions"},
     };
     problem q = new_problem(ctx, 2, 100, false, 26);
     mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);

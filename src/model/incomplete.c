@@ -17,6 +17,11 @@
 /* In units of the variances: below it the change of a step ends the iteration, above it is told. */
 #define CONVERGED 1e-6
 #define FAR_FROM_IT 1e-3
+/* The same with more columns than rows, where steps are dear and the estimate is far less certain
+ * than that, and the least ridge of the regressions then: a smaller one lets rounding make the
+ * covariance indefinite. */
+#define CONVERGED_FEW_ROWS 1e-3
+#define LEAST_RIDGE_FEW_ROWS 0.1
 
 typedef struct group {
     uint32_t views; /* bit m: the rows have view m */
@@ -192,6 +197,8 @@ static mucmm_status start(em *e, double ridge)
         for (int64_t j = 0; j < e->groups[i].n_has; j++)
             rows_with[e->groups[i].has[j]] += e->groups[i].n;
     start_values(e, rows_with);
+    if (e->n <= e->total)
+        ridge = fmax(ridge, LEAST_RIDGE_FEW_ROWS);
     for (int32_t m = 0; m < e->n_views; m++) {
         double sum = 0;
         for (int64_t j = e->offset[m]; j < e->offset[m + 1]; j++)
@@ -317,9 +324,9 @@ static double take_step(em *e)
 static mucmm_status iterate(em *e)
 {
     mucmm_status status = MUCMM_OK;
-    double change = INFINITY;
+    double change = INFINITY, enough = e->n > e->total ? CONVERGED : CONVERGED_FEW_ROWS;
 
-    for (int64_t step = 0; step < MAX_ITERATIONS && change > CONVERGED; step++) {
+    for (int64_t step = 0; step < MAX_ITERATIONS && change > enough; step++) {
         memset(e->shift, 0, (size_t)e->total * sizeof *e->shift);
         memset(e->sum, 0, (size_t)(e->total * e->total) * sizeof *e->sum);
         for (int64_t g = 0; g < e->n_groups; g++)
@@ -402,7 +409,7 @@ mucmm_status mucmm__choose_on_complete_rows(mucmm__fit *f, mucmm_fit_params *p)
         TRY(mucmm__alloc(f->ctx, (f->offset[m + 1] - f->offset[m]) * k, sizeof **weights,
                          &weights[m]));
     TRY(mucmm__choose_ridge(f, rho, weights));
-    p->ridge = f->model->ridge;
+    p->ridge = fmax(f->model->ridge, LEAST_RIDGE_FEW_ROWS);
     forget_small_sample(f);
 done:
     for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)
