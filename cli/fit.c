@@ -55,6 +55,9 @@ const option fit_options[] = {
      "weight of the kernel terms (default: chosen on the held-out rows)"},
     {"stages", 0, OPTION_COUNT, false, AT(stages), 1, 5, "N",
      "stages of the common heads, at most (default 1: all dimensions at once)"},
+    {"restarts", 0, OPTION_COUNT, false, AT(restarts), 0, MUCMM_MAX_RESTARTS, "R",
+     "more random starts of trained common heads: the best on the held-out rows is kept, and which "
+     "of its components come back from the others is told (default 0)"},
     {"bootstrap", 0, OPTION_COUNT, false, AT(bootstrap), 0, MUCMM_MAX_BOOTSTRAP, "B",
      "replicates that tell which components of the closed form come back (default 0: none; 100 are "
      "enough)"},
@@ -101,6 +104,7 @@ static void fill_params(const settings *given, mucmm_fit_params *p)
     set_real(&p->beta, given->beta);
     p->stages = given->stages >= 0 ? (int32_t)given->stages : p->stages;
     p->bootstrap = given->bootstrap >= 0 ? (int32_t)given->bootstrap : p->bootstrap;
+    p->restarts = given->restarts >= 0 ? (int32_t)given->restarts : p->restarts;
     p->checkpoint = given->checkpoint;
 }
 
@@ -123,7 +127,7 @@ static int print_fit_json(const mucmm_model *m)
     json_object_set(root, "dimensions", json_object_get(about, "dimensions"));
     json_object_set(root, "held_out_chose", json_object_get(about, "held_out_chose"));
     json_decref(about);
-    if (mucmm_model_stability(m, MUCMM_LINEAR))
+    if (mucmm_model_stability(m, MUCMM_LINEAR) || mucmm_model_stability(m, MUCMM_HEADS))
         json_object_set_new(root, "stability", stability_json(m));
     return print_json(root);
 }

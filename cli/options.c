@@ -257,7 +257,7 @@ static void mark_not_given(settings *s)
                         &s->train_pairs,    &s->head,        &s->scale,     &s->method,
                         &s->representation, &s->part,        &s->missing,   &s->memory,
                         &s->noise_samples,  &s->null_models, &s->null_rows, &s->stages,
-                        &s->bootstrap};
+                        &s->bootstrap,      &s->restarts};
     double *reals[] = {&s->validation,   &s->ridge,       &s->learning_rate,
                        &s->weight_decay, &s->input_noise, &s->alpha,
                        &s->beta,         &s->noise,       &s->mask};

@@ -50,7 +50,7 @@ typedef struct settings {
     int64_t shown, permutations, features, steps, repeats, train_pairs, noise_samples;
     int64_t null_models, null_rows;
     int64_t head, scale, method, representation, part, memory, stages, missing;
-    int64_t bootstrap;
+    int64_t bootstrap, restarts;
     double validation, ridge, learning_rate, weight_decay, input_noise, alpha, beta, noise, mask;
     counts hidden;
     bool json, verbose, tensors, vjp, skip_bad, check, parts;

@@ -313,10 +313,11 @@ void print_summaries(const mucmm_model *m, const summary_column *columns, int n)
     print_retrieval(m, columns, n);
 }
 
-static void print_stability_of(const mucmm_stability *s, const char *of)
+/* starts: the extremes are of all, not without 5 %. */
+static void print_stability_of(const mucmm_stability *s, const char *of, bool starts)
 {
-    static const char *const titles[] = {"similarity", "5 %",  "subspace", "corr.",
-                                         "5 %",        "95 %", "averaged"};
+    const char *low = starts ? "least" : "5 %", *high = starts ? "most" : "95 %";
+    const char *const titles[] = {"similarity", low, "subspace", "corr.", low, high, "averaged"};
     int64_t shown = s->components < SHOWN_COMPONENTS ? s->components : SHOWN_COMPONENTS;
 
     printf("stability: %" PRId64 " %s\n%-*s", s->compared, of, LABEL_WIDTH, "");
@@ -342,8 +343,12 @@ void print_stability(const mucmm_model *m)
 {
     const mucmm_stability *linear = mucmm_model_stability(m, MUCMM_LINEAR);
 
+    const mucmm_stability *heads = mucmm_model_stability(m, MUCMM_HEADS);
+
+    if (heads && heads != linear)
+        print_stability_of(heads, "other starts of the trained heads", true);
     if (linear)
-        print_stability_of(linear, "bootstrap replicates of the closed form");
+        print_stability_of(linear, "bootstrap replicates of the closed form", false);
 }
 
 /* ---- JSON --------------------------------------------------------------------- */
@@ -524,8 +529,11 @@ static json_t *one_stability_json(const mucmm_stability *s)
 json_t *stability_json(const mucmm_model *m)
 {
     const mucmm_stability *linear = mucmm_model_stability(m, MUCMM_LINEAR);
+    const mucmm_stability *heads = mucmm_model_stability(m, MUCMM_HEADS);
     json_t *root = json_object();
 
+    if (heads && heads != linear)
+        json_object_set_new(root, "heads", one_stability_json(heads));
     if (linear)
         json_object_set_new(root, "linear", one_stability_json(linear));
     return root;

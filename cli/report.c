@@ -275,9 +275,18 @@ done:
 static int add_stability(const report_page *p)
 {
     const mucmm_stability *linear = mucmm_model_stability(p->m, MUCMM_LINEAR);
+    const mucmm_stability *heads = mucmm_model_stability(p->m, MUCMM_HEADS);
     char caption[400];
     int code = 0;
 
+    if (heads && heads != linear) {
+        snprintf(caption, sizeof caption,
+                 "Which components of the trained heads come back from %" PRId64
+                 " other starts of the training: %" PRId64 " of %" PRId64
+                 ". Judged on the held-out rows of the fit; at worst, from and to: of all starts.",
+                 heads->compared, heads->returning, heads->components);
+        TRY(add_stability_of(p, MUCMM_HEADS, caption));
+    }
     if (linear) {
         snprintf(caption, sizeof caption,
                  "Which components of the closed form come back in %" PRId64
@@ -442,6 +451,7 @@ static void put_fit(FILE *out, const report_page *p)
             *c = *c == '_' ? '-' : *c;
         put_option(out, name, json_object_get(params, same[i]));
     }
+    put_option(out, "restarts", json_object_get(params, "restarts"));
     put_option(out, "bootstrap", json_object_get(params, "bootstrap"));
     fputs(" -o", out);
     put_word(out, p->given->operand[0]);
@@ -524,7 +534,8 @@ static int add_glossary(const report_page *p)
          "square of the first, for example. It correlates truly, but is no dimension of its own. "
          "Marked where those before it predict at least half of its variance."},
         {"Comes back",
-         "A component comes back if other fits to samples of the same kind find it again: the "
+         "A component comes back if other fits, to samples of the same kind or from another start, "
+         "find it again: the "
          "correlation of its variate with that of the most similar component there, its "
          "similarity, is 0.7 or more on average. If it is not, the maps and names of this "
          "component may be those of chance. Is the subspace large beside it, the component is "

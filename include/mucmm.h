@@ -242,8 +242,8 @@ typedef enum mucmm_scaling { MUCMM_SCALE_VIEW = 0, MUCMM_SCALE_COLUMN = 1 } mucm
 #define MUCMM_RIDGE_LEDOIT_WOLF (-2.0)
 
 /* For the numbers of dimensions: found on the held-out rows, at least 20. The common ones are
- * the leading components of the closed form that hold all that are significant there (p <= 0.01, at most
- * 100; 1 with a warning if there is none), the individual ones those that lower the error of
+ * the leading components of the closed form that hold all that are significant there (p <= 0.01, at
+ * most 100; 1 with a warning if there is none), the individual ones those that lower the error of
  * rebuilding columns that were not seen (at most 64). What was found is in the model's JSON. */
 #define MUCMM_AUTO (-1)
 
@@ -277,8 +277,13 @@ typedef struct mucmm_fit_params {
     int32_t bootstrap;      /* replicates that tell how stable the closed form's components are,
                                0 (default) = none, to MUCMM_MAX_BOOTSTRAP; 100 are enough. Each
                                costs about a pass over the training rows and a closed form     */
+    int32_t restarts;       /* more starts of the common heads from scratch, 0 (default) to
+                               MUCMM_MAX_RESTARTS: the best start on the held-out rows is kept, and
+                               compared with the others. Each costs the common epochs once more.
+                               Not with MUCMM_HEAD_LINEAR, nor with other stages than 1             */
 } mucmm_fit_params;
 #define MUCMM_MAX_BOOTSTRAP 10000
+#define MUCMM_MAX_RESTARTS 20
 
 MUCMM_API void mucmm_fit_params_init(mucmm_fit_params *p);
 
@@ -417,31 +422,34 @@ MUCMM_API const mucmm_summary *mucmm_model_summary(const mucmm_model *m, mucmm_r
 /* A component whose similarity is below this does not come back. */
 #define MUCMM_COMES_BACK 0.7
 
-/* Which components come back in another fit: in replicates of the closed form, each from training
+/* Which components come back in another fit. Of the closed form: in replicates, each from training
  * rows drawn with replacement, compared on those it did not draw (mucmm_fit_params.bootstrap). Of
- * each other fit the components are paired one to one with the model's, so that the absolute
+ * trained heads: from the other starts, compared on the held-out rows (mucmm_fit_params.restarts).
+ * The components of each other fit are paired one to one with the model's, so that the absolute
  * similarities have the largest sum, and given their signs, before anything is averaged. Source of
  * the formulas: docs/method.md, section 5. Arrays have k entries, in the order of the model's
- * components. */
+ * components. "Low" and "high" are the 5 % and the 95 % quantile over the replicates, but the least
+ * and the largest value over the starts. */
 typedef struct mucmm_stability {
-    int64_t components;     /* k */
-    int64_t compared;       /* other fits, >= 1: replicates less those of singular covariances */
-    double *similarity;     /* mean over them of the correlation of the two variates of a view, mean
-                               over     the views by their part in the component; in [0, 1] */
-    double *similarity_low; /* 5 % quantile of that */
+    int64_t components; /* k */
+    int64_t compared;   /* other fits, >= 1: restarts + 1, or the replicates that could be solved */
+    double *similarity; /* mean over them of the correlation of the two variates of a view, mean
+                           over the views by their part in the component; in [0, 1] */
+    double *similarity_low; /* low of that */
     double *subspace;     /* mean of the multiple correlation of the component's variate with all k
                              of the other fit (adjusted R2); in [0, 1]: large beside a small
-                             similarity, the component is mixed with others, not lost. NaN if there are
-                             too few rows */
+                             similarity, the component is mixed with others, not lost. NaN if there
+                             are too few rows */
     double *correlations; /* mean of the paired component's correlation between the views, on the
                              same rows; in [-1, 1] */
-    double *correlation_low, *correlation_high; /* 5 % and 95 % quantile of it */
+    double *correlation_low, *correlation_high; /* low and high of it */
     double *averaged;  /* correlation between the views of the paired variates averaged over the
-                          other fits; in [-1, 1] */
+                          other fits (over all starts, the kept one too); in [-1, 1] */
     int64_t returning; /* components with a similarity of at least MUCMM_COMES_BACK */
 } mucmm_stability;
 
-/* NULL if the fit was not asked for it, or in files of earlier versions. */
+/* NULL if the fit was not asked for it, or in files of earlier versions. With a linear head both
+ * methods are the closed form. */
 MUCMM_API const mucmm_stability *mucmm_model_stability(const mucmm_model *m, mucmm_method method);
 
 /* ---- explain ----------------------------------------------------------------- */

@@ -1722,7 +1722,7 @@ static bytes some_checkpoint(const problem *q, const mucmm_fit_params *p)
     s.stop_at = whole.calls - 2;
     assert_int_equal(fit_stopping(q, p, &s, 0, &m), MUCMM_ECANCELED);
     b = get_file("checkpoint");
-    assert_non_null(memmem(b.data, b.size, "\"stage6.first\"", 14));
+    assert_non_null(memmem(b.data, b.size, "\"stage26.first\"", 15));
     return b;
 }
 
@@ -1744,7 +1744,7 @@ static void test_checkpoint_of_another_fit_is_refused(void **state)
     bytes good = some_checkpoint(&q, &p);
 
     (void)state;
-    for (int i = 0; i < 14; i++) {
+    for (int i = 0; i < 16; i++) {
         mucmm_fit_params changed = p;
         int64_t *const integers[] = {&changed.individual, &changed.common_epochs,
                                      &changed.individual_epochs, &changed.batch,
@@ -1760,6 +1760,10 @@ static void test_checkpoint_of_another_fit_is_refused(void **state)
             changed.seed++;
         else if (i == 12)
             changed.scaling = MUCMM_SCALE_COLUMN;
+        else if (i == 13)
+            changed.bootstrap = 2;
+        else if (i == 14)
+            changed.restarts = 1;
         else
             changed.n_hidden = 1;
         check_refused(&q, &changed, MUCMM_EARG, "of another fit (other data or options)");
@@ -1778,22 +1782,23 @@ static void test_damaged_checkpoints_are_refused(void **state)
     static const struct {
         const char *from, *to, *fragment;
     } texts[] = {
-        {"mucmm-checkpoint-2", "mucmm-checkpoint-0", "not a checkpoint of this program"},
+        {"mucmm-checkpoint-3", "mucmm-checkpoint-0", "not a checkpoint of this program"},
         {"\"state\"", "\"stare\"", "not a checkpoint of this program"},
         {"\"history\"", "\"hostory\"", "not a checkpoint of this program"},
-        {"\"stage\":\"6\"", "\"stage\":\"7\"", "not a whole checkpoint"},
-        {"\"stage\":\"6\"", "\"stage\":\"x\"", "not a whole checkpoint"},
-        {"\"stage\":\"6\"", "\"stage\":\":\"", "not a whole checkpoint"},
-        {"\"stage0.best_params\"", "\"stage0.bast_params\"", "not a whole checkpoint"},
-        {"\"stage1.best_stats\"", "\"stage1.bast_stats\"", "not a whole checkpoint"},
-        {"\"stage6.first\"", "\"stage6.forst\"", "'stage6.first' is missing or has another size"},
+        {"\"stage\":\"26\"", "\"stage\":\"27\"", "not a whole checkpoint"},
+        {"\"stage\":\"26\"", "\"stage\":\"2x\"", "not a whole checkpoint"},
+        {"\"stage\":\"26\"", "\"stage\":\"30\"", "not a whole checkpoint"},
+        {"\"stage00.best_params\"", "\"stage00.bast_params\"", "not a whole checkpoint"},
+        {"\"stage01.best_stats\"", "\"stage01.bast_stats\"", "not a whole checkpoint"},
+        {"\"stage26.first\"", "\"stage26.forst\"",
+         "'stage26.first' is missing or has another size"},
     };
     static const struct {
         const char *tensor;
         size_t index;
         double value;
-    } numbers[] = {{"state", 12, NAN},  {"state", 12, 1e300}, {"state", 12, -1},
-                   {"state", 12, .5},   {"state", 13, NAN},   {"history", 0, 9},
+    } numbers[] = {{"state", 52, NAN},  {"state", 52, 1e300}, {"state", 52, -1},
+                   {"state", 52, .5},   {"state", 53, NAN},   {"history", 0, 29},
                    {"history", 0, NAN}, {"history", 0, -1},   {"history", 1, 1e300}};
     problem q = new_problem(ctx, 2, 150, true, 30);
     mucmm_fit_params p = checkpoint_params();
@@ -1803,8 +1808,8 @@ static void test_damaged_checkpoints_are_refused(void **state)
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         bad = with_text(&good, texts[i].from, texts[i].to);
         /* all done, in a file whose last stage is not whole */
-        if (strstr(texts[i].to, "\"7\"")) {
-            bytes more = with_text(&bad, "\"stage6.best_params\"", "\"stage6.bast_params\"");
+        if (strstr(texts[i].to, "\"27\"")) {
+            bytes more = with_text(&bad, "\"stage26.best_params\"", "\"stage26.bast_params\"");
             free(bad.data);
             bad = more;
         }
@@ -1838,21 +1843,21 @@ static void test_checkpoint_of_other_networks_is_refused(void **state)
 
     (void)state;
     good = some_checkpoint(&q, &p);
-    bad = with_text(&good, "\"stage\":\"6\"", "\"stage\":\"0\"");
+    bad = with_text(&good, "\"stage\":\"26\"", "\"stage\":\"00\"");
     for (int i = 0; i < 6; i++) { /* stage 2's arrays under the name of stage 0 */
         static const char *const names[] = {"params", "first",       "second",
                                             "stats",  "best_params", "best_stats"};
         char from[64], to[64];
         bytes next;
         if (i >= 4) {
-            snprintf(from, sizeof from, "\"stage0.%s\"", names[i]);
-            snprintf(to, sizeof to, "\"stage9.%s\"", names[i]);
+            snprintf(from, sizeof from, "\"stage00.%s\"", names[i]);
+            snprintf(to, sizeof to, "\"stage28.%s\"", names[i]);
             next = with_text(&bad, from, to);
             free(bad.data);
             bad = next;
         }
-        snprintf(from, sizeof from, "\"stage6.%s\"", names[i]);
-        snprintf(to, sizeof to, "\"stage0.%s\"", names[i]);
+        snprintf(from, sizeof from, "\"stage26.%s\"", names[i]);
+        snprintf(to, sizeof to, "\"stage00.%s\"", names[i]);
         next = with_text(&bad, from, to);
         free(bad.data);
         bad = next;

@@ -482,6 +482,177 @@ static void test_refusals(void **state)
     drop_problem(&q);
 }
 
+/* ---- restarts of trained heads ----------------------------------------------------------------
+ */
+
+static mucmm_fit_params restart_params(int32_t restarts)
+{
+    mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);
+
+    p.common = 4;
+    p.individual = 0;
+    p.batch = 300;
+    p.common_epochs = 12;
+    p.restarts = restarts;
+    return p;
+}
+
+/* The stages of a model's history, each once, and the best held-out value of each. */
+static int64_t best_of_stages(const mucmm_model *m, double best[MUCMM__STAGES])
+{
+    int64_t found = 0;
+
+    for (int s = 0; s < MUCMM__STAGES; s++)
+        best[s] = -INFINITY;
+    for (int64_t i = 0; i < m->n_history; i++) {
+        const mucmm__epoch *e = &m->history[i];
+        found += best[e->stage] == -INFINITY;
+        best[e->stage] = fmax(best[e->stage], e->held_out);
+    }
+    return found;
+}
+
+static void test_strong_components_come_back_from_other_starts(void **state)
+{
+    const double rho[] = {.95, .8};
+    const unsigned both[] = {3, 3};
+    problem q = planted(2, 1500, 2, rho, both, 21);
+    mucmm_fit_params p = restart_params(3);
+    const mucmm_stability *s;
+    double best[MUCMM__STAGES];
+    mucmm_model *m;
+
+    (void)state;
+    p.common_epochs = 60;
+    m = fit(ctx, &q, &p);
+    s = mucmm_model_stability(m, MUCMM_HEADS);
+    assert_null(mucmm_model_stability(m, MUCMM_LINEAR));
+    assert_int_equal(s->compared, 4); /* from the closed form, from scratch and three more */
+    print_message("# restarts: similarity %.3f %.3f %.3f %.3f\n", s->similarity[0],
+                  s->similarity[1], s->similarity[2], s->similarity[3]);
+    for (int64_t j = 0; j < 2; j++) {
+        assert_true(s->similarity[j] > .9 && s->similarity_low[j] <= s->similarity[j]);
+        assert_true(s->averaged[j] > .65);
+    }
+    assert_true(s->similarity[3] < s->similarity[0] - .15);
+    assert_int_equal(best_of_stages(m, best), 5);
+    for (int i = 0; i < MUCMM__STAGE_LATER; i++)
+        assert_true(best[i] <= best[m->start]);
+    mucmm_model_free(m);
+    drop_problem(&q);
+}
+
+/* More starts change none of the first two, and can only be better. */
+static void test_restarts_leave_the_other_starts_as_they_are(void **state)
+{
+    problem q = new_problem(ctx, 2, 400, true, 22);
+    mucmm_fit_params p = restart_params(0);
+    mucmm_model *none, *two;
+    double a[MUCMM__STAGES], b[MUCMM__STAGES];
+
+    (void)state;
+    p.common = 2;
+    none = fit(ctx, &q, &p);
+    p.restarts = 2;
+    two = fit(ctx, &q, &p);
+    assert_null(mucmm_model_stability(none, MUCMM_HEADS));
+    assert_null(strstr(mucmm_model_json(none), "restart"));
+    best_of_stages(none, a);
+    best_of_stages(two, b);
+    for (int i = 0; i < 2; i++)
+        CHECK_CLOSE(a[i], b[i], 0);
+    /* each start has random numbers of its own */
+    assert_true(b[2] != b[1] && b[3] != b[2] && b[3] != b[1]);
+    assert_true(b[two->start] >= a[none->start]);
+    mucmm_model_free(none);
+    mucmm_model_free(two);
+    drop_problem(&q);
+}
+
+/* Streams of random numbers that models of earlier versions were made with. */
+static void test_streams_of_stages_stay(void **state)
+{
+    (void)state;
+    assert_int_equal(mucmm__stream(MUCMM__STAGE_SKIP), 1000000);
+    assert_int_equal(mucmm__stream(MUCMM__STAGE_SCRATCH), 2000000);
+    assert_int_equal(mucmm__stream(MUCMM__STAGE_INDIVIDUAL), 3000000);
+    for (int i = 0; i < MUCMM__LATER; i++)
+        assert_int_equal(mucmm__stream(MUCMM__STAGE_LATER + i), (4 + i) * 1000000);
+    for (int i = 0; i < MUCMM__TUNED; i++)
+        assert_int_equal(mucmm__stream(MUCMM__STAGE_TUNED + i), (9 + i) * 1000000);
+    for (int s = 0; s < MUCMM__STAGES; s++)
+        for (int t = 0; t < s; t++)
+            assert_true(mucmm__stream(s) != mucmm__stream(t));
+}
+
+/* Stopped at every `stride`-th call and resumed: the same file, bootstrap included. */
+static void test_stopped_restarts_have_the_same_bytes(void **state)
+{
+    problem q = new_problem(ctx, 2, 250, true, 23);
+    mucmm_fit_params p = restart_params(2);
+    char folder[] = "/tmp/mucmm_stability_XXXXXX", checkpoint[64];
+    char *want = NULL;
+    int64_t calls = 0;
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(checkpoint, sizeof checkpoint, "%s/checkpoint", folder);
+    p.common = 2;
+    p.batch = 100;
+    p.common_epochs = 3;
+    p.bootstrap = 3;
+    p.checkpoint = checkpoint;
+    for (int64_t at = -1; at < calls; at += at < 0 ? 1 : 3) {
+        mucmm_model *m = NULL;
+        for (int turn = 0; turn < (at < 0 ? 1 : 2); turn++) {
+            stopper s = {0, turn == 0 ? at : -1, false};
+            mucmm_ctx_params cp;
+            mucmm_ctx *c = NULL;
+            mucmm_status status;
+            mucmm_ctx_params_init(&cp);
+            cp.threads = 1;
+            cp.progress = stop_there;
+            cp.progress_user = &s;
+            assert_int_equal(mucmm_ctx_create(&cp, &c), MUCMM_OK);
+            status = mucmm__fit_saving(c, q.view, 2, &p, 0, &m);
+            assert_int_equal(status, s.stop_at >= 0 ? MUCMM_ECANCELED : MUCMM_OK);
+            calls = at < 0 ? s.calls : calls;
+            mucmm_ctx_free(c);
+        }
+        if (at < 0)
+            want = strdup(mucmm_model_json(m)); /* has rounded nothing */
+        assert_string_equal(mucmm_model_json(m), want);
+        mucmm_model_free(m);
+        unlink(checkpoint);
+    }
+    assert_true(calls > 30);
+    free(want);
+    rmdir(folder);
+    drop_problem(&q);
+}
+
+static void test_refused_restarts(void **state)
+{
+    problem q = new_problem(ctx, 2, 190, true, 24);
+    mucmm_fit_params p = restart_params(1);
+    mucmm_model *m = NULL;
+
+    (void)state;
+    p.common = 2;
+    p.batch = 100;
+    check_message(ctx, mucmm_fit(ctx, q.view, 2, &p, &m), MUCMM_ESHAPE,
+                  "19 held-out rows are too few to compare restarts on; at least 20");
+    p.stages = 2;
+    check_message(ctx, mucmm_fit(ctx, q.view, 2, &p, &m), MUCMM_EARG, "not stages");
+    p.stages = 1;
+    p.head = MUCMM_HEAD_LINEAR;
+    check_message(ctx, mucmm_fit(ctx, q.view, 2, &p, &m), MUCMM_EARG,
+                  "restarts are for trained heads");
+    p.restarts = MUCMM_MAX_RESTARTS + 1;
+    check_message(ctx, mucmm_fit(ctx, q.view, 2, &p, &m), MUCMM_EARG, "from 0 to 20");
+    drop_problem(&q);
+}
+
 static int set_up(void **state)
 {
     mucmm_ctx_params p;
@@ -514,6 +685,11 @@ int main(void)
         cmocka_unit_test(test_stops_when_asked),
         cmocka_unit_test(test_out_of_memory_leaves_nothing),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_strong_components_come_back_from_other_starts),
+        cmocka_unit_test(test_restarts_leave_the_other_starts_as_they_are),
+        cmocka_unit_test(test_streams_of_stages_stay),
+        cmocka_unit_test(test_stopped_restarts_have_the_same_bytes),
+        cmocka_unit_test(test_refused_restarts),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -52,8 +52,8 @@ int64_t mucmm__null_models(const mucmm_null *null)
 /* ---- fits to permuted pairs --------------------------------------------------------------------
  */
 
-/* The parameters of m, without what maps of common scores do not need. Fewer rows than m had are
- * gone through as often. */
+/* The parameters of m, without what maps of common scores do not need, and with two starts alone.
+ * Fewer rows than m had are gone through as often. */
 static mucmm_fit_params refit_params(const mucmm_null *null)
 {
     const mucmm_model *m = null->m;
@@ -63,6 +63,7 @@ static mucmm_fit_params refit_params(const mucmm_null *null)
     p.ridge = m->ridge;
     p.common = m->k; /* a model that was loaded has it only there */
     p.individual = 0;
+    p.bootstrap = p.restarts = 0;
     p.checkpoint = NULL;
     if (null->method == MUCMM_LINEAR || !m->heads.rho)
         p.head = MUCMM_HEAD_LINEAR;

@@ -13,7 +13,7 @@
 /* Of the regressions that stand for what rows lack. */
 #define LEAST_RIDGE 1e-8
 
-/* Streams of random numbers: training uses MUCMM__STREAM(stage) and above. */
+/* Streams of random numbers: training uses mucmm__stream(stage) and above. */
 #define STREAM_SPLIT 1
 
 /* A checkpoint is written at the end of an epoch, but not more often than this. */
@@ -86,6 +86,17 @@ static mucmm_status check_params(mucmm_ctx *ctx, const mucmm_fit_params *p)
         TRY(check_range(ctx, "beta", p->beta, 0, 1e6));
     TRY(check_range(ctx, "stages", p->stages, 0, MUCMM__LATER + 1));
     TRY(check_range(ctx, "bootstrap", p->bootstrap, 0, MUCMM_MAX_BOOTSTRAP));
+    TRY(check_range(ctx, "restarts", p->restarts, 0, MUCMM_MAX_RESTARTS));
+    if (p->restarts > 0 && p->head == MUCMM_HEAD_LINEAR)
+        return mucmm__fail(ctx, MUCMM_EARG,
+                           "restarts are for trained heads: the closed form starts from nothing "
+                           "random and would come out the same; leave out --restarts, and for its "
+                           "stability give --bootstrap");
+    if (p->restarts > 0 && p->stages != 1)
+        return mucmm__fail(
+            ctx, MUCMM_EARG,
+            "restarts compare dimensions that are trained at once, not stages; leave "
+            "out --restarts or --stages");
 done:
     return status;
 }
@@ -458,6 +469,7 @@ static uint64_t fingerprint(const mucmm__fit *f)
                               p.beta,
                               (double)p.stages,
                               (double)p.bootstrap,
+                              (double)p.restarts,
                               (double)f->n_train,
                               (double)mucmm_version()};
 

@@ -3,9 +3,11 @@
  * Training of the common heads by correlation maximization: section 2 of the method.
  *
  * All dimensions are trained at once, from both starts: from the closed form (the skip begins as
- * its weights, the deep part at zero) and from scratch; the one with the larger held-out total
- * correlation of fixed projections is kept. If stages are asked for, later ones train, from
- * scratch, what nonlinear features psi of the variates found before do not predict. */
+ * its weights, the deep part at zero) and from scratch, and from scratch again for every restart;
+ * the one with the largest held-out total correlation of fixed projections is kept, and with
+ * restarts its components are compared with those of the others. If stages are asked for, later
+ * ones train, from scratch, what nonlinear features psi of the variates found before do not
+ * predict. */
 #include "model/model.h"
 
 #include <inttypes.h>
@@ -56,7 +58,7 @@ mucmm_status mucmm__batch_features(mucmm__fit *f, int32_t view, const int64_t *r
     TRY(mucmm__features(f->ctx, &f->model->view[view], f->data[view], numbers, n, clean));
     if (noisy)
         mucmm__add_noise(f->ctx, size, (float)f->p->input_noise,
-                         mucmm__rng_key(f->p->seed, MUCMM__STREAM(stage) + 500000 + (uint64_t)view),
+                         mucmm__rng_key(f->p->seed, mucmm__stream(stage) + 500000 + (uint64_t)view),
                          (uint64_t)(step * size), clean, noisy);
 done:
     mucmm__free(numbers);
@@ -313,7 +315,7 @@ static void work_drop(common_work *w)
 static mucmm_status stage_psi(const mucmm__fit *f, mucmm__stage stage, int64_t before,
                               mucmm__psi *psi)
 {
-    return mucmm__psi_create(f->ctx, mucmm__rng_key(f->p->seed, MUCMM__STREAM(stage) + 700000),
+    return mucmm__psi_create(f->ctx, mucmm__rng_key(f->p->seed, mucmm__stream(stage) + 700000),
                              before, f->batch / 4, psi);
 }
 
@@ -388,7 +390,7 @@ static void initialize(mucmm__fit *f, const common_work *w, mucmm__trainer *t)
     for (int32_t m = 0; m < f->model->n_views; m++) {
         const mucmm__mlp *net = &w->part[m].net;
         float *params = t->params + w->part[m].params;
-        uint64_t stream = MUCMM__STREAM(w->stage) + 600000 + (uint64_t)m;
+        uint64_t stream = mucmm__stream(w->stage) + 600000 + (uint64_t)m;
         mucmm__mlp_init(net, mucmm__rng_key(f->p->seed, stream), params,
                         t->stats + w->part[m].stats);
         if (w->stage != MUCMM__STAGE_SKIP)
@@ -409,25 +411,39 @@ static void mask_decay(const mucmm__fit *f, const common_work *w, mucmm__trainer
         mucmm__mlp_decay_mask(&w->part[m].net, t->mask + w->part[m].params);
 }
 
+static const char *stage_title(mucmm__stage stage, char *out, size_t size)
+{
+    if (stage == MUCMM__STAGE_SKIP)
+        snprintf(out, size, "common heads, from the closed form");
+    else if (stage == MUCMM__STAGE_SCRATCH)
+        snprintf(out, size, "common heads, from scratch");
+    else if (stage < MUCMM__STAGE_LATER)
+        snprintf(out, size, "common heads, restart %d", (int)(stage - MUCMM__STAGE_RESTART) + 1);
+    else
+        snprintf(out, size, "common heads, stage %d", (int)(stage - MUCMM__STAGE_LATER) + 2);
+    return out;
+}
+
 /* Trains one stage of k dimensions, or takes it as the checkpoint has it. w is left set up. */
 static mucmm_status run_stage(mucmm__fit *f, mucmm__stage stage, int64_t k, common_work *w)
 {
     mucmm_status status = MUCMM_OK;
-    static const char *const names[] = {"common heads, from the closed form",
-                                        "common heads, from scratch",
-                                        "common heads, stage 2",
-                                        "common heads, stage 3",
-                                        "common heads, stage 4",
-                                        "common heads, stage 5"};
+    char name[64];
     mucmm__trainer *t = &f->stage[stage];
-    mucmm__problem problem = {
-        names[stage], f->p->common_epochs, common_step, common_evaluate, w, 1};
+    mucmm__problem problem = {stage_title(stage, name, sizeof name),
+                              f->p->common_epochs,
+                              common_step,
+                              common_evaluate,
+                              w,
+                              1};
     int64_t n_params, n_stats;
 
     TRY(work_init(f, stage, k, w, &n_params, &n_stats));
     TRY(mucmm__check_restored(f, stage, n_params, n_stats));
-    if (f->stage_now > (int32_t)stage)
+    if (f->stage_now > (int32_t)stage) {
+        mucmm__trainer_settle(t);
         goto done;
+    }
     if (!t->params)
         TRY(mucmm__trainer_create(f->ctx, n_params, n_stats, t));
     if (t->epoch == 0)
@@ -435,6 +451,7 @@ static mucmm_status run_stage(mucmm__fit *f, mucmm__stage stage, int64_t k, comm
     mask_decay(f, w, t);
     TRY(mucmm__train(f, stage, &problem));
     f->stage_now = stage + 1;
+    mucmm__trainer_settle(t);
     TRY(mucmm__checkpoint_save(f));
 done:
     return status;
@@ -516,8 +533,9 @@ done:
 }
 
 /* The heads of the finished stage in w, from its best weights: head[m], and in a later stage
- * known[m] [width, k], so that head(h) - psi(earlier) known has the canonical form. rho [k]. */
-static mucmm_status canonical_form(mucmm__fit *f, common_work *w, mucmm__head *heads,
+ * known[m] [width, k], so that head(h) - psi(earlier) known has the canonical form. rho [k]. kept:
+ * they are the model's. */
+static mucmm_status canonical_form(mucmm__fit *f, common_work *w, bool kept, mucmm__head *heads,
                                    double *const *known, double *rho)
 {
     mucmm_status status = MUCMM_OK;
@@ -536,7 +554,7 @@ static mucmm_status canonical_form(mucmm__fit *f, common_work *w, mucmm__head *h
     TRY(mucmm__alloc(f->ctx, total * total, sizeof *cov, &cov));
     TRY(mucmm__alloc(f->ctx, total, sizeof *mean, &mean));
     TRY(output_moments(f, w, heads, known, MUCMM_ROWS_TRAIN, 1, mean, cov));
-    for (int32_t m = 0; m < views; m++)
+    for (int32_t m = 0; m < views && kept; m++)
         TRY(warn_collapse(f, m, k, cov));
     TRY(output_weights(f, k, cov, rho, weights));
     for (int32_t m = 0; m < views; m++) {
@@ -587,8 +605,10 @@ done:
 
 static void blocks_drop(mucmm__block *c)
 {
-    for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)
+    for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++) {
         mucmm__free(c[m].data);
+        c[m] = (mucmm__block){0};
+    }
 }
 
 /* r2 [k]: mean over the views. NaN where there are too few training rows to fit anything. */
@@ -705,19 +725,17 @@ done:
     return status;
 }
 
-static mucmm_status first_stage(mucmm__fit *f, int64_t k)
+/* The common heads of rep, from the start number `stage`, which is trained if it is not yet:
+ * canonical form, and rho [k]. */
+static mucmm_status take_start(mucmm__fit *f, mucmm__stage stage, int64_t k, bool kept,
+                               mucmm__representation *rep)
 {
     mucmm_status status = MUCMM_OK;
-    mucmm__representation *rep = &f->model->heads;
-    common_work w[2] = {{0}};
+    common_work w = {0};
     mucmm__head heads[MUCMM_MAX_VIEWS] = {0};
 
-    for (int s = MUCMM__STAGE_SKIP; s <= MUCMM__STAGE_SCRATCH; s++)
-        TRY(run_stage(f, (mucmm__stage)s, k, &w[s]));
-    f->model->start = f->stage[MUCMM__STAGE_SCRATCH].best > f->stage[MUCMM__STAGE_SKIP].best
-                          ? MUCMM__STAGE_SCRATCH
-                          : MUCMM__STAGE_SKIP;
-    TRY(canonical_form(f, &w[f->model->start], heads, NULL, rep->rho));
+    TRY(run_stage(f, stage, k, &w));
+    TRY(canonical_form(f, &w, kept, heads, NULL, rep->rho));
     for (int32_t m = 0; m < f->model->n_views; m++) {
         rep->view[m].common = heads[m];
         heads[m] = (mucmm__head){0};
@@ -725,8 +743,74 @@ static mucmm_status first_stage(mucmm__fit *f, int64_t k)
 done:
     for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)
         mucmm__head_drop(&heads[m]);
-    work_drop(&w[0]);
-    work_drop(&w[1]);
+    work_drop(&w);
+    return status;
+}
+
+/* All starts; of those with the largest held-out total correlation the first. */
+static mucmm_status first_stage(mucmm__fit *f, int64_t k)
+{
+    mucmm_status status = MUCMM_OK;
+    int32_t best = MUCMM__STAGE_SKIP;
+
+    for (int32_t s = 0; s < MUCMM__STAGE_RESTART + f->p->restarts; s++) {
+        common_work w = {0};
+        status = run_stage(f, (mucmm__stage)s, k, &w);
+        work_drop(&w);
+        TRY(status);
+        best = f->stage[s].best > f->stage[best].best ? s : best;
+    }
+    f->stage_now = f->stage_now < MUCMM__STAGE_LATER ? MUCMM__STAGE_LATER : f->stage_now;
+    f->model->start = best;
+    TRY(take_start(f, (mucmm__stage)best, k, true, &f->model->heads));
+done:
+    return status;
+}
+
+static mucmm_status check_restarts(mucmm__fit *f)
+{
+    if (f->p->restarts > 0 && f->n_held_out < LEAST_HELD_OUT)
+        return mucmm__fail(f->ctx, MUCMM_ESHAPE,
+                           "%" PRId64 " held-out rows are too few to compare restarts on; at least "
+                           "%d are needed: give a larger --validation, or leave out --restarts",
+                           f->n_held_out, LEAST_HELD_OUT);
+    return MUCMM_OK;
+}
+
+/* Which components of the heads that are kept come back from the other starts, on the held-out
+ * rows. */
+static mucmm_status compare_starts(mucmm__fit *f, int64_t k)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__representation *rep = &f->model->heads, other = {0};
+    mucmm__block ours[MUCMM_MAX_VIEWS] = {{0}}, theirs[MUCMM_MAX_VIEWS] = {{0}};
+    mucmm__comparisons c = {0};
+    int32_t starts = MUCMM__STAGE_RESTART + f->p->restarts;
+    int64_t *rows = NULL;
+
+    TRY(mucmm__alloc(f->ctx, f->n_held_out, sizeof *rows, &rows));
+    for (int64_t i = 0; i < f->n_held_out; i++)
+        rows[i] = i;
+    TRY(common_variates(f, rep, MUCMM_ROWS_HELD_OUT, 1, ours));
+    TRY(mucmm__comparisons_create(f->ctx, f->model->n_views, k, starts - 1, f->n_held_out, &c));
+    mucmm__include(&c, rows, ours);
+    for (int32_t s = 0; s < starts; s++) {
+        if (s == f->model->start)
+            continue;
+        TRY(mucmm__alloc(f->ctx, k, sizeof *other.rho, &other.rho));
+        TRY(take_start(f, (mucmm__stage)s, k, false, &other));
+        TRY(common_variates(f, &other, MUCMM_ROWS_HELD_OUT, 1, theirs));
+        TRY(mucmm__compare(f->ctx, &c, rows, ours, theirs));
+        blocks_drop(theirs);
+        mucmm__representation_drop(&other);
+    }
+    TRY(mucmm__stability_make(f->ctx, &c, 0, &rep->stability));
+done:
+    mucmm__comparisons_drop(&c);
+    mucmm__representation_drop(&other);
+    blocks_drop(ours);
+    blocks_drop(theirs);
+    mucmm__free(rows);
     return status;
 }
 
@@ -743,7 +827,7 @@ static mucmm_status later_stage(mucmm__fit *f, int32_t t, int64_t k)
     TRY(run_stage(f, stage, k, &w));
     for (int32_t m = 0; m < f->model->n_views; m++)
         TRY(mucmm__alloc(f->ctx, mucmm__psi_width(&w.psi) * k, sizeof(double), &known[m]));
-    TRY(canonical_form(f, &w, heads, known, rep->rho + w.before));
+    TRY(canonical_form(f, &w, true, heads, known, rep->rho + w.before));
     for (int32_t m = 0; m < f->model->n_views; m++) {
         mucmm__deflated d = {heads[m], {0}, known[m]};
         TRY(stage_psi(f, stage, w.before, &d.psi));
@@ -794,7 +878,10 @@ mucmm_status mucmm__fit_common(mucmm__fit *f)
 
     TRY(mucmm__alloc(f->ctx, total, sizeof *keep, &keep));
     TRY(mucmm__alloc(f->ctx, total, sizeof(double), &rep->rho));
+    TRY(check_restarts(f));
     TRY(first_stage(f, total));
+    if (f->p->restarts > 0)
+        TRY(compare_starts(f, total));
     if (f->p->stages != 1 && f->n_held_out >= LEAST_HELD_OUT)
         TRY(choose_components(f, 0, keep, &significant, &once));
     if (once > 0 && once < significant) {

@@ -260,7 +260,7 @@ static mucmm_status individual_step(mucmm__fit *f, mucmm__trainer *t, void *arg,
     average_common(w, f->model->n_views, n);
     TRY(linear_terms(f, w, true, loss));
     for (int32_t m = 0; m < f->model->n_views; m++) {
-        uint64_t stream = MUCMM__STREAM(MUCMM__STAGE_INDIVIDUAL) + 700000 +
+        uint64_t stream = mucmm__stream(MUCMM__STAGE_INDIVIDUAL) + 700000 +
                           (uint64_t)(t->step * f->model->n_views + m);
         TRY(kernel_term(f, w, m, mucmm__rng_key(f->p->seed, stream), loss));
     }
@@ -300,7 +300,7 @@ static mucmm_status judge_leak(mucmm__fit *f, individual_work *w, int32_t m, int
     mucmm_status status = MUCMM_OK;
     double share = (double)n / (double)f->n_held_out, leak, sd;
     uint64_t key =
-        mucmm__rng_key(f->p->seed, MUCMM__STREAM(MUCMM__STAGE_INDIVIDUAL) + 600000 + (uint64_t)m);
+        mucmm__rng_key(f->p->seed, mucmm__stream(MUCMM__STAGE_INDIVIDUAL) + 600000 + (uint64_t)m);
     mucmm__block phi_std;
 
     if (n < 4) /* too few for two halves */
@@ -502,7 +502,7 @@ static void initialize(mucmm__fit *f, const individual_work *w, mucmm__trainer *
         const mucmm__part *parts[] = {&w->head[m], &w->decoder[m]};
         for (int i = 0; i < 2; i++)
             mucmm__mlp_init(&parts[i]->net,
-                            mucmm__rng_key(f->p->seed, MUCMM__STREAM(MUCMM__STAGE_INDIVIDUAL) +
+                            mucmm__rng_key(f->p->seed, mucmm__stream(MUCMM__STAGE_INDIVIDUAL) +
                                                            500000 + (uint64_t)(2 * m + i)),
                             t->params + parts[i]->params, t->stats + parts[i]->stats);
     }

@@ -222,6 +222,8 @@ typedef struct mucmm__comparisons {
 mucmm_status mucmm__comparisons_create(mucmm_ctx *ctx, int32_t n_views, int64_t k, int64_t room,
                                        int64_t rows, mucmm__comparisons *c);
 void mucmm__comparisons_drop(mucmm__comparisons *c);
+/* The fit's own variates are averaged with the others' on rows[0..n). */
+void mucmm__include(mucmm__comparisons *c, const int64_t *rows, const mucmm__block *fit);
 /* Adds another fit: fit[m] and other[m] [n, k] are the variates of both on rows[0..n), at least 3.
  */
 mucmm_status mucmm__compare(mucmm_ctx *ctx, mucmm__comparisons *c, const int64_t *rows,
@@ -239,20 +241,32 @@ mucmm_status mucmm__retrieval(mucmm_ctx *ctx, int32_t n_views, float *const *c, 
 typedef enum mucmm__stage {
     MUCMM__STAGE_SKIP = 0,    /* common heads, started at the linear solution */
     MUCMM__STAGE_SCRATCH = 1, /* common heads, started at random              */
-    MUCMM__STAGE_LATER = 2,   /* the first of MUCMM__LATER deflated stages    */
+    MUCMM__STAGE_RESTART = 2, /* the first of MUCMM_MAX_RESTARTS more of these */
+    MUCMM__STAGE_LATER = MUCMM__STAGE_RESTART + MUCMM_MAX_RESTARTS, /* the first of MUCMM__LATER
+                                                                       deflated stages */
     MUCMM__STAGE_INDIVIDUAL = MUCMM__STAGE_LATER + MUCMM__LATER,
     MUCMM__STAGE_TUNED, /* the first of MUCMM__TUNED attempts at another beta */
     MUCMM__STAGES = MUCMM__STAGE_TUNED + MUCMM__TUNED
 } mucmm__stage;
 
-/* Random numbers of a stage: streams from here on, a million of them. Those of the later stages
- * come last, so that a fit without them does not depend on how many there can be. */
-#define MUCMM__STREAM(stage)                                                                       \
-    ((uint64_t)((stage) == MUCMM__STAGE_INDIVIDUAL  ? MUCMM__STAGE_LATER + 1                       \
-                : (stage) > MUCMM__STAGE_INDIVIDUAL ? (stage) + 2                                  \
-                : (stage) >= MUCMM__STAGE_LATER     ? (stage) + 2                                  \
-                                                    : (stage) + 1) *                                   \
-     1000000)
+/* Random numbers of a stage: streams from here on, a million of them. In the order in which the
+ * kinds of stages came to be, so that none of them changes the others: 1 and 2, 3 the individual
+ * heads, 4 to 7 the later stages, 9 and 10 the attempts at another beta, 11 and above the restarts.
+ */
+static inline uint64_t mucmm__stream(int32_t stage)
+{
+    int32_t number = stage + 1;
+
+    if (stage >= MUCMM__STAGE_TUNED)
+        number = 9 + stage - MUCMM__STAGE_TUNED;
+    else if (stage == MUCMM__STAGE_INDIVIDUAL)
+        number = 3;
+    else if (stage >= MUCMM__STAGE_LATER)
+        number = 4 + stage - MUCMM__STAGE_LATER;
+    else if (stage >= MUCMM__STAGE_RESTART)
+        number = 11 + stage - MUCMM__STAGE_RESTART;
+    return (uint64_t)number * 1000000;
+}
 
 /* Flat state of one training stage; everything a resumed run needs. */
 typedef struct mucmm__trainer {
@@ -268,6 +282,8 @@ typedef struct mucmm__trainer {
 mucmm_status mucmm__trainer_create(mucmm_ctx *ctx, int64_t n_params, int64_t n_stats,
                                    mucmm__trainer *t);
 void mucmm__trainer_drop(mucmm__trainer *t);
+/* Of a stage that is over: gives back what only training needs. */
+void mucmm__trainer_settle(mucmm__trainer *t);
 
 /* The run of one fit. */
 typedef struct mucmm__fit {

@@ -7,17 +7,25 @@
 
 #include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
-static const char *const stage_names[MUCMM__STAGES] = {"common-from-closed-form",
-                                                       "common-from-scratch",
-                                                       "common-2",
-                                                       "common-3",
-                                                       "common-4",
-                                                       "common-5",
-                                                       "individual",
-                                                       "individual-2",
-                                                       "individual-3"};
+static const char *stage_name(int32_t stage, char out[32])
+{
+    if (stage == MUCMM__STAGE_SKIP)
+        return strcpy(out, "common-from-closed-form");
+    if (stage == MUCMM__STAGE_SCRATCH)
+        return strcpy(out, "common-from-scratch");
+    if (stage == MUCMM__STAGE_INDIVIDUAL)
+        return strcpy(out, "individual");
+    if (stage < MUCMM__STAGE_LATER)
+        snprintf(out, 32, "common-restart-%d", stage - MUCMM__STAGE_RESTART + 1);
+    else if (stage < MUCMM__STAGE_INDIVIDUAL)
+        snprintf(out, 32, "common-%d", stage - MUCMM__STAGE_LATER + 2);
+    else
+        snprintf(out, 32, "individual-%d", stage - MUCMM__STAGE_TUNED + 2);
+    return out;
+}
 
 /* ---- writing ------------------------------------------------------------------------- */
 
@@ -176,6 +184,8 @@ static json_t *params_json(const mucmm_fit_params *p)
     json_object_set_new(o, "stages", json_integer(p->stages));
     if (p->bootstrap > 0)
         json_object_set_new(o, "bootstrap", json_integer(p->bootstrap));
+    if (p->restarts > 0)
+        json_object_set_new(o, "restarts", json_integer(p->restarts));
     return o;
 }
 
@@ -185,7 +195,8 @@ static json_t *history_json(const mucmm_model *m)
 
     for (int64_t i = 0; i < m->n_history; i++) {
         json_t *o = json_object();
-        json_object_set_new(o, "stage", json_string(stage_names[m->history[i].stage]));
+        char name[32];
+        json_object_set_new(o, "stage", json_string(stage_name(m->history[i].stage, name)));
         json_object_set_new(o, "epoch", json_integer(m->history[i].epoch));
         json_object_set_new(o, "loss", number(m->history[i].loss));
         json_object_set_new(o, "held_out", number(m->history[i].held_out));
@@ -542,6 +553,11 @@ static mucmm_status read_params(mucmm_ctx *ctx, const json_t *parent, mucmm_fit_
         TRY(get_integer(ctx, o, "bootstrap", 1, MUCMM_MAX_BOOTSTRAP, &bootstrap));
         p->bootstrap = (int32_t)bootstrap;
     }
+    if (json_object_get(o, "restarts")) { /* only if there were any */
+        int64_t restarts;
+        TRY(get_integer(ctx, o, "restarts", 1, MUCMM_MAX_RESTARTS, &restarts));
+        p->restarts = (int32_t)restarts;
+    }
 done:
     return status;
 }
@@ -596,9 +612,11 @@ static mucmm_status read_history(mucmm_ctx *ctx, const json_t *parent, mucmm_mod
         const json_t *o = json_array_get(a, i);
         const char *stage = json_string_value(json_object_get(o, "stage"));
         mucmm__epoch *e = &m->history[i];
-        for (int32_t s = 0; s < MUCMM__STAGES && stage; s++)
-            if (strcmp(stage, stage_names[s]) == 0)
+        for (int32_t s = 0; s < MUCMM__STAGES && stage; s++) {
+            char name[32];
+            if (strcmp(stage, stage_name(s, name)) == 0)
                 e->stage = s;
+        }
         TRY(get_integer(ctx, o, "epoch", 0, INT64_MAX, &e->epoch));
         TRY(get_number(ctx, o, "loss", &e->loss));
         TRY(get_number(ctx, o, "held_out", &e->held_out));
@@ -637,7 +655,7 @@ mucmm_status mucmm__model_from_json(mucmm_ctx *ctx, const char *text, mucmm_mode
     TRY(get_integer(ctx, o, "training_rows", 0, INT64_MAX, &m->rows[MUCMM_ROWS_TRAIN]));
     TRY(get_integer(ctx, o, "held_out_rows", 0, INT64_MAX, &m->rows[MUCMM_ROWS_HELD_OUT]));
     TRY(read_ridge(ctx, o, &m->ridge));
-    TRY(get_integer(ctx, o, "start", -1, 1, &start));
+    TRY(get_integer(ctx, o, "start", -1, MUCMM__STAGE_LATER - 1, &start));
     m->start = (int32_t)start;
     TRY(read_params(ctx, o, &m->params));
     for (int32_t i = 0; i < m->n_views; i++)

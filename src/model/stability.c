@@ -209,6 +209,16 @@ done:
     return status;
 }
 
+void mucmm__include(mucmm__comparisons *c, const int64_t *rows, const mucmm__block *fit)
+{
+    for (int64_t r = 0; r < fit[0].rows; r++) {
+        for (int32_t m = 0; m < c->n_views; m++)
+            for (int64_t i = 0; i < c->k; i++)
+                c->sum[m][rows[r] * c->k + i] += fit[m].data[r * c->k + i];
+        c->times[rows[r]]++;
+    }
+}
+
 /* Row number `at` of the comparisons, and the variates of paired components with their signs. */
 static void take_comparison(mucmm__comparisons *c, const two_fits *t, const int64_t *rows,
                             const mucmm__block *other)

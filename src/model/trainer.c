@@ -50,6 +50,16 @@ void mucmm__trainer_drop(mucmm__trainer *t)
     *t = (mucmm__trainer){0};
 }
 
+void mucmm__trainer_settle(mucmm__trainer *t)
+{
+    float **const arrays[] = {&t->first, &t->second, &t->grads, &t->mask};
+
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+        mucmm__free(*arrays[i]);
+        *arrays[i] = NULL;
+    }
+}
+
 /* ---- the loop -------------------------------------------------------------------- */
 
 static void keep_if_best(mucmm__trainer *t, double value)
@@ -91,7 +101,7 @@ static mucmm_status run_epoch(mucmm__fit *f, int32_t stage, const mucmm__problem
     mucmm__adamw opt = mucmm__adamw_default(f->p->learning_rate, f->p->weight_decay);
 
     *mean_loss = 0;
-    mucmm__rng_permutation(mucmm__rng_key(f->p->seed, MUCMM__STREAM(stage) + (uint64_t)t->epoch),
+    mucmm__rng_permutation(mucmm__rng_key(f->p->seed, mucmm__stream(stage) + (uint64_t)t->epoch),
                            order, f->n_train);
     for (int64_t s = 0; s < steps; s++) {
         double loss = 0;
@@ -143,7 +153,7 @@ done:
 
 /* ---- checkpoints -------------------------------------------------------------------- */
 
-#define CHECKPOINT_FORMAT "mucmm-checkpoint-2"
+#define CHECKPOINT_FORMAT "mucmm-checkpoint-3"
 #define SAVED_ARRAYS 6
 
 static float **saved_array(mucmm__trainer *t, int i, const char **name, int64_t *n)
@@ -176,7 +186,7 @@ mucmm_status mucmm__checkpoint_save(mucmm__fit *f)
 
     if (!f->p->checkpoint)
         return MUCMM_OK;
-    snprintf(now, sizeof now, "%d", f->stage_now);
+    snprintf(now, sizeof now, "%02d", f->stage_now);
     snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, f->fingerprint);
     for (int s = 0; s < MUCMM__STAGES; s++) {
         state[s][0] = (double)f->stage[s].epoch;
@@ -187,7 +197,7 @@ mucmm_status mucmm__checkpoint_save(mucmm__fit *f)
             float **array = saved_array(&f->stage[s], i, &name, &len);
             if (!is_saved(f, s, i))
                 continue;
-            snprintf(names[n], sizeof names[n], "stage%d.%s", s, name);
+            snprintf(names[n], sizeof names[n], "stage%02d.%s", s, name);
             tensors[n] = (mucmm__tensor){names[n], MUCMM__F32, 1, {len}, *array};
             n++;
         }
@@ -238,14 +248,14 @@ static mucmm_status load_stage(mucmm__fit *f, const mucmm__safetensors *file, in
     const mucmm__tensor *first;
     char name[32];
 
-    snprintf(name, sizeof name, "stage%d.best_params", s);
+    snprintf(name, sizeof name, "stage%02d.best_params", s);
     first = mucmm__safetensors_find(file, name);
     if (s > f->stage_now || (s == f->stage_now && !first))
         return MUCMM_OK;
     if (!first &&
-        ((s >= MUCMM__STAGE_LATER && s < MUCMM__STAGE_INDIVIDUAL) || s >= MUCMM__STAGE_TUNED))
+        ((s >= MUCMM__STAGE_RESTART && s < MUCMM__STAGE_INDIVIDUAL) || s >= MUCMM__STAGE_TUNED))
         return MUCMM_OK; /* the fit needed fewer stages */
-    snprintf(name, sizeof name, "stage%d.best_stats", s);
+    snprintf(name, sizeof name, "stage%02d.best_stats", s);
     if (!first || first->rank != 1 || !mucmm__safetensors_find(file, name) ||
         !is_count(state[0], 1e9) || isnan(state[1]))
         return not_whole(f);
@@ -258,7 +268,7 @@ static mucmm_status load_stage(mucmm__fit *f, const mucmm__safetensors *file, in
         int64_t len;
         float **array = saved_array(t, i, &part, &len);
         const mucmm__tensor *x;
-        snprintf(name, sizeof name, "stage%d.%s", s, part);
+        snprintf(name, sizeof name, "stage%02d.%s", s, part);
         x = mucmm__safetensors_find(file, name);
         if (x && x->dtype == MUCMM__F32 && x->rank == 1 && x->shape[0] == len)
             memcpy(*array, x->data, (size_t)len * sizeof(float));
@@ -285,6 +295,21 @@ static mucmm_status load_history(mucmm__fit *f, const mucmm__tensor *x)
     }
 done:
     return status;
+}
+
+/* Two digits; -1 if it is none. */
+static int32_t stage_number(const char *text)
+{
+    int32_t number = 0;
+
+    if (!text || strlen(text) != 2)
+        return -1;
+    for (int i = 0; i < 2; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return -1;
+        number = 10 * number + text[i] - '0';
+    }
+    return number <= MUCMM__STAGES ? number : -1;
 }
 
 mucmm_status mucmm__checkpoint_load(mucmm__fit *f)
@@ -314,9 +339,9 @@ mucmm_status mucmm__checkpoint_load(mucmm__fit *f)
                         "or give another --checkpoint",
                         path));
     text = mucmm__safetensors_metadata(file, "stage");
-    if (!text || strlen(text) != 1 || text[0] < '0' || text[0] > '0' + MUCMM__STAGES)
+    f->stage_now = stage_number(text);
+    if (f->stage_now < 0)
         TRY(not_whole(f));
-    f->stage_now = text[0] - '0';
     for (int s = 0; s < MUCMM__STAGES; s++)
         TRY(load_stage(f, file, s, (const double *)state->data + 2 * s));
     TRY(load_history(f, history));

@@ -156,6 +156,10 @@ def wrong_usage_is_exit_2():
     fails(2, ['--bootstrap', "'-1'", 'from 0 to 10000'], *fit('--bootstrap', '-1'))
     fails(2, ['--bootstrap', "'many'"], *fit('--bootstrap', 'many'))
     fails(2, ['--bootstrap', "'10001'"], *fit('--bootstrap=10001'))
+    fails(2, ['--restarts', "'21'", 'from 0 to 20'], *fit(*MLP, '--restarts', '21'))
+    fails(2, ['--restarts', "'x'"], *fit(*MLP, '--restarts', 'x'))
+    fails(1, ['closed form', '--restarts', '--bootstrap'], *fit('--restarts', '2'))
+    fails(1, ['--restarts', '--stages'], *fit(*MLP, '--restarts', '2', '--stages', '2'))
     fails(2, ['--hidden', "'12,x'"[1:-1].split(',')[1]], *fit('--hidden', '12,x'))
     fails(2, ['--view', "'l.npy'", 'NAME=FILE'], 'fit', '--view', 'l.npy')
     fails(2, ['--view', 'a/b'], 'fit', '--view', 'a/b=l.npy')
@@ -254,6 +258,27 @@ def fit_bootstrap_tells_what_comes_back():
                   ', does not come back'):
         check(words in page, words)
     check('stability' not in json.loads(succeeds(*fit('--bootstrap', '0', '--json')).stdout), 'none was asked for')
+
+
+@test
+def fit_restarts_tells_what_comes_back():
+    args = fit(*MLP, '--restarts', '2', '--bootstrap', '5', out='starts.mucmm')
+    root = json.loads(succeeds(*args, '--json').stdout)
+    check(set(root['stability']) == {'heads', 'linear'}, root['stability'])
+    found = root['stability']['heads']
+    check(set(found) == STABILITY_KEYS and found['compared'] == 3, found)
+    check(all(0 <= low <= s <= 1 for low, s in zip(found['similarity_low'], found['similarity'])), found)
+    text = succeeds('info', 'starts.mucmm').stdout
+    check('stability: 3 other starts of the trained heads' in text and '5 bootstrap replicates' in text, text)
+    meta = json.loads(succeeds('info', 'starts.mucmm', '--json').stdout)
+    check(meta['params']['restarts'] == 2 and 0 <= meta['start'] <= 3, meta['params'])
+    check({'common-restart-1', 'common-restart-2'} <= {e['stage'] for e in meta['history']}, meta['history'])
+    succeeds('report', 'starts.mucmm', *UNSEEN, '--samples-shown', '1', '-o', 'page.html')
+    with open('page.html', encoding='utf-8') as f:
+        page = f.read()
+    check('come back from 3 other starts' in page and '--restarts 2' in page, 'no table of the starts')
+    root = json.loads(succeeds(*fit(*MLP, '--restarts', '2', '--json')).stdout)
+    check(set(root['stability']) == {'heads'}, root['stability'])
 
 
 @test
