@@ -142,8 +142,9 @@ static void print_dimensions(const mucmm_model *m, const json_t *found)
     if (common)
         printf(
             "common dimensions: %" PRId64 " found, %" PRId64
-            " kept; %zu were tried, those up to the last with p <= %g on the held-out rows count\n",
-            k, mucmm_model_common(m), n, json_real_value(json_object_get(common, "level")));
+            " kept; %zu %s tried, those up to the last with p <= %g on the held-out rows count\n",
+            k, mucmm_model_common(m), n, n == 1 ? "was" : "were",
+            json_real_value(json_object_get(common, "level")));
     json_array_foreach(json_object_get(found, "individual"), i, view)
     {
         const json_t *error = json_object_get(view, "error");

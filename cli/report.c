@@ -577,11 +577,18 @@ static int add_short(const report_page *p)
     char text[500];
     int code = 0;
 
-    snprintf(text, sizeof text,
-             "%" PRId64 " samples, %d views. %" PRId64 " of %" PRId64
-             " components are shared by the views beyond chance; the first correlates %.2f.",
-             mucmm_scores_rows(p->scores), p->in->n, a->significant, a->components,
-             a->correlations[0]);
+    if (isfinite(a->p_values[0]))
+        snprintf(text, sizeof text,
+                 "%" PRId64 " samples, %d views. %" PRId64 " of %" PRId64
+                 " components are shared by the views beyond chance; the first correlates %.2f.",
+                 mucmm_scores_rows(p->scores), p->in->n, a->significant, a->components,
+                 a->correlations[0]);
+    else
+        snprintf(text, sizeof text,
+                 "%" PRId64 " samples, %d views. %" PRId64
+                 " components, not tested against chance (--permutations 0); the first "
+                 "correlates %.2f.",
+                 mucmm_scores_rows(p->scores), p->in->n, a->components, a->correlations[0]);
     ADD(mucmm_report_text(p->s->ctx, p->r, text));
     if (count_harmonics(a) > 0) {
         snprintf(text, sizeof text,

@@ -55,7 +55,8 @@ int chart_spectrum(const report_page *p)
         "{\"height\": 240, \"encoding\": {\"x\": {\"field\": \"component\", \"type\": "
         "\"quantitative\", "
         "\"title\": \"component\", \"scale\": {\"nice\": false}, \"axis\": {\"tickMinStep\": 1, "
-        "\"format\": \"d\"}}}, \"layer\": [{\"mark\": {\"type\": \"area\", \"color\": \"#888\", "
+        "\"format\": \"d\", \"labelExpr\": \"datum.value % 1 ? '' : datum.label\"}}}, \"layer\": "
+        "[{\"mark\": {\"type\": \"area\", \"color\": \"#888\", "
         "\"opacity\": 0.3, \"line\": {\"color\": \"#888\", \"strokeDash\": [2, 3]}}, \"encoding\": "
         "{\"y\": {\"field\": \"chance (95 %)\", \"type\": \"quantitative\", \"title\": "
         "\"correlation\"}}, \"transform\": [{\"filter\": \"datum.first\"}]}, {\"mark\": {\"type\": "
@@ -71,7 +72,8 @@ int chart_spectrum(const report_page *p)
         "\"datum.harmonic\"}]}]}";
     json_t *values = json_array();
     const mucmm_summary *s = mucmm_scores_summary(p->scores, MUCMM_HEADS);
-    char caption[500], yardstick[80] = "", harmonics[120] = "";
+    char caption[500], found[120], yardstick[80] = "", harmonics[120] = "";
+    bool tested = s->components > 0 && isfinite(s->p_values[0]);
 
     for (int method = MUCMM_HEADS; method <= (p->trained ? MUCMM_LINEAR : MUCMM_HEADS); method++) {
         const mucmm_summary *of = mucmm_scores_summary(p->scores, (mucmm_method)method);
@@ -91,11 +93,15 @@ int chart_spectrum(const report_page *p)
         snprintf(harmonics, sizeof harmonics,
                  " A ring marks a harmonic, a curve of components before "
                  "it that adds no dimension.");
-    snprintf(caption, sizeof caption,
-             "%" PRId64 " of %" PRId64
-             " components correlate more than chance would (p <= 0.05); all add up to %.2f%s. The "
-             "grey band is what wrong pairings reach (95 %%).%s",
-             s->significant, s->components, s->total_correlation, yardstick, harmonics);
+    if (tested)
+        snprintf(found, sizeof found,
+                 "%" PRId64 " of %" PRId64
+                 " components correlate more than chance would (p <= 0.05); all",
+                 s->significant, s->components);
+    snprintf(caption, sizeof caption, "%s add up to %.2f%s.%s%s",
+             tested ? found : "Not tested against chance (--permutations 0). The components",
+             s->total_correlation, yardstick,
+             tested ? " The grey band is what wrong pairings reach (95 %)." : "", harmonics);
     return add_chart(p, "Correlation of each component", caption, template, values);
 }
 
@@ -105,7 +111,8 @@ int chart_dimensions(const report_page *p)
     static const char correlation[] =
         "{\"height\": 200, \"encoding\": {\"x\": {\"field\": \"component\", \"type\": "
         "\"quantitative\", \"title\": \"candidate component\", \"scale\": {\"nice\": false}, "
-        "\"axis\": {\"tickMinStep\": 1, \"format\": \"d\"}}}, \"layer\": [{\"mark\": {\"type\": "
+        "\"axis\": {\"tickMinStep\": 1, \"format\": \"d\", \"labelExpr\": \"datum.value % 1 ? '' : "
+        "datum.label\"}}}, \"layer\": [{\"mark\": {\"type\": "
         "\"area\", \"color\": \"#888\", \"opacity\": 0.3, \"line\": {\"color\": \"#888\", "
         "\"strokeDash\": [2, 3]}}, \"encoding\": {\"y\": {\"field\": \"chance (95 %)\", \"type\": "
         "\"quantitative\", \"title\": \"held-out correlation\"}}}, {\"mark\": {\"type\": \"line\", "
@@ -116,7 +123,8 @@ int chart_dimensions(const report_page *p)
     static const char rebuilt[] =
         "{\"height\": 200, \"mark\": {\"type\": \"line\", \"point\": true}, \"encoding\": {\"x\": "
         "{\"field\": \"individual dimensions\", \"type\": \"quantitative\", \"axis\": "
-        "{\"tickMinStep\": 1, \"format\": \"d\"}}, \"y\": {\"field\": \"error\", \"type\": "
+        "{\"tickMinStep\": 1, \"format\": \"d\", \"labelExpr\": \"datum.value % 1 ? '' : "
+        "datum.label\"}}, \"y\": {\"field\": \"error\", \"type\": "
         "\"quantitative\", \"title\": \"share of variance not rebuilt\", \"scale\": {\"zero\": "
         "false}}, "
         "\"color\": {\"field\": \"view\", \"type\": \"nominal\", \"title\": null}, \"strokeDash\": "
