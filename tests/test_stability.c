@@ -653,6 +653,31 @@ static void test_refused_restarts(void **state)
     drop_problem(&q);
 }
 
+static mucmm_status restart_and_free(mucmm_ctx *c, void *arg)
+{
+    const problem *q = arg;
+    mucmm_fit_params p = restart_params(1);
+    mucmm_model *m = NULL;
+    mucmm_status status;
+
+    p.common = 1;
+    p.batch = 100;
+    p.common_epochs = 1;
+    p.hidden[0] = p.hidden[1] = 4;
+    status = mucmm_fit(c, q->view, 2, &p, &m);
+    mucmm_model_free(m);
+    return status;
+}
+
+static void test_restarts_out_of_memory_leave_nothing(void **state)
+{
+    problem q = new_problem(ctx, 2, 210, true, 25);
+
+    (void)state;
+    assert_true(sweep_out_of_memory(restart_and_free, &q, 0) > 50);
+    drop_problem(&q);
+}
+
 static int set_up(void **state)
 {
     mucmm_ctx_params p;
@@ -690,6 +715,7 @@ int main(void)
         cmocka_unit_test(test_streams_of_stages_stay),
         cmocka_unit_test(test_stopped_restarts_have_the_same_bytes),
         cmocka_unit_test(test_refused_restarts),
+        cmocka_unit_test(test_restarts_out_of_memory_leave_nothing),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

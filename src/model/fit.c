@@ -657,6 +657,8 @@ mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t 
         (params->common == MUCMM_AUTO || params->individual == MUCMM_AUTO ? MUCMM__CHOSE_DIMENSIONS
                                                                           : 0);
     TRY(mucmm__fit_linear(&f));
+    if (p.bootstrap > 0) /* first: what is wrong with it shows before anything is trained */
+        TRY(mucmm__bootstrap(&f));
     if (p.head == MUCMM_HEAD_MLP) {
         f.fingerprint = fingerprint(&f);
         TRY(mucmm__checkpoint_load(&f));
@@ -666,8 +668,6 @@ mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t 
     TRY(mucmm__mark_harmonics(&f, &f.model->linear));
     if (f.model->heads.rho)
         TRY(mucmm__mark_harmonics(&f, &f.model->heads));
-    if (p.bootstrap > 0)
-        TRY(mucmm__bootstrap(&f));
     TRY(summarize_all(&f));
     TRY(mucmm__model_make_json(ctx, f.model));
     *out = f.model;

@@ -200,7 +200,7 @@ mucmm_status mucmm__leakage(mucmm_ctx *ctx, int32_t n_views, const mucmm__block 
 
 /* ---- stability.c: which components come back in another fit ------------------------------- */
 
-/* All numbers NaN or 0; mucmm__stability_count sets what follows from them. */
+/* All numbers 0; mucmm__stability_count sets what follows from them. */
 mucmm_status mucmm__stability_create(mucmm_ctx *ctx, int64_t k, mucmm_stability **out);
 void mucmm__stability_free(mucmm_stability *s);
 void mucmm__stability_count(mucmm_stability *s);
@@ -379,6 +379,19 @@ void mucmm__dimensions_drop(mucmm__dimensions *d);
 /* fit.c: the most common dimensions that the batch has room for. */
 int64_t mucmm__batch_dimensions(const mucmm__fit *f);
 mucmm_status mucmm__fit_linear(mucmm__fit *f);
+/* fit_common.c: one stage of k common dimensions, trained unless the checkpoint has it. */
+mucmm_status mucmm__train_common(mucmm__fit *f, mucmm__stage stage, int64_t k);
+/* The same, and its best heads in canonical form, found[m].head, rho [k]; of a later stage also the
+ * rest of found[m], which is zero before. kept: they may be the model's, and are warned of. After a
+ * failure found has to be dropped too. */
+mucmm_status mucmm__common_heads(mucmm__fit *f, mucmm__stage stage, int64_t k, bool kept,
+                                 mucmm__deflated *found, double *rho);
+/* Numbers of the training or the held-out rows. */
+const int64_t *mucmm__rows_of(const mucmm__fit *f, mucmm_rows part, int64_t *n);
+/* Training rows, at most, on which projections and regressions are fixed before they are judged on
+ * the held-out ones. */
+#define MUCMM__EVALUATION_ROWS 5000
+/* fit_stages.c: the stages, and what is kept. */
 mucmm_status mucmm__fit_common(mucmm__fit *f);
 /* r->harmonic, from training and held-out rows. */
 mucmm_status mucmm__mark_harmonics(mucmm__fit *f, mucmm__representation *r);

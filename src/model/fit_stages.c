@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Which stages of common heads are trained, and what is kept of them: section 2 of the method.
+ *
+ * All dimensions are trained at once, from both starts: from the closed form and from scratch, and
+ * from scratch again for every restart; the one with the largest held-out total correlation of
+ * fixed projections is kept, and with restarts its components are compared with those of the
+ * others. If stages are asked for, later ones look for what nonlinear features of the variates
+ * found before do not predict. */
+#include "model/model.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+/* Permutations of the tests that decide on sizes of stages, and their level. */
+#define PERMUTATIONS 1000
+#define LEVEL 0.05
+/* Fewer rows than these decide nothing: one stage, and no restarts. */
+#define LEAST_HELD_OUT 20
+
+/* ---- what is found ------------------------------------------------------------------------ */
+
+/* All common variates of every view so far, c[m] [n, width], as doubles, on every `every`-th row.
+ */
+static mucmm_status common_variates(mucmm__fit *f, const mucmm__representation *rep,
+                                    mucmm_rows part, int64_t every, mucmm__block *c)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t n, count, k = mucmm__common_width(&rep->view[0]), *picked = NULL;
+    const int64_t *rows = mucmm__rows_of(f, part, &n);
+    float *y = NULL;
+
+    count = (n + every - 1) / every;
+    TRY(mucmm__alloc(f->ctx, count, sizeof *picked, &picked));
+    TRY(mucmm__alloc(f->ctx, count * k, sizeof *y, &y));
+    for (int64_t i = 0; i < count; i++)
+        picked[i] = rows[i * every];
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        c[m] = (mucmm__block){NULL, count, k};
+        TRY(mucmm__alloc(f->ctx, count * k, sizeof(double), &c[m].data));
+        TRY(mucmm__represent(f->ctx, f->model, rep, m, f->data[m], picked, count, y, NULL));
+        mucmm__to_double(y, count * k, c[m].data);
+    }
+done:
+    mucmm__free(picked);
+    mucmm__free(y);
+    return status;
+}
+
+static void blocks_drop(mucmm__block *c)
+{
+    for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++) {
+        mucmm__free(c[m].data);
+        c[m] = (mucmm__block){0};
+    }
+}
+
+/* r2 [k]: mean over the views. NaN where there are too few training rows to fit anything. */
+static mucmm_status harmonic_marks(mucmm__fit *f, const mucmm__representation *rep, double *r2)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t k = mucmm__common_width(&rep->view[0]);
+    int64_t every = (f->n_train + MUCMM__EVALUATION_ROWS - 1) / MUCMM__EVALUATION_ROWS;
+    mucmm__block train[MUCMM_MAX_VIEWS] = {{0}}, held_out[MUCMM_MAX_VIEWS] = {{0}};
+    double *one = NULL;
+
+    TRY(mucmm__alloc(f->ctx, k, sizeof *one, &one));
+    for (int64_t j = 0; j < k; j++)
+        r2[j] = f->n_train < 8 * (k + 1) ? NAN : 0;
+    if (isnan(r2[0]))
+        goto done;
+    TRY(common_variates(f, rep, MUCMM_ROWS_TRAIN, every, train));
+    TRY(common_variates(f, rep, MUCMM_ROWS_HELD_OUT, 1, held_out));
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        TRY(mucmm__harmonics(f->ctx, &train[m], &held_out[m], one));
+        for (int64_t j = 0; j < k; j++)
+            r2[j] += one[j] / f->model->n_views;
+    }
+done:
+    blocks_drop(train);
+    blocks_drop(held_out);
+    mucmm__free(one);
+    return status;
+}
+
+mucmm_status mucmm__mark_harmonics(mucmm__fit *f, mucmm__representation *r)
+{
+    mucmm_status status = MUCMM_OK;
+
+    TRY(mucmm__alloc(f->ctx, f->model->k, sizeof *r->harmonic, &r->harmonic));
+    TRY(harmonic_marks(f, r, r->harmonic));
+done:
+    return status;
+}
+
+/* Tests the variates from `first` on: which are significant on the held-out rows and no harmonics,
+ * keep [k - first], and how many are the former and both. */
+static mucmm_status choose_components(mucmm__fit *f, int64_t first, bool *keep,
+                                      int64_t *significant, int64_t *kept)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__representation *rep = &f->model->heads;
+    mucmm__block c[MUCMM_MAX_VIEWS] = {{0}};
+    double *correlations = NULL, *p_values = NULL, *r2 = NULL;
+    int64_t k = mucmm__common_width(&rep->view[0]), fresh = k - first;
+
+    TRY(mucmm__alloc(f->ctx, k, sizeof *r2, &r2));
+    TRY(harmonic_marks(f, rep, r2));
+    TRY(mucmm__alloc(f->ctx, fresh, sizeof *correlations, &correlations));
+    TRY(mucmm__alloc(f->ctx, fresh, sizeof *p_values, &p_values));
+    TRY(common_variates(f, rep, MUCMM_ROWS_HELD_OUT, 1, c));
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        for (int64_t i = 0; i < c[m].rows; i++) /* the new columns alone */
+            memmove(c[m].data + i * fresh, c[m].data + i * k + first,
+                    (size_t)fresh * sizeof(double));
+        c[m].cols = fresh;
+    }
+    TRY(mucmm__permutation_test(f->ctx, f->model->n_views, c, PERMUTATIONS, f->p->seed,
+                                correlations, p_values, NULL));
+    *significant = *kept = 0;
+    for (int64_t j = 0; j < fresh; j++) {
+        keep[j] = p_values[j] <= LEVEL && !(r2[first + j] >= MUCMM_HARMONIC_R2);
+        *significant += p_values[j] <= LEVEL;
+        *kept += keep[j];
+    }
+done:
+    blocks_drop(c);
+    mucmm__free(correlations);
+    mucmm__free(p_values);
+    mucmm__free(r2);
+    return status;
+}
+
+/* ---- the stages --------------------------------------------------------------------------- */
+
+/* Of the last stage of every view only the components that are kept. */
+static mucmm_status drop_components(mucmm__fit *f, mucmm__representation *rep, int64_t k,
+                                    const bool *keep, int64_t kept)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t first = mucmm__common_width(&rep->view[0]) - k, at = 0;
+    double *select = NULL, *zero = NULL, *weights = NULL;
+
+    TRY(mucmm__alloc(f->ctx, k * kept, sizeof *select, &select));
+    TRY(mucmm__alloc(f->ctx, k, sizeof *zero, &zero));
+    for (int64_t j = 0; j < k; j++)
+        if (keep[j]) {
+            select[j * kept + at] = 1;
+            rep->rho[first + at++] = rep->rho[first + j];
+        }
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        mucmm__view_heads *v = &rep->view[m];
+        mucmm__deflated *d = v->n_later > 0 ? &v->later[v->n_later - 1] : NULL;
+        TRY(mucmm__head_affine(f->ctx, d ? &d->head : &v->common, zero, select, kept));
+        if (!d)
+            continue;
+        int64_t width = mucmm__psi_width(&d->psi);
+        TRY(mucmm__alloc(f->ctx, width * kept, sizeof *weights, &weights));
+        TRY(mucmm__dgemm(f->ctx, false, false, width, kept, k, 1, d->weights, k, select, kept, 0,
+                         weights, kept));
+        mucmm__free(d->weights);
+        d->weights = weights;
+        weights = NULL;
+    }
+done:
+    mucmm__free(select);
+    mucmm__free(zero);
+    mucmm__free(weights);
+    return status;
+}
+
+/* The common heads of rep, from the start number `stage`, which is trained already: canonical form,
+ * and rho [k]. */
+static mucmm_status take_start(mucmm__fit *f, mucmm__stage stage, int64_t k, bool kept,
+                               mucmm__representation *rep)
+{
+    mucmm__deflated found[MUCMM_MAX_VIEWS] = {0};
+    mucmm_status status = mucmm__common_heads(f, stage, k, kept, found, rep->rho);
+
+    for (int32_t m = 0; m < f->model->n_views; m++)
+        if (status == MUCMM_OK)
+            rep->view[m].common = found[m].head;
+        else
+            mucmm__deflated_drop(&found[m]);
+    return status;
+}
+
+/* All starts; of those with the largest held-out total correlation the first. */
+static mucmm_status first_stage(mucmm__fit *f, int64_t k)
+{
+    mucmm_status status = MUCMM_OK;
+    int32_t best = MUCMM__STAGE_SKIP;
+
+    for (int32_t s = 0; s < MUCMM__STAGE_RESTART + f->p->restarts; s++) {
+        TRY(mucmm__train_common(f, (mucmm__stage)s, k));
+        best = f->stage[s].best > f->stage[best].best ? s : best;
+    }
+    f->stage_now = f->stage_now < MUCMM__STAGE_LATER ? MUCMM__STAGE_LATER : f->stage_now;
+    f->model->start = best;
+    TRY(take_start(f, (mucmm__stage)best, k, true, &f->model->heads));
+done:
+    return status;
+}
+
+static mucmm_status check_restarts(mucmm__fit *f)
+{
+    if (f->p->restarts > 0 && f->n_held_out < LEAST_HELD_OUT)
+        return mucmm__fail(f->ctx, MUCMM_ESHAPE,
+                           "%" PRId64 " held-out rows are too few to compare restarts on; at least "
+                           "%d are needed: give a larger --validation, or leave out --restarts",
+                           f->n_held_out, LEAST_HELD_OUT);
+    return MUCMM_OK;
+}
+
+/* Which components of the heads that are kept come back from the other starts, on the held-out
+ * rows. */
+static mucmm_status compare_starts(mucmm__fit *f, int64_t k)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__representation *rep = &f->model->heads, other = {0};
+    mucmm__block ours[MUCMM_MAX_VIEWS] = {{0}}, theirs[MUCMM_MAX_VIEWS] = {{0}};
+    mucmm__comparisons c = {0};
+    int32_t starts = MUCMM__STAGE_RESTART + f->p->restarts;
+    int64_t *rows = NULL;
+
+    TRY(mucmm__alloc(f->ctx, f->n_held_out, sizeof *rows, &rows));
+    for (int64_t i = 0; i < f->n_held_out; i++)
+        rows[i] = i;
+    TRY(common_variates(f, rep, MUCMM_ROWS_HELD_OUT, 1, ours));
+    TRY(mucmm__comparisons_create(f->ctx, f->model->n_views, k, starts - 1, f->n_held_out, &c));
+    mucmm__include(&c, rows, ours);
+    for (int32_t s = 0; s < starts; s++) {
+        if (s == f->model->start)
+            continue;
+        TRY(mucmm__alloc(f->ctx, k, sizeof *other.rho, &other.rho));
+        TRY(take_start(f, (mucmm__stage)s, k, false, &other));
+        TRY(common_variates(f, &other, MUCMM_ROWS_HELD_OUT, 1, theirs));
+        TRY(mucmm__compare(f->ctx, &c, rows, ours, theirs));
+        blocks_drop(theirs);
+        mucmm__representation_drop(&other);
+    }
+    TRY(mucmm__stability_make(f->ctx, &c, 0, &rep->stability));
+done:
+    mucmm__comparisons_drop(&c);
+    mucmm__representation_drop(&other);
+    blocks_drop(ours);
+    blocks_drop(theirs);
+    mucmm__free(rows);
+    return status;
+}
+
+/* Stage number t after the first, of k dimensions, behind the variates found so far. */
+static mucmm_status later_stage(mucmm__fit *f, int32_t t, int64_t k)
+{
+    mucmm__representation *rep = &f->model->heads;
+    mucmm__deflated found[MUCMM_MAX_VIEWS] = {0};
+    double *rho = rep->rho + mucmm__common_width(&rep->view[0]);
+    mucmm_status status =
+        mucmm__common_heads(f, (mucmm__stage)(MUCMM__STAGE_LATER + t), k, true, found, rho);
+
+    for (int32_t m = 0; m < f->model->n_views; m++)
+        if (status == MUCMM_OK)
+            rep->view[m].later[rep->view[m].n_later++] = found[m];
+        else
+            mucmm__deflated_drop(&found[m]);
+    return status;
+}
+
+/* The stages after the first, until all dimensions are used. Of each what is not new is dropped,
+ * unless it is the last: because it added nothing, or must be. keep [k]. */
+static mucmm_status later_stages(mucmm__fit *f, int64_t found, bool *keep)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t total = f->model->k, size, significant, kept;
+    int32_t later = f->p->stages > 0 ? f->p->stages - 1 : MUCMM__LATER;
+
+    for (int32_t t = 0; found < total; t++) {
+        size = total - found;
+        TRY(later_stage(f, t, size));
+        TRY(choose_components(f, found, keep, &significant, &kept));
+        mucmm__info(f->ctx, "stage %d: %" PRId64 " of %" PRId64 " dimensions are new", t + 2, kept,
+                    size);
+        if (kept == 0 || kept == size || t + 1 == later)
+            break;
+        TRY(drop_components(f, &f->model->heads, size, keep, kept));
+        found += kept;
+    }
+done:
+    return status;
+}
+
+/* All dimensions at once. If some of them are harmonics, they are given to later stages; what comes
+ * out is kept if it has more dimensions that are none. */
+mucmm_status mucmm__fit_common(mucmm__fit *f)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__representation *rep = &f->model->heads;
+    int64_t total = f->model->k, significant = 0, once = 0, staged = 0;
+    bool *keep = NULL;
+
+    TRY(mucmm__alloc(f->ctx, total, sizeof *keep, &keep));
+    TRY(mucmm__alloc(f->ctx, total, sizeof(double), &rep->rho));
+    TRY(check_restarts(f));
+    TRY(first_stage(f, total));
+    if (f->p->restarts > 0)
+        TRY(compare_starts(f, total));
+    if (f->p->stages != 1 && f->n_held_out >= LEAST_HELD_OUT)
+        TRY(choose_components(f, 0, keep, &significant, &once));
+    if (once > 0 && once < significant) {
+        TRY(drop_components(f, rep, total, keep, once));
+        TRY(later_stages(f, once, keep));
+        TRY(choose_components(f, 0, keep, &significant, &staged));
+        mucmm__info(f->ctx,
+                    "dimensions that are no harmonics: %" PRId64 " at once, %" PRId64 " in stages",
+                    once, staged);
+        if (staged <= once) {
+            mucmm__common_drop(rep);
+            TRY(first_stage(f, total)); /* trained already */
+        }
+    }
+    f->stage_now = f->stage_now < MUCMM__STAGE_INDIVIDUAL ? MUCMM__STAGE_INDIVIDUAL : f->stage_now;
+done:
+    mucmm__free(keep);
+    return status;
+}
