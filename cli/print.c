@@ -331,12 +331,12 @@ static void print_stability_of(const mucmm_stability *s, const char *of, bool st
         printf("  component %-*" PRId64, LABEL_WIDTH - 12, j);
         for (size_t i = 0; i < sizeof cells / sizeof *cells; i++)
             print_cell(cells[i]);
-        printf("%s\n", s->similarity[j] >= MUCMM_COMES_BACK ? "" : "  does not come back");
+        printf("%s\n", s->comes_back[j] ? "" : "  does not come back");
     }
     if (s->components > shown)
         printf("  ... and %" PRId64 " more\n", s->components - shown);
-    printf("  %-*s%*" PRId64 " of %" PRId64 "\n", LABEL_WIDTH - 2, "come back (similarity >= 0.7)",
-           CELL_WIDTH, s->returning, s->components);
+    printf("  %-*s%*" PRId64 " of %" PRId64 " (similarity >= 0.7, correlation above 0)\n",
+           LABEL_WIDTH - 2, "come back", CELL_WIDTH, s->returning, s->components);
 }
 
 void print_stability(const mucmm_model *m)
@@ -521,7 +521,7 @@ static json_t *one_stability_json(const mucmm_stability *s)
     json_object_set_new(root, "correlation_high", numbers_json(s->correlation_high, s->components));
     json_object_set_new(root, "averaged", numbers_json(s->averaged, s->components));
     for (int64_t j = 0; j < s->components; j++)
-        json_array_append_new(back, json_boolean(s->similarity[j] >= MUCMM_COMES_BACK));
+        json_array_append_new(back, json_boolean(s->comes_back[j]));
     json_object_set_new(root, "comes_back", back);
     return root;
 }

@@ -257,8 +257,7 @@ static int add_stability_of(const report_page *p, mucmm_method method, const cha
         const double values[] = {s->similarity[j],   s->similarity_low[j],  s->subspace[j],
                                  s->correlations[j], s->correlation_low[j], s->correlation_high[j]};
         snprintf(text[j][0], sizeof text[j][0], "%" PRId64, j);
-        snprintf(text[j][1], sizeof text[j][1], "%s",
-                 s->similarity[j] >= MUCMM_COMES_BACK ? "yes" : "NO");
+        snprintf(text[j][1], sizeof text[j][1], "%s", s->comes_back[j] ? "yes" : "NO");
         for (int c = 2; c < STABILITY_COLS; c++)
             snprintf(text[j][c], sizeof text[j][c], isfinite(values[c - 2]) ? "%.2f" : "-",
                      values[c - 2]);
@@ -537,7 +536,8 @@ static int add_glossary(const report_page *p)
          "A component comes back if other fits, to samples of the same kind or from another start, "
          "find it again: the "
          "correlation of its variate with that of the most similar component there, its "
-         "similarity, is 0.7 or more on average. If it is not, the maps and names of this "
+         "similarity, is 0.7 or more on average, and its correlation between the views there is "
+         "above 0 but for the worst 5 % (of starts: in all). If not, the maps and names of this "
          "component may be those of chance. Is the subspace large beside it, the component is "
          "mixed with others there, but what they hold together stays."},
         {"Correlation",

@@ -373,7 +373,7 @@ static int show_component(const report_page *p, int64_t j, const double *c,
     const mucmm_summary *s = mucmm_scores_summary(p->scores, MUCMM_HEADS);
     const mucmm_summary *linear = mucmm_scores_summary(p->scores, MUCMM_LINEAR);
     const mucmm_stability *stable = mucmm_model_stability(p->m, MUCMM_HEADS);
-    bool lost = stable && stable->similarity[j] < MUCMM_COMES_BACK;
+    bool lost = stable && !stable->comes_back[j];
     char title[160], yardstick[32] = "";
     int code = 0;
 

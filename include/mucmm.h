@@ -419,7 +419,8 @@ typedef enum mucmm_rows { MUCMM_ROWS_TRAIN = 0, MUCMM_ROWS_HELD_OUT = 1 } mucmm_
 MUCMM_API const mucmm_summary *mucmm_model_summary(const mucmm_model *m, mucmm_rows rows,
                                                    mucmm_method method);
 
-/* A component whose similarity is below this does not come back. */
+/* A component whose similarity is below this does not come back; nor does one whose correlation is
+ * noise, of which the low value is not above 0. */
 #define MUCMM_COMES_BACK 0.7
 
 /* Which components come back in another fit. Of the closed form: in replicates, each from training
@@ -443,9 +444,11 @@ typedef struct mucmm_stability {
     double *correlations; /* mean of the paired component's correlation between the views, on the
                              same rows; in [-1, 1] */
     double *correlation_low, *correlation_high; /* low and high of it */
-    double *averaged;  /* correlation between the views of the paired variates averaged over the
-                          other fits (over all starts, the kept one too); in [-1, 1] */
-    int64_t returning; /* components with a similarity of at least MUCMM_COMES_BACK */
+    double *averaged;    /* correlation between the views of the paired variates averaged over the
+                            other fits (over all starts, the kept one too); in [-1, 1] */
+    int32_t *comes_back; /* 1 or 0: similarity of at least MUCMM_COMES_BACK and correlation_low
+                            above 0 */
+    int64_t returning;   /* components that come back */
 } mucmm_stability;
 
 /* NULL if the fit was not asked for it, or in files of earlier versions. With a linear head both

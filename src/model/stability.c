@@ -22,6 +22,7 @@ mucmm_status mucmm__stability_create(mucmm_ctx *ctx, int64_t k, mucmm_stability 
     s->components = k;
     for (int i = 0; i < MUCMM__STABILITY_FIELDS; i++)
         TRY(mucmm__alloc(ctx, k, sizeof(double), mucmm__stability_field(s, i)));
+    TRY(mucmm__alloc(ctx, k, sizeof *s->comes_back, &s->comes_back));
     *out = s;
     s = NULL;
 done:
@@ -33,6 +34,8 @@ void mucmm__stability_free(mucmm_stability *s)
 {
     for (int i = 0; s && i < MUCMM__STABILITY_FIELDS; i++)
         mucmm__free(*mucmm__stability_field(s, i));
+    if (s)
+        mucmm__free(s->comes_back);
     mucmm__free(s);
 }
 
@@ -47,8 +50,10 @@ double **mucmm__stability_field(mucmm_stability *s, int i)
 void mucmm__stability_count(mucmm_stability *s)
 {
     s->returning = 0;
-    for (int64_t j = 0; j < s->components; j++)
-        s->returning += s->similarity[j] >= MUCMM_COMES_BACK;
+    for (int64_t j = 0; j < s->components; j++) {
+        s->comes_back[j] = s->similarity[j] >= MUCMM_COMES_BACK && s->correlation_low[j] > 0;
+        s->returning += s->comes_back[j];
+    }
 }
 
 /* ---- comparisons -------------------------------------------------------------------------- */

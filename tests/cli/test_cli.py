@@ -242,7 +242,7 @@ def fit_bootstrap_tells_what_comes_back():
     found = root['stability']['linear']
     check(set(found) == STABILITY_KEYS and found['compared'] == 20, found)
     check(found['comes_back'][0] and not found['comes_back'][3], found)
-    check(found['comes_back'] == [s >= 0.7 for s in found['similarity']], found)
+    check(found['comes_back'] == [s >= 0.7 and low > 0 for s, low in zip(found['similarity'], found['correlation_low'])], found)
     for key in STABILITY_KEYS - {'compared'}:
         check(len(found[key]) == 4, key)
     for text in (succeeds(*args).stdout, succeeds('info', 'boot.mucmm').stdout):
