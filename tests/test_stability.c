@@ -67,7 +67,7 @@ static problem planted(int32_t n_views, int64_t n, int64_t shared, const double 
     problem q = {.n_views = n_views, .n = n};
     double *common = normals(seed, 1, n * COLUMNS, 1);
 
-    q.shared = test_doubles(1);
+    q.shared = test_doubles(n * SHARED); /* not used, but copied with the rows */
     for (int32_t m = 0; m < n_views; m++) {
         double *z = normals(seed, 10 + (uint64_t)m, n * COLUMNS, 1);
         double *mixing = normals(9, 20 + (uint64_t)m, COLUMNS * COLUMNS, 1);
