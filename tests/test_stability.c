@@ -237,7 +237,7 @@ static void test_one_replicate_is_as_defined(void **state)
     const unsigned both[] = {3, 3};
     problem q = planted(2, 300, 2, rho, both, 11), t;
     mucmm_fit_params p = bootstrap_params(2, 1);
-    uint64_t key = mucmm__rng_key(p.seed, 3);
+    uint64_t key = mucmm__rng_key(p.seed, 4);
     double *a[2], *b[2], scale[2], s[4];
     float *out[2];
     int64_t *times, *once, n_out = 0;

@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* Of the random numbers: as STREAM_SPLIT of fit.c. */
-#define STREAM_BOOTSTRAP 3
+#define STREAM_BOOTSTRAP 4
 /* Training rows that are compared, at most: every second, third, ... of more. */
 #define JUDGED_ROWS 20000
 /* Fewer leave too few rows undrawn to correlate. */
