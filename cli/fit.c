@@ -126,6 +126,7 @@ static int print_fit_json(const mucmm_model *m)
     json_object_set(root, "common", json_object_get(about, "common"));
     json_object_set(root, "dimensions", json_object_get(about, "dimensions"));
     json_object_set(root, "held_out_chose", json_object_get(about, "held_out_chose"));
+    json_object_set(root, "closed_form_kept", json_object_get(about, "closed_form_kept"));
     json_decref(about);
     if (mucmm_model_stability(m, MUCMM_LINEAR) || mucmm_model_stability(m, MUCMM_HEADS))
         json_object_set_new(root, "stability", stability_json(m));
@@ -175,6 +176,19 @@ static void print_incomplete(const mucmm_model *m)
     printf("\n");
 }
 
+/* Where trained heads are not the better model. */
+static void print_closed_form_note(const json_t *kept)
+{
+    size_t n = json_array_size(kept);
+
+    if (n == 0)
+        return;
+    printf(
+        "\nThe heads' %s part%s the closed form: on the held-out rows training brought nothing.\n",
+        n == 2 ? "common and individual" : json_string_value(json_array_get(kept, 0)),
+        n == 2 ? "s are" : " is");
+}
+
 /* What the held-out rows have chosen flatters them. */
 static void print_held_out_note(const json_t *chose)
 {
@@ -209,6 +223,7 @@ static void print_fit(const mucmm_model *m, const char *path)
     print_dimensions(m, json_object_get(about, "dimensions"));
     print_summaries(m, columns, 4);
     print_stability(m);
+    print_closed_form_note(json_object_get(about, "closed_form_kept"));
     print_held_out_note(json_object_get(about, "held_out_chose"));
     json_decref(about);
 }

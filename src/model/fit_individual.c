@@ -23,15 +23,31 @@
 /* A wide individual head over many columns learns by heart to hide c on the training rows, and on
  * others c shows through: its hidden layers are so narrow that the first has at most so many
  * weights a training row, but no narrower than that. */
-#define WEIGHTS_PER_ROW 4
-#define NARROWEST 64
+#define WEIGHTS_PER_ROW 1
+#define NARROWEST 48
+
+/* Relative ridge of the linear decoder behind the closed form. */
+#define DECODER_RIDGE 1e-8
 
 /* beta that chooses itself: where it begins, the factor it is moved by, and the share of the epochs
  * and of the learning rate that an attempt at another one takes. */
-#define BETA_START 40.0
+#define BETA_START 10.0
 #define BETA_FACTOR 4.0
 #define TUNING_EPOCHS 3
 #define TUNING_RATE 0.5
+
+/* Finished networks, to be judged. */
+typedef struct networks {
+    mucmm__head head[MUCMM_MAX_VIEWS], decoder[MUCMM_MAX_VIEWS];
+} networks;
+
+static void networks_drop(networks *g)
+{
+    for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++) {
+        mucmm__head_drop(&g->head[m]);
+        mucmm__head_drop(&g->decoder[m]);
+    }
+}
 
 typedef struct individual_work {
     mucmm__part head[MUCMM_MAX_VIEWS], decoder[MUCMM_MAX_VIEWS];
@@ -279,15 +295,13 @@ done:
 
 /* ---- judging ------------------------------------------------------------------------------- */
 
-static mucmm_status encode_held_out(mucmm__fit *f, individual_work *w, mucmm__trainer *t, int32_t m,
-                                    int64_t first, int64_t n)
+static mucmm_status encode_held_out(mucmm__fit *f, individual_work *w, const mucmm__head *head,
+                                    int32_t m, int64_t first, int64_t n)
 {
     mucmm_status status = MUCMM_OK;
-    const mucmm__part *g = &w->head[m];
 
     TRY(mucmm__features(f->ctx, &f->model->view[m], f->data[m], f->held_out + first, n, w->h[m]));
-    TRY(mucmm__mlp_forward(f->ctx, &g->net, t->params + g->params, t->stats + g->stats, n, w->h[m],
-                           w->raw));
+    TRY(mucmm__head_forward(f->ctx, head, n, w->h[m], w->raw));
     take_common(w, m, w->c_held_out[m] + first * f->model->k, NULL, n);
     take_outputs(w, m, n);
 done:
@@ -315,15 +329,13 @@ done:
     return status;
 }
 
-static mucmm_status judge_held_out(mucmm__fit *f, individual_work *w, mucmm__trainer *t, int32_t m,
-                                   int64_t n, double *loss)
+static mucmm_status judge_held_out(mucmm__fit *f, individual_work *w, const mucmm__head *decoder,
+                                   int32_t m, int64_t n, double *loss)
 {
     mucmm_status status = MUCMM_OK;
-    const mucmm__part *d = &w->decoder[m];
     const mucmm__view_info *v = &f->model->view[m];
 
-    TRY(mucmm__mlp_forward(f->ctx, &d->net, t->params + d->params, t->stats + d->stats, n,
-                           w->joint[m], w->rebuilt));
+    TRY(mucmm__head_forward(f->ctx, decoder, n, w->joint[m], w->rebuilt));
     *loss += reconstruction(w->h[m], n * v->p, n, v->variance, w->rebuilt);
     TRY(judge_leak(f, w, m, n));
 done:
@@ -332,10 +344,9 @@ done:
 
 /* Minus the loss on the held-out rows, in blocks of at most a batch, with the same Fourier
  * features every time so that epochs compare. */
-static mucmm_status individual_evaluate(mucmm__fit *f, mucmm__trainer *t, void *arg, double *value)
+static mucmm_status judge(mucmm__fit *f, individual_work *w, const networks *g, double *value)
 {
     mucmm_status status = MUCMM_OK;
-    individual_work *w = arg;
     int64_t blocks = (f->n_held_out + w->rows - 1) / w->rows;
 
     *value = w->unexplained = 0;
@@ -345,10 +356,10 @@ static mucmm_status individual_evaluate(mucmm__fit *f, mucmm__trainer *t, void *
         int64_t first = b * f->n_held_out / blocks, n = (b + 1) * f->n_held_out / blocks - first;
         double loss = 0;
         for (int32_t m = 0; m < f->model->n_views; m++)
-            TRY(encode_held_out(f, w, t, m, first, n));
+            TRY(encode_held_out(f, w, &g->head[m], m, first, n));
         average_common(w, f->model->n_views, n);
         for (int32_t m = 0; m < f->model->n_views; m++)
-            TRY(judge_held_out(f, w, t, m, n, &loss));
+            TRY(judge_held_out(f, w, &g->decoder[m], m, n, &loss));
         w->unexplained += loss * (double)n / (double)f->n_held_out;
         loss = 0;
         TRY(linear_terms(f, w, false, &loss));
@@ -360,6 +371,22 @@ static mucmm_status individual_evaluate(mucmm__fit *f, mucmm__trainer *t, void *
         *value -= w->beta * w->leak[m];
     }
 done:
+    return status;
+}
+
+static mucmm_status individual_evaluate(mucmm__fit *f, mucmm__trainer *t, void *arg, double *value)
+{
+    mucmm_status status = MUCMM_OK;
+    individual_work *w = arg;
+    networks g = {0};
+
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        TRY(mucmm__part_head(f, &w->head[m], t->params, t->stats, &g.head[m]));
+        TRY(mucmm__part_head(f, &w->decoder[m], t->params, t->stats, &g.decoder[m]));
+    }
+    TRY(judge(f, w, &g, value));
+done:
+    networks_drop(&g);
     return status;
 }
 
@@ -559,6 +586,16 @@ typedef struct verdict {
     double leak[MUCMM_MAX_VIEWS], sd[MUCMM_MAX_VIEWS], unexplained;
 } verdict;
 
+static void tell(mucmm__fit *f, double beta, const verdict *v)
+{
+    for (int32_t m = 0; m < f->model->n_views; m++)
+        mucmm__info(f->ctx,
+                    "individual heads, beta %g: held-out K_x of '%s' %.5f, by chance +- %.5f", beta,
+                    f->model->view[m].name, v->leak[m], v->sd[m]);
+    mucmm__info(f->ctx, "individual heads, beta %g: held-out rows not rebuilt %.4f", beta,
+                v->unexplained);
+}
+
 static mucmm_status judge_stage(mucmm__fit *f, individual_work *w, mucmm__stage stage, verdict *v)
 {
     mucmm_status status = MUCMM_OK;
@@ -571,21 +608,18 @@ static mucmm_status judge_stage(mucmm__fit *f, individual_work *w, mucmm__stage 
     v->unexplained = w->unexplained;
     memcpy(v->leak, w->leak, sizeof v->leak);
     memcpy(v->sd, w->leak_sd, sizeof v->sd);
+    tell(f, w->beta, v);
 done:
     return status;
 }
 
-/* A larger beta is worth its price if it lowers some view's leak by more than chance does; a
- * smaller one, if it raises none by that much and lets u hold more. */
-static bool is_better(int32_t n_views, bool larger, const verdict *now, const verdict *then)
+/* By more than chance does. */
+static bool leaks_more(int32_t n_views, const verdict *now, const verdict *then)
 {
-    bool less = false, more = false;
-
-    for (int32_t m = 0; m < n_views; m++) {
-        less |= now->leak[m] < then->leak[m] - then->sd[m];
-        more |= now->leak[m] > then->leak[m] + then->sd[m];
-    }
-    return larger ? less && !more : !more && now->unexplained < then->unexplained;
+    for (int32_t m = 0; m < n_views; m++)
+        if (now->leak[m] > then->leak[m] + then->sd[m])
+            return true;
+    return false;
 }
 
 static bool leaks(int32_t n_views, const verdict *v)
@@ -596,8 +630,8 @@ static bool leaks(int32_t n_views, const verdict *v)
     return false;
 }
 
-/* Up from the start if held-out rows see a leak, down if not or if up was no better; *chosen: the
- * stage. */
+/* Up from a gentle start, as long as held-out rows see a leak and more of beta does not widen it;
+ * *chosen: the stage. */
 static mucmm_status choose_beta(mucmm__fit *f, individual_work *w, int64_t n_params,
                                 int64_t n_stats, mucmm__stage *chosen)
 {
@@ -605,26 +639,19 @@ static mucmm_status choose_beta(mucmm__fit *f, individual_work *w, int64_t n_par
     int32_t n_views = f->model->n_views;
     double beta = BETA_START;
     verdict best = {0}, now = {0};
-    bool larger;
 
     TRY(run_stage(f, w, MUCMM__STAGE_INDIVIDUAL, beta, NULL, n_params, n_stats));
     TRY(judge_stage(f, w, MUCMM__STAGE_INDIVIDUAL, &best));
     *chosen = MUCMM__STAGE_INDIVIDUAL;
-    larger = leaks(n_views, &best);
-    for (int i = 1; i <= MUCMM__TUNED; i++) {
+    for (int i = 1; i <= MUCMM__TUNED && leaks(n_views, &best); i++) {
         mucmm__stage stage = MUCMM__STAGE_INDIVIDUAL + i;
-        double tried = larger ? beta * BETA_FACTOR : beta / BETA_FACTOR;
-        TRY(run_stage(f, w, stage, tried, &f->stage[*chosen], n_params, n_stats));
+        TRY(run_stage(f, w, stage, beta * BETA_FACTOR, &f->stage[*chosen], n_params, n_stats));
         TRY(judge_stage(f, w, stage, &now));
-        if (is_better(n_views, larger, &now, &best)) {
-            best = now;
-            beta = tried;
-            *chosen = stage;
-        } else if (larger && i == 1) {
-            larger = false;
-        } else {
+        if (leaks_more(n_views, &now, &best))
             break;
-        }
+        best = now;
+        beta *= BETA_FACTOR;
+        *chosen = stage;
     }
     mucmm__info(f->ctx, "individual heads: beta %g was chosen on the held-out rows", beta);
     f->model->params.beta = beta;
@@ -641,8 +668,17 @@ done:
 typedef struct canonical_moments {
     int64_t k, q;
     double *mean, *cov; /* of [c, v]: [k + q], [k + q, k + q] */
+    double *mean_h;     /* [p] */
     double *cross;      /* Cov(h, [c, v]) [p, k + q] */
 } canonical_moments;
+
+static void canonical_moments_drop(canonical_moments *c)
+{
+    mucmm__free(c->mean);
+    mucmm__free(c->cov);
+    mucmm__free(c->mean_h);
+    mucmm__free(c->cross);
+}
 
 static mucmm_status push_rows(mucmm__fit *f, individual_work *w, int32_t m, const mucmm__head *head,
                               mucmm__moments *own, mucmm__moments *cross)
@@ -679,12 +715,13 @@ static mucmm_status training_moments(mucmm__fit *f, individual_work *w, int32_t 
     c->q = v->q;
     TRY(mucmm__alloc(f->ctx, width, sizeof(double), &c->mean));
     TRY(mucmm__alloc(f->ctx, width * width, sizeof(double), &c->cov));
+    TRY(mucmm__alloc(f->ctx, v->p, sizeof(double), &c->mean_h));
     TRY(mucmm__alloc(f->ctx, v->p * width, sizeof(double), &c->cross));
     TRY(mucmm__moments_create(f->ctx, width, 0, &own));
     TRY(mucmm__moments_create(f->ctx, v->p, width, &cross));
     TRY(push_rows(f, w, m, head, own, cross));
     TRY(mucmm__moments_get(f->ctx, own, c->mean, NULL, c->cov, NULL, NULL));
-    TRY(mucmm__moments_get(f->ctx, cross, NULL, NULL, c->cross, NULL, NULL));
+    TRY(mucmm__moments_get(f->ctx, cross, c->mean_h, NULL, c->cross, NULL, NULL));
 done:
     mucmm__moments_free(own);
     mucmm__moments_free(cross);
@@ -826,13 +863,92 @@ static mucmm_status canonical_form(mucmm__fit *f, individual_work *w, int32_t m,
             out->individual.offset[i] += (float)(sum * c.mean[j]);
         }
 done:
-    mucmm__free(c.mean);
-    mucmm__free(c.cov);
-    mucmm__free(c.cross);
+    canonical_moments_drop(&c);
     mucmm__free(b);
     mucmm__free(cov_r);
     mucmm__free(cross_r);
     mucmm__free(a);
+    return status;
+}
+
+/* ---- the closed form ------------------------------------------------------------------------ */
+
+/* The least squares decoder of [c, u], u standardized, from their moments on the training rows. */
+static mucmm_status linear_decoder(mucmm__fit *f, int64_t p, const canonical_moments *c,
+                                   mucmm__head *decoder)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t k = c->k, width = c->k + c->q;
+    double *gram = NULL, *weights = NULL, *sd = NULL, trace = 0;
+
+    TRY(mucmm__alloc(f->ctx, width * width, sizeof *gram, &gram));
+    TRY(mucmm__alloc(f->ctx, width * p, sizeof *weights, &weights));
+    TRY(mucmm__alloc(f->ctx, width, sizeof *sd, &sd));
+    for (int64_t i = 0; i < width; i++) {
+        double variance = c->cov[i * (width + 1)];
+        sd[i] = i < k || !(variance > 0) ? 1 : sqrt(variance);
+    }
+    for (int64_t i = 0; i < width; i++) {
+        for (int64_t j = 0; j < width; j++)
+            gram[i * width + j] = c->cov[i * width + j] / (sd[i] * sd[j]);
+        for (int64_t j = 0; j < p; j++)
+            weights[i * p + j] = c->cross[j * width + i] / sd[i];
+        trace += gram[i * (width + 1)];
+    }
+    for (int64_t i = 0; i < width; i++)
+        gram[i * (width + 1)] += DECODER_RIDGE * trace / (double)width;
+    TRY(mucmm__cholesky(f->ctx, width, gram, "the covariance of c and u"));
+    TRY(mucmm__solve_lower(f->ctx, false, width, p, gram, weights));
+    TRY(mucmm__solve_lower(f->ctx, true, width, p, gram, weights));
+    TRY(mucmm__linear_head(f->ctx, width, p, weights, decoder));
+    for (int64_t j = 0; j < p; j++) {
+        double offset = c->mean_h[j]; /* u is centred already */
+        for (int64_t i = 0; i < k; i++)
+            offset -= c->mean[i] * weights[i * p + j];
+        decoder->offset[j] = (float)offset;
+    }
+done:
+    mucmm__free(gram);
+    mucmm__free(weights);
+    mucmm__free(sd);
+    return status;
+}
+
+/* Behind common heads that are the closed form: its individual ones are kept if trained ones have
+ * no smaller loss on the held-out rows. */
+static mucmm_status prefer_closed_form(mucmm__fit *f, individual_work *w, double trained,
+                                       bool *kept)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_model *model = f->model;
+    networks g = {0};
+    canonical_moments c = {0};
+    double closed;
+
+    for (int32_t m = 0; m < model->n_views; m++) {
+        const mucmm__head *head = &model->linear.view[m].individual;
+        TRY(mucmm__head_copy(f->ctx, head, &g.head[m]));
+        TRY(training_moments(f, w, m, head, &c));
+        TRY(linear_decoder(f, model->view[m].p, &c, &g.decoder[m]));
+        canonical_moments_drop(&c);
+        c = (canonical_moments){0};
+    }
+    TRY(judge(f, w, &g, &closed));
+    *kept = closed >= trained;
+    if (!*kept)
+        goto done;
+    mucmm__info(f->ctx,
+                "individual heads: the closed form is kept, its held-out loss is %.4f, that of "
+                "trained heads %.4f",
+                -closed, -trained);
+    for (int32_t m = 0; m < model->n_views; m++) {
+        model->heads.view[m].individual = g.head[m];
+        g.head[m] = (mucmm__head){0};
+    }
+    model->individual_closed = true;
+done:
+    canonical_moments_drop(&c);
+    networks_drop(&g);
     return status;
 }
 
@@ -854,6 +970,7 @@ mucmm_status mucmm__fit_individual(mucmm__fit *f)
     mucmm__stage chosen = MUCMM__STAGE_INDIVIDUAL;
     const mucmm__trainer *t;
     int64_t n_params, n_stats;
+    bool closed = false;
 
     if (f->p->individual == 0)
         return empty_heads(f);
@@ -863,7 +980,10 @@ mucmm_status mucmm__fit_individual(mucmm__fit *f)
     else
         TRY(run_stage(f, &w, chosen, f->p->beta, NULL, n_params, n_stats));
     t = &f->stage[chosen];
-    for (int32_t m = 0; m < f->model->n_views; m++) {
+    w.beta = f->model->params.beta;
+    if (f->model->start < 0)
+        TRY(prefer_closed_form(f, &w, t->best, &closed));
+    for (int32_t m = 0; m < f->model->n_views && !closed; m++) {
         mucmm__view_heads *out = &f->model->heads.view[m];
         TRY(mucmm__part_head(f, &w.head[m], t->best_params, t->best_stats, &out->individual));
         TRY(canonical_form(f, &w, m, out));

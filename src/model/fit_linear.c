@@ -7,8 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-/* A head that is one matrix: y = weights' h. */
-static mucmm_status linear_head(mucmm_ctx *ctx, int64_t in, int64_t out, const double *weights,
+mucmm_status mucmm__linear_head(mucmm_ctx *ctx, int64_t in, int64_t out, const double *weights,
                                 mucmm__head *head)
 {
     mucmm_status status = MUCMM_OK;
@@ -51,7 +50,7 @@ static mucmm_status individual_weights(mucmm__fit *f, int32_t m, const double *a
     TRY(mucmm__linear_individual(f->ctx, dims, cov, f->model->k, a, v->q, v->name, u));
     TRY(mucmm__from_coordinates(f, m, v->q, u, weights));
     fix_signs(v->p, weights, v->p, v->q, weights);
-    TRY(linear_head(f->ctx, v->p, v->q, weights, &f->model->linear.view[m].individual));
+    TRY(mucmm__linear_head(f->ctx, v->p, v->q, weights, &f->model->linear.view[m].individual));
 done:
     mucmm__free(cov);
     mucmm__free(u);
@@ -77,7 +76,8 @@ mucmm_status mucmm__fit_linear(mucmm__fit *f)
     for (int32_t m = model->n_views - 1; m >= 0; m--) /* view 0, which decides, last */
         fix_signs(model->view[0].p, weights[0], model->view[m].p, k, weights[m]);
     for (int32_t m = 0; m < model->n_views; m++) {
-        TRY(linear_head(f->ctx, model->view[m].p, k, weights[m], &model->linear.view[m].common));
+        TRY(mucmm__linear_head(f->ctx, model->view[m].p, k, weights[m],
+                               &model->linear.view[m].common));
         TRY(individual_weights(f, m, a[m]));
     }
 done:

@@ -4,9 +4,9 @@
  *
  * All dimensions are trained at once, from both starts: from the closed form and from scratch, and
  * from scratch again for every restart; the one with the largest held-out total correlation of
- * fixed projections is kept, and with restarts its components are compared with those of the
- * others. If stages are asked for, later ones look for what nonlinear features of the variates
- * found before do not predict. */
+ * fixed projections is kept, unless the closed form itself says more, and with restarts its
+ * components are compared with those of the others. If stages are asked for, later ones look for
+ * what nonlinear features of the variates found before do not predict. */
 #include "model/model.h"
 
 #include <inttypes.h>
@@ -16,8 +16,12 @@
 /* Permutations of the tests that decide on sizes of stages, and their level. */
 #define PERMUTATIONS 1000
 #define LEVEL 0.05
-/* Fewer rows than these decide nothing: one stage, and no restarts. */
+/* Fewer rows than these decide nothing: one stage, trained heads, and no restarts. */
 #define LEAST_HELD_OUT 20
+/* Trained heads must say more than the closed form by this share; of a component at least so much
+ * variance counts as unexplained (what is below is rounding). */
+#define TIE 1e-3
+#define LEAST_UNEXPLAINED 1e-6
 
 /* ---- what is found ------------------------------------------------------------------------ */
 
@@ -186,7 +190,57 @@ static mucmm_status take_start(mucmm__fit *f, mucmm__stage stage, int64_t k, boo
     return status;
 }
 
-/* All starts; of those with the largest held-out total correlation the first. */
+/* sum_j -log(1 - rho_j^2) / 2, rho_j the correlations on the held-out rows (means over pairs of
+ * views): of jointly Gaussian views the information they have in common, in nats. */
+static mucmm_status information(mucmm__fit *f, const mucmm__representation *rep, double *nats)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__block c[MUCMM_MAX_VIEWS] = {{0}};
+    double *rho = NULL;
+
+    TRY(common_variates(f, rep, MUCMM_ROWS_HELD_OUT, 1, c));
+    TRY(mucmm__alloc(f->ctx, c[0].cols, sizeof *rho, &rho));
+    TRY(mucmm__permutation_test(f->ctx, f->model->n_views, c, 0, f->p->seed, rho, NULL, NULL));
+    *nats = 0;
+    for (int64_t j = 0; j < c[0].cols; j++)
+        if (rho[j] > 0)
+            *nats -= log(fmax(1 - rho[j] * rho[j], LEAST_UNEXPLAINED)) / 2;
+done:
+    mucmm__free(rho);
+    blocks_drop(c);
+    return status;
+}
+
+/* Where what is shared is linear, total correlation can prefer trained heads to the truth: for it a
+ * harmonic of a strong component is worth as much as a weak one and more. In nats the strong
+ * components, which training only blurs, weigh more. */
+static mucmm_status prefer_closed_form(mucmm__fit *f)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_model *model = f->model;
+    double closed, trained;
+
+    if (f->n_held_out < LEAST_HELD_OUT)
+        return MUCMM_OK;
+    TRY(information(f, &model->linear, &closed));
+    TRY(information(f, &model->heads, &trained));
+    if (trained > closed + TIE * fabs(closed))
+        goto done;
+    mucmm__info(f->ctx,
+                "common heads: the closed form is kept, on the held-out rows its components say "
+                "%.2f nats, those of trained heads %.2f",
+                closed, trained);
+    mucmm__common_drop(&model->heads);
+    for (int32_t m = 0; m < model->n_views; m++)
+        TRY(mucmm__head_copy(f->ctx, &model->linear.view[m].common, &model->heads.view[m].common));
+    memcpy(model->heads.rho, model->linear.rho, (size_t)model->k * sizeof(double));
+    model->start = -1;
+done:
+    return status;
+}
+
+/* All starts; of those with the largest held-out total correlation the first, or the closed form.
+ */
 static mucmm_status first_stage(mucmm__fit *f, int64_t k)
 {
     mucmm_status status = MUCMM_OK;
@@ -199,6 +253,7 @@ static mucmm_status first_stage(mucmm__fit *f, int64_t k)
     f->stage_now = f->stage_now < MUCMM__STAGE_LATER ? MUCMM__STAGE_LATER : f->stage_now;
     f->model->start = best;
     TRY(take_start(f, (mucmm__stage)best, k, true, &f->model->heads));
+    TRY(prefer_closed_form(f));
 done:
     return status;
 }
@@ -221,14 +276,15 @@ static mucmm_status compare_starts(mucmm__fit *f, int64_t k)
     mucmm__representation *rep = &f->model->heads, other = {0};
     mucmm__block ours[MUCMM_MAX_VIEWS] = {{0}}, theirs[MUCMM_MAX_VIEWS] = {{0}};
     mucmm__comparisons c = {0};
-    int32_t starts = MUCMM__STAGE_RESTART + f->p->restarts;
+    int32_t starts = MUCMM__STAGE_RESTART + f->p->restarts, others;
     int64_t *rows = NULL;
 
     TRY(mucmm__alloc(f->ctx, f->n_held_out, sizeof *rows, &rows));
     for (int64_t i = 0; i < f->n_held_out; i++)
         rows[i] = i;
     TRY(common_variates(f, rep, MUCMM_ROWS_HELD_OUT, 1, ours));
-    TRY(mucmm__comparisons_create(f->ctx, f->model->n_views, k, starts - 1, f->n_held_out, &c));
+    others = f->model->start < 0 ? starts : starts - 1;
+    TRY(mucmm__comparisons_create(f->ctx, f->model->n_views, k, others, f->n_held_out, &c));
     mucmm__include(&c, rows, ours);
     for (int32_t s = 0; s < starts; s++) {
         if (s == f->model->start)

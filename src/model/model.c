@@ -212,6 +212,17 @@ done:
     return status;
 }
 
+mucmm_status mucmm__head_copy(mucmm_ctx *ctx, const mucmm__head *from, mucmm__head *to)
+{
+    mucmm_status status = mucmm__head_alloc(ctx, &from->net, to);
+
+    if (status == MUCMM_OK) {
+        memcpy(to->params, from->params, (size_t)from->net.n_params * sizeof *to->params);
+        memcpy(to->offset, from->offset, (size_t)from->net.out * sizeof *to->offset);
+    }
+    return status;
+}
+
 mucmm_status mucmm__head_empty(mucmm_ctx *ctx, int64_t in, mucmm__head *head)
 {
     return mucmm__head_alloc(ctx, &(mucmm__mlp){.in = in, .skip = -1}, head);

@@ -112,9 +112,10 @@ struct mucmm_model {
     mucmm__view_info view[MUCMM_MAX_VIEWS];
     mucmm__representation linear, heads; /* heads is empty when the head is linear */
     mucmm_fit_params params;             /* as used; checkpoint NULL               */
-    double ridge;    /* of the closed form, or MUCMM_RIDGE_LEDOIT_WOLF: each view's own */
-    int64_t rows[2]; /* training, held-out                     */
-    int32_t start;   /* stage whose common heads were kept     */
+    double ridge;           /* of the closed form, or MUCMM_RIDGE_LEDOIT_WOLF: each view's own */
+    int64_t rows[2];        /* training, held-out                     */
+    int32_t start;          /* stage whose common heads were kept, -1: the closed form */
+    bool individual_closed; /* its individual heads too; not in a model that was loaded */
     mucmm__epoch *history;
     int64_t n_history;
     char *json;
@@ -135,6 +136,7 @@ mucmm_status mucmm__match_views(mucmm_ctx *ctx, const mucmm_model *m, const mucm
 mucmm_status mucmm__features(mucmm_ctx *ctx, const mucmm__view_info *v, const mucmm_data *data,
                              const int64_t *rows, int64_t n, float *h);
 mucmm_status mucmm__head_alloc(mucmm_ctx *ctx, const mucmm__mlp *net, mucmm__head *head);
+mucmm_status mucmm__head_copy(mucmm_ctx *ctx, const mucmm__head *from, mucmm__head *to);
 /* A head of no outputs, for a view without individual dimensions: no network at all. */
 mucmm_status mucmm__head_empty(mucmm_ctx *ctx, int64_t in, mucmm__head *head);
 void mucmm__head_drop(mucmm__head *head);
@@ -379,6 +381,9 @@ void mucmm__dimensions_drop(mucmm__dimensions *d);
 /* fit.c: the most common dimensions that the batch has room for. */
 int64_t mucmm__batch_dimensions(const mucmm__fit *f);
 mucmm_status mucmm__fit_linear(mucmm__fit *f);
+/* A head that is one matrix: y = weights' h, weights [in, out]. */
+mucmm_status mucmm__linear_head(mucmm_ctx *ctx, int64_t in, int64_t out, const double *weights,
+                                mucmm__head *head);
 /* fit_common.c: one stage of k common dimensions, trained unless the checkpoint has it. */
 mucmm_status mucmm__train_common(mucmm__fit *f, mucmm__stage stage, int64_t k);
 /* The same, and its best heads in canonical form, found[m].head, rho [k]; of a later stage also the

@@ -264,6 +264,18 @@ static json_t *chose_json(const mucmm_model *m)
     return a;
 }
 
+/* The parts for which trained heads were no better than the closed form. */
+static json_t *kept_json(const mucmm_model *m)
+{
+    json_t *a = json_array();
+
+    if (m->heads.rho && m->start < 0)
+        json_array_append_new(a, json_string("common"));
+    if (m->individual_closed)
+        json_array_append_new(a, json_string("individual"));
+    return a;
+}
+
 mucmm_status mucmm__model_make_json(mucmm_ctx *ctx, mucmm_model *m)
 {
     json_t *o = json_object(), *views = json_array();
@@ -278,6 +290,7 @@ mucmm_status mucmm__model_make_json(mucmm_ctx *ctx, mucmm_model *m)
     json_object_set_new(o, "ridge",
                         m->ridge == MUCMM_RIDGE_LEDOIT_WOLF ? json_string("lw") : number(m->ridge));
     json_object_set_new(o, "start", json_integer(m->start));
+    json_object_set_new(o, "closed_form_kept", kept_json(m));
     json_object_set_new(o, "params", params_json(&m->params));
     json_object_set_new(o, "dimensions", dimensions_json(m));
     json_object_set_new(o, "held_out_chose", chose_json(m));
