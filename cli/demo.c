@@ -136,7 +136,6 @@ static int fit_model(demo *d, const settings *given)
     int code = 0;
 
     mucmm_fit_params_init(&p);
-    p.head = MUCMM_HEAD_MLP;
     p.common = COMMON;
     p.individual = INDIVIDUAL;
     p.n_hidden = 2;

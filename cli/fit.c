@@ -17,8 +17,9 @@ const option fit_options[] = {
      "dimensions of every view's individual one; 0 = none; auto = what rebuilds held-out rows "
      "best"},
     OPTION_OUTPUT(true, "MODEL", "model file to write"),
-    {"head", 0, OPTION_CHOICE, false, AT(head), 0, 0, "linear|mlp",
-     "closed form, or trained networks (default mlp)"},
+    {"head", 0, OPTION_CHOICE, false, AT(head), 0, 0, "linear|mlp|auto",
+     "closed form, trained networks, or these only where held-out rows show that they say more "
+     "(default auto)"},
     {"hidden", 0, OPTION_COUNTS, false, AT(hidden), 1, 1000000, "512,512",
      "widths of the hidden layers of an mlp head"},
     {"epochs", 0, OPTION_COUNT, false, AT(epochs), 1, 1000000, "N",
@@ -53,8 +54,9 @@ const option fit_options[] = {
      "weight of the linear correlation_min terms (default 20)"},
     {"beta", 0, OPTION_REAL, false, AT(beta), 0, 1e9, "X",
      "weight of the kernel terms (default: chosen on the held-out rows)"},
-    {"stages", 0, OPTION_COUNT, false, AT(stages), 1, 5, "N",
-     "stages of the common heads, at most (default 1: all dimensions at once)"},
+    {"stages", 0, OPTION_AUTO, false, AT(stages), 1, 5, "N|auto",
+     "stages of the common heads, at most; auto: as many as find something new (default 1: all "
+     "dimensions at once)"},
     {"restarts", 0, OPTION_COUNT, false, AT(restarts), 0, MUCMM_MAX_RESTARTS, "R",
      "more random starts of trained common heads: the best on the held-out rows is kept, and which "
      "of its components come back from the others is told (default 0)"},
@@ -102,7 +104,8 @@ static void fill_params(const settings *given, mucmm_fit_params *p)
     set_real(&p->input_noise, given->input_noise);
     set_real(&p->alpha, given->alpha);
     set_real(&p->beta, given->beta);
-    p->stages = given->stages >= 0 ? (int32_t)given->stages : p->stages;
+    if (given->stages != -1)
+        p->stages = given->stages == COUNT_AUTO ? 0 : (int32_t)given->stages;
     p->bootstrap = given->bootstrap >= 0 ? (int32_t)given->bootstrap : p->bootstrap;
     p->restarts = given->restarts >= 0 ? (int32_t)given->restarts : p->restarts;
     p->checkpoint = given->checkpoint;
@@ -183,10 +186,10 @@ static void print_closed_form_note(const json_t *kept)
 
     if (n == 0)
         return;
-    printf(
-        "\nThe heads' %s part%s the closed form: on the held-out rows training brought nothing.\n",
-        n == 2 ? "common and individual" : json_string_value(json_array_get(kept, 0)),
-        n == 2 ? "s are" : " is");
+    printf("\nThe heads' %s part%s the closed form: on the held-out rows trained networks say no "
+           "more\n(--head mlp keeps them all the same).\n",
+           n == 2 ? "common and individual" : json_string_value(json_array_get(kept, 0)),
+           n == 2 ? "s are" : " is");
 }
 
 /* What the held-out rows have chosen flatters them. */

@@ -232,7 +232,14 @@ typedef struct mucmm_view {
 #define MUCMM_MAX_VIEWS 16
 #define MUCMM_MAX_HIDDEN 8
 
-typedef enum mucmm_head_kind { MUCMM_HEAD_LINEAR = 0, MUCMM_HEAD_MLP = 1 } mucmm_head_kind;
+/* The closed form; trained networks; or these only where they say more on the held-out rows than
+ * the closed form, judged for the common and then for the individual heads (docs/method.md,
+ * sections 2 and 3): what was kept is in the model's JSON, closed_form_kept. */
+typedef enum mucmm_head_kind {
+    MUCMM_HEAD_LINEAR = 0,
+    MUCMM_HEAD_MLP = 1,
+    MUCMM_HEAD_AUTO = 2
+} mucmm_head_kind;
 typedef enum mucmm_scaling { MUCMM_SCALE_VIEW = 0, MUCMM_SCALE_COLUMN = 1 } mucmm_scaling;
 
 /* Instead of a ridge: the best of a list, on the held-out rows or, in a small sample (fewer
@@ -249,7 +256,7 @@ typedef enum mucmm_scaling { MUCMM_SCALE_VIEW = 0, MUCMM_SCALE_COLUMN = 1 } mucm
 
 typedef struct mucmm_fit_params {
     uint32_t struct_size;
-    mucmm_head_kind head;             /* default MUCMM_HEAD_MLP                                   */
+    mucmm_head_kind head;             /* default MUCMM_HEAD_AUTO                                  */
     mucmm_scaling scaling;            /* one divisor per view (default) or per column             */
     int64_t common;                   /* k, >= 1, or MUCMM_AUTO; required                         */
     int64_t individual;               /* q of every view, >= 0, or MUCMM_AUTO; required           */
@@ -289,7 +296,7 @@ MUCMM_API void mucmm_fit_params_init(mucmm_fit_params *p);
 
 typedef struct mucmm_model mucmm_model;
 
-/* Fits the closed form and, for MUCMM_HEAD_MLP, trained heads, to M >= 2 views
+/* Fits the closed form and, but for MUCMM_HEAD_LINEAR, trained heads, to M >= 2 views
  * whose rows are paired by position. There may be more columns than rows (docs/method.md, section
  * 4). Rows may lack views (mucmm_data_params.missing, mucmm_data_pair_all): they take part in
  * means, scales and covariances, and so in the closed form; heads are trained, and everything is

@@ -65,8 +65,9 @@ static mucmm_fit_params refit_params(const mucmm_null *null)
     p.individual = 0;
     p.bootstrap = p.restarts = 0;
     p.checkpoint = NULL;
-    if (null->method == MUCMM_LINEAR || !m->heads.rho)
-        p.head = MUCMM_HEAD_LINEAR;
+    /* what was kept for m: the null must not choose otherwise */
+    p.head = null->method == MUCMM_LINEAR || !m->heads.rho || m->start < 0 ? MUCMM_HEAD_LINEAR
+                                                                           : MUCMM_HEAD_MLP;
     p.batch = p.batch < rows ? p.batch : rows;
     return p;
 }

@@ -68,7 +68,7 @@ static int64_t candidates(const mucmm__fit *f, const char **more)
             *more = f->p->individual > 0 ? "a smaller --individual leaves room for more" : NULL;
         }
     }
-    if (f->p->head == MUCMM_HEAD_MLP) {
+    if (f->p->head != MUCMM_HEAD_LINEAR) {
         int64_t fit = mucmm__batch_dimensions(f);
         if (fit < most) {
             most = fit;

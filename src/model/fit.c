@@ -23,7 +23,7 @@ void mucmm_fit_params_init(mucmm_fit_params *p)
 {
     *p = (mucmm_fit_params){
         .struct_size = sizeof *p,
-        .head = MUCMM_HEAD_MLP,
+        .head = MUCMM_HEAD_AUTO,
         .scaling = MUCMM_SCALE_VIEW,
         .n_hidden = 2,
         .hidden = {512, 512},
@@ -58,9 +58,9 @@ static mucmm_status check_params(mucmm_ctx *ctx, const mucmm_fit_params *p)
         return mucmm__fail(ctx, MUCMM_EARG,
                            "mucmm_fit_params has another size than this library's; call "
                            "mucmm_fit_params_init and rebuild against its header");
-    if (p->head != MUCMM_HEAD_LINEAR && p->head != MUCMM_HEAD_MLP)
-        return mucmm__fail(ctx, MUCMM_EARG, "head is %d; there are 0 (linear) and 1 (mlp)",
-                           (int)p->head);
+    if (p->head != MUCMM_HEAD_LINEAR && p->head != MUCMM_HEAD_MLP && p->head != MUCMM_HEAD_AUTO)
+        return mucmm__fail(ctx, MUCMM_EARG,
+                           "head is %d; there are 0 (linear), 1 (mlp) and 2 (auto)", (int)p->head);
     if (p->scaling != MUCMM_SCALE_VIEW && p->scaling != MUCMM_SCALE_COLUMN)
         return mucmm__fail(ctx, MUCMM_EARG, "scaling is %d; there are 0 (view) and 1 (column)",
                            (int)p->scaling);
@@ -537,7 +537,7 @@ static mucmm_status choose_batch(mucmm__fit *f)
     /* all rows there are may be fewer, down to what leaves the correlations a meaning */
     if (f->batch == f->n_train)
         least = 2 * columns + 2;
-    if (f->p->head == MUCMM_HEAD_MLP && f->batch < least)
+    if (f->p->head != MUCMM_HEAD_LINEAR && f->batch < least)
         return mucmm__fail(f->ctx, MUCMM_ESHAPE,
                            "a batch of %" PRId64 " rows is too small for %d views of %" PRId64
                            " common dimensions: at least %" PRId64 " rows are needed or the sample "
@@ -652,14 +652,14 @@ mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t 
     TRY(choose_batch(&f));
     resolve_epochs(&f, &p);
     f.model->held_out_chose =
-        (p.head == MUCMM_HEAD_MLP ? MUCMM__CHOSE_EPOCH : 0) |
+        (p.head != MUCMM_HEAD_LINEAR ? MUCMM__CHOSE_EPOCH : 0) |
         (p.ridge == MUCMM_RIDGE_CHOSEN && !f.small_sample ? MUCMM__CHOSE_RIDGE : 0) |
         (params->common == MUCMM_AUTO || params->individual == MUCMM_AUTO ? MUCMM__CHOSE_DIMENSIONS
                                                                           : 0);
     TRY(mucmm__fit_linear(&f));
     if (p.bootstrap > 0) /* first: what is wrong with it shows before anything is trained */
         TRY(mucmm__bootstrap(&f));
-    if (p.head == MUCMM_HEAD_MLP) {
+    if (p.head != MUCMM_HEAD_LINEAR) {
         f.fingerprint = fingerprint(&f);
         TRY(mucmm__checkpoint_load(&f));
         TRY(mucmm__fit_common(&f));

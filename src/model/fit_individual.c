@@ -775,8 +775,8 @@ static mucmm_status whiten(mucmm__fit *f, int32_t m, int64_t q, double *cov_r, d
     if (exp(entropy) < 0.25 * (double)q)
         mucmm__warn(f->ctx,
                     "view '%s': the individual head's outputs have an effective rank of "
-                    "%.1f of %" PRId64 "; give a smaller --individual or --beta",
-                    f->model->view[m].name, exp(entropy), q);
+                    "%.1f of %" PRId64 "; give a smaller --individual%s",
+                    f->model->view[m].name, exp(entropy), q, f->p->beta < 0 ? "" : " or --beta");
 done:
     mucmm__free(values);
     return status;

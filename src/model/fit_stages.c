@@ -220,7 +220,7 @@ static mucmm_status prefer_closed_form(mucmm__fit *f)
     mucmm_model *model = f->model;
     double closed, trained;
 
-    if (f->n_held_out < LEAST_HELD_OUT)
+    if (f->p->head != MUCMM_HEAD_AUTO || f->n_held_out < LEAST_HELD_OUT)
         return MUCMM_OK;
     TRY(information(f, &model->linear, &closed));
     TRY(information(f, &model->heads, &trained));

@@ -159,13 +159,15 @@ static json_t *count_or_auto(int64_t count)
     return count == MUCMM_AUTO ? json_string("auto") : json_integer(count);
 }
 
+static const char *const head_names[] = {"linear", "mlp", "auto"}; /* by mucmm_head_kind */
+
 static json_t *params_json(const mucmm_fit_params *p)
 {
     json_t *o = json_object(), *hidden = json_array();
 
     for (int32_t i = 0; i < p->n_hidden; i++)
         json_array_append_new(hidden, json_integer(p->hidden[i]));
-    json_object_set_new(o, "head", json_string(p->head == MUCMM_HEAD_MLP ? "mlp" : "linear"));
+    json_object_set_new(o, "head", json_string(head_names[p->head]));
     json_object_set_new(o, "scale",
                         json_string(p->scaling == MUCMM_SCALE_COLUMN ? "column" : "view"));
     json_object_set_new(o, "common", count_or_auto(p->common));
@@ -540,7 +542,9 @@ static mucmm_status read_params(mucmm_ctx *ctx, const json_t *parent, mucmm_fit_
         TRY(get_count_or_auto(ctx, o, "common", 1, &p->common));
         TRY(get_count_or_auto(ctx, o, "individual", 0, &p->individual));
     }
-    p->head = strcmp(head, "mlp") == 0 ? MUCMM_HEAD_MLP : MUCMM_HEAD_LINEAR;
+    p->head = MUCMM_HEAD_LINEAR;
+    for (int i = MUCMM_HEAD_LINEAR; i <= MUCMM_HEAD_AUTO; i++)
+        p->head = strcmp(head, head_names[i]) == 0 ? (mucmm_head_kind)i : p->head;
     p->scaling = strcmp(scale, "column") == 0 ? MUCMM_SCALE_COLUMN : MUCMM_SCALE_VIEW;
     p->n_hidden = (int32_t)json_array_size(list);
     for (int32_t i = 0; i < p->n_hidden; i++)
