@@ -652,6 +652,97 @@ static void test_mlp_beats_linear_where_the_truth_is_nonlinear(void **state)
     drop_problem(&q);
 }
 
+/* Where the views are linear, trained heads are not taken for better: auto gives the closed form to
+ * the last bit, and says so; mlp the trained ones. */
+static void test_auto_keeps_the_closed_form_of_linear_views(void **state)
+{
+    (void)state;
+    for (int32_t views = 2; views <= 3; views++) {
+        problem q = new_problem(ctx, views, 2000, false, 61);
+        mucmm_fit_params p = small_params(MUCMM_HEAD_AUTO);
+        mucmm_model *m = fit(ctx, &q, &p), *trained;
+
+        assert_int_equal(m->start, -1);
+        assert_non_null(strstr(mucmm_model_json(m), "closed_form_kept"));
+        assert_true(m->individual_closed);
+        for (int32_t v = 0; v < views; v++) {
+            float *c[2], *u[2];
+            transform(ctx, m, MUCMM_HEADS, v, q.data[v], &c[0], &u[0]);
+            transform(ctx, m, MUCMM_LINEAR, v, q.data[v], &c[1], &u[1]);
+            assert_memory_equal(c[0], c[1], (size_t)(q.n * p.common) * sizeof(float));
+            assert_memory_equal(u[0], u[1], (size_t)(q.n * p.individual) * sizeof(float));
+            for (int i = 0; i < 2; i++) {
+                free(c[i]);
+                free(u[i]);
+            }
+        }
+        p.head = MUCMM_HEAD_MLP;
+        trained = fit(ctx, &q, &p);
+        assert_true(trained->start >= 0 && !trained->individual_closed);
+        assert_true(trained->heads.view[0].common.net.n_layers > 0);
+        mucmm_model_free(m);
+        mucmm_model_free(trained);
+        drop_problem(&q);
+    }
+}
+
+/* Where the truth is nonlinear, auto gives what mlp does. */
+static void test_auto_trains_heads_for_nonlinear_views(void **state)
+{
+    problem q = new_problem(ctx, 2, 2000, true, 9);
+    mucmm_fit_params p = small_params(MUCMM_HEAD_AUTO);
+    float *c[2], *u[2];
+
+    (void)state;
+    p.common_epochs = 25;
+    p.batch = 400;
+    p.learning_rate = 1e-2;
+    for (int i = 0; i < 2; i++) {
+        mucmm_model *m;
+        p.head = i ? MUCMM_HEAD_MLP : MUCMM_HEAD_AUTO;
+        m = fit(ctx, &q, &p);
+        assert_true(m->start >= 0 && !m->individual_closed);
+        transform(ctx, m, MUCMM_HEADS, 1, q.data[1], &c[i], &u[i]);
+        mucmm_model_free(m);
+    }
+    assert_memory_equal(c[0], c[1], (size_t)(q.n * p.common) * sizeof(float));
+    assert_memory_equal(u[0], u[1], (size_t)(q.n * p.individual) * sizeof(float));
+    for (int i = 0; i < 2; i++) {
+        free(c[i]);
+        free(u[i]);
+    }
+    drop_problem(&q);
+}
+
+static bool in_history(const mucmm_model *m, int32_t stage)
+{
+    for (int64_t i = 0; i < m->n_history; i++)
+        if (m->history[i].stage == stage)
+            return true;
+    return false;
+}
+
+/* Before training has done anything u knows what c does: beta goes up as far as it may. */
+static void test_beta_rises_while_u_leaks(void **state)
+{
+    problem q = new_problem(ctx, 2, 2000, true, 9);
+    mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);
+    mucmm_model *m;
+
+    (void)state;
+    p.batch = 400;
+    m = fit(ctx, &q, &p);
+    assert_true(in_history(m, MUCMM__STAGE_TUNED));
+    assert_true(m->params.beta > 10);
+    mucmm_model_free(m);
+    p.beta = 7;
+    m = fit(ctx, &q, &p);
+    assert_false(in_history(m, MUCMM__STAGE_TUNED));
+    CHECK_CLOSE(m->params.beta, 7, 0);
+    mucmm_model_free(m);
+    drop_problem(&q);
+}
+
 static void test_fit_takes_sizes_that_do_not_fit_evenly(void **state)
 {
     static const struct {
@@ -1645,7 +1736,10 @@ static void check_resumed(const problem *q, const mucmm_fit_params *p, double sa
 static void test_stopped_and_resumed_fit_has_the_same_bytes(void **state)
 {
     problem q = new_problem(ctx, 2, 150, true, 26), three = new_problem(ctx, 3, 150, true, 26);
+    problem straight = new_problem(ctx, 2, 400, false, 26),
+            large = new_problem(ctx, 2, 1200, true, 9);
     mucmm_fit_params p = checkpoint_params();
+    mucmm_model *m;
 
     (void)state;
     check_resumed(&q, &p, 0, 1);
@@ -1654,11 +1748,25 @@ static void test_stopped_and_resumed_fit_has_the_same_bytes(void **state)
     p.n_hidden = 0;
     check_resumed(&q, &p, 0, 7);
     p.n_hidden = 1;
-    p.beta = -1; /* also inside and between attempts at another beta */
-    check_resumed(&q, &p, 0, 3);
     p.individual = 0;
     check_resumed(&q, &p, 0, 7);
+    p.individual = 3;
+    p.beta = -1;
+    p.batch = 400;
+    p.head = MUCMM_HEAD_AUTO; /* the closed form in place of what was trained */
+    check_resumed(&straight, &p, 0, 5);
+    assert_int_equal(fit_stopping(&straight, &p, &(stopper){0, -1, ""}, 0, &m), MUCMM_OK);
+    assert_true(m->start == -1 && m->individual_closed);
+    mucmm_model_free(m);
+    unlink(p.checkpoint);
+    check_resumed(&large, &p, 0, 5); /* also inside and between attempts at another beta */
+    assert_int_equal(fit_stopping(&large, &p, &(stopper){0, -1, ""}, 0, &m), MUCMM_OK);
+    assert_true(in_history(m, MUCMM__STAGE_TUNED));
+    mucmm_model_free(m);
+    unlink(p.checkpoint);
     drop_problem(&q);
+    drop_problem(&straight);
+    drop_problem(&large);
     drop_problem(&three);
 }
 
@@ -2240,6 +2348,9 @@ int main(void)
         cmocka_unit_test(test_mlp_without_hidden_layers),
         cmocka_unit_test(test_mlp_without_individual_dimensions),
         cmocka_unit_test(test_mlp_beats_linear_where_the_truth_is_nonlinear),
+        cmocka_unit_test(test_auto_keeps_the_closed_form_of_linear_views),
+        cmocka_unit_test(test_auto_trains_heads_for_nonlinear_views),
+        cmocka_unit_test(test_beta_rises_while_u_leaks),
         cmocka_unit_test(test_fit_takes_sizes_that_do_not_fit_evenly),
         cmocka_unit_test(test_fit_keeps_the_best_ridge_of_the_held_out_rows),
         cmocka_unit_test(test_scores_are_the_formulas),
