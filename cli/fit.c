@@ -179,17 +179,12 @@ static void print_incomplete(const mucmm_model *m)
     printf("\n");
 }
 
-/* Where trained heads are not the better model. */
-static void print_closed_form_note(const json_t *kept)
+static void print_closed_form_note(const json_t *about)
 {
-    size_t n = json_array_size(kept);
+    char text[CLOSED_FORM_NOTE];
 
-    if (n == 0)
-        return;
-    printf("\nThe heads' %s part%s the closed form: on the held-out rows trained networks say no "
-           "more\n(--head mlp keeps them all the same).\n",
-           n == 2 ? "common and individual" : json_string_value(json_array_get(kept, 0)),
-           n == 2 ? "s are" : " is");
+    if (closed_form_note(about, text))
+        printf("\n%s\n", text);
 }
 
 /* What the held-out rows have chosen flatters them. */
@@ -226,7 +221,7 @@ static void print_fit(const mucmm_model *m, const char *path)
     print_dimensions(m, json_object_get(about, "dimensions"));
     print_summaries(m, columns, 4);
     print_stability(m);
-    print_closed_form_note(json_object_get(about, "closed_form_kept"));
+    print_closed_form_note(about);
     print_held_out_note(json_object_get(about, "held_out_chose"));
     json_decref(about);
 }

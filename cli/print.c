@@ -549,3 +549,19 @@ int print_json(json_t *root)
     printf("\n");
     return 0;
 }
+
+bool closed_form_note(const json_t *about, char text[CLOSED_FORM_NOTE])
+{
+    const json_t *kept = json_object_get(about, "closed_form_kept");
+    size_t n = json_array_size(kept);
+
+    if (n == 0)
+        return false;
+    snprintf(
+        text, CLOSED_FORM_NOTE,
+        "The heads' %s part%s the closed form: on the held-out rows trained networks say no more"
+        "\n(fit --head mlp keeps them all the same).",
+        n == 2 ? "common and individual" : json_string_value(json_array_get(kept, 0)),
+        n == 2 ? "s are" : " is");
+    return true;
+}

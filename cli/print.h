@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 #include <mucmm.h>
+#include <stdbool.h>
 
 /* One column of a table of summaries: "trained heads" over "held-out". */
 typedef struct summary_column {
@@ -32,5 +33,10 @@ json_t *summary_json(const mucmm_model *m, const mucmm_summary *heads, const muc
 /* A number, or null if it is not finite. */
 json_t *number_json(double x);
 json_t *numbers_json(const double *x, int64_t n);
+
+/* What of a model's heads is the closed form, because training brought nothing; about: its
+ * metadata. false: nothing is. */
+#define CLOSED_FORM_NOTE 200
+bool closed_form_note(const json_t *about, char text[CLOSED_FORM_NOTE]);
 
 #endif

@@ -599,6 +599,8 @@ static int add_short(const report_page *p)
                  a->dimensions);
         ADD(mucmm_report_text(p->s->ctx, p->r, text));
     }
+    if (closed_form_note(p->about, text))
+        ADD(mucmm_report_text(p->s->ctx, p->r, text));
     for (int32_t v = 0; v < p->in->n; v++) {
         if (!isfinite(a->common_share[v]))
             continue;

@@ -227,7 +227,7 @@ int chart_training(const report_page *p)
                               "Nothing was trained step by step: this model is the closed form."));
     code = add_chart(p, "Common heads: held-out total correlation",
                      "Higher is better. Training starts from the closed form and from scratch; the "
-                     "better one is kept.",
+                     "better one is kept, if it says more than the closed form.",
                      template, common);
     common = NULL;
     if (code == 0) {

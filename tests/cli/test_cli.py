@@ -215,6 +215,9 @@ def fit_finds_the_number_of_dimensions():
         page = f.read()
     check('How many common dimensions?' in page and 'How many individual dimensions?' in page, 'charts')
     check(json.loads(succeeds(*fit('--json', '--ridge', '0.1')).stdout)['held_out_chose'] == [], 'a given ridge is not chosen')
+    for bad in ('autos', '0', '-1', '2.5', ''):
+        fails(2, ['--common'], *fit(common=bad))
+    fails(2, ['--individual'], *fit(individual='aut'))
 
 
 @test
@@ -223,10 +226,10 @@ def fit_says_where_the_closed_form_is_kept():
     text = succeeds(*fit(*trained)).stdout
     check("The heads' common and individual parts are the closed form: on the held-out rows" in text, text[-600:])
     check(json.loads(succeeds(*fit(*trained, '--json')).stdout)['closed_form_kept'] == ['common', 'individual'], 'auto')
+    succeeds('report', 'out.mucmm', *UNSEEN, '--samples-shown', '1', '--permutations', '0', '-o', 'page.html')
+    with open('page.html', encoding='utf-8') as f:
+        check('parts are the closed form' in f.read(), 'report')
     check(json.loads(succeeds(*fit(*MLP, '--json')).stdout)['closed_form_kept'] == [], 'mlp')
-    for bad in ('autos', '0', '-1', '2.5', ''):
-        fails(2, ['--common'], *fit(common=bad))
-    fails(2, ['--individual'], *fit(individual='aut'))
 
 
 @test
