@@ -120,12 +120,12 @@ static mucmm_status find_basis(mucmm__fit *f, int32_t m, const double *h, int64_
     for (*dims = 0; *dims < n && s[*dims] > (double)v->p * DBL_EPSILON * s[0];)
         ++*dims;
     if (k + q > *dims)
-        return mucmm__fail(f->ctx, MUCMM_ESHAPE,
-                           "%" PRId64 " common and %" PRId64
-                           " individual dimensions are asked for, but the "
-                           "%" PRId64 " training rows of view '%s' differ in only %" PRId64
-                           " directions; give a smaller --common or --individual",
-                           k, q, n, v->name, *dims);
+        TRY(mucmm__fail(f->ctx, MUCMM_ESHAPE,
+                        "%" PRId64 " common and %" PRId64
+                        " individual dimensions are asked for, but the "
+                        "%" PRId64 " training rows of view '%s' differ in only %" PRId64
+                        " directions; give a smaller --common or --individual",
+                        k, q, n, v->name, *dims));
 done:
     mucmm__free(copy);
     mucmm__free(u);
