@@ -102,7 +102,7 @@ lint:
 
 format:
 	@tools/install_packages.sh format
-	@clang-format -i $$(find include src cli tests bench -name '*.[ch]')
+	@clang-format -i $$(find include src cli tests bench -name '*.[ch]' ! -name font.h)
 
 clean:
 	rm -rf build build-asan build-browser demo

@@ -41,7 +41,7 @@ static int32_t repeats_of(const settings *given)
     return given->repeats > 0 ? (int32_t)given->repeats : 5;
 }
 
-/* ---- gemm --------------------------------------------------------------------- */
+/* ---- gemm -------------------------------------------------------------------------- */
 
 /* Forward, input gradient and weight gradient of heads 768-1024-1024-64 on 2000 rows. */
 static const gemm_size gemm_sizes[] = {
@@ -74,7 +74,7 @@ done:
     return code;
 }
 
-/* ---- train -------------------------------------------------------------------- */
+/* ---- train ------------------------------------------------------------------------- */
 
 static void fill_train(const settings *given, mucmm_bench_train_params *p)
 {
@@ -135,7 +135,7 @@ done:
     return code;
 }
 
-/* ---- closed form ---------------------------------------------------------------- */
+/* ---- closed form ------------------------------------------------------------------- */
 
 static int bench_closed_form(session *s, const settings *given)
 {
@@ -157,7 +157,7 @@ done:
     return code;
 }
 
-/* ---- the permutation test -------------------------------------------------------- */
+/* ---- the permutation test ---------------------------------------------------------- */
 
 /* Two views: what a fit with k common dimensions asks of its held-out rows. */
 static int bench_permutation(session *s, const settings *given)

@@ -35,7 +35,7 @@ int fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3))
 /* malloc that counts elements; prints the error itself. */
 int allocate(void *out, int64_t count, size_t size);
 
-/* ---- session ------------------------------------------------------------------ */
+/* ---- session ----------------------------------------------------------------------- */
 
 typedef struct session {
     mucmm_ctx *ctx;
@@ -53,7 +53,7 @@ int check(session *s, mucmm_status status);
 typedef int (*session_task)(session *own, void *arg, int64_t i);
 int session_each(const session *s, int64_t n, session_task fn, void *arg);
 
-/* ---- views and models ----------------------------------------------------------- */
+/* ---- views and models -------------------------------------------------------------- */
 
 typedef struct inputs {
     int32_t n;
@@ -85,7 +85,7 @@ const char *sample_name(const inputs *in, const char *label, int64_t row);
 /* The model named by the first operand. */
 int model_open(session *s, const settings *given, mucmm_model **out);
 
-/* ---- rows and scores by name ------------------------------------------------------ */
+/* ---- rows and scores by name ------------------------------------------------------- */
 
 typedef struct sample_list {
     int64_t *rows;
@@ -98,7 +98,7 @@ int samples_parse(const char *text, int64_t rows, int64_t fallback, sample_list 
 /* "common", "common-energy", "individual", "common:J", "individual:J". */
 int score_parse(const char *text, mucmm_explain_params *p);
 
-/* ---- outputs ---------------------------------------------------------------------- */
+/* ---- outputs ----------------------------------------------------------------------- */
 
 /* Can a file be written there? Asked before the work, not after it. */
 int output_check(const char *path);
@@ -126,7 +126,7 @@ void output_dir_close(output_dir *d, bool keep);
 /* Rounds off a command that prints JSON: consumes `root`. */
 int print_json(json_t *root);
 
-/* ---- commands ----------------------------------------------------------------------- */
+/* ---- commands ---------------------------------------------------------------------- */
 
 #define COMMAND_MAP(X)                                                                             \
     X(fit)                                                                                         \
@@ -135,8 +135,8 @@ int print_json(json_t *root);
     X(explain)                                                                                     \
     X(report)                                                                                      \
     X(info)                                                                                        \
-    X(check_gradient) X(bench) X(demo) X(graph_info) X(graph_run) X(graph_vjp) X(graph_ops)        \
-        X(bench_graph) X(encode)
+    X(check_gradient)                                                                              \
+    X(bench) X(demo) X(graph_info) X(graph_run) X(graph_vjp) X(graph_ops) X(bench_graph) X(encode)
 #define X(name)                                                                                    \
     extern const option name##_options[];                                                          \
     int run_##name(const settings *given);

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * Pairs of pictures that share a class, from Fashion-MNIST. */
 #include "composite.h"
 
 #include <inttypes.h>
@@ -7,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- random numbers -------------------------------------------------------------- */
+/* ---- random numbers ---------------------------------------------------------------- */
 
 /* The finalizer of splitmix64 (Steele, Lea, Flood 2014). */
 static uint64_t mix(uint64_t x)
@@ -33,7 +35,7 @@ int64_t draw_below(uint64_t bits, int64_t n)
     return (int64_t)(draw_unit(bits) * (double)n);
 }
 
-/* ---- the items ----------------------------------------------------------------------- */
+/* ---- the items --------------------------------------------------------------------- */
 
 typedef struct items {
     mucmm_data *images, *labels;
@@ -131,7 +133,7 @@ static void close_items(items *it)
     free(it->by_class);
 }
 
-/* ---- pairs ----------------------------------------------------------------------------- */
+/* ---- pairs ------------------------------------------------------------------------- */
 
 /* Which items a pair is made of: [view][left, right]. */
 typedef struct pair_items {

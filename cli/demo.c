@@ -61,7 +61,7 @@ static int tick(demo *d, const char *stage, int64_t done, int64_t total)
     return 0;
 }
 
-/* ---- data ----------------------------------------------------------------------- */
+/* ---- data -------------------------------------------------------------------------- */
 
 /* labels.train.csv: the truth of each pair. */
 static int write_labels(demo *d, int set)
@@ -128,7 +128,7 @@ done:
     return code;
 }
 
-/* ---- model ---------------------------------------------------------------------- */
+/* ---- model ------------------------------------------------------------------------- */
 
 static int fit_model(demo *d, const settings *given)
 {
@@ -201,7 +201,7 @@ done:
     return code;
 }
 
-/* ---- probes ----------------------------------------------------------------------- */
+/* ---- probes ------------------------------------------------------------------------ */
 
 enum { N_PROBES = DEMO_METHODS * N_PARTS * N_CLASSES * N_READERS * DEMO_VIEWS };
 
@@ -262,7 +262,7 @@ done:
     return code;
 }
 
-/* ---- maps ------------------------------------------------------------------------- */
+/* ---- maps -------------------------------------------------------------------------- */
 
 /* Maps of test pairs rows[0..n): of a method, a part's score, a kind of map, a view. */
 static int map_pairs(demo *d, const int64_t *rows, int64_t n, int method, int part, int map,
@@ -322,7 +322,7 @@ done:
     return code;
 }
 
-/* ---- the contact sheet --------------------------------------------------------------- */
+/* ---- the contact sheet ------------------------------------------------------------- */
 
 /* The first test pair of each class, until there are SHOWN. */
 static void choose_pairs(const composite *c, int64_t rows[SHOWN])
@@ -397,7 +397,7 @@ done:
     return code;
 }
 
-/* ---- all of it ------------------------------------------------------------------------- */
+/* ---- all of it --------------------------------------------------------------------- */
 
 static void close_demo(demo *d, bool keep)
 {

@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- what is fetched ------------------------------------------------------------------------- */
+/* ---- what is fetched --------------------------------------------------------------- */
 
 typedef struct package {
     const char *folder;    /* in DIR/npm, once it is complete              */
@@ -117,7 +117,7 @@ done:
     return code;
 }
 
-/* ---- the table ------------------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------------------- */
 
 /* A JSON list that was fetched. */
 static int read_list(const emoji_demo *d, const char *name, json_t **out)
@@ -244,7 +244,7 @@ done:
     return code;
 }
 
-/* ---- the studies ----------------------------------------------------------------------------- */
+/* ---- the studies ------------------------------------------------------------------- */
 
 /* Sets key to a number, true, false, or else a text; files get a full path: the study lies in
  * another folder. */
@@ -347,7 +347,7 @@ done:
     return code;
 }
 
-/* ---- the commands ---------------------------------------------------------------------------- */
+/* ---- the commands ------------------------------------------------------------------ */
 
 enum { MAX_WORDS = 24 };
 
@@ -389,7 +389,7 @@ done:
     return code;
 }
 
-/* ---- the results ----------------------------------------------------------------------------- */
+/* ---- the results ------------------------------------------------------------------- */
 
 static int print_results(const emoji_demo *d)
 {

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * What the demonstration measured, as tables and as JSON. */
 #include "demo.h"
 
 #include "cli.h"
@@ -18,7 +20,7 @@ static double mean_of(const double v[DEMO_VIEWS])
     return 0.5 * (v[0] + v[1]);
 }
 
-/* ---- for people ----------------------------------------------------------------- */
+/* ---- for people -------------------------------------------------------------------- */
 
 static void print_three(const double v[DEMO_VIEWS])
 {
@@ -133,7 +135,7 @@ void demo_print(const demo_results *r, const char *folder)
     print_commands(folder);
 }
 
-/* ---- for programs ----------------------------------------------------------------- */
+/* ---- for programs ------------------------------------------------------------------ */
 
 /* {"left": x, "right": x, "mean": x} */
 static json_t *three_json(const double v[DEMO_VIEWS])

@@ -42,7 +42,7 @@ static void print_features(const char *name, const mucmm_data *d)
     printf("]\n");
 }
 
-/* ---- a study ------------------------------------------------------------------------ */
+/* ---- a study ----------------------------------------------------------------------- */
 
 static int write_rows(session *s, const mucmm_data *d, const char *path)
 {
@@ -105,7 +105,7 @@ done:
     return code;
 }
 
-/* ---- one network -------------------------------------------------------------------- */
+/* ---- one network ------------------------------------------------------------------- */
 
 static int check_rows_given(const settings *given)
 {

@@ -71,7 +71,7 @@ typedef struct view_maps {
     char file_name[32]; /* the score's, without ':' */
 } view_maps;
 
-/* ---- shapes ------------------------------------------------------------------- */
+/* ---- shapes ------------------------------------------------------------------------ */
 
 static const char *find_pair(const pairs *p, const char *name)
 {
@@ -108,7 +108,7 @@ static int find_shape(const settings *given, view_maps *v)
     return 0;
 }
 
-/* ---- pictures ----------------------------------------------------------------- */
+/* ---- pictures ---------------------------------------------------------------------- */
 
 enum { PANEL_WIDTH = 300, SOUND_WIDTH = 520 }; /* pixels that a panel should have */
 
@@ -260,7 +260,7 @@ done:
     return code;
 }
 
-/* ---- maps --------------------------------------------------------------------- */
+/* ---- maps -------------------------------------------------------------------------- */
 
 /* The file of --training; of encoded rows of a study its training part. */
 static int open_training(session *s, const settings *given, const view_maps *v, const look *l,

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * mucmm explain --check and --mask: maps beside null models. */
 #include "explain_check.h"
 
 #include "look.h"
@@ -12,8 +14,7 @@
 
 static const double LEVEL = 0.05;
 
-/* ---- null models ------------------------------------------------------------------------------
- */
+/* ---- null models ------------------------------------------------------------------- */
 
 static int open_files(session *s, const settings *given, const mucmm_model *m, null_models *out)
 {
@@ -93,8 +94,7 @@ void score_file_name(const char *score, char *out, size_t size)
         *strchr(out, ':') = '-';
 }
 
-/* ---- checks of one map --------------------------------------------------------------------------
- */
+/* ---- checks of one map ------------------------------------------------------------- */
 
 enum { N_METHODS = MUCMM_MAP_INTEGRATED_GRADIENTS + 1 };
 
@@ -200,8 +200,7 @@ done:
     return code;
 }
 
-/* ---- print --------------------------------------------------------------------------------------
- */
+/* ---- print ------------------------------------------------------------------------- */
 
 static json_t *curve_json(const mucmm_curve *c, double masked)
 {
@@ -298,8 +297,7 @@ static void print_gradients(const mucmm_map_check *c)
     printf("\n");
 }
 
-/* ---- all of them --------------------------------------------------------------------------------
- */
+/* ---- all of them ------------------------------------------------------------------- */
 
 /* Raw inputs that the model does not carry come from the training rows. The baseline is one for all
  * methods. */

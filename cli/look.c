@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- what a view is ---------------------------------------------------------------------------
- */
+/* ---- what a view is ---------------------------------------------------------------- */
 
 /* [h, w], [h, w, 3 or 4] and [3 or 4, h, w] are pictures (axes of length 1 are nothing). */
 static void find_picture(look *l, const int64_t *shape, int32_t n, int64_t side)
@@ -99,8 +98,7 @@ bool look_needs_training(const look *l, const mucmm_explain_params *p)
              (p->baseline == MUCMM_BASELINE_MEAN || p->baseline == MUCMM_BASELINE_DEFAULT)));
 }
 
-/* ---- pictures ---------------------------------------------------------------------------------
- */
+/* ---- pictures ---------------------------------------------------------------------- */
 
 /* Means over blocks of cells and over channels first .. last. */
 static void reduce(const look *l, const float *row, int64_t first, int64_t last, float *out)
@@ -231,8 +229,7 @@ done:
     return code;
 }
 
-/* ---- sounds -----------------------------------------------------------------------------------
- */
+/* ---- sounds ------------------------------------------------------------------------ */
 
 enum { SHOWN_DECIBELS = 70 };
 
@@ -330,8 +327,7 @@ done:
     return code;
 }
 
-/* ---- words ------------------------------------------------------------------------------------
- */
+/* ---- words ------------------------------------------------------------------------- */
 
 /* Does the piece go on with the word before it? *piece: without its mark. */
 static bool continues(const char **piece, bool marked)
@@ -421,8 +417,7 @@ done:
     return code;
 }
 
-/* ---- bars -------------------------------------------------------------------------------------
- */
+/* ---- bars -------------------------------------------------------------------------- */
 
 void bars_of(const look *l, const float *row, int64_t most, bar_list *out)
 {
@@ -448,8 +443,7 @@ void bars_of(const look *l, const float *row, int64_t most, bar_list *out)
     }
 }
 
-/* ---- maps -------------------------------------------------------------------------------------
- */
+/* ---- maps -------------------------------------------------------------------------- */
 
 float largest_of(const float *values, int64_t n)
 {

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * From the words of a command line to settings, by the table of options. */
 #include "options.h"
 
 #include "cli.h"
@@ -10,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- words ------------------------------------------------------------------ */
+/* ---- words ------------------------------------------------------------------------- */
 
 /* Place of `word` in "one|two|three", or -1. */
 static int64_t choice_index(const char *choices, const char *word)
@@ -36,7 +38,7 @@ const char *choice_word(const char *choices, int64_t i, char *out, size_t size)
     return out;
 }
 
-/* ---- values ----------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------------------ */
 
 bool parse_count(const char *text, int64_t *out)
 {
@@ -247,7 +249,7 @@ static bool take_value(const option *o, const char *text, settings *out)
     return false;
 }
 
-/* ---- the command line -------------------------------------------------------- */
+/* ---- the command line -------------------------------------------------------------- */
 
 static void mark_not_given(settings *s)
 {

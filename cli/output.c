@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * Files and folders for results, which vanish if the command fails. */
 #include "cli.h"
 
 #include <errno.h>

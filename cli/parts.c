@@ -67,8 +67,7 @@ done:
     return code;
 }
 
-/* ---- files ------------------------------------------------------------------------------------
- */
+/* ---- files ------------------------------------------------------------------------- */
 
 static int write_arrays(session *s, const parts *p, const int64_t *shape, int32_t rank,
                         output_dir *dir)

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * Summaries as tables for people and as JSON for programs. */
 #include "print.h"
 
 #include "cli.h"
@@ -9,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- tables ------------------------------------------------------------------- */
+/* ---- tables ------------------------------------------------------------------------ */
 
 enum { LABEL_WIDTH = 30, CELL_WIDTH = 11, SHOWN_COMPONENTS = 12 };
 
@@ -351,7 +353,7 @@ void print_stability(const mucmm_model *m)
         print_stability_of(linear, "bootstrap replicates of the closed form", false);
 }
 
-/* ---- JSON --------------------------------------------------------------------- */
+/* ---- JSON -------------------------------------------------------------------------- */
 
 json_t *number_json(double x)
 {

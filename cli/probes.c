@@ -14,7 +14,7 @@
 
 enum { MAX_CLASSES = 16, BLOCK = 256, HIDDEN = 128, EPOCHS = 20, STEPS = 150 };
 
-/* ---- standardized columns -------------------------------------------------------- */
+/* ---- standardized columns ---------------------------------------------------------- */
 
 typedef struct scaling {
     double *mean, *factor; /* [d] */
@@ -97,7 +97,7 @@ static float dot(const float *restrict x, const float *restrict y, int64_t n)
     return sum;
 }
 
-/* ---- linear: multinomial logistic regression ---------------------------------------- */
+/* ---- linear: multinomial logistic regression --------------------------------------- */
 
 /* Mean cross-entropy + l2/2 |W|^2, minimized over all rows by Nesterov's method with
  * restarts. The step is 1/L; half the largest eigenvalue of X'X/n bounds the
@@ -245,7 +245,7 @@ done:
     return code;
 }
 
-/* ---- nonlinear: one hidden layer of ReLU ---------------------------------------------- */
+/* ---- nonlinear: one hidden layer of ReLU ------------------------------------------- */
 
 /* Parameters in one block, so that Adam is one loop:
  *   w1 [d, HIDDEN], b1 [HIDDEN], w2 [classes, HIDDEN], b2 [classes] */
@@ -413,7 +413,7 @@ done:
     return code;
 }
 
-/* ---- all of them ------------------------------------------------------------------------- */
+/* ---- all of them ------------------------------------------------------------------- */
 
 static int run_probe(probe *p, uint64_t seed)
 {

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * Other programs, started and waited for. */
 #include "programs.h"
 
 #include "cli.h"

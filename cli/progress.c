@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * A bar with the time left on a terminal, plain lines elsewhere; Ctrl-C. */
 #include "progress.h"
 
 #include <pthread.h>

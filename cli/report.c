@@ -55,7 +55,7 @@ static int check_label(const settings *given, const inputs *in)
     return 0;
 }
 
-/* ---- tables ------------------------------------------------------------------------------ */
+/* ---- tables ------------------------------------------------------------------------ */
 
 enum { MAX_TABLE = 2 * MUCMM_MAX_VIEWS * MUCMM_MAX_VIEWS, CELL = 160, COLS = 3 };
 
@@ -299,7 +299,7 @@ done:
     return code;
 }
 
-/* ---- what was fitted on what -------------------------------------------------------------- */
+/* ---- what was fitted on what ------------------------------------------------------- */
 
 static int add_views(const report_page *p)
 {
@@ -362,7 +362,7 @@ done:
     return code;
 }
 
-/* ---- how to make it again ------------------------------------------------------------------- */
+/* ---- how to make it again ---------------------------------------------------------- */
 
 /* A word of a shell command, in quotes where it needs them. */
 static void put_word(FILE *out, const char *word)
@@ -517,8 +517,7 @@ done:
     return code;
 }
 
-/* ---- the page ---------------------------------------------------------------------------------
- */
+/* ---- the page ---------------------------------------------------------------------- */
 
 static int add_glossary(const report_page *p)
 {

@@ -22,8 +22,7 @@ static look shown_look(const mucmm_data *data)
     return look_of(data, shape, rank, SHOWN_SIDE);
 }
 
-/* ---- maps of one view -------------------------------------------------------------------------
- */
+/* ---- maps of one view -------------------------------------------------------------- */
 
 /* Raw inputs behind an encoder: the covariance for patterns comes from some training rows, spread
  * evenly. NULL for other views, whose covariance is in the model. */
@@ -67,8 +66,7 @@ done:
     return code;
 }
 
-/* ---- one view in a card ------------------------------------------------------------------------
- */
+/* ---- one view in a card ------------------------------------------------------------ */
 
 static int show_map(const report_page *p, int32_t v, const map_set *m, int64_t i, int64_t row,
                     const char *score)
@@ -119,8 +117,7 @@ static int show_view(const report_page *p, int32_t v, const map_set *m, int64_t 
     return 0;
 }
 
-/* ---- galleries
- * ----------------------------------------------------------------------------------- */
+/* ---- galleries --------------------------------------------------------------------- */
 
 /* The n rows with the largest sign * x, the largest first. */
 static void extremes(const double *x, int64_t rows, double sign, int64_t n, int64_t *out)
@@ -230,8 +227,7 @@ done:
     return code;
 }
 
-/* ---- components
- * ------------------------------------------------------------------------------------ */
+/* ---- components -------------------------------------------------------------------- */
 
 enum { SHOWN_COMPONENTS = 8, SHOWN_ENDS = 4 };
 

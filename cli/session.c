@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * Error lines, a library context with its progress display, rows and scores by name. */
 #include "cli.h"
 
 #include <inttypes.h>
@@ -40,7 +42,7 @@ int allocate(void *out, int64_t count, size_t size)
                  : fail(EXIT_RUN, "out of memory: %" PRId64 " elements of %zu bytes", count, size);
 }
 
-/* ---- session ------------------------------------------------------------------ */
+/* ---- session ----------------------------------------------------------------------- */
 
 static void print_log(void *user, mucmm_log_level level, const char *message)
 {
@@ -134,7 +136,7 @@ int check(session *s, mucmm_status status)
     return 128 + stop_signal();
 }
 
-/* ---- rows and scores by name ------------------------------------------------------ */
+/* ---- rows and scores by name ------------------------------------------------------- */
 
 /* Reads "7" or "3-9" at *at and moves behind it and its comma. */
 static bool take_range(const char **at, int64_t *first, int64_t *last)

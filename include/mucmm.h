@@ -68,7 +68,7 @@ extern "C" {
 /* Version of the library that is loaded, 0x00MMmmpp. */
 MUCMM_API uint32_t mucmm_version(void);
 
-/* ---- status -------------------------------------------------------------- */
+/* ---- status ------------------------------------------------------------------------ */
 
 /* The numbers are ABI: append, never renumber. */
 #define MUCMM_STATUS_MAP(X)                                                                        \
@@ -92,7 +92,7 @@ typedef enum mucmm_status {
 /* Static text for a status, never NULL: "unknown status" if out of range. */
 MUCMM_API const char *mucmm_status_text(mucmm_status s);
 
-/* ---- context ------------------------------------------------------------- */
+/* ---- context ----------------------------------------------------------------------- */
 
 typedef struct mucmm_ctx mucmm_ctx;
 
@@ -132,7 +132,7 @@ MUCMM_API void mucmm_ctx_free(mucmm_ctx *ctx);
 MUCMM_API const char *mucmm_ctx_message(const mucmm_ctx *ctx);
 MUCMM_API int32_t mucmm_ctx_threads(const mucmm_ctx *ctx);
 
-/* ---- matrices over memory the caller owns --------------------------------- */
+/* ---- matrices over memory the caller owns ------------------------------------------ */
 
 /* [rows, cols]; element (i, j) at data[i * stride + j], stride >= cols. */
 typedef struct mucmm_mat {
@@ -147,7 +147,7 @@ typedef struct mucmm_cmat {
 
 #define MUCMM_MAX_RANK 8
 
-/* ---- data: the rows of one view ------------------------------------------- */
+/* ---- data: the rows of one view ---------------------------------------------------- */
 
 typedef struct mucmm_data mucmm_data;
 
@@ -222,7 +222,7 @@ MUCMM_API mucmm_status mucmm_file_write(mucmm_ctx *ctx, const char *path, const 
 /* The one of n words that is nearest to a mistyped one, or NULL if none is near: for messages. */
 MUCMM_API const char *mucmm_nearest_word(const char *wrong, const char *const *words, int64_t n);
 
-/* ---- fit ------------------------------------------------------------------- */
+/* ---- fit --------------------------------------------------------------------------- */
 
 typedef struct mucmm_view {
     const char *name; /* letters, digits, '_' and '-'; unique */
@@ -329,7 +329,7 @@ MUCMM_API const char *mucmm_model_json(const mucmm_model *m);
  * form (they are the same if head is linear). */
 typedef enum mucmm_method { MUCMM_HEADS = 0, MUCMM_LINEAR = 1 } mucmm_method;
 
-/* ---- transform and score ---------------------------------------------------- */
+/* ---- transform and score ----------------------------------------------------------- */
 
 /* Canonical variates of one view's rows. common [n, k] and individual [n, q_m],
  * either may be NULL. NaN in rows that lack the view. */
@@ -462,7 +462,7 @@ typedef struct mucmm_stability {
  * methods are the closed form. */
 MUCMM_API const mucmm_stability *mucmm_model_stability(const mucmm_model *m, mucmm_method method);
 
-/* ---- explain ----------------------------------------------------------------- */
+/* ---- explain ----------------------------------------------------------------------- */
 
 typedef enum mucmm_score_kind {
     MUCMM_SCORE_COMMON = 0,              /* s_C of the sample                  */
@@ -543,7 +543,7 @@ MUCMM_API mucmm_status mucmm_check_gradient(mucmm_ctx *ctx, const mucmm_model *m
                                             const int64_t *rows, int64_t n,
                                             const mucmm_explain_params *params, double *worst);
 
-/* ---- is a map right? -------------------------------------------------------------- */
+/* ---- is a map right? --------------------------------------------------------------- */
 
 /* What a map would show if there were nothing to show: models of broken pairs, section 6 of the
  * method. For the common scores N models are fitted as m was (its parameters, the closed form for
@@ -634,7 +634,7 @@ MUCMM_API mucmm_status mucmm_check_maps(mucmm_ctx *ctx, const mucmm_model *m,
                                         const mucmm_explain_params *params,
                                         const mucmm_map_check_params *check, mucmm_map_check *out);
 
-/* ---- pictures ------------------------------------------------------------------ */
+/* ---- pictures ---------------------------------------------------------------------- */
 
 /* A page of panels in a grid, written as a PNG: a title, a caption above each panel, a colour
  * bar below the maps. Texts are UTF-8; they are shortened with "..." where they do not fit, and
@@ -699,7 +699,7 @@ MUCMM_API mucmm_status mucmm_sheet_bars(mucmm_ctx *ctx, mucmm_sheet *s, int64_t 
 MUCMM_API mucmm_status mucmm_sheet_write_png(mucmm_ctx *ctx, const mucmm_sheet *s,
                                              const char *path);
 
-/* ---- sound ---------------------------------------------------------------------------- */
+/* ---- sound ------------------------------------------------------------------------- */
 
 /* A sound in time and frequency: frames of a short-time Fourier transform with a sine window,
  * their bins gathered in triangular bands of equal width on the mel scale,
@@ -727,7 +727,7 @@ MUCMM_API mucmm_status mucmm_mel_power(mucmm_ctx *ctx, const mucmm_mel_params *p
 MUCMM_API mucmm_status mucmm_mel_map(mucmm_ctx *ctx, const mucmm_mel_params *p, const float *x,
                                      const float *gradient, int64_t samples, const mucmm_mat *out);
 
-/* ---- report --------------------------------------------------------------------------- */
+/* ---- report ------------------------------------------------------------------------ */
 
 /* One HTML file that needs no network: sections with texts, tables, charts, and cards of pictures,
  * words and bars. What is added is shown in that order, below the last section. Every text is UTF-8
@@ -782,7 +782,7 @@ MUCMM_API mucmm_status mucmm_report_term(mucmm_ctx *ctx, mucmm_report *r, const 
 /* Atomic, as mucmm_file_write. */
 MUCMM_API mucmm_status mucmm_report_write(mucmm_ctx *ctx, mucmm_report *r, const char *path);
 
-/* ---- networks: ONNX graphs, forward and backward -------------------------------------- */
+/* ---- networks: ONNX graphs, forward and backward ----------------------------------- */
 
 /* The numbers are ONNX's (TensorProto.DataType). */
 typedef enum mucmm_dtype {
@@ -902,7 +902,7 @@ MUCMM_API const mucmm_tensor *mucmm_run_wrt(const mucmm_run *r, int32_t i);
 MUCMM_API mucmm_status mucmm_run_vjp(mucmm_ctx *ctx, mucmm_run *r, const mucmm_tensor *cotangents,
                                      mucmm_tensor *grads);
 
-/* ---- raw inputs: pictures, texts and sound, through an encoder ---------------------------- */
+/* ---- raw inputs: pictures, texts and sound, through an encoder --------------------- */
 
 /* A description is a JSON object: what kind the raw inputs of a view are, how they are prepared,
  * and which network they go through, for example
@@ -997,7 +997,7 @@ MUCMM_API mucmm_status mucmm_data_picture(mucmm_ctx *ctx, const mucmm_data *d, i
 /* Description of source and encoder as JSON text; NULL for data that is not encoded. */
 MUCMM_API const char *mucmm_data_description(const mucmm_data *d);
 
-/* ---- study files ------------------------------------------------------------------------ */
+/* ---- study files ------------------------------------------------------------------- */
 
 /* A JSON file that names a table, how its rows are split, and the views (docs/study.md). */
 typedef struct mucmm_study mucmm_study;
@@ -1042,7 +1042,7 @@ MUCMM_API const char *mucmm_study_cell(const mucmm_study *s, int64_t row, const 
 MUCMM_API const char *mucmm_study_description(const mucmm_study *s, int32_t view);
 MUCMM_API const char *mucmm_study_folder(const mucmm_study *s);
 
-/* ---- benchmarks ------------------------------------------------------------------ */
+/* ---- benchmarks -------------------------------------------------------------------- */
 
 /* GFLOP/s of float32 C = A B through oneDNN, best of `repeats`. */
 MUCMM_API mucmm_status mucmm_bench_gemm(mucmm_ctx *ctx, int64_t m, int64_t n, int64_t k,

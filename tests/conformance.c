@@ -43,7 +43,7 @@ typedef struct options {
     bool verbose, tap;
 } options;
 
-/* ---- files ------------------------------------------------------------------------------ */
+/* ---- files ------------------------------------------------------------------------- */
 
 static unsigned char *read_file(const char *path, size_t *size)
 {
@@ -116,7 +116,7 @@ static void find_missing(const char *folder, char out[64])
     free(bytes);
 }
 
-/* ---- comparison ----------------------------------------------------------------------------- */
+/* ---- comparison -------------------------------------------------------------------- */
 
 static bool same_number(const mucmm_tensor *got, const mucmm_tensor *want, int64_t i)
 {
@@ -159,8 +159,7 @@ static bool same_tensor(const mucmm_tensor *got, const mucmm_tensor *want, int32
     return true;
 }
 
-/* ---- a case -----------------------------------------------------------------------------------
- */
+/* ---- a case ------------------------------------------------------------------------ */
 
 static verdict refused(mucmm_ctx *ctx, mucmm_status status, char *why, size_t size)
 {
@@ -282,8 +281,7 @@ static bool run_folder(mucmm_ctx *ctx, const options *o, totals *t)
     return t->count[PASSED] + t->count[FAILED] + t->count[UNSUPPORTED] > 0;
 }
 
-/* ---- report -------------------------------------------------------------------------------------
- */
+/* ---- report ------------------------------------------------------------------------ */
 
 static void print_report(const totals *t)
 {

@@ -35,7 +35,7 @@ static inline double *normals(uint64_t seed, uint64_t stream, int64_t n, double 
     return x;
 }
 
-/* ---- generator A: linear mixing ------------------------------------------------------- */
+/* ---- generator A: linear mixing ---------------------------------------------------- */
 
 #define A_LATENTS 50
 #define A_COLUMNS 100
@@ -66,7 +66,7 @@ static inline void generator_a(uint64_t seed, int64_t n, double noise, double *x
         free(z[0]);
 }
 
-/* ---- generator B: nonlinear mixing ------------------------------------------------------ */
+/* ---- generator B: nonlinear mixing ------------------------------------------------- */
 
 #define B_LATENTS 8
 #define B_COLUMNS 64
@@ -112,7 +112,7 @@ static inline void generator_b(uint64_t seed, int64_t n, double *x[2])
     free(s);
 }
 
-/* ---- a small problem: 3 shared latents, 2 private ones a view ------------------------------ */
+/* ---- a small problem: 3 shared latents, 2 private ones a view ---------------------- */
 
 #define SHARED 3
 #define PRIVATE 2
@@ -258,7 +258,7 @@ static inline void transform(mucmm_ctx *ctx, const mucmm_model *m, mucmm_method 
                                   &(mucmm_mat){*u, n, q, q}));
 }
 
-/* ---- statistics, the plain way ------------------------------------------------------------- */
+/* ---- statistics, the plain way ----------------------------------------------------- */
 
 static inline double column_mean(const float *x, int64_t n, int64_t cols, int64_t j)
 {
@@ -287,8 +287,7 @@ static inline double correlation(const float *x, int64_t p, int64_t a, const flo
            sqrt(covariance(x, p, a, x, p, a, n) * covariance(y, q, b, y, q, b, n));
 }
 
-/* ---- messages and memory -----------------------------------------------------------------------
- */
+/* ---- messages and memory ----------------------------------------------------------- */
 
 static inline void check_message(mucmm_ctx *ctx, mucmm_status got, mucmm_status want,
                                  const char *fragment)

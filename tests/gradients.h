@@ -244,8 +244,7 @@ static inline void check_gradients(mucmm_ctx *ctx, subject *s, const char *what,
     drop_tensors(v, s->n_out);
 }
 
-/* ---- inputs -----------------------------------------------------------------------------------
- */
+/* ---- inputs ------------------------------------------------------------------------ */
 
 /* Adds an input that is differentiated if wrt; the caller fills data. */
 static inline void *subject_add(subject *s, const char *name, mucmm_dtype t, int32_t rank,

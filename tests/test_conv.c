@@ -264,8 +264,7 @@ static void test_conv_transpose_follows_the_definition(void **state)
     mucmm_ctx_free(ctx);
 }
 
-/* ---- poolings
- * ------------------------------------------------------------------------------------ */
+/* ---- poolings ---------------------------------------------------------------------- */
 
 static void greatest(void *arg, int64_t o, int64_t k, int64_t i)
 {

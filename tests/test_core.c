@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * Context, messages, allocation, random numbers, parallel loops. */
 #include "harness.h"
 
 /* Numbers published with the generators of the method's experiments: seed 1, stream 0. */

@@ -6,7 +6,7 @@
 #include "correlate/correlate.h"
 #include "harness.h"
 
-/* ---- helpers ---------------------------------------------------------------------------- */
+/* ---- helpers ----------------------------------------------------------------------- */
 
 static void *must_alloc(int64_t count, size_t size)
 {
@@ -176,7 +176,7 @@ static void check_golden(mucmm_ctx *ctx, const char *folder, const char *name, c
     free(want.data);
 }
 
-/* ---- reference values ----------------------------------------------------------------------- */
+/* ---- reference values -------------------------------------------------------------- */
 
 static void check_golden_max(const char *folder, int32_t n_views)
 {
@@ -293,8 +293,7 @@ static void test_correlation_min_golden_fourier(void **state)
     mucmm_ctx_free(ctx);
 }
 
-/* ---- the closed form against its reference values ---------------------------------------------
- */
+/* ---- the closed form against its reference values ---------------------------------- */
 
 /* Covariances with the ridge on the diagonal take part everywhere but in the variance shares. */
 typedef struct linear_case {
@@ -491,8 +490,7 @@ static void test_linear_golden_gradients_and_identities(void **state)
     drop_linear(&t);
 }
 
-/* ---- finite differences
- * -------------------------------------------------------------------------- */
+/* ---- finite differences ------------------------------------------------------------ */
 
 static const double STEP = 2e-4;
 
@@ -784,8 +782,7 @@ static void test_standardize_vjp_of_a_raised_sd(void **state)
     free(dx);
 }
 
-/* ---- invariances and bounds
- * ----------------------------------------------------------------------- */
+/* ---- invariances and bounds -------------------------------------------------------- */
 
 /* x T + shift with a random T. */
 static mucmm__block mapped(const mucmm__block *x, uint64_t key)
@@ -973,8 +970,7 @@ static void test_crossfit_sees_dependence(void **state)
     mucmm_ctx_free(ctx);
 }
 
-/* ---- features
- * ----------------------------------------------------------------------------------------- */
+/* ---- features ---------------------------------------------------------------------- */
 
 static void test_fourier_features_are_the_cosines(void **state)
 {
@@ -1056,8 +1052,7 @@ static void test_standardize_makes_unit_columns(void **state)
     free(sd);
 }
 
-/* ---- the closed form
- * -------------------------------------------------------------------------------------- */
+/* ---- the closed form --------------------------------------------------------------- */
 
 static const char *const three_names[3] = {"left", "right", "words"};
 
@@ -1293,9 +1288,7 @@ static void test_linear_three_views_turn_the_eigenvectors(void **state)
     mucmm_ctx_free(ctx);
 }
 
-/* ---- refusals
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- refusals ---------------------------------------------------------------------- */
 
 static void expect(mucmm_ctx *ctx, mucmm_status got, mucmm_status want, const char *words)
 {
@@ -1427,8 +1420,7 @@ static void test_permutation_refusals(void **state)
     mucmm_ctx_free(ctx);
 }
 
-/* ---- permutation test
- * ---------------------------------------------------------------------------------------------- */
+/* ---- permutation test -------------------------------------------------------------- */
 
 /* Views of k components; those below `planted` share a latent with correlation rho. */
 static void plant(uint64_t key, int32_t n_views, int64_t n, int64_t k, int64_t planted, double rho,
@@ -1561,8 +1553,7 @@ static void test_permutation_error_rate_under_the_null(void **state)
     mucmm_ctx_free(ctx);
 }
 
-/* ---- threads, memory
- * ---------------------------------------------------------------------------------------------- */
+/* ---- threads, memory --------------------------------------------------------------- */
 
 /* Every function once; each result goes to out, at most 4096 numbers. */
 static mucmm_status run_everything(mucmm_ctx *ctx, double *out)

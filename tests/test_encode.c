@@ -318,7 +318,7 @@ static void test_encode_bad_pictures_are_refused(void **state)
     mucmm__picture_drop(&p);
 }
 
-/* ---- pictures to tensors -------------------------------------------------------------- */
+/* ---- pictures to tensors ----------------------------------------------------------- */
 
 static void test_encode_image_fits_as_pillow_does(void **state)
 {
@@ -431,7 +431,7 @@ static void test_encode_image_equals_the_reference(void **state)
     free(got);
 }
 
-/* ---- sound ------------------------------------------------------------------------------ */
+/* ---- sound ------------------------------------------------------------------------- */
 
 static sf_count_t sound_size(void *user)
 {
@@ -637,7 +637,7 @@ static void test_encode_audio_window_is_cut_or_filled(void **state)
     check_message(ctx, mucmm__audio_check(ctx, &p), MUCMM_EARG, "a scale of 0");
 }
 
-/* ---- text ------------------------------------------------------------------------------- */
+/* ---- text -------------------------------------------------------------------------- */
 
 #define LENGTH 64
 
@@ -913,7 +913,7 @@ static void test_encode_text_equals_the_reference(void **state)
     mucmm__tokenizer_free(t);
 }
 
-/* ---- memory, damage ------------------------------------------------------------------------ */
+/* ---- memory, damage ---------------------------------------------------------------- */
 
 typedef struct memory_case {
     buffer png, jpeg, wav;

@@ -12,7 +12,7 @@ static char folder[64] = "/tmp/mucmm-test-XXXXXX";
 
 enum { ROWS = 60, SIDE = 6, PIXELS = 3 * SIDE * SIDE };
 
-/* ---- files ---------------------------------------------------------------------------------- */
+/* ---- files ------------------------------------------------------------------------- */
 
 static const char *path_of(const char *name)
 {
@@ -177,7 +177,7 @@ static mucmm_study *open_study(const char *text, mucmm_status want, const char *
     return NULL;
 }
 
-/* ---- features -------------------------------------------------------------------------------- */
+/* ---- features ---------------------------------------------------------------------- */
 
 static mucmm_encoder *load(const char *description)
 {
@@ -390,8 +390,7 @@ static void test_rows_that_influence_each_other_are_refused(void **state)
     free(x);
 }
 
-/* ---- callbacks, caches -------------------------------------------------------------------------
- */
+/* ---- callbacks, caches ------------------------------------------------------------- */
 
 enum { RAW = 5, FEATURES = 4 };
 
@@ -562,8 +561,7 @@ static void test_callbacks_that_fail_are_reported(void **state)
     free(x);
 }
 
-/* ---- maps in the raw input
- * ------------------------------------------------------------------------ */
+/* ---- maps in the raw input --------------------------------------------------------- */
 
 typedef struct two_views {
     float *x, *y;
@@ -709,8 +707,7 @@ static void test_check_gradient_finds_a_wrong_vjp(void **state)
     drop_two_views(t);
 }
 
-/* ---- many gradients through an encoder --------------------------------------------------------
- */
+/* ---- many gradients through an encoder --------------------------------------------- */
 
 /* Maps [2, PIXELS] of rows 3 and 150 of pictures in the place of the model's first view. */
 static void explain_pictures(mucmm_ctx *c, const mucmm_model *m, const mucmm_data *pictures,
@@ -818,8 +815,7 @@ static void test_many_gradients_through_an_encoder(void **state)
     free(y);
 }
 
-/* ---- study files
- * ----------------------------------------------------------------------------------- */
+/* ---- study files ------------------------------------------------------------------- */
 
 static void test_study_splits_by_whole_groups(void **state)
 {
@@ -975,8 +971,7 @@ static void test_bad_rows_are_named_or_skipped(void **state)
     assert_int_equal(rename(path_of("pictures/17.away"), path_of("pictures/17.png")), 0);
 }
 
-/* ---- memory
- * ------------------------------------------------------------------------------------------ */
+/* ---- memory ------------------------------------------------------------------------ */
 
 static mucmm_status call_explain(mucmm_ctx *c, void *arg)
 {

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * Maps against finite differences and the closed form, and what is refused. */
 #include "explain/baseline.h"
 #include "generators.h"
 
@@ -43,8 +45,7 @@ static double norm(const float *x, int64_t n)
     return sqrt(sum);
 }
 
-/* ---- section 7: what the pattern maps are, for linear heads on the training rows ----------------
- */
+/* ---- section 7: what the pattern maps are, for linear heads on the training rows ---- */
 
 /* E*[x | z] - mean of every row in raw units, for uncorrelated z [n, d] of variance 1. */
 static double *prediction(const problem *t, int32_t view, const float *z, int64_t d)
@@ -130,8 +131,7 @@ static void test_patterns_are_the_best_predictions(void **state)
     check_identities(MUCMM_SCALE_COLUMN);
 }
 
-/* ---- gradients
- * ------------------------------------------------------------------------------------ */
+/* ---- gradients --------------------------------------------------------------------- */
 
 /* The score of one sample by its formula, from variates. z: the explained view's c or u. */
 static double score_by_formula(const mucmm_model *m, const mucmm_explain_params *p, int32_t view,
@@ -283,8 +283,7 @@ static void test_check_gradient_finds_no_fault(void **state)
     for_every_model(check_by_itself);
 }
 
-/* ---- maps
- * ---------------------------------------------------------------------------------------------- */
+/* ---- maps -------------------------------------------------------------------------- */
 
 static void check_maps(const mucmm_model *m, const problem *q, int32_t view,
                        const mucmm_explain_params *p)
@@ -330,7 +329,7 @@ static void test_maps_are_made_of_the_gradient(void **state)
     for_every_model(check_maps);
 }
 
-/* ---- many gradients: smoothgrad, integrated gradients --------------------------------------- */
+/* ---- many gradients: smoothgrad, integrated gradients ------------------------------ */
 
 static bool is_linear(const mucmm_model *m, const mucmm_explain_params *p)
 {
@@ -661,8 +660,7 @@ static void test_individual_score_without_individual_dimensions(void **state)
     drop_problem(&q);
 }
 
-/* ---- refusals
- * ---------------------------------------------------------------------------------------------- */
+/* ---- refusals ---------------------------------------------------------------------- */
 
 static void test_explain_refusals(void **state)
 {
@@ -735,8 +733,7 @@ static void test_explain_refusals(void **state)
     drop_problem(&shorter);
 }
 
-/* ---- out of memory
- * ---------------------------------------------------------------------------------------- */
+/* ---- out of memory ----------------------------------------------------------------- */
 
 typedef struct memory_case {
     problem q;

@@ -8,8 +8,7 @@
 
 #include <pthread.h>
 
-/* ---- making graphs ------------------------------------------------------------------------------
- */
+/* ---- making graphs ----------------------------------------------------------------- */
 
 static void add_constant(net *n, const char *name, const char *shape, uint64_t stream, double scale)
 {
@@ -67,8 +66,7 @@ static net residual_net(void)
     return n;
 }
 
-/* ---- gradients through whole graphs
- * --------------------------------------------------------------- */
+/* ---- gradients through whole graphs ------------------------------------------------ */
 
 static void check_residual(const char *const *outputs, int32_t n_outputs)
 {
@@ -315,8 +313,7 @@ static void test_graph_recomputes_when_memory_is_short(void **state)
     mucmm_ctx_free(ctx);
 }
 
-/* ---- fusing, layouts, threads -------------------------------------------------------------------
- */
+/* ---- fusing, layouts, threads ------------------------------------------------------ */
 
 /* What may be fused with a convolution or a product whose value is s, up to t. A line is a node:
  * operator, inputs, output, attributes. */
@@ -495,8 +492,7 @@ static void test_graph_same_bytes_for_one_and_two_threads(void **state)
     }
 }
 
-/* ---- one graph, several threads of the caller
- * ---------------------------------------------------- */
+/* ---- one graph, several threads of the caller -------------------------------------- */
 
 typedef struct user {
     mucmm_graph *g;
@@ -650,8 +646,7 @@ static void test_graph_if_takes_a_branch(void **state)
     mucmm_ctx_free(ctx);
 }
 
-/* ---- out of memory
- * --------------------------------------------------------------------------------- */
+/* ---- out of memory ----------------------------------------------------------------- */
 
 typedef struct model_bytes {
     const uint8_t *bytes;
@@ -711,8 +706,7 @@ static void test_graph_out_of_memory_leaves_nothing_behind(void **state)
     net_drop(&n);
 }
 
-/* ---- reference outputs --------------------------------------------------------------------------
- */
+/* ---- reference outputs ------------------------------------------------------------- */
 
 static mucmm_graph *shared_graph(mucmm_ctx *ctx, const char *name)
 {
@@ -905,8 +899,7 @@ static void test_reference_detector(void **state)
     mucmm_ctx_free(ctx);
 }
 
-/* ---- whole networks
- * ------------------------------------------------------------------------------ */
+/* ---- whole networks ---------------------------------------------------------------- */
 
 static const struct {
     const char *file, *input, *shape, *wrt;

@@ -7,8 +7,7 @@
 
 static mucmm_ctx *ctx; /* one thread */
 
-/* ---- rows in other places ---------------------------------------------------------------------
- */
+/* ---- rows in other places ---------------------------------------------------------- */
 
 static const char *const names[] = {"left", "right", "third"};
 
@@ -88,8 +87,7 @@ static problem other_units(const problem *q, bool flip)
     return t;
 }
 
-/* ---- two models --------------------------------------------------------------------------------
- */
+/* ---- two models -------------------------------------------------------------------- */
 
 /* Columns of z [n, d] are those of y times factor; a column may have the other sign if signs. */
 static void check_columns(const float *z, const float *y, int64_t n, int64_t d, double factor,
@@ -176,8 +174,7 @@ static mucmm_fit_params linear_params(mucmm_scaling scaling)
     return p;
 }
 
-/* ---- the tests
- * ----------------------------------------------------------------------------------- */
+/* ---- the tests --------------------------------------------------------------------- */
 
 static void test_units_of_columns_do_not_matter(void **state)
 {
@@ -272,8 +269,7 @@ static void test_order_of_views_does_not_matter(void **state)
     }
 }
 
-/* ---- the strong does not hide the weak
- * -------------------------------------------------------------- */
+/* ---- the strong does not hide the weak --------------------------------------------- */
 
 enum { ROWS = 2000, WIDE = 12 };
 

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * Files of every kind: good ones, cut ones, and sizes that lie. */
 #include "harness.h"
 
 #include <dirent.h>
@@ -13,7 +15,7 @@
 static char folder[64] = "/tmp/mucmm-test-XXXXXX";
 static mucmm_ctx *ctx;
 
-/* ---- helpers --------------------------------------------------------------- */
+/* ---- helpers ----------------------------------------------------------------------- */
 
 /* A path in the folder; four at a time. */
 static const char *in_folder(const char *name)
@@ -106,7 +108,7 @@ static size_t make_npy(unsigned char *out, int version, const char *header, cons
     return prefix + n + data_size;
 }
 
-/* ---- .npy ------------------------------------------------------------------ */
+/* ---- .npy -------------------------------------------------------------------------- */
 
 static size_t encode(const char *type, int value, unsigned char *out)
 {
@@ -409,7 +411,7 @@ static void test_io_unknown_kinds_are_refused(void **state)
     mucmm_data_free(d);
 }
 
-/* ---- IDX ------------------------------------------------------------------- */
+/* ---- IDX --------------------------------------------------------------------------- */
 
 static size_t make_idx(unsigned char code, const char *type, unsigned char *out)
 {
@@ -533,8 +535,7 @@ static void test_io_gzip_bomb_meets_max_alloc(void **state)
     free(plain);
 }
 
-/* ---- csv ----------------------------------------------------------------------------------------
- */
+/* ---- csv --------------------------------------------------------------------------- */
 
 static mucmm_status open_text(const char *name, const char *key, const char *text, mucmm_data **out)
 {
@@ -688,7 +689,7 @@ static void test_io_csv_ignores_the_locale(void **state)
     setlocale(LC_ALL, "C");
 }
 
-/* ---- reading, wrapping, subsets -------------------------------------------- */
+/* ---- reading, wrapping, subsets ---------------------------------------------------- */
 
 static void test_io_read_names_the_first_bad_value(void **state)
 {
@@ -789,7 +790,7 @@ static void test_io_subset_keeps_its_parent(void **state)
     mucmm_data_free(part_of_part);
 }
 
-/* ---- pairing --------------------------------------------------------------- */
+/* ---- pairing ----------------------------------------------------------------------- */
 
 static void test_io_pair_reorders_rows(void **state)
 {
@@ -840,7 +841,7 @@ static void test_io_pair_names_keys_that_do_not_match(void **state)
     mucmm_data_free(d[0]);
 }
 
-/* ---- rows that lack a view ------------------------------------------------------ */
+/* ---- rows that lack a view --------------------------------------------------------- */
 
 static mucmm_data *open_missing(const char *name, const char *key, const char *text)
 {
@@ -954,7 +955,7 @@ static void test_io_pair_all_takes_every_key(void **state)
     mucmm_data_free(d[1]);
 }
 
-/* ---- writing --------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------- */
 
 static void test_io_writer_replaces_whole_files(void **state)
 {
@@ -1052,7 +1053,7 @@ static void test_io_png_round_trip(void **state)
     check_message(mucmm__png_write(ctx, "/dev/full", 5, 3, rgb), MUCMM_EIO, "No space left");
 }
 
-/* ---- safetensors ----------------------------------------------------------- */
+/* ---- safetensors ------------------------------------------------------------------- */
 
 static const float f32[3] = {1, 2, 3};
 static const double f64[2] = {1.5, -2.5};
@@ -1207,7 +1208,7 @@ static void test_io_safetensors_copies_unaligned_tensors(void **state)
     mucmm__safetensors_free(s);
 }
 
-/* ---- out of memory --------------------------------------------------------- */
+/* ---- out of memory ----------------------------------------------------------------- */
 
 typedef struct failing_heap {
     int64_t calls, fail_at, live;
@@ -1360,7 +1361,7 @@ static void test_io_out_of_memory_leaks_nothing(void **state)
     sweep(sweep_write);
 }
 
-/* ---- inputs made to hurt --------------------------------------------------- */
+/* ---- inputs made to hurt ----------------------------------------------------------- */
 
 #define BYTES(s)                                                                                   \
     {                                                                                              \
@@ -1455,7 +1456,7 @@ static void test_io_damaged_files_do_no_harm(void **state)
     }
 }
 
-/* ---- real files ------------------------------------------------------------ */
+/* ---- real files -------------------------------------------------------------------- */
 
 static void test_io_reads_real_tables(void **state)
 {

@@ -9,7 +9,7 @@
 #include <float.h>
 #include <pthread.h>
 
-/* ---- helpers ------------------------------------------------------------------- */
+/* ---- helpers ----------------------------------------------------------------------- */
 
 static mucmm_ctx *ctx_with_threads(int32_t threads)
 {
@@ -161,7 +161,7 @@ static mucmm_ctx *failing_ctx(failing *f)
     return ctx;
 }
 
-/* ---- products -------------------------------------------------------------------- */
+/* ---- products ---------------------------------------------------------------------- */
 
 static const int64_t product_sizes[][3] = {{1, 1, 1},    {1, 5, 3},    {17, 1, 9},
                                            {33, 29, 65}, {64, 64, 64}, {300, 130, 70},
@@ -306,7 +306,7 @@ static void test_linalg_bench_gemm_reports_a_rate(void **state)
     mucmm_ctx_free(ctx);
 }
 
-/* ---- Cholesky and triangular systems ------------------------------------------------ */
+/* ---- Cholesky and triangular systems ----------------------------------------------- */
 
 static void check_cholesky(mucmm_ctx *ctx, const double *a, int64_t n)
 {
@@ -379,7 +379,7 @@ static void test_linalg_solve_lower_residual(void **state)
     mucmm_ctx_free(ctx);
 }
 
-/* ---- eigenproblems --------------------------------------------------------------------- */
+/* ---- eigenproblems ----------------------------------------------------------------- */
 
 /* |A V - V diag(w)| and |V' V - I|, or with D: |A V - D V diag(w)| and |V' D V - I|. */
 static void check_eigen(const double *a, const double *d, int64_t n, int64_t k, const double *w,
@@ -505,7 +505,7 @@ static void test_linalg_nan_is_an_error(void **state)
     mucmm_ctx_free(ctx);
 }
 
-/* ---- singular values ---------------------------------------------------------------------- */
+/* ---- singular values --------------------------------------------------------------- */
 
 static void check_svd(mucmm_ctx *ctx, double *a, int64_t m, int64_t n)
 {
@@ -551,7 +551,7 @@ static void test_linalg_svd_residual(void **state)
     mucmm_ctx_free(ctx);
 }
 
-/* ---- joint diagonals ------------------------------------------------------------------------ */
+/* ---- joint diagonals --------------------------------------------------------------- */
 
 /* a_i = u d_i u' of one rotation u: the rotation found makes all of them diagonal again. Dimensions
  * 0 and 1 are alike in all matrices and may stay mixed; a lone off-diagonal needs a turn of 45
@@ -595,7 +595,7 @@ static void test_linalg_joint_diagonal_finds_the_planted_axes(void **state)
     mucmm_ctx_free(ctx);
 }
 
-/* ---- the same bytes for any number of threads ------------------------------------------------ */
+/* ---- the same bytes for any number of threads -------------------------------------- */
 
 typedef struct results {
     double product[300 * 310], l[300 * 300], x[300 * 310], values[300], vectors[300 * 40], s[300];
@@ -671,8 +671,7 @@ static void test_linalg_contexts_in_two_threads_do_not_disturb_each_other(void *
     free(r);
 }
 
-/* ---- moments -----------------------------------------------------------------------------------
- */
+/* ---- moments ----------------------------------------------------------------------- */
 
 typedef struct moments_out {
     double *mean_x, *mean_y, *cov, *var_x, *var_y;
@@ -1012,8 +1011,7 @@ static void test_linalg_moments_refuse_what_does_not_fit(void **state)
     mucmm_ctx_free(ctx);
 }
 
-/* ---- out of memory
- * ------------------------------------------------------------------------------- */
+/* ---- out of memory ----------------------------------------------------------------- */
 
 static mucmm_status oom_moments(mucmm_ctx *ctx)
 {

@@ -7,7 +7,7 @@
 
 #include "onnx_builder.h"
 
-/* ---- products -------------------------------------------------------------------------------- */
+/* ---- products ---------------------------------------------------------------------- */
 
 typedef struct product {
     const char *x, *w; /* shapes: x given at run time, w constant or not */
@@ -83,7 +83,7 @@ static void test_products(void **state)
     mucmm_ctx_free(ctx[1]);
 }
 
-/* ---- along an axis --------------------------------------------------------------------------- */
+/* ---- along an axis ----------------------------------------------------------------- */
 
 /* [outer, r, inner], from the line that starts at x to the line at y. */
 typedef void (*definition)(const float *x, int64_t r, int64_t step, double *y);
@@ -189,7 +189,7 @@ static void test_softmax_of_infinities(void **state)
     mucmm_ctx_free(ctx);
 }
 
-/* ---- reductions ------------------------------------------------------------------------------ */
+/* ---- reductions -------------------------------------------------------------------- */
 
 static double reduced(const char *type, double acc, double v, bool first)
 {
@@ -252,7 +252,7 @@ static void test_reductions(void **state)
     mucmm_ctx_free(ctx);
 }
 
-/* ---- threads --------------------------------------------------------------------------------- */
+/* ---- threads ----------------------------------------------------------------------- */
 
 static void test_threads_same_bytes(void **state)
 {

@@ -5,7 +5,7 @@
 
 static mucmm_ctx *ctx; /* one thread */
 
-/* ---- helpers ---------------------------------------------------------------------------- */
+/* ---- helpers ----------------------------------------------------------------------- */
 
 /* Rows first .. first + n of a problem, as a problem that shares its memory. */
 static problem some_rows(const problem *q, int64_t first, int64_t n)
@@ -78,7 +78,7 @@ static double coverage(const variates *v, int32_t view, const float *predicted, 
     return (double)inside / (double)(v->n * v->k);
 }
 
-/* ---- predictions ------------------------------------------------------------------------- */
+/* ---- predictions ------------------------------------------------------------------- */
 
 /* On the training rows: what is left of a least-squares prediction with an intercept is
  * uncorrelated with what it is made of and has mean 0, and nothing else has both. */
@@ -330,7 +330,7 @@ static void test_prediction_refusals(void **state)
     drop_problem(&q);
 }
 
-/* ---- scores of some of the views ------------------------------------------------------------ */
+/* ---- scores of some of the views --------------------------------------------------- */
 
 static mucmm_scores *score(const mucmm_model *m, const mucmm_view *views, int32_t n)
 {
@@ -419,7 +419,7 @@ static void test_scores_of_a_single_view(void **state)
     drop_problem(&q);
 }
 
-/* ---- rows that lack views: moments --------------------------------------------------------- */
+/* ---- rows that lack views: moments ------------------------------------------------- */
 
 /* q with holes: view m is missing in row i if lacks(m, i). Shares q's memory. */
 static problem with_holes(const problem *q, bool (*lacks)(int32_t m, int64_t i))
@@ -650,8 +650,7 @@ static void test_moments_are_positive_definite(void **state)
     check_positive_definite(10);
 }
 
-/* ---- rows that lack views: fits ----------------------------------------------------------------
- */
+/* ---- rows that lack views: fits ---------------------------------------------------- */
 
 /* Sum over fits to parts of q, n rows each, of the squared errors of the correlations: of all rows
  * and of those that lack nothing. */

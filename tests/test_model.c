@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * Fit, transform, scores and the model file. */
 #include "generators.h"
 
 #include <dirent.h>
@@ -6,7 +8,7 @@
 static char folder[64] = "/tmp/mucmm-test-XXXXXX";
 static mucmm_ctx *ctx; /* one thread */
 
-/* ---- helpers ---------------------------------------------------------------------------- */
+/* ---- helpers ----------------------------------------------------------------------- */
 
 static const char *in_folder(const char *name)
 {
@@ -83,7 +85,7 @@ static mucmm_ctx *threaded_ctx(int32_t threads)
     return c;
 }
 
-/* ---- the generators of the benchmarks ------------------------------------------------------ */
+/* ---- the generators of the benchmarks ---------------------------------------------- */
 
 static void test_generators_have_their_check_values(void **state)
 {
@@ -213,8 +215,7 @@ static void test_linear_finds_planted_latents(void **state)
     drop_problem(&q);
 }
 
-/* ---- the closed form on the training rows ------------------------------------------------------
- */
+/* ---- the closed form on the training rows ------------------------------------------ */
 
 static void check_closed_form(int32_t n_views, mucmm_scaling scaling)
 {
@@ -268,8 +269,7 @@ static void test_linear_is_the_closed_form_of_the_training_rows(void **state)
     check_closed_form(3, MUCMM_SCALE_COLUMN);
 }
 
-/* ---- canonical form: what sections 2 to 5 promise on the training rows
- * ------------------------------ */
+/* ---- canonical form: what sections 2 to 5 promise on the training rows ------------- */
 
 /* |Cov(h, z_j)|^2 of scaled features, up to the view's constant factor. */
 static double explained(const mucmm_model *m, const problem *t, int32_t v, const float *z,
@@ -795,8 +795,7 @@ static void test_fit_keeps_the_best_ridge_of_the_held_out_rows(void **state)
     drop_problem(&q);
 }
 
-/* ---- scores
- * --------------------------------------------------------------------------------------- */
+/* ---- scores ------------------------------------------------------------------------ */
 
 /* Cosine of weighted variates in double, of every pair of rows. */
 static double brute_recall(const float *a, const float *b, int64_t n, int64_t k, const double *rho,
@@ -1071,8 +1070,7 @@ static void test_score_and_transform_refusals(void **state)
     drop_problem(&shorter);
 }
 
-/* ---- the model as an object
- * ---------------------------------------------------------------------------- */
+/* ---- the model as an object -------------------------------------------------------- */
 
 static void test_model_tells_its_views(void **state)
 {
@@ -1108,8 +1106,7 @@ static void test_model_tells_its_views(void **state)
     drop_problem(&q);
 }
 
-/* ---- model files
- * --------------------------------------------------------------------------------------------- */
+/* ---- model files ------------------------------------------------------------------- */
 
 static void test_model_file_round_trip(void **state)
 {
@@ -1362,8 +1359,7 @@ static void test_damaged_model_files_do_no_harm(void **state)
     drop_problem(&q);
 }
 
-/* ---- the same bytes
- * -------------------------------------------------------------------------------------------- */
+/* ---- the same bytes ---------------------------------------------------------------- */
 
 static bytes fitted_bytes(mucmm_ctx *c, const problem *q, const mucmm_fit_params *p)
 {
@@ -1442,7 +1438,7 @@ static void test_mlp_has_the_same_bytes_again(void **state)
     drop_problem(&q);
 }
 
-/* ---- the loop of training ------------------------------------------------------------------- */
+/* ---- the loop of training ---------------------------------------------------------- */
 
 #define TOY_ROWS 7
 #define TOY_EPOCHS 4
@@ -1616,8 +1612,7 @@ static void test_input_noise_is_added_in_every_stage(void **state)
     drop_problem(&q);
 }
 
-/* ---- progress and checkpoints
- * ------------------------------------------------------------------------------------- */
+/* ---- progress and checkpoints ------------------------------------------------------ */
 
 typedef struct stopper {
     int64_t calls, stop_at; /* stop_at < 0: never */
@@ -1978,9 +1973,7 @@ static void test_checkpoint_of_other_networks_is_refused(void **state)
     drop_problem(&q);
 }
 
-/* ---- refusals of fit
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- refusals of fit --------------------------------------------------------------- */
 
 static void check_fit_refused(const mucmm_view *views, int32_t n_views, const mucmm_fit_params *p,
                               mucmm_status want, const char *fragment)
@@ -2197,9 +2190,7 @@ static void test_training_that_diverges_is_an_error(void **state)
     drop_problem(&q);
 }
 
-/* ---- out of memory
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- out of memory ----------------------------------------------------------------- */
 
 typedef struct memory_case {
     problem q;
@@ -2310,9 +2301,7 @@ static void test_checkpoints_survive_failed_allocations(void **state)
     drop_problem(&t.q);
 }
 
-/* ---- main
- * ------------------------------------------------------------------------------------------------------------------
- */
+/* ---- main -------------------------------------------------------------------------- */
 
 static int set_up(void **state)
 {

@@ -5,7 +5,7 @@
 #include "graph/ops/strided.h"
 #include "scene.h"
 
-/* ---- walks --------------------------------------------------------------------------------- */
+/* ---- walks ------------------------------------------------------------------------- */
 
 static int64_t drawn(uint64_t key, uint64_t *i, int64_t n)
 {
@@ -117,8 +117,7 @@ static void test_add_is_the_plain_loop(void **state)
     mucmm_ctx_free(ctx);
 }
 
-/* ---- operators in blocked layouts
- * ---------------------------------------------------------------- */
+/* ---- operators in blocked layouts -------------------------------------------------- */
 
 /* The node's attributes of a case: up to two. */
 typedef struct attributes {
@@ -294,8 +293,7 @@ static void test_channel_shuffle(void **state)
     mucmm_ctx_free(ctx);
 }
 
-/* ---- sums at places given by numbers
- * ----------------------------------------------------------------- */
+/* ---- sums at places given by numbers ----------------------------------------------- */
 
 /* Many rows at few places: the sums are the same bytes with one thread and with three. */
 static void test_scatter_sums_do_not_depend_on_threads(void **state)
@@ -322,8 +320,7 @@ static void test_scatter_sums_do_not_depend_on_threads(void **state)
     }
 }
 
-/* ---- numbers that do not fit
- * ---------------------------------------------------------------------------- */
+/* ---- numbers that do not fit ------------------------------------------------------- */
 
 #define LEAST INT64_MIN
 #define MOST INT64_MAX

@@ -1,9 +1,11 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * Layers and heads against finite differences and a plain second program. */
 #include "nn/nn.h"
 
 #include "harness.h"
 
-/* ---- a second network, in double and as plain as it can be --------------------------------- */
+/* ---- a second network, in double and as plain as it can be ------------------------- */
 
 static double ref_gelu(double x)
 {
@@ -86,8 +88,7 @@ static double *ref_forward(const mucmm__mlp *net, const double *params, const do
     return y;
 }
 
-/* ---- helpers ----------------------------------------------------------------------------------
- */
+/* ---- helpers ----------------------------------------------------------------------- */
 
 static double dot(int64_t n, const double *a, const double *b)
 {
@@ -145,8 +146,7 @@ static mucmm_ctx *ctx_of_threads(int32_t threads)
     return ctx;
 }
 
-/* ---- networks under test ------------------------------------------------------------------------
- */
+/* ---- networks under test ----------------------------------------------------------- */
 
 typedef struct net_case {
     int64_t in, hidden[3];
@@ -404,8 +404,7 @@ static void test_nn_inference_in_chunks(void **state)
     mucmm_ctx_free(ctx);
 }
 
-/* ---- layout
- * ------------------------------------------------------------------------------------------ */
+/* ---- layout ------------------------------------------------------------------------ */
 
 static void test_nn_layout_and_init(void **state)
 {
@@ -503,8 +502,7 @@ static void test_nn_small_batches(void **state)
     mucmm_ctx_free(ctx);
 }
 
-/* ---- elementwise
- * -------------------------------------------------------------------------------------- */
+/* ---- elementwise ------------------------------------------------------------------- */
 
 static void test_nn_gelu_accuracy(void **state)
 {
@@ -636,8 +634,7 @@ static void test_nn_noise_in_pieces(void **state)
     mucmm_ctx_free(ctx);
 }
 
-/* ---- determinism
- * ---------------------------------------------------------------------------------------- */
+/* ---- determinism ------------------------------------------------------------------- */
 
 static void test_nn_elementwise_bytes_for_any_threads(void **state)
 {
@@ -696,9 +693,7 @@ static void test_nn_batch_sums_for_any_threads(void **state)
     free(want);
 }
 
-/* ---- memory
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- memory ------------------------------------------------------------------------ */
 
 typedef struct failing {
     int64_t left, live;
@@ -773,8 +768,7 @@ static void test_nn_out_of_memory(void **state)
     assert_true(k > 4 && status == MUCMM_OK);
 }
 
-/* ---- against other people's numbers
- * --------------------------------------------------------------------------- */
+/* ---- against other people's numbers ------------------------------------------------ */
 
 /* Copies golden head/<name> [n] to at, or compares with it. */
 static void load_golden(mucmm_ctx *ctx, const char *name, float *at, int64_t n)

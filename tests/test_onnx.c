@@ -16,8 +16,7 @@ static void add_constant(net *n, const char *name, const char *shape)
     free(w);
 }
 
-/* ---- what is refused ---------------------------------------------------------------------------
- */
+/* ---- what is refused --------------------------------------------------------------- */
 
 static void check_message(const mucmm_ctx *ctx, mucmm_status got, mucmm_status want,
                           const char *part)

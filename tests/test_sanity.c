@@ -20,8 +20,7 @@ static mucmm_explain_params explain_params(mucmm_score_kind score, mucmm_map_kin
     return p;
 }
 
-/* ---- views of independent columns, some of which are planted -----------------------------------
- */
+/* ---- views of independent columns, some of which are planted ----------------------- */
 
 #define COLS 12
 #define PLANTED 3
@@ -99,8 +98,7 @@ static void p_values(const planted *t, const planted *other, int64_t individual,
     mucmm_model_free(m);
 }
 
-/* ---- p-values ----------------------------------------------------------------------------------
- */
+/* ---- p-values ---------------------------------------------------------------------- */
 
 /* Statistics of nothing, of scales that differ by a thousand: a share p lies at or below p. */
 static void test_p_values_of_nothing_are_uniform(void **state)
@@ -262,8 +260,7 @@ static void test_common_column_is_not_individual(void **state)
     drop_planted(&other);
 }
 
-/* ---- rank correlations -------------------------------------------------------------------------
- */
+/* ---- rank correlations ------------------------------------------------------------- */
 
 static void test_rank_test_knows_kin_from_strangers(void **state)
 {
@@ -301,8 +298,7 @@ static void test_rank_correlation_with_ties(void **state)
     CHECK_CLOSE(t.rho, 0.7631578947368421, 1e-6);
 }
 
-/* ---- all checks --------------------------------------------------------------------------------
- */
+/* ---- all checks -------------------------------------------------------------------- */
 
 static mucmm_map_check check_maps(const mucmm_model *m, const problem *q, int32_t view,
                                   const mucmm_explain_params *p, const mucmm_map_check_params *c)
@@ -431,8 +427,7 @@ static void test_units_of_raw_inputs(void **state)
     free(x);
 }
 
-/* ---- bad input ---------------------------------------------------------------------------------
- */
+/* ---- bad input --------------------------------------------------------------------- */
 
 static void test_bad_arguments(void **state)
 {

@@ -5,7 +5,7 @@
 
 static mucmm_ctx *ctx; /* one thread */
 
-/* ---- views of planted factors ---------------------------------------------------------------- */
+/* ---- views of planted factors ------------------------------------------------------ */
 
 enum { COLUMNS = 10, MAX_FACTORS = 8 };
 
@@ -86,8 +86,7 @@ static mucmm_model *fit_planted(const planted *t, mucmm_head_kind head, int64_t 
     return m;
 }
 
-/* ---- the truth against the names --------------------------------------------------------------
- */
+/* ---- the truth against the names --------------------------------------------------- */
 
 /* The views that component j is said to have, as bits. */
 static unsigned carriers(const mucmm_summary *s, int64_t j)
@@ -209,8 +208,7 @@ static void test_a_view_that_shares_nothing_is_rarely_named(void **state)
     assert_true(found >= MODELS * 9 / 10);
 }
 
-/* ---- the numbers behind the names --------------------------------------------------------------
- */
+/* ---- the numbers behind the names -------------------------------------------------- */
 
 static void test_pair_correlations_are_those_of_the_variates(void **state)
 {

@@ -111,7 +111,7 @@ static double lightness(const unsigned char *rgb)
            0.0040720468 * cbrt(0.0883024619 * c[0] + 0.2817188376 * c[1] + 0.6299787005 * c[2]);
 }
 
-/* ---- colours --------------------------------------------------------------------------- */
+/* ---- colours ----------------------------------------------------------------------- */
 
 static void test_sheet_map_colors(void **state)
 {
@@ -210,7 +210,7 @@ static void test_sheet_grey_of_a_constant(void **state)
     free(im.rgb);
 }
 
-/* ---- layout ------------------------------------------------------------------------------ */
+/* ---- layout ------------------------------------------------------------------------ */
 
 static void test_sheet_zoom(void **state)
 {
@@ -313,7 +313,7 @@ static void test_sheet_empty(void **state)
     free(im.rgb);
 }
 
-/* ---- bars ---------------------------------------------------------------------------------- */
+/* ---- bars -------------------------------------------------------------------------- */
 
 /* Pixels of row y inside [x, x + width) that are strongly red (sign > 0) or blue. */
 static int64_t strong(const image *im, int64_t x, int64_t y, int64_t width, int sign)
@@ -377,8 +377,7 @@ static void test_sheet_bars_that_do_not_fit(void **state)
     free(im.rgb);
 }
 
-/* ---- text -------------------------------------------------------------------------------------
- */
+/* ---- text -------------------------------------------------------------------------- */
 
 static void test_text_stays_in_its_box(void **state)
 {
@@ -425,7 +424,7 @@ static void test_text_beyond_ascii(void **state)
                 mucmm__text_width(MUCMM__FONT_BODY, "width"));
 }
 
-/* ---- pictures under maps, words, ticks ------------------------------------------------------- */
+/* ---- pictures under maps, words, ticks --------------------------------------------- */
 
 static void test_sheet_overlay_keeps_sign_and_picture(void **state)
 {
@@ -519,8 +518,7 @@ static void test_sheet_ticks_widen_the_page(void **state)
     free(marked.rgb);
 }
 
-/* ---- sound ------------------------------------------------------------------------------------
- */
+/* ---- sound ------------------------------------------------------------------------- */
 
 enum { SAMPLES = 3001 };
 
@@ -584,8 +582,7 @@ static void test_mel_power_finds_a_tone_in_its_band(void **state)
     free(cells);
 }
 
-/* ---- refusals -----------------------------------------------------------------------------------
- */
+/* ---- refusals ---------------------------------------------------------------------- */
 
 static void test_sheet_rejects_sizes(void **state)
 {
@@ -692,8 +689,7 @@ static void test_sheet_that_cannot_be_written(void **state)
     mucmm_sheet_free(s);
 }
 
-/* ---- out of memory
- * --------------------------------------------------------------------------------- */
+/* ---- out of memory ----------------------------------------------------------------- */
 
 typedef struct counter {
     int64_t left, live; /* allocations until one fails, blocks held */

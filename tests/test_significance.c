@@ -21,7 +21,7 @@ static mucmm__block random_block(uint64_t key, int64_t rows, int64_t cols)
     return b;
 }
 
-/* ---- one statistic ------------------------------------------------------------------------ */
+/* ---- one statistic ----------------------------------------------------------------- */
 
 /* The next order of the rows in the lexicographic sense; false after the last. */
 static bool next_order(int64_t *order, int64_t n)
@@ -78,7 +78,7 @@ static void test_chance_is_the_mean_over_all_pairings(void **state)
     mucmm_ctx_free(ctx);
 }
 
-/* ---- a family ----------------------------------------------------------------------------- */
+/* ---- a family ---------------------------------------------------------------------- */
 
 /* K(u, c) and K_x(u, c) of each of two u on one c. p [4]: linear, cross-fitted of u[0], then of
  * u[1]. */
@@ -215,7 +215,7 @@ static void test_error_rate_of_pairs_under_the_null(void **state)
     mucmm_ctx_free(ctx);
 }
 
-/* ---- the summary -------------------------------------------------------------------------- */
+/* ---- the summary ------------------------------------------------------------------- */
 
 /* u_0 holds |c|, which has no correlation with c; u_1 and u_2 share a column; the rest is
  * independent. */
@@ -258,7 +258,7 @@ static void test_leakage_of_a_summary(void **state)
     mucmm_ctx_free(ctx);
 }
 
-/* ---- how many dimensions ------------------------------------------------------------------- */
+/* ---- how many dimensions ----------------------------------------------------------- */
 
 /* x[m] [n, p] of two views, float: `shared` latents of correlations from 0.9 down to 0.3 and `own`
  * of standard deviations from 2 down to 1, mixed by a random matrix, and noise. */

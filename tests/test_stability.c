@@ -7,7 +7,7 @@
 
 static mucmm_ctx *ctx;
 
-/* ---- the assignment ------------------------------------------------------------------- */
+/* ---- the assignment ---------------------------------------------------------------- */
 
 static double best_sum(int64_t n, const double *gain, int64_t row, unsigned used)
 {
@@ -55,7 +55,7 @@ static void test_assignment_refuses_nan(void **state)
     check_message(ctx, mucmm__assign(ctx, 2, gain, column), MUCMM_ENUMERIC, "not finite");
 }
 
-/* ---- planted data ----------------------------------------------------------------------- */
+/* ---- planted data ------------------------------------------------------------------ */
 
 /* Views of 10 columns, mixtures of 10 latents of which latent j has the correlation rho[j] in those
  * pairs of views that both[j] names by bits. */
@@ -181,7 +181,7 @@ static void test_equal_correlations_turn_in_their_space(void **state)
     drop_problem(&q);
 }
 
-/* ---- one replicate by the definition --------------------------------------------------------- */
+/* ---- one replicate by the definition ----------------------------------------------- */
 
 /* Absolute correlations, summed over two views and halved, of the variates w of both fits. */
 static double similarity_of(const float *const x[2], int64_t n, double *const a[2], int64_t i,
@@ -300,7 +300,7 @@ static void test_one_replicate_is_as_defined(void **state)
     drop_problem(&q);
 }
 
-/* ---- on other data --------------------------------------------------------------------------- */
+/* ---- on other data ----------------------------------------------------------------- */
 
 static void test_more_columns_than_rows(void **state)
 {
@@ -352,7 +352,7 @@ static void test_rows_that_lack_views(void **state)
     drop_problem(&q);
 }
 
-/* ---- the rest -------------------------------------------------------------------------------- */
+/* ---- the rest ---------------------------------------------------------------------- */
 
 static void test_same_numbers_for_any_threads_and_in_the_file(void **state)
 {
@@ -482,8 +482,7 @@ static void test_refusals(void **state)
     drop_problem(&q);
 }
 
-/* ---- restarts of trained heads ----------------------------------------------------------------
- */
+/* ---- restarts of trained heads ----------------------------------------------------- */
 
 static mucmm_fit_params restart_params(int32_t restarts)
 {

@@ -420,8 +420,7 @@ static const vjp_case cases[] = {
 };
 #define N_CASES ((int32_t)(sizeof cases / sizeof *cases))
 
-/* ---- inputs ------------------------------------------------------------------------------------
- */
+/* ---- inputs ------------------------------------------------------------------------ */
 
 static void fill(char kind, uint64_t key, int64_t n, float *out)
 {
@@ -511,8 +510,7 @@ static void add_input(net *n, subject *s, const char *name, char *token, uint64_
     net_input(n, name, MUCMM_F32, shape);
 }
 
-/* ---- tests
- * ---------------------------------------------------------------------------------------- */
+/* ---- tests ------------------------------------------------------------------------- */
 
 static void run_case(mucmm_ctx *ctx, const vjp_case *c, const char *what, uint64_t seed)
 {

@@ -144,7 +144,7 @@ static void test_texts_that_are_not_utf8_are_named(void **state)
     mucmm_encoder_free(encoder);
 }
 
-/* ---- in a study ------------------------------------------------------------------------------ */
+/* ---- in a study -------------------------------------------------------------------- */
 
 enum { ROWS = 40, NUMBERS = 3 };
 

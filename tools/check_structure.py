@@ -39,6 +39,7 @@ HABITS = [
     ('no variable-length arrays, alloca or their flags', r'(\.[ch]|meson\.build|Makefile)$',
      r'\balloca\s*\(|-Wno-vla\b|-fstack-arrays\b'),
     ('no -ffast-math, -Ofast or -march=native', r'(meson\.build|Makefile|\.sh)$', r'-ffast-math|-Ofast|-march=native'),
+    ('a section ruler is one line', r'\.[ch]$', r'^/\* ---- (?!.*\*/$).*'),
     ('no path of one machine', r'.',
      r'(?<![\w.)}>*$/-])/(?:home|root|Users|mnt|media|work|workspace|builds)/[\w.]'),
 ]
@@ -157,6 +158,13 @@ def check_spdx(files):
             yield f'{path}:1: the first lines need "{SPDX}"'
 
 
+def check_purpose(files):
+    """The first comment of a C file says what the file is for."""
+    for path, text in files.items():
+        if re.search(r'\.[ch]$', path) and not re.match(r'/\* ' + SPDX + r'[^\n*]*\n \*\n \* \S.*', text):
+            yield f'{path}:1: the first comment needs the licence line, a blank one, and the purpose of the file'
+
+
 def check_test_list(files):
     listed = files.get('tests/meson.build', '')
     for path in files:
@@ -177,6 +185,7 @@ def main(arguments):
         ('cli/ and python/ use the public header alone', check_client_includes),
         ('the library never prints, exits, reads the environment or changes the locale', check_library_bans),
         ('every source file has its licence line', check_spdx),
+        ('every C file says what it is for', check_purpose),
         ('every test program is run', check_test_list),
     ] + [(what, habit_check(names, pattern)) for what, names, pattern in HABITS]
 

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * The context: messages, checked allocation, random numbers, parallel loops. */
 #include "core/core.h"
 
 #include <math.h>
@@ -24,7 +26,7 @@ const char *mucmm_status_text(mucmm_status s)
     return "unknown status";
 }
 
-/* ---- context --------------------------------------------------------------- */
+/* ---- context ----------------------------------------------------------------------- */
 
 static void *default_alloc(void *user, size_t align, size_t size)
 {
@@ -97,7 +99,7 @@ int32_t mucmm_ctx_threads(const mucmm_ctx *ctx)
     return ctx->threads;
 }
 
-/* ---- messages --------------------------------------------------------------- */
+/* ---- messages ---------------------------------------------------------------------- */
 
 mucmm_status mucmm__fail(mucmm_ctx *ctx, mucmm_status s, const char *format, ...)
 {
@@ -157,7 +159,7 @@ mucmm_status mucmm__progress(mucmm_ctx *ctx, const char *stage, int64_t done, in
     return MUCMM_OK;
 }
 
-/* ---- allocation --------------------------------------------------------------- */
+/* ---- allocation -------------------------------------------------------------------- */
 
 /* In front of every block, so that a block can be freed after its context. */
 typedef struct block_header {
@@ -225,7 +227,7 @@ mucmm_status mucmm__strdup(mucmm_ctx *ctx, const char *s, char **out)
     return status;
 }
 
-/* ---- parallel loops -------------------------------------------------------------- */
+/* ---- parallel loops ---------------------------------------------------------------- */
 
 void mucmm__parallel(mucmm_ctx *ctx, int64_t n, mucmm__task fn, void *arg)
 {

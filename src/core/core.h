@@ -58,8 +58,9 @@ mucmm_status mucmm__strdup(mucmm_ctx *ctx, const char *s, char **out);
 /* *out = a * b; false on overflow or a negative factor. */
 bool mucmm__mul(int64_t a, int64_t b, int64_t *out);
 
-/* ---- parallel loops -------------------------------------------------------
- * Calls fn(arg, i) for every i in [0, n), on ctx->threads threads, in any order.
+/* ---- parallel loops ---------------------------------------------------------------- */
+
+/* Calls fn(arg, i) for every i in [0, n), on ctx->threads threads, in any order.
  * A result must not depend on the order: give each i its own output. A oneDNN
  * call inside fn runs on one thread. */
 typedef void (*mucmm__task)(void *arg, int64_t i);
@@ -69,8 +70,9 @@ typedef void (*mucmm__range_task)(void *arg, int64_t first, int64_t last);
 void mucmm__parallel_range(mucmm_ctx *ctx, int64_t n, int64_t grain, mucmm__range_task fn,
                            void *arg);
 
-/* ---- counter-based random numbers ------------------------------------------
- * Number i of a stream is a pure function of (seed, stream, i), so nothing has
+/* ---- counter-based random numbers -------------------------------------------------- */
+
+/* Number i of a stream is a pure function of (seed, stream, i), so nothing has
  * to be stored to resume and threads do not matter. mix() is SplitMix64's. */
 uint64_t mucmm__rng_key(uint64_t seed, uint64_t stream);
 uint64_t mucmm__rng_bits(uint64_t key, uint64_t i);

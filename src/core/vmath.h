@@ -175,7 +175,7 @@ VMATH float gelu_slope(float x)
     return x > 0.0f ? (1.0f - tail) + bump : tail - bump;
 }
 
-/* ---- for every float: infinities, NaN and what overflows as IEEE 754 has it ------------------ */
+/* ---- for every float: infinities, NaN and what overflows as IEEE 754 has it -------- */
 
 /* 2^k p for -150 <= k <= 128, in two steps that stay in range. */
 VMATH float times_power2(float p, int32_t k)

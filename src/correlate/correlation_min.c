@@ -30,7 +30,7 @@ static mucmm_status check_pair(mucmm_ctx *ctx, const mucmm__block *a, const mucm
     return MUCMM_OK;
 }
 
-/* ---- K(a, b) -------------------------------------------------------------------------- */
+/* ---- K(a, b) ----------------------------------------------------------------------- */
 
 /* One side of the pair: its centred columns [n, d], covariance, Cholesky factor [d, d]. */
 typedef struct side {
@@ -159,7 +159,7 @@ done:
     return status;
 }
 
-/* ---- cross-fitted ------------------------------------------------------------------------ */
+/* ---- cross-fitted ------------------------------------------------------------------ */
 
 /* Halves A and B of h = n/2 rows, X_A = a_A'c_A/h, X_B likewise, c centred on each half (so that a
  * needs no second centring), A = a'a/n + r I, P_A = A^-1 X_A, P_B = A^-1 X_B: K_x  = tr(P_A X_B')/e

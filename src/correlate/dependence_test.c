@@ -14,7 +14,7 @@ enum { LEAST = 199 }; /* permutations, however much they take */
 /* Products are float: statistics that are equal differ by less, in standard deviations. */
 #define TIE 1e-4
 
-/* ---- one statistic ------------------------------------------------------------------------ */
+/* ---- one statistic ----------------------------------------------------------------- */
 
 void mucmm__dependence_drop(mucmm__dependence *s)
 {
@@ -109,7 +109,7 @@ done:
     return status;
 }
 
-/* ---- permutations ------------------------------------------------------------------------- */
+/* ---- permutations ------------------------------------------------------------------ */
 
 /* Permutations of a task, and columns of a product: narrow blocks of several permutations go side
  * by side into one. */

@@ -10,7 +10,7 @@
 #define SQRT2 1.41421356237309504880
 #define TWO_PI 6.283185307179586476925
 
-/* ---- features ------------------------------------------------------------------------- */
+/* ---- features ---------------------------------------------------------------------- */
 
 typedef struct waves {
     int64_t q, d;
@@ -108,7 +108,7 @@ void mucmm__fourier_draw(uint64_t key, int64_t q, int64_t d, double *omega, doub
         phase[j] = TWO_PI * mucmm__rng_uniform(uniform, (uint64_t)j);
 }
 
-/* ---- standardization -------------------------------------------------------------------- */
+/* ---- standardization --------------------------------------------------------------- */
 
 /* Columns are taken in strips whose sums fit on the stack. */
 enum { STRIP = 64 };

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- common ----------------------------------------------------------------------------- */
+/* ---- common ------------------------------------------------------------------------ */
 
 static mucmm_status check_common(mucmm_ctx *ctx, int32_t n_views, const int64_t *p,
                                  const char *const *names, double ridge, int64_t k, int64_t k_all)
@@ -186,7 +186,7 @@ done:
     return status;
 }
 
-/* ---- individual ---------------------------------------------------------------------------- */
+/* ---- individual -------------------------------------------------------------------- */
 
 /* With S = cov, c = W'h and B = (W'SW)^-1 W'S [k, p], the part of h that c does not explain is
  * (I - B'W')h, of covariance E = S - (SW) B. Its components E Q = Q diag(e) give

@@ -12,7 +12,7 @@
 /* Rows that are turned into features at a time. */
 #define CHUNK 1024
 
-/* ---- psi ------------------------------------------------------------------------------- */
+/* ---- psi --------------------------------------------------------------------------- */
 
 int64_t mucmm__psi_width(const mucmm__psi *f)
 {
@@ -108,7 +108,7 @@ done:
     return status;
 }
 
-/* ---- the residual on a batch --------------------------------------------------------------- */
+/* ---- the residual on a batch ------------------------------------------------------- */
 
 mucmm_status mucmm__smoother_prepare(mucmm_ctx *ctx, const mucmm__block *p, double ridge,
                                      double *factor)
@@ -141,7 +141,7 @@ done:
     return status;
 }
 
-/* ---- regression over many rows ------------------------------------------------------------- */
+/* ---- regression over many rows ----------------------------------------------------- */
 
 /* mean and cov of [psi(c), y], in chunks. */
 static mucmm_status joint_moments(mucmm_ctx *ctx, const mucmm__psi *f, int64_t n, const float *c,
@@ -282,8 +282,9 @@ done:
     return status;
 }
 
-/* ---- harmonics ------------------------------------------------------------------------------
- * The features are put in the order of the last variate they need: those of c_0, then those that
+/* ---- harmonics --------------------------------------------------------------------- */
+
+/* The features are put in the order of the last variate they need: those of c_0, then those that
  * also need c_1, ... One Cholesky factor S = L L' of their covariance then holds the regression of
  * every c_j on the features before it: with L_j the leading block of those, its weights are
  * L_j'^-1 l, l the row of c_j in L. */

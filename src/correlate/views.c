@@ -13,7 +13,7 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* ---- centring ------------------------------------------------------------------------ */
+/* ---- centring ---------------------------------------------------------------------- */
 
 typedef struct centering {
     const mucmm__block *blocks;
@@ -88,7 +88,7 @@ done:
     return status;
 }
 
-/* ---- covariance of a batch -------------------------------------------------------------- */
+/* ---- covariance of a batch --------------------------------------------------------- */
 
 /* Panels of columns; a pair of them is a task, whatever the number of threads. */
 enum { PANEL = 64 };
@@ -147,7 +147,7 @@ void mucmm__transpose(int64_t rows, int64_t cols, const double *x, int64_t ld, d
                     out[j * rows + i] = x[i * ld + j];
 }
 
-/* ---- factors ------------------------------------------------------------------------------ */
+/* ---- factors ----------------------------------------------------------------------- */
 
 static bool all_finite(int64_t n, const double *x)
 {
@@ -190,7 +190,7 @@ done:
     return status;
 }
 
-/* ---- several views --------------------------------------------------------------------------- */
+/* ---- several views ----------------------------------------------------------------- */
 
 static int64_t view_offset(const mucmm__views *v, int32_t m)
 {

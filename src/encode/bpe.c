@@ -33,7 +33,7 @@ void mucmm__pairs_free(mucmm__pairs *p)
     mucmm__free(p);
 }
 
-/* ---- vocabulary ------------------------------------------------------------------ */
+/* ---- vocabulary -------------------------------------------------------------------- */
 
 /* The character a byte is written as: itself if it is printable in Latin-1, else one from U+0100.
  */
@@ -202,7 +202,7 @@ done:
     return status;
 }
 
-/* ---- words ------------------------------------------------------------------------ */
+/* ---- words ------------------------------------------------------------------------- */
 
 typedef enum letter_kind { KIND_SPACE, KIND_LETTER, KIND_NUMBER, KIND_OTHER } letter_kind;
 
@@ -272,7 +272,7 @@ static int64_t word_end(const mucmm__normal *m, int64_t at, bool clip)
     return end;
 }
 
-/* ---- merging ---------------------------------------------------------------------- */
+/* ---- merging ----------------------------------------------------------------------- */
 
 typedef struct symbol {
     int64_t id, begin, end;

@@ -17,8 +17,7 @@
 #define FORMAT 1
 #define SAVE_EVERY_SECONDS 2.0
 
-/* ---- hashes ------------------------------------------------------------------------------------
- */
+/* ---- hashes ------------------------------------------------------------------------ */
 
 /* Eight bytes at a time through the mixer of the random numbers. */
 uint64_t mucmm__hash(uint64_t hash, const void *data, size_t size)
@@ -60,7 +59,7 @@ void mucmm__hash_stat(const char *path, uint64_t *hash)
     *hash = mucmm__hash(*hash, facts, sizeof facts);
 }
 
-/* ---- the file beside it --------------------------------------------------------------------- */
+/* ---- the file beside it ------------------------------------------------------------ */
 
 static double now(void)
 {
@@ -123,7 +122,7 @@ static void load_side(mucmm__cache *c)
     json_decref(o);
 }
 
-/* ---- opening -------------------------------------------------------------------------------- */
+/* ---- opening ----------------------------------------------------------------------- */
 
 static int64_t bytes_of(const mucmm__cache *c, int64_t rows)
 {
@@ -223,7 +222,7 @@ done:
     return status;
 }
 
-/* ---- writing -------------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------- */
 
 mucmm_status mucmm__cache_put(mucmm_ctx *ctx, mucmm__cache *c, const float *features, int64_t rows)
 {

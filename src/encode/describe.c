@@ -81,8 +81,7 @@ mucmm_status mucmm__key_fail(mucmm_ctx *ctx, mucmm__description *d, const char *
     return mucmm__fail(ctx, MUCMM_EARG, "'%s' %s", mucmm__quote(quoted, key), text);
 }
 
-/* ---- keys -------------------------------------------------------------------------------------
- */
+/* ---- keys -------------------------------------------------------------------------- */
 
 enum { MAX_KEYS = 64 };
 
@@ -175,8 +174,7 @@ void mucmm__description_drop(mucmm__description *d)
     *d = (mucmm__description){0};
 }
 
-/* ---- values ------------------------------------------------------------------------------------
- */
+/* ---- values ------------------------------------------------------------------------ */
 
 mucmm_status mucmm__get_string(mucmm_ctx *ctx, mucmm__description *d, const json_t *object,
                                const char *key, const char **out)

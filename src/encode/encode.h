@@ -15,7 +15,7 @@
 
 #include <jansson.h>
 
-/* ---- describe.c: JSON objects with checked keys --------------------------------------------- */
+/* ---- describe.c: JSON objects with checked keys ------------------------------------ */
 
 typedef struct mucmm__description {
     json_t *root; /* an object */
@@ -61,7 +61,7 @@ mucmm_status mucmm__json_text(mucmm_ctx *ctx, const json_t *object, char **out);
 /* folder/name, or name itself if it is absolute or folder is NULL. */
 mucmm_status mucmm__path_join(mucmm_ctx *ctx, const char *folder, const char *name, char **out);
 
-/* ---- hashes that tie a cache to what it was made from --------------------------------------- */
+/* ---- hashes that tie a cache to what it was made from ------------------------------ */
 
 #define MUCMM__HASH_START 0xcbf29ce484222325u
 uint64_t mucmm__hash(uint64_t hash, const void *data, size_t size);
@@ -69,7 +69,7 @@ mucmm_status mucmm__hash_file(mucmm_ctx *ctx, const char *path, uint64_t *hash);
 /* Size and time of a file; a missing one counts as such. */
 void mucmm__hash_stat(const char *path, uint64_t *hash);
 
-/* ---- words.c: bags of words ------------------------------------------------------------------ */
+/* ---- words.c: bags of words -------------------------------------------------------- */
 
 #define MUCMM__WORDS "words"   /* the "tokenizer" of such a view */
 #define MUCMM__TF_IDF "tf-idf" /* its "encoder"                  */
@@ -100,8 +100,7 @@ mucmm_status mucmm__bag_known(mucmm_ctx *ctx, const mucmm__bag *b, const char *t
 /* x [size], of length 1, or zero. EFORMAT: not UTF-8. */
 mucmm_status mucmm__bag_row(mucmm_ctx *ctx, const mucmm__bag *b, const char *text, float *x);
 
-/* ---- source.c ----------------------------------------------------------------------------------
- */
+/* ---- source.c ---------------------------------------------------------------------- */
 
 struct mucmm_source {
     _Atomic int64_t references;
@@ -154,7 +153,7 @@ mucmm_status mucmm__source_picture(mucmm_ctx *ctx, const mucmm_source *s, int64_
 mucmm_status mucmm__source_fingerprint(mucmm_ctx *ctx, const mucmm_source *s, uint64_t *hash);
 mucmm_source *mucmm__source_keep(mucmm_source *s);
 
-/* ---- encoder.c ------------------------------------------------------------------------------ */
+/* ---- encoder.c --------------------------------------------------------------------- */
 
 #define MUCMM__STAGES_MAX 4
 
@@ -191,7 +190,7 @@ mucmm_status mucmm__link_prefix(mucmm_ctx *ctx, mucmm_status status, const mucmm
 
 mucmm_status mucmm__encoder_describe(mucmm_ctx *ctx, mucmm__description *d, mucmm_encoder **out);
 
-/* ---- pass.c --------------------------------------------------------------------------------- */
+/* ---- pass.c ------------------------------------------------------------------------ */
 
 /* Rows on their way through an encoder. */
 typedef struct mucmm__pass {
@@ -232,7 +231,7 @@ mucmm_status mucmm__pass_vjp(mucmm_ctx *ctx, mucmm__pass *p, const float *raw,
 /* Bytes of activations, after a forward; UINT64_MAX if that cannot be told. */
 mucmm_status mucmm__pass_memory(mucmm_ctx *ctx, const mucmm__pass *p, bool gradient, uint64_t *out);
 
-/* ---- cache.c -------------------------------------------------------------------------------- */
+/* ---- cache.c ----------------------------------------------------------------------- */
 
 /* Features on their way into a file that can be resumed. */
 typedef struct mucmm__cache {
@@ -255,7 +254,7 @@ mucmm_status mucmm__cache_put(mucmm_ctx *ctx, mucmm__cache *c, const float *feat
 mucmm_status mucmm__cache_finish(mucmm_ctx *ctx, mucmm__cache *c);
 void mucmm__cache_drop(mucmm_ctx *ctx, mucmm__cache *c);
 
-/* ---- encoded.c: what encoded data remember (encoded.h has its functions) -------------------- */
+/* ---- encoded.c: what encoded data remember (encoded.h has its functions) ----------- */
 
 struct mucmm__encoded {
     mucmm_source *source;

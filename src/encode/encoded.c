@@ -38,8 +38,7 @@ static bool is_bad_row(mucmm_status status)
            status == MUCMM_ESHAPE || status == MUCMM_ENUMERIC;
 }
 
-/* ---- before the work: shapes, batches ---------------------------------------------------------
- */
+/* ---- before the work: shapes, batches ---------------------------------------------- */
 
 /* The next readable row from *row on, into place i of the pass; *row = n if there is none. */
 static mucmm_status read_next(encoding *e, int64_t i, int64_t *row)
@@ -145,7 +144,7 @@ done:
     return status;
 }
 
-/* ---- the work ------------------------------------------------------------------------------- */
+/* ---- the work ---------------------------------------------------------------------- */
 
 /* Rows first .. first + n: those that can be read move up in the pass; place [n] says where each
  * is, -1 for a bad one. */
@@ -264,7 +263,7 @@ done:
     return status;
 }
 
-/* ---- the data object ------------------------------------------------------------------------ */
+/* ---- the data object --------------------------------------------------------------- */
 
 static void encoded_free(void *encoded)
 {
@@ -404,7 +403,7 @@ done:
     return status;
 }
 
-/* ---- raw inputs of data --------------------------------------------------------------------- */
+/* ---- raw inputs of data ------------------------------------------------------------ */
 
 const mucmm__encoded *mucmm__encoded_of(const mucmm_data *d)
 {
@@ -531,7 +530,7 @@ mucmm_status mucmm__encoded_match(mucmm_ctx *ctx, const mucmm_data *d, const cha
     return status;
 }
 
-/* ---- there and back ------------------------------------------------------------------------- */
+/* ---- there and back ---------------------------------------------------------------- */
 
 mucmm_status mucmm__encoded_check(mucmm_ctx *ctx, const mucmm_data *d)
 {

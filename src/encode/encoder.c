@@ -15,8 +15,7 @@ mucmm_status mucmm__link_prefix(mucmm_ctx *ctx, mucmm_status status, const mucmm
     return mucmm__prefix(ctx, status, "%s", link->file);
 }
 
-/* ---- names of a network's tensors --------------------------------------------------------------
- */
+/* ---- names of a network's tensors -------------------------------------------------- */
 
 static const mucmm_named_tensor *find_input(const mucmm_graph *g, const char *name)
 {
@@ -132,7 +131,7 @@ done:
     return status;
 }
 
-/* ---- a link of the chain -------------------------------------------------------------------- */
+/* ---- a link of the chain ----------------------------------------------------------- */
 
 static const mucmm__key link_keys[] = {
     {"file", ~0u},  {"tensor", ~0u},  {"input", ~0u}, {"scale", ~0u},
@@ -237,7 +236,7 @@ done:
     return status;
 }
 
-/* ---- the rest of the description ------------------------------------------------------------ */
+/* ---- the rest of the description --------------------------------------------------- */
 
 /* "4x4", or "mean" over the tokens. */
 static mucmm_status read_pool(mucmm_ctx *ctx, mucmm__description *d, mucmm_encoder *e)
@@ -304,7 +303,7 @@ done:
     return status;
 }
 
-/* ---- making and freeing --------------------------------------------------------------------- */
+/* ---- making and freeing ------------------------------------------------------------ */
 
 static mucmm_status create(mucmm_ctx *ctx, mucmm_encoder **out)
 {

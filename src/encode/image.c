@@ -14,7 +14,7 @@
     22 /* weights are integers, 2^22 = 1: 8-bit pixels and their sum fit 32 bits                   \
         */
 
-/* ---- names ------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------------- */
 
 static const char *const fit_names[] = {"stretch", "crop", "pad", NULL};
 static const char *const filter_names[] = {"bilinear", "bicubic", NULL};
@@ -73,7 +73,7 @@ PARSER(channels, mucmm__channels)
 PARSER(layout, mucmm__layout)
 #undef PARSER
 
-/* ---- parameters -------------------------------------------------------------- */
+/* ---- parameters -------------------------------------------------------------------- */
 
 void mucmm__image_params_init(mucmm__image_params *p)
 {
@@ -110,7 +110,7 @@ mucmm_status mucmm__image_check(mucmm_ctx *ctx, const mucmm__image_params *p)
     return MUCMM_OK;
 }
 
-/* ---- where the pixels come from ------------------------------------------------ */
+/* ---- where the pixels come from ---------------------------------------------------- */
 
 /* The picture is scaled to full.height x full.width, of which a window is wanted; it lies in the
  * output at (top, left). */
@@ -183,7 +183,7 @@ static geometry place(const mucmm__image_params *p, const mucmm__picture *in)
         .full_height = p->height, .full_width = p->width, .height = p->height, .width = p->width};
 }
 
-/* ---- resampling along an axis --------------------------------------------------- */
+/* ---- resampling along an axis ------------------------------------------------------ */
 
 static double bilinear(double t)
 {
@@ -342,7 +342,7 @@ done:
     return status;
 }
 
-/* ---- numbers ------------------------------------------------------------------- */
+/* ---- numbers ----------------------------------------------------------------------- */
 
 /* One channel: pixel i, `from` on, of rgb [n, 3] to out[i * step]. */
 static void write_channel(const mucmm__image_params *p, const unsigned char *rgb, int64_t n,

@@ -27,7 +27,7 @@ bool mucmm__lines_next(mucmm__lines *l, const char **bytes, int64_t *size)
     return true;
 }
 
-/* ---- filling ------------------------------------------------------------------- */
+/* ---- filling ----------------------------------------------------------------------- */
 
 static bool is_utf8(const char *bytes, int64_t size)
 {
@@ -156,7 +156,7 @@ void mucmm__lexicon_drop(mucmm__lexicon *x)
     *x = (mucmm__lexicon){0};
 }
 
-/* ---- finding ------------------------------------------------------------------- */
+/* ---- finding ----------------------------------------------------------------------- */
 
 mucmm__prefix_range mucmm__lexicon_all(const mucmm__lexicon *x)
 {

@@ -18,8 +18,7 @@ static int64_t product(const int64_t *shape, int32_t rank)
     return n;
 }
 
-/* ---- making and freeing -----------------------------------------------------------------------
- */
+/* ---- making and freeing ------------------------------------------------------------ */
 
 static void drop_runs(mucmm__pass *p)
 {
@@ -90,8 +89,7 @@ done:
     return status;
 }
 
-/* ---- inputs of a network ------------------------------------------------------------------------
- */
+/* ---- inputs of a network ----------------------------------------------------------- */
 
 enum { MAX_INPUTS = 5 };
 
@@ -188,7 +186,7 @@ static const char *wrt_of(const mucmm_encoder *e, int32_t k)
     return k == 0 && e->wrt ? e->wrt : e->link[k].input;
 }
 
-/* ---- forward -------------------------------------------------------------------------------- */
+/* ---- forward ----------------------------------------------------------------------- */
 
 /* float32, and as many rows as went in. */
 static mucmm_status check_rows(mucmm_ctx *ctx, const mucmm__pass *p, const char *file,
@@ -304,7 +302,7 @@ static mucmm_status find_shape(mucmm_ctx *ctx, mucmm__pass *p)
     return MUCMM_OK;
 }
 
-/* ---- pooling: forward and back -------------------------------------------------------------- */
+/* ---- pooling: forward and back ----------------------------------------------------- */
 
 /* Cell (i, j) of the grid is the mean over rows [i H / h, ceil((i + 1) H / h)), the same for
  * columns. y, dy: [maps, H, W]; f, df: [maps, h, w]. One of the two pairs is given. */
@@ -373,7 +371,7 @@ static void pool(const mucmm__pass *p, float *features, float *dy, const float *
     }
 }
 
-/* ---- callbacks ------------------------------------------------------------------------------ */
+/* ---- callbacks --------------------------------------------------------------------- */
 
 static mucmm_status call_forward(mucmm_ctx *ctx, mucmm__pass *p, const float *raw, float *features)
 {
@@ -399,7 +397,7 @@ static mucmm_status call_vjp(mucmm_ctx *ctx, const mucmm__pass *p, const float *
     return MUCMM_OK;
 }
 
-/* ---- tf-idf: the prepared rows are the features ---------------------------------------------- */
+/* ---- tf-idf: the prepared rows are the features ------------------------------------ */
 
 static size_t row_bytes(const mucmm__pass *p)
 {
@@ -416,7 +414,7 @@ static mucmm_status pass_through(mucmm__pass *p, const float *raw, float *featur
     return MUCMM_OK;
 }
 
-/* ---- the whole way -------------------------------------------------------------------------- */
+/* ---- the whole way ----------------------------------------------------------------- */
 
 mucmm_status mucmm__pass_forward(mucmm_ctx *ctx, mucmm__pass *p, const float *raw, bool gradient,
                                  float *features)

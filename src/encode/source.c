@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- parameters from a description ---------------------------------------------------------- */
+/* ---- parameters from a description ------------------------------------------------- */
 
 static mucmm_status read_size(mucmm_ctx *ctx, mucmm__description *d, mucmm__image_params *p)
 {
@@ -205,8 +205,7 @@ done:
     return status;
 }
 
-/* ---- making and freeing ------------------------------------------------------------------------
- */
+/* ---- making and freeing ------------------------------------------------------------ */
 
 mucmm_source *mucmm__source_keep(mucmm_source *s)
 {
@@ -339,7 +338,7 @@ done:
     return status;
 }
 
-/* ---- the vocabulary of a bag of words -------------------------------------------------------- */
+/* ---- the vocabulary of a bag of words ---------------------------------------------- */
 
 typedef struct fitted_items {
     const mucmm_source *source;
@@ -444,8 +443,7 @@ done:
     return status;
 }
 
-/* ---- rows ---------------------------------------------------------------------------------------
- */
+/* ---- rows -------------------------------------------------------------------------- */
 
 const char *mucmm__source_item(const mucmm_source *s, int64_t row)
 {
@@ -621,7 +619,7 @@ done:
     return status;
 }
 
-/* ---- what the features depend on ------------------------------------------------------------ */
+/* ---- what the features depend on --------------------------------------------------- */
 
 /* The description, and of every row the text, or name, size and time of the file. */
 mucmm_status mucmm__source_fingerprint(mucmm_ctx *ctx, const mucmm_source *s, uint64_t *hash)

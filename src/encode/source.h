@@ -11,7 +11,7 @@
 
 #include "io/io.h"
 
-/* ---- image ------------------------------------------------------------------- */
+/* ---- image ------------------------------------------------------------------------- */
 
 /* How a picture of any shape becomes one of height x width. */
 typedef enum mucmm__framing {
@@ -63,7 +63,7 @@ mucmm_status mucmm__image_fit(mucmm_ctx *ctx, const mucmm__image_params *p,
 mucmm_status mucmm__image_prepare(mucmm_ctx *ctx, const mucmm__image_params *p,
                                   const mucmm__picture *in, float *out);
 
-/* ---- audio ------------------------------------------------------------------- */
+/* ---- audio ------------------------------------------------------------------------- */
 
 typedef struct mucmm__audio_params {
     int64_t rate;    /* Hz the encoder takes, 100..768000; default 16000                        */
@@ -79,7 +79,7 @@ mucmm_status mucmm__audio_check(mucmm_ctx *ctx, const mucmm__audio_params *p);
 mucmm_status mucmm__audio_prepare(mucmm_ctx *ctx, const mucmm__audio_params *p,
                                   const mucmm__sound *in, float *out);
 
-/* ---- text -------------------------------------------------------------------- */
+/* ---- text -------------------------------------------------------------------------- */
 
 typedef enum mucmm__tokenizer_kind {
     MUCMM__TOKENIZER_SENTENCEPIECE, /* unigram: lines "id TAB log score TAB piece"              */

@@ -46,8 +46,7 @@ void mucmm_study_params_init(mucmm_study_params *p)
     *p = (mucmm_study_params){.struct_size = sizeof *p};
 }
 
-/* ---- where in the file -------------------------------------------------------------------------
- */
+/* ---- where in the file ------------------------------------------------------------- */
 
 /* Behind the key "name": at or after `from`, or NULL. */
 static const char *find_key(const char *from, const char *name)
@@ -85,7 +84,7 @@ static mucmm_status locate(mucmm_ctx *ctx, mucmm_status status, const mucmm_stud
     return mucmm__prefix(ctx, status, "%s:%d", s->path, line);
 }
 
-/* ---- reading the file ----------------------------------------------------------------------- */
+/* ---- reading the file -------------------------------------------------------------- */
 
 static mucmm_status read_text(mucmm_ctx *ctx, mucmm_study *s)
 {
@@ -191,7 +190,7 @@ done:
     return status;
 }
 
-/* ---- views ---------------------------------------------------------------------------------- */
+/* ---- views ------------------------------------------------------------------------- */
 
 static bool good_name(const char *name)
 {
@@ -340,7 +339,7 @@ void mucmm_study_free(mucmm_study *s)
     mucmm__free(s);
 }
 
-/* ---- opening a view ------------------------------------------------------------------------- */
+/* ---- opening a view ---------------------------------------------------------------- */
 
 /* Cells of the columns, joined by a space. items [n] point into text. */
 static mucmm_status join_cells(mucmm_ctx *ctx, const mucmm_study *s, const int64_t *columns,
@@ -512,7 +511,7 @@ static void drop_encoder(study_view *v)
     v->encoder = NULL;
 }
 
-/* ---- the split ------------------------------------------------------------------------------ */
+/* ---- the split --------------------------------------------------------------------- */
 
 typedef struct group {
     int64_t first, rows; /* row that stands for the group; how many it has */
@@ -661,7 +660,7 @@ done:
     return status;
 }
 
-/* ---- looking -------------------------------------------------------------------------------- */
+/* ---- looking ----------------------------------------------------------------------- */
 
 int32_t mucmm_study_views(const mucmm_study *s)
 {

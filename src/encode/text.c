@@ -35,7 +35,7 @@ static void put_bytes(const mucmm__normal *m, int64_t first, int64_t last, int64
     mucmm__sink_put(sink, id, m->begin[first], m->end[last - 1]);
 }
 
-/* ---- SentencePiece: vocabulary -------------------------------------------------- */
+/* ---- SentencePiece: vocabulary ----------------------------------------------------- */
 
 /* A decimal number that fills all of s [n]; the locale does not matter. */
 static bool parse_score(const char *s, int64_t n, double *out)
@@ -126,7 +126,7 @@ static mucmm_status load_sentencepiece(mucmm_ctx *ctx, const mucmm__tokenizer_pa
     return status;
 }
 
-/* ---- SentencePiece: text --------------------------------------------------------- */
+/* ---- SentencePiece: text ----------------------------------------------------------- */
 
 /* Spaces in a row are one, those at the ends none; one is put in front of the text. */
 static mucmm_status put_unigram(mucmm__normal *m, int32_t point, int64_t begin, int64_t end)
@@ -222,7 +222,7 @@ done:
     return status;
 }
 
-/* ---- WordPiece: vocabulary -------------------------------------------------------- */
+/* ---- WordPiece: vocabulary --------------------------------------------------------- */
 
 static int64_t find_either(const mucmm__lexicon *x, const char *a, const char *b)
 {

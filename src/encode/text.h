@@ -6,7 +6,7 @@
 
 #include "encode/source.h"
 
-/* ---- vocabulary ---------------------------------------------------------------- */
+/* ---- vocabulary -------------------------------------------------------------------- */
 
 #define MUCMM__MAX_PIECE 256 /* bytes */
 
@@ -52,7 +52,7 @@ typedef struct mucmm__lines {
 } mucmm__lines;
 bool mucmm__lines_next(mucmm__lines *l, const char **bytes, int64_t *size);
 
-/* ---- text made normal ------------------------------------------------------------ */
+/* ---- text made normal -------------------------------------------------------------- */
 
 /* UTF-8 whose every byte knows the bytes [begin, end) of the original it stands for. */
 typedef struct mucmm__normal {

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
-/* ---- words of a text ------------------------------------------------------------------------- */
+/* ---- words of a text --------------------------------------------------------------- */
 
 typedef mucmm_status (*word_fn)(mucmm_ctx *ctx, void *arg, const char *word, int64_t size);
 
@@ -73,7 +73,7 @@ mucmm_status mucmm__words_check(mucmm_ctx *ctx, const char *text)
     return status;
 }
 
-/* ---- counting -------------------------------------------------------------------------------- */
+/* ---- counting ---------------------------------------------------------------------- */
 
 typedef struct counted {
     int64_t at, size;   /* its bytes in text                          */
@@ -158,7 +158,7 @@ done:
     return status;
 }
 
-/* ---- the bag --------------------------------------------------------------------------------- */
+/* ---- the bag ----------------------------------------------------------------------- */
 
 struct mucmm__bag {
     mucmm__lexicon words; /* ids are columns, scores the weights log((1 + n) / (1 + df)) + 1 */

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * Inputs that hold nothing, from which maps are measured. */
 #include "explain/baseline.h"
 
 #include "encode/encoded.h"
@@ -8,8 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- blur --------------------------------------------------------------------------------------
- */
+/* ---- blur -------------------------------------------------------------------------- */
 
 typedef struct layout {
     int64_t planes, height, width; /* element (c, y, x) at c plane + (y width + x) cell */
@@ -129,8 +130,7 @@ static mucmm_status check_blurred(mucmm_ctx *ctx, const mucmm__samples *s)
     return MUCMM_OK;
 }
 
-/* ---- the same for all samples ------------------------------------------------------------------
- */
+/* ---- the same for all samples ------------------------------------------------------ */
 
 static mucmm_status mean_row(mucmm_ctx *ctx, const mucmm__samples *s, float *row)
 {

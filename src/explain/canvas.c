@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * Pixels: rectangles, lines and texts in a bitmap font. */
 #include "explain/canvas.h"
 
 #include "explain/font.h"
@@ -58,7 +60,7 @@ void mucmm__canvas_frame(mucmm__canvas *c, int64_t x, int64_t y, int64_t width, 
     mucmm__canvas_fill(c, x + width - 1, y, 1, height, rgb);
 }
 
-/* ---- text ------------------------------------------------------------------------- */
+/* ---- text -------------------------------------------------------------------------- */
 
 int64_t mucmm__font_height(mucmm__font font)
 {

@@ -73,8 +73,7 @@ static double way(const point *p)
     return sum;
 }
 
-/* ---- columns ------------------------------------------------------------------------------------
- */
+/* ---- columns ----------------------------------------------------------------------- */
 
 /* (s(x + t d) - s(x - t d)) / 2t */
 static mucmm_status central_difference(mucmm_ctx *ctx, const point *p, double step, double *out)
@@ -106,7 +105,7 @@ done:
     return status;
 }
 
-/* ---- raw inputs ------------------------------------------------------------------------ */
+/* ---- raw inputs -------------------------------------------------------------------- */
 
 /* A network has so many kinks (ReLU, max-pooling) that any step long enough for float32 crosses
  * some, where a difference is no gradient. But over a path s(b) - s(a) is the integral of the
@@ -161,7 +160,7 @@ done:
     return status;
 }
 
-/* ---- samples -------------------------------------------------------------------------------- */
+/* ---- samples ----------------------------------------------------------------------- */
 
 static mucmm_status check_sample(mucmm_ctx *ctx, point *p, double *worst)
 {

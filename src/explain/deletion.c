@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * Scores while cells are taken away or put back in the order of a map. */
 #include "explain/deletion.h"
 
 #include "encode/encoded.h"
@@ -67,8 +69,7 @@ static void removal_drop(removal *r)
     mucmm__free(r->step);
 }
 
-/* ---- scores ------------------------------------------------------------------------------------
- */
+/* ---- scores ------------------------------------------------------------------------ */
 
 static mucmm_status score_points(mucmm_ctx *ctx, removal *r, int64_t n, double *scores)
 {
@@ -112,8 +113,7 @@ done:
     return status;
 }
 
-/* ---- orders ------------------------------------------------------------------------------------
- */
+/* ---- orders ------------------------------------------------------------------------ */
 
 static int compare_keyed(const void *a, const void *b)
 {

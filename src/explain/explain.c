@@ -25,7 +25,7 @@ void mucmm_explain_params_init(mucmm_explain_params *p)
 #define MOST_SAMPLES 100000
 #define MOST_STEPS 4096
 
-/* ---- the score and its gradient at the variates --------------------------------------------- */
+/* ---- the score and its gradient at the variates ------------------------------------ */
 
 /* For one sample with variates z [d] (c or u): the score, and ds/dz if dz is given. */
 static double score_of(const mucmm__samples *s, int64_t i, const float *z, int64_t d, float *dz)
@@ -107,8 +107,7 @@ done:
     return status;
 }
 
-/* ---- pattern: covariance times gradient, from a pass over training rows ------------------------
- */
+/* ---- pattern: covariance times gradient, from a pass over training rows ------------ */
 
 /* out [n, p] = X'(X g)/(rows - 1) for every gradient row g, X the centred scaled training rows. */
 static mucmm_status pattern_from_rows(mucmm_ctx *ctx, const mucmm__view_info *v,
@@ -177,7 +176,7 @@ done:
     return status;
 }
 
-/* ---- maps ----------------------------------------------------------------------------------- */
+/* ---- maps -------------------------------------------------------------------------- */
 
 void mucmm__samples_difference(const mucmm__samples *s, int64_t i, const float *x,
                                const float *base)

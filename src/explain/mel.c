@@ -46,7 +46,7 @@ double mucmm_mel_hertz(const mucmm_mel_params *p, double band)
     return 700 * (pow(10, band / (double)p->bands * mel_of(p->rate / 2) / 2595) - 1);
 }
 
-/* ---- the transform --------------------------------------------------------------------------- */
+/* ---- the transform ----------------------------------------------------------------- */
 
 /* In place, z [2 n]: n complex numbers; n a power of 2. */
 static void fourier(double *z, int64_t n)

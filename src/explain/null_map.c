@@ -49,8 +49,7 @@ int64_t mucmm__null_models(const mucmm_null *null)
     return null->models;
 }
 
-/* ---- fits to permuted pairs --------------------------------------------------------------------
- */
+/* ---- fits to permuted pairs -------------------------------------------------------- */
 
 /* The parameters of m, without what maps of common scores do not need, and with two starts alone.
  * Fewer rows than m had are gone through as often. */
@@ -178,8 +177,7 @@ done:
     return status;
 }
 
-/* ---- individual scores: u against the inputs ---------------------------------------------------
- */
+/* ---- individual scores: u against the inputs --------------------------------------- */
 
 static int64_t individual_width(const mucmm_null *null, const mucmm__question *q)
 {
@@ -286,8 +284,7 @@ done:
     return status;
 }
 
-/* ---- statistics and p-values -------------------------------------------------------------------
- */
+/* ---- statistics and p-values ------------------------------------------------------- */
 
 mucmm_status mucmm__null_check(mucmm_ctx *ctx, const mucmm_null *null, const mucmm_model *m,
                                const mucmm__question *q)

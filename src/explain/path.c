@@ -52,8 +52,7 @@ static bool integrates(const mucmm__samples *s)
     return s->p->map == MUCMM_MAP_INTEGRATED_GRADIENTS;
 }
 
-/* ---- Gauss-Legendre -----------------------------------------------------------------------------
- */
+/* ---- Gauss-Legendre ---------------------------------------------------------------- */
 
 /* Value and derivative of the Legendre polynomial of degree n. */
 static double legendre(int64_t n, double x, double *slope)
@@ -84,8 +83,7 @@ static void gauss_legendre(int64_t n, double *node, double *weight)
     }
 }
 
-/* ---- points ------------------------------------------------------------------------------------
- */
+/* ---- points ------------------------------------------------------------------------ */
 
 typedef struct point_task {
     const path *p;
@@ -258,8 +256,7 @@ done:
     return status;
 }
 
-/* ---- samples -----------------------------------------------------------------------------------
- */
+/* ---- samples ----------------------------------------------------------------------- */
 
 static mucmm_status score_baseline(mucmm_ctx *ctx, path *p, double *out)
 {

@@ -43,7 +43,7 @@ typedef struct shade {
     const unsigned char *under;
 } shade;
 
-/* ---- creation ------------------------------------------------------------------------ */
+/* ---- creation ---------------------------------------------------------------------- */
 
 void mucmm__panel_drop(mucmm__panel *p)
 {
@@ -204,7 +204,7 @@ void mucmm_sheet_free(mucmm_sheet *s)
     mucmm__free(s);
 }
 
-/* ---- panels of cells ------------------------------------------------------------------- */
+/* ---- panels of cells --------------------------------------------------------------- */
 
 static void cell_color(const shade *how, float value, int64_t cell, unsigned char rgb[3])
 {
@@ -363,7 +363,7 @@ done:
     return status;
 }
 
-/* ---- ticks ------------------------------------------------------------------------------- */
+/* ---- ticks ------------------------------------------------------------------------- */
 
 mucmm_status mucmm_sheet_ticks(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int64_t row,
                                const mucmm_tick *x, int32_t n_x, const mucmm_tick *y, int32_t n_y)
@@ -400,7 +400,7 @@ done:
     return status;
 }
 
-/* ---- tables of bars ------------------------------------------------------------------------ */
+/* ---- tables of bars ---------------------------------------------------------------- */
 
 void mucmm__sheet_number(double value, char out[32])
 {
@@ -552,7 +552,7 @@ done:
     return status;
 }
 
-/* ---- the page ------------------------------------------------------------------------------- */
+/* ---- the page ---------------------------------------------------------------------- */
 
 /* A map has a colour bar below it unless the next map further down explains itself by the same. */
 static bool needs_color_bar(const mucmm_sheet *s, int64_t col, int64_t row)

@@ -1,12 +1,13 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * Maps of many models at the same samples, and how alike their orders are. */
 #include "explain/stack.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- progress of loops -------------------------------------------------------------------------
- */
+/* ---- progress of loops ------------------------------------------------------------- */
 
 static int pass_progress(void *user, const char *stage, int64_t done, int64_t total,
                          const char *note)
@@ -42,8 +43,7 @@ void mucmm__quiet_end(mucmm_ctx *ctx, const mucmm__quiet *w)
     ctx->log = w->outer.log;
 }
 
-/* ---- maps of models ----------------------------------------------------------------------------
- */
+/* ---- maps of models ---------------------------------------------------------------- */
 
 static mucmm_status map_one(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__question *q,
                             const mucmm_explain_params *p, float *out)
@@ -93,8 +93,7 @@ done:
     return status;
 }
 
-/* ---- random heads ------------------------------------------------------------------------------
- */
+/* ---- random heads ------------------------------------------------------------------ */
 
 /* Weights as before training; the skip, which training starts from zero, is random too. */
 static mucmm_status random_head(mucmm_ctx *ctx, const mucmm__head *like, uint64_t key,
@@ -160,8 +159,7 @@ done:
     return status;
 }
 
-/* ---- rank correlation --------------------------------------------------------------------------
- */
+/* ---- rank correlation -------------------------------------------------------------- */
 
 typedef struct ranked {
     float value;

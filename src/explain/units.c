@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * Cells that go together: the channels of a pixel, the width of a token. */
 #include "explain/units.h"
 
 #include <string.h>

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * Shapes that are stretched over each other, and sums back over what was stretched. */
 #include "graph/broadcast.h"
 #include "core/vmath.h"
 
@@ -12,7 +14,7 @@ static int64_t min64(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* ---- layouts --------------------------------------------------------------------------------- */
+/* ---- layouts ----------------------------------------------------------------------- */
 
 /* The size of d along axis k of a result of that rank. */
 static int64_t aligned(const mucmm__desc *d, int32_t rank, int32_t k)
@@ -79,7 +81,7 @@ void mucmm__zero_padding(const mucmm__desc *d, float *x)
             memset(x + s * b + used, 0, (size_t)(b - used) * sizeof *x);
 }
 
-/* ---- the walk -------------------------------------------------------------------------------- */
+/* ---- the walk ---------------------------------------------------------------------- */
 
 /* The shape of d's memory beside a result in block b: [N, C/b, ..., b]. Returns the rank. */
 static int32_t memory_shape(const mucmm__desc *d, int32_t rank, int64_t b, int64_t channels,
@@ -227,7 +229,7 @@ void mucmm__walk_run(mucmm_ctx *ctx, const mucmm__walk *w, mucmm__segment_fn fn,
         mucmm__parallel(ctx, w->count / n * job.chunks, chunk_task, &job);
 }
 
-/* ---- sums over repeated axes ----------------------------------------------------------------- */
+/* ---- sums over repeated axes ------------------------------------------------------- */
 
 typedef struct sum_job {
     const mucmm__walk *w;

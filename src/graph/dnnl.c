@@ -53,7 +53,7 @@ int32_t mucmm__conv_block(void)
     return (isa & dnnl_cpu_isa_avx) == dnnl_cpu_isa_avx ? 8 : 1;
 }
 
-/* ---- layouts --------------------------------------------------------------------------------- */
+/* ---- layouts ----------------------------------------------------------------------- */
 
 /* Tensors of one spatial axis are images of height 1. */
 static int32_t put_axes(int64_t *to, int32_t axes, const int64_t *from, int64_t otherwise)
@@ -96,7 +96,7 @@ static dnnl_status_t weights_layout(dnnl_memory_desc_t *out, const mucmm__conv *
                                         dense ? tags[rank - 4] : dnnl_format_tag_any);
 }
 
-/* ---- primitives ------------------------------------------------------------------------------ */
+/* ---- primitives -------------------------------------------------------------------- */
 
 static dnnl_status_t append_activation(dnnl_post_ops_t ops, const mucmm__conv_post *post)
 {
@@ -399,7 +399,7 @@ mucmm_status mucmm__tensor_copy_make(mucmm_ctx *ctx, const mucmm__desc *d, int32
     return copy_make(ctx, &from, &to, out);
 }
 
-/* ---- running --------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------- */
 
 int64_t mucmm__prim_bytes(const mucmm__prim *p, mucmm__slot slot)
 {

@@ -15,8 +15,7 @@ typedef struct fuser {
     int32_t *user;  /* [n_vals] the last of those steps                                    */
 } fuser;
 
-/* ---- looking -----------------------------------------------------------------------------------
- */
+/* ---- looking ----------------------------------------------------------------------- */
 
 static mucmm_status count_users(fuser *f)
 {
@@ -100,8 +99,7 @@ static bool is_float32(const fuser *f, int32_t id)
     return f->p->vals[id].desc.dtype == MUCMM_F32;
 }
 
-/* ---- rewriting ----------------------------------------------------------------------------------
- */
+/* ---- rewriting --------------------------------------------------------------------- */
 
 /* Step s becomes op(in...) with the same output. */
 static mucmm_status rewrite(fuser *f, mucmm__step *s, const mucmm__op *op, const mucmm__attr *attrs,
@@ -134,8 +132,7 @@ static const mucmm__op *any_op(const char *type)
     return op ? op : mucmm__op_find(type, MUCMM__OPSET_MAX, &known);
 }
 
-/* ---- functions of one value
- * ------------------------------------------------------------------------ */
+/* ---- functions of one value -------------------------------------------------------- */
 
 /* x * 1, x / 1, x + 0, x - 0 */
 static bool is_neutral(const fuser *f, const mucmm__step *s, int32_t *x)
@@ -270,7 +267,7 @@ done:
     return status;
 }
 
-/* ---- scaling ---------------------------------------------------------------------------- */
+/* ---- scaling ----------------------------------------------------------------------- */
 
 /* s is y = a x + b with known numbers a and b. */
 static bool is_scaling(const fuser *f, const mucmm__step *s, double *a, double *b, int32_t *x)
@@ -318,8 +315,7 @@ done:
     return status;
 }
 
-/* ---- layer normalization
- * ------------------------------------------------------------------------------ */
+/* ---- layer normalization ----------------------------------------------------------- */
 
 /* The mean of x over its last axis, kept as an axis of 1. */
 static bool is_last_mean(const fuser *f, const mucmm__step *s, int32_t *x)
@@ -413,8 +409,7 @@ done:
     return status;
 }
 
-/* ---- channel shuffles
- * ------------------------------------------------------------------------------------ */
+/* ---- channel shuffles -------------------------------------------------------------- */
 
 /* ShuffleNet's exports take even and odd channels of x [1, C, H, W] apart by
  *   Reshape [C/2, 2, HW], Transpose (1, 0, 2), Reshape [2, 1, C/2, H, W], Gather 0 and Gather 1:
@@ -497,8 +492,7 @@ done:
     return status;
 }
 
-/* ---- on top of convolutions and products
- * -------------------------------------------------------------------- */
+/* ---- on top of convolutions and products ------------------------------------------- */
 
 /* A step that fuses, and what has been put on it so far. */
 typedef struct top {
@@ -810,9 +804,7 @@ done:
     return status;
 }
 
-/* ---- all
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- all --------------------------------------------------------------------------- */
 
 /* What reads an Identity reads its input instead. */
 static void skip_identities(mucmm__plan *p)

@@ -7,8 +7,7 @@
 
 #include <string.h>
 
-/* ---- which values have gradients ---------------------------------------------------------------
- */
+/* ---- which values have gradients --------------------------------------------------- */
 
 static bool is_float(const mucmm__plan *p, int32_t id)
 {
@@ -108,8 +107,7 @@ bool mucmm__vjp_reads_output(const mucmm__step *s, int32_t i)
             (s->has_fused && s->fused.activation != MUCMM__ACT_NONE));
 }
 
-/* ---- the actions
- * --------------------------------------------------------------------------------- */
+/* ---- the actions ------------------------------------------------------------------- */
 
 typedef struct builder {
     mucmm__plan *p;

@@ -16,7 +16,7 @@
 
 #include <math.h>
 
-/* ---- tensors ------------------------------------------------------------------------------- */
+/* ---- tensors ----------------------------------------------------------------------- */
 
 /* What a tensor is, without its numbers. block 1 is dense row-major. block b > 1 is oneDNN's
  * nC..xb layout of a tensor [N, C, ...] of rank 3 to 5: in memory [N, ceil(C/b), ..., b], channel
@@ -49,7 +49,7 @@ void mucmm__convert(mucmm_dtype from, const void *x, mucmm_dtype to, void *y, in
 float mucmm__half_to_float(uint16_t h);
 uint16_t mucmm__float_to_half(float f); /* round to nearest even */
 
-/* ---- attributes and nodes -------------------------------------------------------------------- */
+/* ---- attributes and nodes ---------------------------------------------------------- */
 
 typedef enum mucmm__attr_kind {
     MUCMM__ATTR_INT = 1,
@@ -95,8 +95,9 @@ float mucmm__attr_float(const mucmm__node *n, const char *name, float otherwise)
 const char *mucmm__attr_string(const mucmm__node *n, const char *name, const char *otherwise);
 const int64_t *mucmm__attr_ints(const mucmm__node *n, const char *name, int64_t *count);
 
-/* ---- what an operator is given ----------------------------------------------------------------
- * One struct for all functions of an operator; what is valid when is said beside each member. An
+/* ---- what an operator is given ----------------------------------------------------- */
+
+/* One struct for all functions of an operator; what is valid when is said beside each member. An
  * operator never keeps pointers into it. */
 typedef struct mucmm__call {
     mucmm_ctx *ctx;
@@ -170,8 +171,7 @@ static inline bool mucmm__has_tail(const mucmm__fused *f)
 /* A status of infer and prepare only: the numbers of an input are needed and not known. */
 #define MUCMM__EVALUE ((mucmm_status)100)
 
-/* ---- an operator: a row of a family's table
- * ------------------------------------------------------ */
+/* ---- an operator: a row of a family's table ---------------------------------------- */
 
 enum {
     MUCMM__VIEW = 1,          /* output 0 is input 0's memory in another shape: forward and vjp are
@@ -205,8 +205,7 @@ struct mucmm__op {
     void (*drop)(void *state);
 };
 
-/* ---- helpers for operators
- * ------------------------------------------------------------------------ */
+/* ---- helpers for operators --------------------------------------------------------- */
 
 /* "node 'enc/conv1' (Conv): " and the text; returns s. */
 mucmm_status mucmm__op_fail(const mucmm__call *c, mucmm_status s, const char *format, ...)
@@ -256,7 +255,7 @@ mucmm_status mucmm__graph_pack(mucmm_ctx *ctx, mucmm_graph *g, const void *key, 
 /* The block of the layout in which this processor convolves fastest: 8, 16, or 1 (dense). */
 int32_t mucmm__conv_block(void);
 
-/* ---- families of operators: each ends with a row whose type is NULL --------------------- */
+/* ---- families of operators: each ends with a row whose type is NULL ---------------- */
 
 #define MUCMM__FAMILY_MAP(X)                                                                       \
     X(unary)                                                                                       \

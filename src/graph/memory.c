@@ -83,7 +83,7 @@ done:
     return status;
 }
 
-/* ---- the forward arena ----------------------------------------------------------------------- */
+/* ---- the forward arena ------------------------------------------------------------- */
 
 static int32_t root_of(const mucmm__plan *p, int32_t id)
 {
@@ -161,8 +161,7 @@ done:
     return status;
 }
 
-/* ---- the vjp arena ------------------------------------------------------------------------------
- */
+/* ---- the vjp arena ----------------------------------------------------------------- */
 
 /* First and last action in which a gradient, or a value computed again, is there. */
 typedef struct spans {
@@ -266,8 +265,7 @@ done:
     return status;
 }
 
-/* ---- both
- * ------------------------------------------------------------------------------------------ */
+/* ---- both -------------------------------------------------------------------------- */
 
 static mucmm_status place_all(mucmm_ctx *ctx, mucmm__plan *p)
 {

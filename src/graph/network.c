@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- loading ------------------------------------------------------------------------------- */
+/* ---- loading ----------------------------------------------------------------------- */
 
 static mucmm_status create(mucmm_ctx *ctx, const char *label, mucmm_graph **out)
 {
@@ -103,7 +103,7 @@ void mucmm_graph_free(mucmm_graph *g)
     mucmm__free(g);
 }
 
-/* ---- looking -------------------------------------------------------------------------------- */
+/* ---- looking ----------------------------------------------------------------------- */
 
 int32_t mucmm_graph_inputs(const mucmm_graph *g)
 {
@@ -199,8 +199,7 @@ mucmm_status mucmm_graph_find(mucmm_ctx *ctx, const mucmm_graph *g, const char *
     return mucmm__graph_value(ctx, g, name, &id);
 }
 
-/* ---- what is derived from constants -------------------------------------------------------------
- */
+/* ---- what is derived from constants ------------------------------------------------ */
 
 static const mucmm__pack *find_pack(const mucmm_graph *g, const void *key, size_t key_size)
 {

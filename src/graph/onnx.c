@@ -11,7 +11,7 @@
 
 #include <onnx.pb-c.h>
 
-/* ---- unpacking with bounds ------------------------------------------------------------------- */
+/* ---- unpacking with bounds --------------------------------------------------------- */
 
 #define MAX_DEPTH 64
 
@@ -124,8 +124,7 @@ static void unpacked_free(ProtobufCMessage *m)
         protobuf_c_message_free_unpacked(m, &allocator);
 }
 
-/* ---- tensors ------------------------------------------------------------------------------------
- */
+/* ---- tensors ----------------------------------------------------------------------- */
 
 /* Numbers in one of the typed lists: a copy with the width of the type. */
 #define COPY_LIST(list, count)                                                                     \
@@ -335,8 +334,7 @@ done:
     return status;
 }
 
-/* ---- names -------------------------------------------------------------------------------------
- */
+/* ---- names ------------------------------------------------------------------------- */
 
 /* Names that can be seen from a body: its own, then those around it. */
 typedef struct scope {
@@ -393,8 +391,7 @@ done:
     return status;
 }
 
-/* ---- nodes
- * --------------------------------------------------------------------------------------- */
+/* ---- nodes ------------------------------------------------------------------------- */
 
 static mucmm_status read_body(import *im, const Onnx__GraphProto *p, const scope *outer, scope *s,
                               mucmm__body *out);
@@ -635,8 +632,7 @@ done:
     return status;
 }
 
-/* ---- order
- * ------------------------------------------------------------------------------------------ */
+/* ---- order ------------------------------------------------------------------------- */
 
 typedef struct order {
     const mucmm__body *body;
@@ -728,8 +724,7 @@ done:
     return status;
 }
 
-/* ---- bodies
- * ------------------------------------------------------------------------------------------ */
+/* ---- bodies ------------------------------------------------------------------------ */
 
 static mucmm_status read_initializers(import *im, const Onnx__GraphProto *p, scope *s)
 {
@@ -822,8 +817,7 @@ done:
     return status;
 }
 
-/* ---- the model
- * ----------------------------------------------------------------------------------------- */
+/* ---- the model --------------------------------------------------------------------- */
 
 static void read_declared(const Onnx__ValueInfoProto *p, const char *name, mucmm_named_tensor *out)
 {
@@ -923,8 +917,7 @@ done:
     return status;
 }
 
-/* ---- freeing
- * ---------------------------------------------------------------------------------------------- */
+/* ---- freeing ----------------------------------------------------------------------- */
 
 static void attr_drop(mucmm__attr *a)
 {

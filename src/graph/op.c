@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- types ------------------------------------------------------------------------------- */
+/* ---- types ------------------------------------------------------------------------- */
 
 #define DTYPE_MAP(X)                                                                               \
     X(F32, 4, "float32", true)                                                                     \
@@ -235,7 +235,7 @@ void mucmm__convert(mucmm_dtype from, const void *x, mucmm_dtype to, void *y, in
             mucmm__integer_put(to, y, i, mucmm__integer_get(from, x, i));
 }
 
-/* ---- descriptions ------------------------------------------------------------------------ */
+/* ---- descriptions ------------------------------------------------------------------ */
 
 int64_t mucmm__desc_product(const mucmm__desc *d, int32_t first, int32_t last)
 {
@@ -278,7 +278,7 @@ const char *mucmm__shape_text(char out[MUCMM__SHAPE_TEXT], const mucmm__desc *d)
     return out;
 }
 
-/* ---- attributes --------------------------------------------------------------------------- */
+/* ---- attributes -------------------------------------------------------------------- */
 
 const mucmm__attr *mucmm__attr_find(const mucmm__node *n, const char *name, mucmm__attr_kind kind)
 {
@@ -313,7 +313,7 @@ const int64_t *mucmm__attr_ints(const mucmm__node *n, const char *name, int64_t 
     return a ? a->ints : NULL;
 }
 
-/* ---- helpers ------------------------------------------------------------------------------- */
+/* ---- helpers ----------------------------------------------------------------------- */
 
 mucmm_status mucmm__op_fail(const mucmm__call *c, mucmm_status s, const char *format, ...)
 {
@@ -428,7 +428,7 @@ mucmm_status mucmm__broadcast(const mucmm__call *c, const mucmm__desc *a, const 
     return MUCMM_OK;
 }
 
-/* ---- the table ------------------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------------------- */
 
 static const mucmm__op *const families[] = {
 #define X(name) mucmm__ops_##name,

@@ -13,7 +13,7 @@
 /* Larger results are left to the run, unless it is eager. */
 #define FOLD_LIMIT ((int64_t)64 << 20)
 
-/* ---- values and nodes ------------------------------------------------------------------------ */
+/* ---- values and nodes -------------------------------------------------------------- */
 
 static mucmm_status grow(mucmm_ctx *ctx, int32_t n, int32_t *cap, size_t size, void *p)
 {
@@ -95,8 +95,7 @@ done:
     return status;
 }
 
-/* ---- calls -------------------------------------------------------------------------------------
- */
+/* ---- calls ------------------------------------------------------------------------- */
 
 /* The arrays behind one mucmm__call. */
 typedef struct frame {
@@ -149,8 +148,7 @@ static mucmm__call open_call(mucmm_ctx *ctx, mucmm_graph *g, const mucmm__node *
                          .y = f->y};
 }
 
-/* ---- computing a node now
- * -------------------------------------------------------------------------- */
+/* ---- computing a node now ---------------------------------------------------------- */
 
 static mucmm_status run_forward(mucmm__call *c)
 {
@@ -200,8 +198,7 @@ done:
     return status;
 }
 
-/* ---- constants of the graph
- * --------------------------------------------------------------------------- */
+/* ---- constants of the graph -------------------------------------------------------- */
 
 static bool constants_only(const mucmm_graph *g, const mucmm__node *n)
 {
@@ -267,8 +264,7 @@ done:
     return status;
 }
 
-/* ---- shapes
- * ------------------------------------------------------------------------------------------- */
+/* ---- shapes ------------------------------------------------------------------------ */
 
 static int32_t resolve(const mucmm__plan *p, int32_t id)
 {
@@ -448,8 +444,7 @@ done:
     return status;
 }
 
-/* ---- layouts
- * -------------------------------------------------------------------------------------------- */
+/* ---- layouts ----------------------------------------------------------------------- */
 
 /* The steps in their final order: the old ones with reorders between them. */
 typedef struct layouts {
@@ -607,8 +602,7 @@ done:
     return status;
 }
 
-/* ---- primitives
- * -------------------------------------------------------------------------------------------- */
+/* ---- primitives -------------------------------------------------------------------- */
 
 /* From here on no value is added, so that pointers to descs stay. */
 static mucmm_status bind_step(mucmm_ctx *ctx, mucmm__plan *p, mucmm__step *s)
@@ -663,8 +657,7 @@ static void find_roots(mucmm__plan *p)
     }
 }
 
-/* ---- making a plan
- * ------------------------------------------------------------------------------------------ */
+/* ---- making a plan ----------------------------------------------------------------- */
 
 static mucmm_status copy_ids(mucmm_ctx *ctx, const int32_t *from, int32_t n, int32_t **out)
 {
@@ -814,9 +807,7 @@ void mucmm__plans_drop(mucmm__plan *first)
     }
 }
 
-/* ---- the cache
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- the cache --------------------------------------------------------------------- */
 
 #define MAX_CACHED 8
 

@@ -26,7 +26,7 @@ void mucmm_run_params_init(mucmm_run_params *p)
     *p = (mucmm_run_params){.struct_size = sizeof *p};
 }
 
-/* ---- what is asked --------------------------------------------------------------------------- */
+/* ---- what is asked ----------------------------------------------------------------- */
 
 typedef struct asked {
     int32_t *fed, *outputs, *wrt;
@@ -158,8 +158,7 @@ done:
     return status;
 }
 
-/* ---- steps -------------------------------------------------------------------------------------
- */
+/* ---- steps ------------------------------------------------------------------------- */
 
 /* The numbers of a value for a step of a segment (-1: in the forward pass). */
 static void *numbers(const mucmm_run *r, int32_t id, int32_t segment)
@@ -233,8 +232,7 @@ done:
     return status;
 }
 
-/* ---- backwards
- * ----------------------------------------------------------------------------------- */
+/* ---- backwards --------------------------------------------------------------------- */
 
 typedef struct sum_job {
     const float *x;
@@ -416,8 +414,7 @@ done:
     return status;
 }
 
-/* ---- runs
- * ----------------------------------------------------------------------------------------- */
+/* ---- runs -------------------------------------------------------------------------- */
 
 static mucmm_status take_arena(mucmm_ctx *ctx, mucmm_graph *g, mucmm__plan *p, mucmm__arena **out)
 {

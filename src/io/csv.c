@@ -49,7 +49,7 @@ void mucmm__table_drop(mucmm__table *t)
     *t = (mucmm__table){0};
 }
 
-/* ---- fields ---------------------------------------------------------------- */
+/* ---- fields ------------------------------------------------------------------------ */
 
 static mucmm_status append(reader *r, const unsigned char *p, size_t n)
 {
@@ -159,7 +159,7 @@ done:
     return status;
 }
 
-/* ---- the header ------------------------------------------------------------ */
+/* ---- the header -------------------------------------------------------------------- */
 
 /* Outside quotes in the first line, the most frequent of , tab ; wins; .tsv means tab. */
 static unsigned char choose_delimiter(const reader *r)
@@ -315,7 +315,7 @@ done:
     return status;
 }
 
-/* ---- rows ------------------------------------------------------------------ */
+/* ---- rows -------------------------------------------------------------------------- */
 
 static mucmm_status fail_at(reader *r, mucmm_status s, int64_t line, int64_t column,
                             const char *cell, const char *what)
@@ -533,7 +533,7 @@ done:
     return status;
 }
 
-/* ---- tables of texts --------------------------------------------------------- */
+/* ---- tables of texts --------------------------------------------------------------- */
 
 void mucmm__strings_drop(mucmm__strings *t)
 {

@@ -14,7 +14,7 @@ void mucmm_data_params_init(mucmm_data_params *p)
     *p = (mucmm_data_params){.struct_size = sizeof *p};
 }
 
-/* ---- making and freeing ---------------------------------------------------- */
+/* ---- making and freeing ------------------------------------------------------------ */
 
 static mucmm_status create(mucmm_ctx *ctx, const char *label, mucmm_data **out)
 {
@@ -362,7 +362,7 @@ done:
     return status;
 }
 
-/* ---- looking --------------------------------------------------------------- */
+/* ---- looking ----------------------------------------------------------------------- */
 
 int64_t mucmm_data_rows(const mucmm_data *d)
 {
@@ -415,7 +415,7 @@ int64_t mucmm_data_missing(const mucmm_data *d)
     return n;
 }
 
-/* ---- reading --------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------- */
 
 typedef struct read_job {
     const mucmm_data *data, *base;

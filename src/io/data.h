@@ -7,8 +7,9 @@
 
 #include "io/io.h"
 
-/* ---- numbers as they lie in a file -------------------------------------------
- * X(id, NumPy's name, type of the bits, swap of the bits, bits to value) */
+/* ---- numbers as they lie in a file ------------------------------------------------- */
+
+/* X(id, NumPy's name, type of the bits, swap of the bits, bits to value) */
 #define MUCMM__NUMBER_MAP(X)                                                                       \
     X(BOOL, "b1", uint8_t, keep8, as_bool)                                                         \
     X(INT8, "i1", uint8_t, keep8, as_i8)                                                           \
@@ -54,7 +55,7 @@ bool mucmm__array_bytes(const mucmm__array *a, int64_t *bytes);
 /* Byte offset of the element with C-order index `index` of axes [first, rank). */
 int64_t mucmm__array_offset(const mucmm__array *a, int32_t first, int64_t index);
 
-/* ---- a table read from text ------------------------------------------------ */
+/* ---- a table read from text -------------------------------------------------------- */
 typedef struct mucmm__table {
     float *values; /* [rows, cols] */
     int64_t rows, cols;
@@ -81,7 +82,7 @@ void mucmm__strings_drop(mucmm__strings *t);
 const char *mucmm__strings_cell(const mucmm__strings *t, int64_t row, int64_t column);
 int64_t mucmm__strings_column(const mucmm__strings *t, const char *name); /* -1 = none */
 
-/* ---- parsers: name stands for the file in messages, bytes are borrowed ----- */
+/* ---- parsers: name stands for the file in messages, bytes are borrowed ------------- */
 mucmm_status mucmm__npy_parse(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
                               size_t size, mucmm__array *out);
 mucmm_status mucmm__idx_parse(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
@@ -99,7 +100,7 @@ bool mucmm__is_idx(const unsigned char *bytes, size_t size);
 bool mucmm__is_gzip(const unsigned char *bytes, size_t size);
 bool mucmm__ends_with(const char *name, const char *end); /* letters of either case */
 
-/* ---- a data object --------------------------------------------------------- */
+/* ---- a data object ----------------------------------------------------------------- */
 struct mucmm_data {
     _Atomic int64_t references;
     mucmm_data *base; /* subset: the data object whose rows these are; else NULL      */
@@ -143,7 +144,7 @@ static inline const mucmm_data *mucmm__data_base(const mucmm_data *d)
     return d->base ? d->base : d;
 }
 
-/* ---- names ----------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------------- */
 #define MUCMM__QUOTE 64
 /* s made fit for a message: cut, control characters replaced. Returns out. */
 const char *mucmm__quote(char out[MUCMM__QUOTE], const char *s);

@@ -78,7 +78,7 @@ mucmm_status mucmm__idx_parse(mucmm_ctx *ctx, const char *name, const unsigned c
     return status;
 }
 
-/* ---- gzip ------------------------------------------------------------------ */
+/* ---- gzip -------------------------------------------------------------------------- */
 
 typedef struct inflater {
     mucmm_ctx *ctx;

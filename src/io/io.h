@@ -8,7 +8,7 @@
 #include "core/core.h"
 #include <stdio.h>
 
-/* ---- a whole file, read-only ----------------------------------------------- */
+/* ---- a whole file, read-only ------------------------------------------------------- */
 typedef struct mucmm__map {
     const unsigned char *data; /* NULL when size is 0 */
     size_t size;
@@ -17,7 +17,7 @@ typedef struct mucmm__map {
 mucmm_status mucmm__map_open(mucmm_ctx *ctx, const char *path, mucmm__map *out);
 void mucmm__map_close(mucmm__map *m);
 
-/* ---- atomic write: temporary file beside the target, sync, rename ---------- */
+/* ---- atomic write: temporary file beside the target, sync, rename ------------------ */
 typedef struct mucmm__writer mucmm__writer;
 mucmm_status mucmm__writer_create(mucmm_ctx *ctx, const char *path, mucmm__writer **out);
 mucmm_status mucmm__writer_put(mucmm_ctx *ctx, mucmm__writer *w, const void *data, size_t size);
@@ -28,7 +28,7 @@ void mucmm__writer_free(mucmm__writer *w); /* without commit: removes the tempor
 mucmm_status mucmm__file_write_unsynced(mucmm_ctx *ctx, const char *path, const void *data,
                                         size_t size);
 
-/* ---- safetensors ----------------------------------------------------------- */
+/* ---- safetensors ------------------------------------------------------------------- */
 typedef enum mucmm__dtype { MUCMM__F32, MUCMM__F64, MUCMM__I64 } mucmm__dtype;
 
 typedef struct mucmm__tensor {
@@ -54,12 +54,12 @@ void mucmm__safetensors_free(mucmm__safetensors *s);
 const mucmm__tensor *mucmm__safetensors_find(const mucmm__safetensors *s, const char *name);
 const char *mucmm__safetensors_metadata(const mucmm__safetensors *s, const char *key);
 
-/* ---- PNG ------------------------------------------------------------------- */
+/* ---- PNG --------------------------------------------------------------------------- */
 /* rgb [height, width, 3]. Atomic. */
 mucmm_status mucmm__png_write(mucmm_ctx *ctx, const char *path, int64_t width, int64_t height,
                               const unsigned char *rgb);
 
-/* ---- pictures: PNG and JPEG from memory -------------------------------------- */
+/* ---- pictures: PNG and JPEG from memory -------------------------------------------- */
 typedef struct mucmm__picture {
     unsigned char *rgb; /* [height, width, 3] */
     int64_t height, width;
@@ -73,7 +73,7 @@ mucmm_status mucmm__picture_decode(mucmm_ctx *ctx, const char *name, const unsig
                                    mucmm__picture *out);
 void mucmm__picture_drop(mucmm__picture *p);
 
-/* ---- sound: WAV, FLAC and OGG from memory ------------------------------------ */
+/* ---- sound: WAV, FLAC and OGG from memory ------------------------------------------ */
 typedef struct mucmm__sound {
     float *samples; /* [n], the mean of the channels; full scale is 1 */
     int64_t n;
@@ -85,7 +85,7 @@ mucmm_status mucmm__sound_decode(mucmm_ctx *ctx, const char *name, const unsigne
                                  size_t size, mucmm__sound *out);
 void mucmm__sound_drop(mucmm__sound *s);
 
-/* ---- the same parsers over bytes in memory (borrowed): tests and fuzzing  */
+/* ---- the same parsers over bytes in memory (borrowed): tests and fuzzing ----------- */
 mucmm_status mucmm__data_open_memory(mucmm_ctx *ctx, const char *name,
                                      const mucmm_data_params *params, const void *bytes,
                                      size_t size, mucmm_data **out);

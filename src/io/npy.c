@@ -273,7 +273,7 @@ done:
     return status;
 }
 
-/* ---- tensors ---------------------------------------------------------------- */
+/* ---- tensors ----------------------------------------------------------------------- */
 
 static const mucmm_dtype dtypes[MUCMM__NUMBERS] = {
     [MUCMM__NUMBER_BOOL] = MUCMM_BOOL,   [MUCMM__NUMBER_INT8] = MUCMM_I8,
@@ -406,7 +406,7 @@ void mucmm_tensor_free(mucmm_tensor *t)
     }
 }
 
-/* ---- writing --------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------- */
 
 /* The header with its prefix, padded with spaces so that the data begin at a multiple of 64. */
 static size_t format_header(char *out, size_t size, const mucmm__array *a)

@@ -129,7 +129,7 @@ done:
     return status;
 }
 
-/* ---- keys that not all have ------------------------------------------------------------ */
+/* ---- keys that not all have -------------------------------------------------------- */
 
 /* All keys, each where it was found first. */
 typedef struct key_union {

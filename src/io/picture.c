@@ -29,7 +29,7 @@ static mucmm_status check_size(mucmm_ctx *ctx, const char *name, int64_t height,
     return MUCMM_OK;
 }
 
-/* ---- PNG ------------------------------------------------------------------- */
+/* ---- PNG --------------------------------------------------------------------------- */
 
 typedef struct png_reader {
     mucmm_ctx *ctx;
@@ -143,7 +143,7 @@ static mucmm_status read_png(png_reader *r, const unsigned char background[3], m
     return status;
 }
 
-/* ---- EXIF: how the camera was held ------------------------------------------- */
+/* ---- EXIF: how the camera was held ------------------------------------------------- */
 
 static uint32_t exif_number(const unsigned char *p, int bytes, bool big)
 {
@@ -204,7 +204,7 @@ static mucmm_status turn(mucmm_ctx *ctx, mucmm__picture *p, int orientation)
     return MUCMM_OK;
 }
 
-/* ---- JPEG ------------------------------------------------------------------ */
+/* ---- JPEG -------------------------------------------------------------------------- */
 
 typedef struct jpeg_reader {
     struct jpeg_decompress_struct c;
@@ -319,7 +319,7 @@ static mucmm_status read_jpeg(jpeg_reader *r, const unsigned char *bytes, size_t
     return status == MUCMM_OK && r->orientation != 1 ? turn(r->ctx, out, r->orientation) : status;
 }
 
-/* ---- either ---------------------------------------------------------------- */
+/* ---- either ------------------------------------------------------------------------ */
 
 /* What else it may be, for the message; NULL if unknown. */
 static const char *format_name(const unsigned char *b, size_t size)

@@ -34,7 +34,7 @@ static bool tensor_bytes(const mucmm__tensor *t, int64_t *bytes)
     return true;
 }
 
-/* ---- writing --------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------- */
 
 /* Where each tensor's data go: 8-byte numbers first, so that all are aligned whatever the
  * order of the tensors; the format asks for data without gaps. */
@@ -165,7 +165,7 @@ done:
     return status;
 }
 
-/* ---- reading --------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------- */
 
 typedef struct span {
     int64_t begin, end;

@@ -19,7 +19,7 @@ typedef struct reader {
     sf_count_t size, at;
 } reader;
 
-/* ---- a file in memory for libsndfile ------------------------------------------ */
+/* ---- a file in memory for libsndfile ----------------------------------------------- */
 
 static sf_count_t io_size(void *user)
 {
@@ -55,7 +55,7 @@ static sf_count_t io_read(void *out, sf_count_t n, void *user)
     return n;
 }
 
-/* ---- whole? --------------------------------------------------------------------- */
+/* ---- whole? ------------------------------------------------------------------------ */
 
 static uint64_t little_endian(const unsigned char *p)
 {
@@ -147,7 +147,7 @@ static mucmm_status check_file(const reader *r)
     return MUCMM_OK;
 }
 
-/* ---- samples ------------------------------------------------------------------- */
+/* ---- samples ----------------------------------------------------------------------- */
 
 static mucmm_status make_room(mucmm_ctx *ctx, mucmm__sound *out, int64_t *room, int64_t more)
 {

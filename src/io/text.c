@@ -24,7 +24,7 @@ bool mucmm__ends_with(const char *name, const char *end)
     return n >= m && strncasecmp(name + n - m, end, m) == 0;
 }
 
-/* ---- hash index: open addressing, at most half full ------------------------ */
+/* ---- hash index: open addressing, at most half full -------------------------------- */
 
 mucmm_status mucmm__index_init(mucmm_ctx *ctx, mucmm__index *x, int64_t n,
                                const char *(*name)(const void *, int64_t), const void *arg)
@@ -69,7 +69,7 @@ int64_t mucmm__index_insert(mucmm__index *x, int64_t i)
     return before;
 }
 
-/* ---- near words ------------------------------------------------------------------------------ */
+/* ---- near words -------------------------------------------------------------------- */
 
 int64_t mucmm__edit_distance(const char *a, const char *b)
 {

@@ -8,8 +8,9 @@
 #include <limits.h>
 #include <pthread.h>
 
-/* ---- threads of BLAS --------------------------------------------------------------
- * OpenBLAS has one number of threads for the whole process. The first of our calls
+/* ---- threads of BLAS --------------------------------------------------------------- */
+
+/* OpenBLAS has one number of threads for the whole process. The first of our calls
  * that are under way at the same time notes it and sets 1, the last one puts it back,
  * unless someone else has changed it meanwhile: so our own contexts do not race, and
  * the host program finds its setting again. Weak, so that another BLAS links too; it
@@ -45,7 +46,7 @@ void mucmm__blas_end(void)
     pthread_mutex_unlock(&blas_lock);
 }
 
-/* ---- products --------------------------------------------------------------------- */
+/* ---- products ---------------------------------------------------------------------- */
 
 mucmm_status mucmm__blas_size(mucmm_ctx *ctx, const char *name, int64_t n)
 {

@@ -43,7 +43,7 @@ static mucmm_status lapack_status(mucmm_ctx *ctx, const char *routine, lapack_in
     return mucmm__fail(ctx, MUCMM_ENUMERIC, "%s did not converge (code %d)", routine, (int)info);
 }
 
-/* ---- Cholesky ------------------------------------------------------------------------ */
+/* ---- Cholesky ---------------------------------------------------------------------- */
 
 mucmm_status mucmm__cholesky(mucmm_ctx *ctx, int64_t n, double *a, const char *what)
 {
@@ -105,7 +105,7 @@ done:
     return status;
 }
 
-/* ---- symmetric eigenproblem ------------------------------------------------------------ */
+/* ---- symmetric eigenproblem -------------------------------------------------------- */
 
 /* A = Q T Q', T tridiagonal = Z diag(w) Z'. Divide and conquer on T computes all n vectors, but
  * it is robust to the clusters of equal eigenvalues that rank-deficient views make, and cheap
@@ -248,7 +248,7 @@ done:
     return status;
 }
 
-/* ---- singular values ---------------------------------------------------------------------- */
+/* ---- singular values --------------------------------------------------------------- */
 
 /* LAPACK sees A' = V diag(s) U': what it calls U is, by rows, our vt, and its VT is our u. */
 static lapack_int singular(int64_t m, int64_t n, double *a, double *u, double *s, double *vt,

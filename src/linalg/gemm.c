@@ -90,7 +90,7 @@ mucmm_status mucmm__gemm_tile(int64_t m, int64_t n, int64_t k, const float *a, i
     return s == dnnl_success ? MUCMM_OK : s == dnnl_out_of_memory ? MUCMM_ENOMEM : MUCMM_EBACKEND;
 }
 
-/* ---- benchmark ----------------------------------------------------------------- */
+/* ---- benchmark --------------------------------------------------------------------- */
 
 static double seconds(void)
 {

@@ -31,8 +31,9 @@ mucmm_status mucmm__dgemm(mucmm_ctx *ctx, bool trans_a, bool trans_b, int64_t m,
                           int64_t k, double alpha, const double *a, int64_t lda, const double *b,
                           int64_t ldb, double beta, double *c, int64_t ldc);
 
-/* ---- streaming moments ------------------------------------------------------
- * First and second moments of rows that arrive in chunks, accumulated in double,
+/* ---- streaming moments ------------------------------------------------------------- */
+
+/* First and second moments of rows that arrive in chunks, accumulated in double,
  * every block of rows about its own mean so that large means do not cancel.
  * Rows are gathered in blocks of fixed size before they are used, so the result
  * has the same bytes for any chunking and number of threads.
@@ -65,7 +66,7 @@ int64_t mucmm__moments_block(const mucmm__moments *m);
 mucmm_status mucmm__moments_get(mucmm_ctx *ctx, mucmm__moments *m, double *mean_x, double *mean_y,
                                 double *cov, double *var_x, double *var_y);
 
-/* ---- factorizations, all double, row-major, no gaps --------------------------- */
+/* ---- factorizations, all double, row-major, no gaps -------------------------------- */
 
 /* a [n, n] symmetric -> its lower Cholesky factor in place (upper part zeroed).
  * ENUMERIC if not positive definite; `what` names the matrix in the message. */

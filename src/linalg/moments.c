@@ -75,7 +75,7 @@ static int64_t tile_edge(int64_t n)
     return n > 0 ? least(TILE, pieces(edge, 16) * 16) : 1;
 }
 
-/* ---- life ---------------------------------------------------------------------------- */
+/* ---- life -------------------------------------------------------------------------- */
 
 static void totals_drop(totals *t)
 {
@@ -171,7 +171,7 @@ int64_t mucmm__moments_rows(const mucmm__moments *m)
     return m->total.n + m->filled;
 }
 
-/* ---- one block into the totals --------------------------------------------------------- */
+/* ---- one block into the totals ----------------------------------------------------- */
 
 /* Rows of a block: either doubles [rows, cols], or floats of x and y with a stride each. */
 typedef struct block {
@@ -469,7 +469,7 @@ static mucmm_status flush(mucmm_ctx *ctx, mucmm__moments *m)
     return status;
 }
 
-/* ---- rows in ------------------------------------------------------------------------------ */
+/* ---- rows in ----------------------------------------------------------------------- */
 
 /* What a push brings: floats of two views, or doubles without gaps. */
 typedef struct source {
@@ -606,7 +606,7 @@ mucmm_status mucmm__moments_push_double(mucmm_ctx *ctx, mucmm__moments *m, int64
     return push(ctx, m, &s, true);
 }
 
-/* ---- results -------------------------------------------------------------------------------- */
+/* ---- results ----------------------------------------------------------------------- */
 
 /* t += o, o's rows being the later ones. */
 static void add_totals(mucmm__moments *m, totals *t, const totals *o)

@@ -65,7 +65,7 @@ done:
     return status;
 }
 
-/* ---- the permutation test ------------------------------------------------------------------- */
+/* ---- the permutation test ---------------------------------------------------------- */
 
 mucmm_status mucmm_bench_permutation(mucmm_ctx *ctx, int64_t rows, int64_t k, int32_t n_views,
                                      int64_t permutations, int32_t repeats, double *seconds)
@@ -98,7 +98,7 @@ done:
     return status;
 }
 
-/* ---- training ------------------------------------------------------------------------------- */
+/* ---- training ---------------------------------------------------------------------- */
 
 void mucmm_bench_train_params_init(mucmm_bench_train_params *p)
 {

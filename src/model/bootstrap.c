@@ -53,7 +53,7 @@ static void bootstrap_drop(bootstrap *b)
     }
 }
 
-/* ---- setting up ------------------------------------------------------------------------ */
+/* ---- setting up -------------------------------------------------------------------- */
 
 static mucmm_status choose_rows(bootstrap *b)
 {
@@ -98,7 +98,7 @@ done:
     return status;
 }
 
-/* ---- variates ------------------------------------------------------------------------------- */
+/* ---- variates ---------------------------------------------------------------------- */
 
 /* Scaled columns, or coordinates, of view m [n, dims] of the judged rows rows[0..n) (NULL: the
  * first). */
@@ -158,7 +158,7 @@ done:
     return status;
 }
 
-/* ---- a replicate --------------------------------------------------------------------------- */
+/* ---- a replicate ------------------------------------------------------------------- */
 
 /* Numbers of the rows drawn, ascending, and the judged rows that are not among them. */
 static int64_t draw(bootstrap *b, int64_t replicate)
@@ -219,8 +219,7 @@ done:
     return status;
 }
 
-/* ---- all of them ------------------------------------------------------------------------------
- */
+/* ---- all of them ------------------------------------------------------------------- */
 
 /* What the moments of a replicate report is progress of the bootstrap. */
 typedef struct relay {

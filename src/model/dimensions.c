@@ -33,7 +33,7 @@ void mucmm__dimensions_drop(mucmm__dimensions *d)
         mucmm__free(d->error[m]);
 }
 
-/* ---- common --------------------------------------------------------------------------- */
+/* ---- common ------------------------------------------------------------------------ */
 
 /* The closed form with k components: rho is not kept; a[m] [dims, k]. */
 static mucmm_status closed_form(mucmm__fit *f, int64_t k, double **a)
@@ -160,8 +160,9 @@ done:
     return status;
 }
 
-/* ---- individual --------------------------------------------------------------------------
- * A model of h: common loadings B, the q leading directions V of what they leave, with variances t,
+/* ---- individual -------------------------------------------------------------------- */
+
+/* A model of h: common loadings B, the q leading directions V of what they leave, with variances t,
  * both of training rows, and noise of one variance s2 in every column,
  *   Cov(h) = F F' + s2 I,    F = [B, V sqrt(t - s2)].
  * Rows that were held out would gain from one more direction whatever it is, so columns are held
@@ -431,7 +432,7 @@ done:
     return status;
 }
 
-/* ---- both -------------------------------------------------------------------------------- */
+/* ---- both -------------------------------------------------------------------------- */
 
 mucmm_status mucmm__choose_dimensions(mucmm__fit *f, mucmm_fit_params *p)
 {

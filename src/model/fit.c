@@ -38,7 +38,7 @@ void mucmm_fit_params_init(mucmm_fit_params *p)
     };
 }
 
-/* ---- checks ---------------------------------------------------------------------- */
+/* ---- checks ------------------------------------------------------------------------ */
 
 static mucmm_status check_range(mucmm_ctx *ctx, const char *name, double value, double low,
                                 double high)
@@ -164,7 +164,7 @@ static mucmm_status check_dimensions(mucmm__fit *f, const mucmm_view *views)
     return MUCMM_OK;
 }
 
-/* ---- the split ----------------------------------------------------------------------- */
+/* ---- the split --------------------------------------------------------------------- */
 
 static int compare_rows(const void *a, const void *b)
 {
@@ -254,7 +254,7 @@ done:
     return status;
 }
 
-/* ---- moments and scaling ---------------------------------------------------------------- */
+/* ---- moments and scaling ----------------------------------------------------------- */
 
 mucmm_status mucmm__joint_moments(mucmm_ctx *ctx, int32_t n_views, const mucmm_data *const *data,
                                   const int64_t *offset, const int64_t *rows, int64_t n,
@@ -434,7 +434,7 @@ done:
     return status;
 }
 
-/* ---- a run ---------------------------------------------------------------------------------- */
+/* ---- a run ------------------------------------------------------------------------- */
 
 /* FNV-1a; ties a checkpoint to its options and data. */
 static uint64_t hash_bytes(uint64_t hash, const void *data, size_t size)

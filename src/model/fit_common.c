@@ -71,7 +71,7 @@ done:
     return status;
 }
 
-/* ---- one step -------------------------------------------------------------------- */
+/* ---- one step ---------------------------------------------------------------------- */
 
 /* The features of the variates found before, of a batch of training rows, ready to be regressed
  * on. */
@@ -123,7 +123,7 @@ done:
     return status;
 }
 
-/* ---- judging -------------------------------------------------------------------------- */
+/* ---- judging ----------------------------------------------------------------------- */
 
 const int64_t *mucmm__rows_of(const mucmm__fit *f, mucmm_rows part, int64_t *n)
 {
@@ -277,7 +277,7 @@ done:
     return status;
 }
 
-/* ---- setting up ----------------------------------------------------------------------- */
+/* ---- setting up -------------------------------------------------------------------- */
 
 static void work_drop(common_work *w)
 {
@@ -492,7 +492,7 @@ done:
     return status;
 }
 
-/* ---- canonical form ---------------------------------------------------------------------- */
+/* ---- canonical form ---------------------------------------------------------------- */
 
 /* Effective rank exp(entropy of the normalized eigenvalues) of a view's raw outputs. */
 static mucmm_status warn_collapse(mucmm__fit *f, int32_t m, int64_t k, const double *cov)
@@ -564,7 +564,7 @@ done:
     return status;
 }
 
-/* ---- a stage --------------------------------------------------------------------------------- */
+/* ---- a stage ----------------------------------------------------------------------- */
 
 mucmm_status mucmm__train_common(mucmm__fit *f, mucmm__stage stage, int64_t k)
 {

@@ -71,7 +71,7 @@ typedef struct individual_work {
     double leak[MUCMM_MAX_VIEWS], leak_sd[MUCMM_MAX_VIEWS], unexplained;
 } individual_work;
 
-/* ---- the terms on standardized u [n, q]; each adds its gradient to du ----------------- */
+/* ---- the terms on standardized u [n, q]; each adds its gradient to du -------------- */
 
 static void add(const double *x, int64_t n, double factor, double *to)
 {
@@ -235,7 +235,7 @@ static void average_common(individual_work *w, int32_t n_views, int64_t n)
         add(w->c[m].data, size, 1.0 / n_views, w->shared.data);
 }
 
-/* ---- one step ---------------------------------------------------------------------------- */
+/* ---- one step ---------------------------------------------------------------------- */
 
 static mucmm_status decode(mucmm__fit *f, individual_work *w, mucmm__trainer *t, int32_t m,
                            double *loss)
@@ -293,7 +293,7 @@ done:
     return status;
 }
 
-/* ---- judging ------------------------------------------------------------------------------- */
+/* ---- judging ----------------------------------------------------------------------- */
 
 static mucmm_status encode_held_out(mucmm__fit *f, individual_work *w, const mucmm__head *head,
                                     int32_t m, int64_t first, int64_t n)
@@ -390,7 +390,7 @@ done:
     return status;
 }
 
-/* ---- setting up ---------------------------------------------------------------------------- */
+/* ---- setting up -------------------------------------------------------------------- */
 
 static void work_drop(individual_work *w)
 {
@@ -579,7 +579,7 @@ done:
     return status;
 }
 
-/* ---- a beta that chooses itself -------------------------------------------------------------- */
+/* ---- a beta that chooses itself ---------------------------------------------------- */
 
 /* What held-out rows say of the best weights of a stage. */
 typedef struct verdict {
@@ -659,8 +659,9 @@ done:
     return status;
 }
 
-/* ---- canonical form ---------------------------------------------------------------------------
- * On the training rows, with v the raw outputs: r = v - B'c with B = Cov(c)^-1 Cov(c, v), so Cov(r,
+/* ---- canonical form ---------------------------------------------------------------- */
+
+/* On the training rows, with v the raw outputs: r = v - B'c with B = Cov(c)^-1 Cov(c, v), so Cov(r,
  * c) = 0; r is whitened by the eigenvectors of its covariance and rotated by those of Cov(r, h)
  * Cov(h, r), so the columns of u are ordered by how much of h each explains. u = A'(v - mean) -
  * A'B' (c - mean c). */
@@ -871,7 +872,7 @@ done:
     return status;
 }
 
-/* ---- the closed form ------------------------------------------------------------------------ */
+/* ---- the closed form --------------------------------------------------------------- */
 
 /* The least squares decoder of [c, u], u standardized, from their moments on the training rows. */
 static mucmm_status linear_decoder(mucmm__fit *f, int64_t p, const canonical_moments *c,

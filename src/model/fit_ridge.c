@@ -115,7 +115,7 @@ done:
     return status;
 }
 
-/* ---- on the held-out rows -------------------------------------------------------------- */
+/* ---- on the held-out rows ---------------------------------------------------------- */
 
 static mucmm_status try_held_out(mucmm__fit *f, double *rho, double *const *weights)
 {
@@ -143,7 +143,7 @@ done:
     return status;
 }
 
-/* ---- by cross-validation -------------------------------------------------------------------- */
+/* ---- by cross-validation ----------------------------------------------------------- */
 
 typedef struct validation {
     int n; /* candidates */
@@ -305,7 +305,7 @@ done:
     return status;
 }
 
-/* ---- Ledoit and Wolf ------------------------------------------------------------------------ */
+/* ---- Ledoit and Wolf --------------------------------------------------------------- */
 
 /* Sum over the training rows of |h|^4, h the scaled features of view m. */
 static mucmm_status fourth_powers(mucmm__fit *f, int32_t m, double *sum)

@@ -23,7 +23,7 @@
 #define TIE 1e-3
 #define LEAST_UNEXPLAINED 1e-6
 
-/* ---- what is found ------------------------------------------------------------------------ */
+/* ---- what is found ----------------------------------------------------------------- */
 
 /* All common variates of every view so far, c[m] [n, width], as doubles, on every `every`-th row.
  */
@@ -136,7 +136,7 @@ done:
     return status;
 }
 
-/* ---- the stages --------------------------------------------------------------------------- */
+/* ---- the stages -------------------------------------------------------------------- */
 
 /* Of the last stage of every view only the components that are kept. */
 static mucmm_status drop_components(mucmm__fit *f, mucmm__representation *rep, int64_t k,

@@ -61,7 +61,7 @@ static void em_drop(em *e)
         mucmm__free(scratch[i]);
 }
 
-/* ---- groups ------------------------------------------------------------------------------ */
+/* ---- groups ------------------------------------------------------------------------ */
 
 uint32_t mucmm__row_views(int32_t n_views, const mucmm_data *const *data, int64_t row)
 {
@@ -142,7 +142,7 @@ done:
     return status;
 }
 
-/* ---- the start: every view on its own ------------------------------------------------------- */
+/* ---- the start: every view on its own ---------------------------------------------- */
 
 /* Columns that are the same in every row stay exactly that. */
 static bool is_constant(const em *e, int64_t column)
@@ -211,8 +211,7 @@ done:
     return status;
 }
 
-/* ---- a step ------------------------------------------------------------------------------------
- */
+/* ---- a step ------------------------------------------------------------------------ */
 
 /* out [n_rows, n_cols] = the entries of the covariance in those rows and columns. */
 static void gather(const em *e, int64_t n_rows, const int64_t *rows, int64_t n_cols,
@@ -378,7 +377,7 @@ done:
     return status;
 }
 
-/* ---- small samples --------------------------------------------------------------------------- */
+/* ---- small samples ----------------------------------------------------------------- */
 
 /* What mucmm__small_sample has set up is taken back. */
 static void forget_small_sample(mucmm__fit *f)

@@ -51,7 +51,7 @@ void mucmm__leakage_drop(mucmm_summary *s)
     mucmm__free(s->leakage_individual_p);
 }
 
-/* ---- blocks of rows ----------------------------------------------------------------------- */
+/* ---- blocks of rows ---------------------------------------------------------------- */
 
 /* The blocks [n, cols] side by side, rows in the given order. */
 static mucmm_status take_rows(mucmm_ctx *ctx, int32_t n_blocks, const mucmm__block *from,
@@ -117,7 +117,7 @@ static double relative_ridge(const mucmm__block *a, const mucmm__block *b)
     return RIDGE * largest;
 }
 
-/* ---- the statistics and their families ---------------------------------------------------- */
+/* ---- the statistics and their families --------------------------------------------- */
 
 /* What there are enough rows for. */
 typedef struct families {

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- views -------------------------------------------------------------------- */
+/* ---- views ------------------------------------------------------------------------- */
 
 int32_t mucmm_model_views(const mucmm_model *m)
 {
@@ -165,7 +165,7 @@ mucmm_status mucmm__match_views(mucmm_ctx *ctx, const mucmm_model *m, const mucm
     return status;
 }
 
-/* ---- features -------------------------------------------------------------------- */
+/* ---- features ---------------------------------------------------------------------- */
 
 typedef struct scale_args {
     const mucmm__view_info *v;
@@ -197,7 +197,7 @@ mucmm_status mucmm__features(mucmm_ctx *ctx, const mucmm__view_info *v, const mu
     return status;
 }
 
-/* ---- networks ----------------------------------------------------------------------- */
+/* ---- networks ---------------------------------------------------------------------- */
 
 mucmm_status mucmm__head_alloc(mucmm_ctx *ctx, const mucmm__mlp *net, mucmm__head *head)
 {
@@ -302,7 +302,7 @@ mucmm_status mucmm__head_forward(mucmm_ctx *ctx, const mucmm__head *head, int64_
     return MUCMM_OK;
 }
 
-/* ---- the stages of the common variates: forward, and its vector-Jacobian product ------------ */
+/* ---- the stages of the common variates: forward, and its vector-Jacobian product ---- */
 
 int64_t mucmm__common_width(const mucmm__view_heads *v)
 {
@@ -511,7 +511,7 @@ done:
     return status;
 }
 
-/* ---- transform ------------------------------------------------------------------------- */
+/* ---- transform --------------------------------------------------------------------- */
 
 mucmm_status mucmm__represent(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__representation *r,
                               int32_t view, const mucmm_data *data, const int64_t *rows, int64_t n,

@@ -123,7 +123,7 @@ struct mucmm_model {
 
 const mucmm__representation *mucmm__model_representation(const mucmm_model *m, mucmm_method method);
 
-/* ---- model.c: views by name, scaling, networks ------------------------------------ */
+/* ---- model.c: views by name, scaling, networks ------------------------------------- */
 
 /* data[m] of the model's views, from views in any order; NULL for those that are not given.
  * ESHAPE / EARG name the view. */
@@ -167,7 +167,7 @@ mucmm_status mucmm__represent_all(mucmm_ctx *ctx, const mucmm_model *m,
                                   const mucmm__representation *r, int32_t view,
                                   const mucmm_data *data, float *c, float *u);
 
-/* ---- summary.c ----------------------------------------------------------------------- */
+/* ---- summary.c --------------------------------------------------------------------- */
 
 mucmm_status mucmm__summary_create(mucmm_ctx *ctx, int64_t k, int64_t n_views, mucmm_summary **out);
 void mucmm__summary_free(mucmm_summary *s);
@@ -200,7 +200,7 @@ mucmm_status mucmm__leakage(mucmm_ctx *ctx, int32_t n_views, const mucmm__block 
                             const mucmm__block *u, int64_t permutations, uint64_t seed,
                             mucmm_summary *s);
 
-/* ---- stability.c: which components come back in another fit ------------------------------- */
+/* ---- stability.c: which components come back in another fit ------------------------ */
 
 /* All numbers 0; mucmm__stability_count sets what follows from them. */
 mucmm_status mucmm__stability_create(mucmm_ctx *ctx, int64_t k, mucmm_stability **out);
@@ -238,7 +238,7 @@ mucmm_status mucmm__stability_make(mucmm_ctx *ctx, const mucmm__comparisons *c, 
 mucmm_status mucmm__retrieval(mucmm_ctx *ctx, int32_t n_views, float *const *c, int64_t n,
                               int64_t k, const double *rho, double *recall_1, double *recall_10);
 
-/* ---- fit: what its stages share --------------------------------------------------------- */
+/* ---- fit: what its stages share ---------------------------------------------------- */
 
 typedef enum mucmm__stage {
     MUCMM__STAGE_SKIP = 0,    /* common heads, started at the linear solution */

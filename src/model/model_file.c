@@ -155,7 +155,7 @@ done:
     return status;
 }
 
-/* ---- loading ------------------------------------------------------------------------------ */
+/* ---- loading ----------------------------------------------------------------------- */
 
 static mucmm_status check_format(mucmm_ctx *ctx, const char *path, const mucmm__safetensors *file)
 {

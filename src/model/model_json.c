@@ -27,7 +27,7 @@ static const char *stage_name(int32_t stage, char out[32])
     return out;
 }
 
-/* ---- writing ------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------- */
 
 static json_t *number(double x)
 {
@@ -312,8 +312,9 @@ mucmm_status mucmm__model_make_json(mucmm_ctx *ctx, mucmm_model *m)
     return status;
 }
 
-/* ---- reading ----------------------------------------------------------------------------
- * Everything is untrusted: a missing or wrong entry is one clear error. */
+/* ---- reading ----------------------------------------------------------------------- */
+
+/* Everything is untrusted: a missing or wrong entry is one clear error. */
 
 static mucmm_status wrong(mucmm_ctx *ctx, const char *key, const char *what)
 {

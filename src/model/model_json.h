@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * The metadata of a model file, written and read. */
 #ifndef MUCMM_MODEL_JSON_H
 #define MUCMM_MODEL_JSON_H
 

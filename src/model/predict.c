@@ -14,7 +14,7 @@
 /* Fewer held-out rows say too little of an error. */
 #define LEAST_HELD_OUT 5
 
-/* ---- what a fit keeps for it ---------------------------------------------------------- */
+/* ---- what a fit keeps for it ------------------------------------------------------- */
 
 /* Mean [w] and covariance [w, w] of the variates c[0..n_views) [n, k] side by side. */
 static mucmm_status joint_moments(mucmm_ctx *ctx, int32_t n_views, int64_t n, int64_t k,
@@ -91,7 +91,7 @@ done:
     return status;
 }
 
-/* ---- prediction ------------------------------------------------------------------------- */
+/* ---- prediction -------------------------------------------------------------------- */
 
 /* The prediction for rows that have the same views. */
 typedef struct predictor {

@@ -36,7 +36,7 @@ void mucmm__sharing_drop(mucmm_summary *s)
     s->pair_correlations = s->pair_p_values = s->carried = NULL;
 }
 
-/* ---- the pairs as components of one test ---------------------------------------------------- */
+/* ---- the pairs as components of one test ------------------------------------------- */
 
 /* Columns pair * k + j of left and right [n, pairs k] are the variates j of its two views. */
 static mucmm_status pair_blocks(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
@@ -111,7 +111,7 @@ done:
     return status;
 }
 
-/* ---- names ----------------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------------- */
 
 /* The strongest pair of component j that is beyond chance; NULL if none is. */
 static const double *strongest_pair(const mucmm_summary *s, int64_t j)

@@ -24,7 +24,7 @@ void mucmm__small_sample_drop(mucmm__fit *f)
     }
 }
 
-/* ---- one view --------------------------------------------------------------------- */
+/* ---- one view ---------------------------------------------------------------------- */
 
 /* Raw rows of view m as h [n, p]. */
 static mucmm_status read_rows(mucmm__fit *f, int32_t m, const int64_t *rows, int64_t n, double *h)
@@ -178,7 +178,7 @@ done:
     return status;
 }
 
-/* ---- all views ----------------------------------------------------------------------- */
+/* ---- all views --------------------------------------------------------------------- */
 
 mucmm_status mucmm__coordinate_moments(mucmm__fit *f, mucmm_rows part, const int64_t *rows,
                                        int64_t n, double *mean, double *cov)

@@ -11,7 +11,7 @@
 /* Added to the correlations of the other fit's variates, which may be dependent. */
 #define RIDGE 1e-9
 
-/* ---- what is found ------------------------------------------------------------------- */
+/* ---- what is found ----------------------------------------------------------------- */
 
 mucmm_status mucmm__stability_create(mucmm_ctx *ctx, int64_t k, mucmm_stability **out)
 {
@@ -56,7 +56,7 @@ void mucmm__stability_count(mucmm_stability *s)
     }
 }
 
-/* ---- comparisons -------------------------------------------------------------------------- */
+/* ---- comparisons ------------------------------------------------------------------- */
 
 mucmm_status mucmm__comparisons_create(mucmm_ctx *ctx, int32_t n_views, int64_t k, int64_t room,
                                        int64_t rows, mucmm__comparisons *c)
@@ -263,7 +263,7 @@ done:
     return status;
 }
 
-/* ---- summing up ------------------------------------------------------------------------------ */
+/* ---- summing up -------------------------------------------------------------------- */
 
 static int ascending(const void *a, const void *b)
 {

@@ -54,7 +54,7 @@ void mucmm__summary_free(mucmm_summary *s)
     mucmm__free(s);
 }
 
-/* ---- correlations ------------------------------------------------------------------- */
+/* ---- correlations ------------------------------------------------------------------ */
 
 static mucmm_status correlations(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
                                  int64_t permutations, uint64_t seed, mucmm_summary *s)
@@ -83,8 +83,9 @@ void mucmm__summary_harmonics(const mucmm__representation *r, mucmm_summary *s)
     }
 }
 
-/* ---- variance shares -------------------------------------------------------------------
- * With z = [c, u], Cov(z) = L L' and Y = L^-1 Cov(z, h): the first k rows of Y hold what the best
+/* ---- variance shares --------------------------------------------------------------- */
+
+/* With z = [c, u], Cov(z) = L L' and Y = L^-1 Cov(z, h): the first k rows of Y hold what the best
  * linear prediction from c explains, the others what u adds to it. On training rows of two views
  * Cov(z) = I, and the shares are |Cov(h, c)|_F^2 / tr Cov(h) and |Cov(h, u)|_F^2 / tr Cov(h). */
 
@@ -179,7 +180,7 @@ done:
     return status;
 }
 
-/* ---- together -------------------------------------------------------------------------------- */
+/* ---- together ---------------------------------------------------------------------- */
 
 static mucmm_status as_block(mucmm_ctx *ctx, const float *x, int64_t n, int64_t cols,
                              mucmm__block *out)
@@ -228,8 +229,7 @@ done:
     return status;
 }
 
-/* ---- scores
- * -------------------------------------------------------------------------------------- */
+/* ---- scores ------------------------------------------------------------------------ */
 
 struct mucmm_scores {
     int64_t n;
@@ -330,8 +330,9 @@ done:
     return status;
 }
 
-/* ---- some of the views -------------------------------------------------------------------------
- * Rows of some views are summed up as if the model had no others; then the numbers go where they
+/* ---- some of the views ------------------------------------------------------------- */
+
+/* Rows of some views are summed up as if the model had no others; then the numbers go where they
  * belong among all views, and NaN stays where a view that is not given would be needed. */
 
 typedef struct some_views {

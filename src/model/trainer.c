@@ -60,7 +60,7 @@ void mucmm__trainer_settle(mucmm__trainer *t)
     }
 }
 
-/* ---- the loop -------------------------------------------------------------------- */
+/* ---- the loop ---------------------------------------------------------------------- */
 
 static void keep_if_best(mucmm__trainer *t, double value)
 {
@@ -151,7 +151,7 @@ done:
     return status;
 }
 
-/* ---- checkpoints -------------------------------------------------------------------- */
+/* ---- checkpoints ------------------------------------------------------------------- */
 
 #define CHECKPOINT_FORMAT "mucmm-checkpoint-3"
 #define SAVED_ARRAYS 6

@@ -1,6 +1,8 @@
-/* SPDX-License-Identifier: MIT */
-#include "nn/nn.h"
+/* SPDX-License-Identifier: MIT
+ *
+ * AdamW: Adam with decoupled weight decay. */
 #include "core/vmath.h"
+#include "nn/nn.h"
 
 #define GRAIN 8192 /* parameters a task handles: six vectors of 32 KiB */
 

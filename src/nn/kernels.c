@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * Layers, forward and backward side by side. */
 #include "nn/kernels.h"
 #include "core/vmath.h"
 
@@ -18,7 +20,7 @@ static int64_t min64(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* ---- gelu -------------------------------------------------------------------- */
+/* ---- gelu -------------------------------------------------------------------------- */
 
 typedef struct gelu_job {
     const float *x, *dy;
@@ -61,7 +63,7 @@ void mucmm__gelu_vjp(mucmm_ctx *ctx, int64_t n, const float *x, const float *dy,
     mucmm__parallel_range(ctx, n, GRAIN, gelu_task, &job);
 }
 
-/* ---- bias and gelu, of a network without BatchNorm ------------------------------ */
+/* ---- bias and gelu, of a network without BatchNorm --------------------------------- */
 
 typedef struct bias_job {
     int64_t w;
@@ -108,7 +110,7 @@ void mucmm__bias_gelu_vjp(mucmm_ctx *ctx, int64_t rows, int64_t w, const float *
     mucmm__parallel_range(ctx, rows, MUCMM__ROW_BLOCK, bias_gelu_task, &job);
 }
 
-/* ---- column sums ------------------------------------------------------------------ */
+/* ---- column sums ------------------------------------------------------------------- */
 
 typedef struct sum_job {
     int64_t w;
@@ -147,8 +149,9 @@ void mucmm__column_sums(mucmm_ctx *ctx, int64_t rows, int64_t w, const float *x,
     }
 }
 
-/* ---- BatchNorm: statistics ------------------------------------------------------------
- * Per column, sums of d = z - c and d^2 with c the mean of the first few rows: in float over the
+/* ---- BatchNorm: statistics --------------------------------------------------------- */
+
+/* Per column, sums of d = z - c and d^2 with c the mean of the first few rows: in float over the
  * rows of a block, in double over the blocks.
  *   mean = c + sum d / n,   var = (sum d^2 - (sum d)^2 / n) / n
  * c lies within a few standard deviations of the mean, so nothing of weight cancels. */
@@ -249,7 +252,7 @@ void mucmm__norm_measure(mucmm_ctx *ctx, const mucmm__norm *norm, const float *z
     mucmm__parallel_range(ctx, norm->w, TILE, combine_moments_task, &job);
 }
 
-/* ---- BatchNorm and gelu: forward --------------------------------------------------------- */
+/* ---- BatchNorm and gelu: forward --------------------------------------------------- */
 
 SIMD_CLONES static void norm_gelu_run(int64_t w, const float *center, const float *inv_sd,
                                       const float *gamma, const float *beta, const float *z,
@@ -277,8 +280,9 @@ void mucmm__norm_gelu(mucmm_ctx *ctx, const mucmm__norm *norm, const float *z, f
     mucmm__parallel_range(ctx, norm->rows, MUCMM__ROW_BLOCK, norm_gelu_task, &job);
 }
 
-/* ---- BatchNorm and gelu: backward -----------------------------------------------------------
- * With v = gamma zhat + beta and the derivative da by a = gelu(v):
+/* ---- BatchNorm and gelu: backward -------------------------------------------------- */
+
+/* With v = gamma zhat + beta and the derivative da by a = gelu(v):
  *   dv = gelu'(v) da,   d_beta = sum dv,   d_gamma = sum dv zhat
  *   dz = gamma inv_sd (dv - d_beta / n - zhat d_gamma / n)
  * The first pass puts dv in place of da and adds up the sums, the second makes dz of it. */
@@ -364,8 +368,9 @@ void mucmm__norm_gelu_vjp(mucmm_ctx *ctx, const mucmm__norm *norm, const float *
     mucmm__parallel_range(ctx, norm->rows, MUCMM__ROW_BLOCK, center_task, &job);
 }
 
-/* ---- noise ------------------------------------------------------------------------------------
- * Numbers 64 b .. 64 b + 63 of a stream are 32 Box-Muller pairs. Pair j takes the 64 bits number
+/* ---- noise ------------------------------------------------------------------------- */
+
+/* Numbers 64 b .. 64 b + 63 of a stream are 32 Box-Muller pairs. Pair j takes the 64 bits number
  * 32 b + j of the stream: 31 bits for the radius, 32 for the angle,
  *   r = sqrt(-2 ln u),  u in (0, 1];   t in [-pi/2, pi/2);   r (+- cos t) and r sin t,
  * numbers j and 32 + j of the block. |r| <= 6.6. */

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * A head: a multilayer perceptron over one flat vector of parameters. */
 #include "nn/mlp.h"
 #include "nn/kernels.h"
 
@@ -13,7 +15,7 @@ static int64_t chunk_of(int64_t rows)
     return rows < CHUNK ? rows : CHUNK;
 }
 
-/* ---- layout ----------------------------------------------------------------------- */
+/* ---- layout ------------------------------------------------------------------------ */
 
 /* Takes `count` places behind *n and returns the first; the caller has checked the sum. */
 static int64_t take(int64_t *n, int64_t count)
@@ -112,7 +114,7 @@ void mucmm__mlp_decay_mask(const mucmm__mlp *net, float *mask)
         fill(mask + net->skip, net->in * net->out, 1);
 }
 
-/* ---- parts of a forward pass --------------------------------------------------------- */
+/* ---- parts of a forward pass ------------------------------------------------------- */
 
 int64_t mucmm__mlp_widest(const mucmm__mlp *net)
 {
@@ -167,7 +169,7 @@ done:
     return status;
 }
 
-/* ---- inference --------------------------------------------------------------------------- */
+/* ---- inference --------------------------------------------------------------------- */
 
 /* W <- s W,  b <- s (b - mean) + beta,  s = gamma / sqrt(var + eps), row by row of W. */
 void mucmm__mlp_fold(const mucmm__mlp *net, float *params, float *stats)
@@ -255,7 +257,7 @@ done:
     return status;
 }
 
-/* ---- vector-Jacobian product of the folded network ----------------------------------------- */
+/* ---- vector-Jacobian product of the folded network --------------------------------- */
 
 /* Workspace of one chunk: z_l [chunk, width] of each hidden layer, two blocks [chunk, widest]. */
 typedef struct vjp_work {

@@ -70,8 +70,9 @@ mucmm_status mucmm__mlp_forward(mucmm_ctx *ctx, const mucmm__mlp *net, const flo
 mucmm_status mucmm__mlp_vjp(mucmm_ctx *ctx, const mucmm__mlp *net, const float *params,
                             int64_t rows, const float *x, const float *dy, float *dx);
 
-/* ---- elementwise kernels, vectorized and threaded, the same bytes everywhere ----
- * The output may be the input.
+/* ---- elementwise kernels, vectorized and threaded, the same bytes everywhere ------- */
+
+/* The output may be the input.
  * gelu(x) = x Phi(x), Phi by erf to float accuracy (max error <= 4 ulp of the result's scale). */
 void mucmm__gelu(mucmm_ctx *ctx, int64_t n, const float *x, float *y);
 void mucmm__gelu_vjp(mucmm_ctx *ctx, int64_t n, const float *x, const float *dy, float *dx);
@@ -79,7 +80,7 @@ void mucmm__gelu_vjp(mucmm_ctx *ctx, int64_t n, const float *x, const float *dy,
 void mucmm__add_noise(mucmm_ctx *ctx, int64_t n, float sd, uint64_t key, uint64_t first,
                       const float *x, float *y);
 
-/* ---- AdamW with decoupled weight decay (Loshchilov and Hutter 2019), one-cycle ---- */
+/* ---- AdamW with decoupled weight decay (Loshchilov and Hutter 2019), one-cycle ----- */
 
 typedef struct mucmm__adamw {
     double learning_rate, beta1, beta2, eps, weight_decay;

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * What a forward pass keeps for the backward pass. */
 #include "nn/kernels.h"
 #include "nn/mlp.h"
 

@@ -11,7 +11,7 @@
 
 enum { MAP_WIDTH = 112, HATCH = 5, MAX_SIDE = 4096 };
 
-/* ---- pictures --------------------------------------------------------------------------- */
+/* ---- pictures ---------------------------------------------------------------------- */
 
 static mucmm_status base64(mucmm_ctx *ctx, mucmm__page_text *t, const unsigned char *bytes,
                            int64_t n)
@@ -143,8 +143,9 @@ done:
     return status;
 }
 
-/* ---- maps ---------------------------------------------------------------------------------
- * Colour over the paled grey picture, the more the larger |t|, t = value / scale. Negative parts
+/* ---- maps -------------------------------------------------------------------------- */
+
+/* Colour over the paled grey picture, the more the larger |t|, t = value / scale. Negative parts
  * are hatched, so that the sign is seen without colour. */
 
 static void map_pixel(float value, float scale, const unsigned char *rgb, bool hatch,
@@ -197,7 +198,7 @@ done:
     return status;
 }
 
-/* ---- words and bars ------------------------------------------------------------------------- */
+/* ---- words and bars ---------------------------------------------------------------- */
 
 static mucmm_status begin_part(mucmm_ctx *ctx, mucmm_report *r, const char *caption,
                                const char *kind, float scale)

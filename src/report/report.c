@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- text ----------------------------------------------------------------------------- */
+/* ---- text -------------------------------------------------------------------------- */
 
 mucmm_status mucmm__page_raw(mucmm_ctx *ctx, mucmm__page_text *t, const char *bytes, int64_t size)
 {
@@ -99,7 +99,7 @@ done:
     return status;
 }
 
-/* ---- the report ------------------------------------------------------------------------- */
+/* ---- the report -------------------------------------------------------------------- */
 
 mucmm_status mucmm_report_create(mucmm_ctx *ctx, const char *title, mucmm_report **out)
 {
@@ -226,7 +226,7 @@ done:
     return status;
 }
 
-/* ---- tables ----------------------------------------------------------------------------- */
+/* ---- tables ------------------------------------------------------------------------ */
 
 /* Looks like a number: is set to the right. */
 static bool is_number(const char *text)
@@ -278,7 +278,7 @@ done:
     return status;
 }
 
-/* ---- charts ------------------------------------------------------------------------------- */
+/* ---- charts ------------------------------------------------------------------------ */
 
 const char *mucmm_report_charts(void)
 {
@@ -392,7 +392,7 @@ mucmm_status mucmm_report_chart(mucmm_ctx *ctx, mucmm_report *r, const char *tit
     return status;
 }
 
-/* ---- the file ------------------------------------------------------------------------------ */
+/* ---- the file ---------------------------------------------------------------------- */
 
 /* The policy of the page forbids the browser to fetch anything. */
 static const char head_markup[] =

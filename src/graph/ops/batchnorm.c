@@ -91,7 +91,7 @@ static void find_lines(const mucmm__call *c, float *a, float *b)
     }
 }
 
-/* ---- float32 --------------------------------------------------------------------------------- */
+/* ---- float32 ----------------------------------------------------------------------- */
 
 SIMD_CLONES static void plane_line(int64_t n, const float *x, float a, float b, float *y)
 {
@@ -140,7 +140,7 @@ static void run_lines(mucmm_ctx *ctx, const mucmm__desc *d, job *j)
     mucmm__parallel_range(ctx, j->planes, each > 0 && each < GRAIN ? GRAIN / each : 1, lines, j);
 }
 
-/* ---- the operator ---------------------------------------------------------------------------- */
+/* ---- the operator ------------------------------------------------------------------ */
 
 static mucmm_status forward(mucmm__call *c)
 {

@@ -6,8 +6,7 @@
 
 #include <string.h>
 
-/* ---- two operands -----------------------------------------------------------------------------
- */
+/* ---- two operands ------------------------------------------------------------------ */
 
 typedef struct comparison {
     uint32_t types;
@@ -150,7 +149,7 @@ static mucmm_status compare_forward(mucmm__call *c)
     return MUCMM_OK;
 }
 
-/* ---- one operand: Not, IsNaN, IsInf ---------------------------------------------------------- */
+/* ---- one operand: Not, IsNaN, IsInf ------------------------------------------------ */
 
 static mucmm_status not_infer(mucmm__call *c)
 {
@@ -200,8 +199,9 @@ static mucmm_status is_inf_forward(mucmm__call *c)
     return MUCMM_OK;
 }
 
-/* ---- Where -----------------------------------------------------------------------------------
- *   y = condition ? a : b;  da, db = the sums of dy where that operand was taken */
+/* ---- Where ------------------------------------------------------------------------- */
+
+/* y = condition ? a : b;  da, db = the sums of dy where that operand was taken */
 
 static mucmm_status where_infer(mucmm__call *c)
 {
@@ -315,8 +315,7 @@ static mucmm_status where_vjp(mucmm__call *c)
     return MUCMM_OK;
 }
 
-/* ---- the table --------------------------------------------------------------------------------
- */
+/* ---- the table --------------------------------------------------------------------- */
 
 /* clang-format off */
 const mucmm__op mucmm__ops_compare[] = {

@@ -23,7 +23,7 @@ typedef struct problem {
     bool transposed;
 } problem;
 
-/* ---- shapes ---------------------------------------------------------------------------------- */
+/* ---- shapes ------------------------------------------------------------------------ */
 
 /* Along an axis with one output the stride means nothing, with one tap the dilation. Larger
  * numbers than these would overflow the offsets of generated code. */
@@ -173,7 +173,7 @@ done:
     return status;
 }
 
-/* ---- layout ---------------------------------------------------------------------------------- */
+/* ---- layout ------------------------------------------------------------------------ */
 
 static mucmm__conv_kind forward_kind(const problem *p)
 {
@@ -245,7 +245,7 @@ static void conv_layout(mucmm__call *c)
     }
 }
 
-/* ---- state ----------------------------------------------------------------------------------- */
+/* ---- state ------------------------------------------------------------------------- */
 
 typedef struct conv_state {
     problem problem;
@@ -270,7 +270,7 @@ static void conv_drop(void *state)
     mucmm__free(s);
 }
 
-/* ---- bias ------------------------------------------------------------------------------------ */
+/* ---- bias -------------------------------------------------------------------------- */
 
 typedef struct bias_parts {
     const float *scale, *shift, *bias;
@@ -338,8 +338,7 @@ static const float *bias_for_run(mucmm__call *c, const conv_state *s)
     return made;
 }
 
-/* ---- what the primitive leaves to us ------------------------------------------------------------
- */
+/* ---- what the primitive leaves to us ----------------------------------------------- */
 
 VMATH float clip(float v, float low, float high)
 {
@@ -449,7 +448,7 @@ static void finish(mucmm__call *c, const conv_state *s, const float *bias)
     mucmm__parallel_range(c->ctx, planes, planes / tasks + 1, finish_range, &j);
 }
 
-/* ---- forward --------------------------------------------------------------------------------- */
+/* ---- forward ----------------------------------------------------------------------- */
 
 static mucmm__route new_route(const mucmm__call *c, const problem *p, mucmm__conv_kind kind)
 {
@@ -551,7 +550,7 @@ done:
     return status;
 }
 
-/* ---- vjp ------------------------------------------------------------------------------------- */
+/* ---- vjp --------------------------------------------------------------------------- */
 
 typedef struct slope_job {
     const float *y, *dy;

@@ -46,8 +46,7 @@ static int64_t round_up(int64_t n, int64_t block)
     return (n + block - 1) / block * block;
 }
 
-/* ---- finding
- * ------------------------------------------------------------------------------------- */
+/* ---- finding ----------------------------------------------------------------------- */
 
 /* Merges groups until oneDNN has a fast convolution. */
 static bool plain_is_fast(mucmm_ctx *ctx, mucmm__conv_kind kind, mucmm__conv *s,
@@ -175,8 +174,7 @@ bool mucmm__route_find(mucmm_ctx *ctx, mucmm__route *r, const mucmm__conv_post *
     return false;
 }
 
-/* ---- weights
- * ------------------------------------------------------------------------------------- */
+/* ---- weights ----------------------------------------------------------------------- */
 
 static bool expands(const mucmm__route *r)
 {
@@ -342,8 +340,7 @@ static mucmm_status weights_for_run(mucmm__call *c, const mucmm__route *r, const
     return mucmm__prim_run(c->ctx, r->weights_copy, tensors, work);
 }
 
-/* ---- making
- * -------------------------------------------------------------------------------------- */
+/* ---- making ------------------------------------------------------------------------ */
 
 void mucmm__route_drop(mucmm__route *r)
 {
@@ -428,8 +425,7 @@ done:
     return status;
 }
 
-/* ---- running
- * ------------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------- */
 
 typedef struct pad_job {
     const float *x;

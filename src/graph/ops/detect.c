@@ -24,8 +24,9 @@ static mucmm_status check_rank(const mucmm__call *c, int32_t i, int32_t rank)
     return MUCMM_OK;
 }
 
-/* ---- NonMaxSuppression ---------------------------------------------------------------------
- * boxes [n, m, 4], scores [n, classes, m] -> rows (batch, class, box) of the boxes that are kept:
+/* ---- NonMaxSuppression ------------------------------------------------------------- */
+
+/* boxes [n, m, 4], scores [n, classes, m] -> rows (batch, class, box) of the boxes that are kept:
  * by falling score, those that overlap no kept one by more than the threshold. How many there
  * are is known only with the numbers, so infer selects too. */
 
@@ -197,8 +198,9 @@ static mucmm_status nms_forward(mucmm__call *c)
     return MUCMM_OK;
 }
 
-/* ---- points between pixels --------------------------------------------------------------------
- * Value at a place = sum over pixels of weight_y weight_x x: up to 4 taps along each axis. */
+/* ---- points between pixels --------------------------------------------------------- */
+
+/* Value at a place = sum over pixels of weight_y weight_x x: up to 4 taps along each axis. */
 
 typedef struct taps {
     int64_t place[4];
@@ -206,8 +208,9 @@ typedef struct taps {
     int32_t n;
 } taps;
 
-/* ---- RoiAlign ----------------------------------------------------------------------------------
- * He et al. 2017. Every bin of a region is the mean (or maximum) of points that are
+/* ---- RoiAlign ---------------------------------------------------------------------- */
+
+/* He et al. 2017. Every bin of a region is the mean (or maximum) of points that are
  * interpolated between four pixels. */
 
 #define ROI_MAX_POINTS 1024 /* along one axis of a bin */
@@ -438,8 +441,9 @@ static mucmm_status roi_vjp(mucmm__call *c)
     return roi_run(c, c->dx[0]);
 }
 
-/* ---- GridSample ------------------------------------------------------------------------------
- * X [n, c, h, w], grid [n, oh, ow, 2] of places (x, y) in -1..1 -> Y [n, c, oh, ow]. */
+/* ---- GridSample -------------------------------------------------------------------- */
+
+/* X [n, c, h, w], grid [n, oh, ow, 2] of places (x, y) in -1..1 -> Y [n, c, oh, ow]. */
 
 typedef enum grid_mode { GRID_LINEAR, GRID_NEAREST, GRID_CUBIC } grid_mode;
 typedef enum grid_padding { GRID_ZEROS, GRID_BORDER, GRID_REFLECTION } grid_padding;
@@ -682,8 +686,9 @@ done:
     return status;
 }
 
-/* ---- Det
- * ------------------------------------------------------------------------------------------ By
+/* ---- Det --------------------------------------------------------------------------- */
+
+/* By
  * elimination with partial pivoting. The gradient is the matrix of cofactors; with A = U S V', cof
  * A = det U det V  U diag(prod_{j != i} s_j) V',  also where A is singular. */
 

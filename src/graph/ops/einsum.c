@@ -36,7 +36,7 @@ typedef struct equation {
     int64_t size[LABELS];
 } equation;
 
-/* ---- reading the equation -------------------------------------------------------------------- */
+/* ---- reading the equation ---------------------------------------------------------- */
 
 static int32_t letter(char c)
 {
@@ -199,7 +199,7 @@ done:
     return status;
 }
 
-/* ---- loops ----------------------------------------------------------------------------------- */
+/* ---- loops ------------------------------------------------------------------------- */
 
 static void set_steps(const equation *e, const term *t, const mucmm__desc *d, int64_t step[LABELS])
 {
@@ -315,7 +315,7 @@ static void run_loops(mucmm_ctx *ctx, const sum *s, const void *const *x, void *
     mucmm__parallel_range(ctx, n, 256, loop_range, &j);
 }
 
-/* ---- as products of matrices ----------------------------------------------------------------- */
+/* ---- as products of matrices ------------------------------------------------------- */
 
 /* Labels that share their role, joined into one loop of two steps where they lie side by side. */
 typedef struct group {
@@ -428,7 +428,7 @@ static mucmm_status run_sum(mucmm_ctx *ctx, const sum *s, const void *const *x, 
     return MUCMM_OK;
 }
 
-/* ---- the operator ---------------------------------------------------------------------------- */
+/* ---- the operator ------------------------------------------------------------------ */
 
 static mucmm_status forward(mucmm__call *c)
 {

@@ -9,7 +9,7 @@
 
 #define GRAIN 32768 /* elements a task handles */
 
-/* ---- functions of two numbers -------------------------------------------------------------- */
+/* ---- functions of two numbers ------------------------------------------------------ */
 
 /* A step is 1, or 0 where the operand is one number for all n. */
 typedef struct binary {
@@ -244,8 +244,7 @@ static void power_rows(int64_t rows, int64_t n, const float *a, const float *b, 
 static const binary pow_binary = {MUCMM__TYPES_NUMBER, power_run, power_rows, power_to_a,
                                   power_to_b,          pow,       whole_pow};
 
-/* ---- two operands ------------------------------------------------------------------------------
- */
+/* ---- two operands ------------------------------------------------------------------ */
 
 /* id, ONNX's name, first opset, inputs with a gradient and inputs the vjp reads (bits) */
 #define BINARY_MAP(X)                                                                              \
@@ -486,8 +485,7 @@ static mucmm_status binary_vjp(mucmm__call *c)
     return MUCMM_OK;
 }
 
-/* ---- any number of operands: Sum, Mean, Max, Min ----------------------------------------------
- */
+/* ---- any number of operands: Sum, Mean, Max, Min ----------------------------------- */
 
 static const binary *fold_of(const mucmm__call *c)
 {
@@ -677,8 +675,7 @@ static mucmm_status winner_vjp(mucmm__call *c)
     return MUCMM_OK;
 }
 
-/* ---- Identity, Dropout ------------------------------------------------------------------------
- */
+/* ---- Identity, Dropout ------------------------------------------------------------- */
 
 static mucmm_status identity_infer(mucmm__call *c)
 {
@@ -736,8 +733,7 @@ static mucmm_status copy_vjp(mucmm__call *c)
     return MUCMM_OK;
 }
 
-/* ---- Cast, CastLike ----------------------------------------------------------------------------
- */
+/* ---- Cast, CastLike ---------------------------------------------------------------- */
 
 static mucmm_status cast_infer(mucmm__call *c)
 {
@@ -790,8 +786,7 @@ static mucmm_status cast_forward(mucmm__call *c)
     return MUCMM_OK;
 }
 
-/* ---- the table --------------------------------------------------------------------------------
- */
+/* ---- the table --------------------------------------------------------------------- */
 
 /* clang-format off */
 const mucmm__op mucmm__ops_elementwise[] = {

@@ -7,8 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- Constant ----------------------------------------------------------------------------------
- */
+/* ---- Constant ---------------------------------------------------------------------- */
 
 /* The attribute that holds the numbers: where they are and what they are. */
 static mucmm_status constant_value(const mucmm__call *c, mucmm_tensor *t)
@@ -54,8 +53,7 @@ static mucmm_status constant_forward(mucmm__call *c)
     return status;
 }
 
-/* ---- ConstantOfShape
- * ----------------------------------------------------------------------------- */
+/* ---- ConstantOfShape --------------------------------------------------------------- */
 
 static mucmm_status constant_of_shape_infer(mucmm__call *c)
 {
@@ -82,8 +80,7 @@ static mucmm_status constant_of_shape_forward(mucmm__call *c)
     return MUCMM_OK;
 }
 
-/* ---- Range: start, start + delta, ... below (or, for delta < 0, above) limit
- * ------------------------ */
+/* ---- Range: start, start + delta, ... below (or, for delta < 0, above) limit ------- */
 
 /* How many integers. The differences are computed without sign, where they cannot overflow. */
 static uint64_t count_integers(int64_t start, int64_t limit, int64_t delta)
@@ -148,8 +145,7 @@ static mucmm_status range_forward(mucmm__call *c)
     return MUCMM_OK;
 }
 
-/* ---- EyeLike
- * ------------------------------------------------------------------------------------------ */
+/* ---- EyeLike ----------------------------------------------------------------------- */
 
 static mucmm_status eye_infer(mucmm__call *c)
 {

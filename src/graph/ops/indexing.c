@@ -37,8 +37,7 @@ static mucmm_status read_index(const mucmm__call *c, int64_t i, int64_t size, in
     return MUCMM_OK;
 }
 
-/* ---- rows read --------------------------------------------------------------------------------
- */
+/* ---- rows read --------------------------------------------------------------------- */
 
 typedef struct gather_job {
     const rows *r;
@@ -68,8 +67,9 @@ static void gather(mucmm_ctx *ctx, const rows *r, int64_t size, const void *x, v
     mucmm__parallel_range(ctx, r->batch * r->n, mucmm__row_grain(r->inner), gather_rows, &job);
 }
 
-/* ---- rows written
- * -------------------------------------------------------------------------------- Each task has a
+/* ---- rows written ------------------------------------------------------------------ */
+
+/* Each task has a
  * stretch of the data and goes through all rows in order, so that the result does not depend on the
  * number of threads, whatever rows coincide. */
 
@@ -166,8 +166,7 @@ static void scatter_add(mucmm_ctx *ctx, const rows *r, const mucmm__desc *data, 
     scatter(ctx, &job);
 }
 
-/* ---- where the rows are
- * -------------------------------------------------------------------------- */
+/* ---- where the rows are ------------------------------------------------------------ */
 
 /* All set r and fill its offsets; the values of input 1 are checked. r->offset has room for
  * row_count(c). */
@@ -315,8 +314,7 @@ static mucmm_status gather_vjp(mucmm__call *c)
     return status;
 }
 
-/* ---- Gather, GatherElements, GatherND, Compress: shapes
- * -------------------------------------------- */
+/* ---- Gather, GatherElements, GatherND, Compress: shapes ---------------------------- */
 
 static mucmm_status join_shapes(mucmm__call *c, const mucmm__desc *a, int32_t a_first,
                                 int32_t a_last, const mucmm__desc *b, int32_t b_first,
@@ -437,8 +435,7 @@ done:
     return status;
 }
 
-/* ---- Scatter, ScatterElements, ScatterND
- * ------------------------------------------------------------- */
+/* ---- Scatter, ScatterElements, ScatterND ------------------------------------------- */
 
 static mucmm_status read_reduction(const mucmm__call *c, reduction *out)
 {
@@ -564,8 +561,7 @@ done:
     return status;
 }
 
-/* ---- OneHot: y[o, d, i] = values[index[o, i] == d]
- * ------------------------------------------------------ */
+/* ---- OneHot: y[o, d, i] = values[index[o, i] == d] --------------------------------- */
 
 static mucmm_status one_hot_infer(mucmm__call *c)
 {

@@ -35,7 +35,7 @@ static int64_t rows(const mucmm__call *c, const state *s)
     return s->p.n > 0 ? mucmm__desc_count(c->out[0]) / s->p.n : 0;
 }
 
-/* ---- MatMul: shapes -------------------------------------------------------------------------- */
+/* ---- MatMul: shapes ---------------------------------------------------------------- */
 
 /* 1-d operands are a row on the left, a column on the right. */
 static mucmm__desc as_matrix(const mucmm__desc *d, bool left)
@@ -129,7 +129,7 @@ static void matmul_products(const mucmm__call *c, mucmm__products *p)
     p->axes = batch;
 }
 
-/* ---- Gemm: shapes ---------------------------------------------------------------------------- */
+/* ---- Gemm: shapes ------------------------------------------------------------------ */
 
 static mucmm_status gemm_infer(mucmm__call *c)
 {
@@ -176,7 +176,7 @@ static void gemm_products(const mucmm__call *c, state *s)
     }
 }
 
-/* ---- preparing ------------------------------------------------------------------------------- */
+/* ---- preparing --------------------------------------------------------------------- */
 
 /* The addend of C and the shift on top of it for each column, if they are the same in all rows and
  * known. *out NULL: there is none. */
@@ -271,7 +271,7 @@ done:
     return status;
 }
 
-/* ---- forward --------------------------------------------------------------------------------- */
+/* ---- forward ----------------------------------------------------------------------- */
 
 /* Gemm's C, unless the planner's residual has its place. */
 static const void *addend(const mucmm__call *c)
@@ -343,8 +343,9 @@ static mucmm_status forward(mucmm__call *c)
     return status;
 }
 
-/* ---- gradient ----------------------------------------------------------------------------------
- * With dz = dy activation'(y):
+/* ---- gradient ---------------------------------------------------------------------- */
+
+/* With dz = dy activation'(y):
  *   dresidual = dz,  dC = beta sum of scale dz over what C is repeated along,
  *   dA = alpha (scale dz) B',  dB = alpha A' (scale dz). */
 

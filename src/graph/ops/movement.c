@@ -7,8 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* ---- Transpose --------------------------------------------------------------------------
- */
+/* ---- Transpose --------------------------------------------------------------------- */
 
 static mucmm_status transpose_perm(const mucmm__call *c, int32_t perm[MUCMM_MAX_RANK])
 {
@@ -94,8 +93,9 @@ static mucmm_status transpose_vjp(mucmm__call *c)
     return status;
 }
 
-/* ---- Concat, Split: parts along an axis -----------------------------------------------------
- * In a layout of blocks they are the same copies, of the arrays as they are in memory; parts along
+/* ---- Concat, Split: parts along an axis -------------------------------------------- */
+
+/* In a layout of blocks they are the same copies, of the arrays as they are in memory; parts along
  * axis 1 must begin where a block begins. */
 
 /* From a part to its place in the whole. *place is the place's offset in bytes; it moves on to the
@@ -330,7 +330,7 @@ static mucmm_status split_vjp(mucmm__call *c)
     return MUCMM_OK;
 }
 
-/* ---- Tile, Expand: the target repeats the source ---------------------------------------- */
+/* ---- Tile, Expand: the target repeats the source ----------------------------------- */
 
 static mucmm_status tile_infer(mucmm__call *c)
 {
@@ -401,7 +401,7 @@ static mucmm_status repeat_vjp(mucmm__call *c)
     return MUCMM_OK;
 }
 
-/* ---- DepthToSpace, SpaceToDepth --------------------------------------------------------- */
+/* ---- DepthToSpace, SpaceToDepth ---------------------------------------------------- */
 
 static mucmm_status blocksize(const mucmm__call *c, int64_t *b)
 {
@@ -495,8 +495,9 @@ static mucmm_status depth_vjp(mucmm__call *c)
     return MUCMM_OK;
 }
 
-/* ---- ChannelShuffle ---------------------------------------------------------------------
- * What the planner makes of Reshape [N, g, C / g, ...], Transpose of axes 1 and 2, Reshape back:
+/* ---- ChannelShuffle ---------------------------------------------------------------- */
+
+/* What the planner makes of Reshape [N, g, C / g, ...], Transpose of axes 1 and 2, Reshape back:
  * channel i C/g + j goes to channel j g + i. The inverse is the same with C / g groups. */
 
 static mucmm_status shuffle_infer(mucmm__call *c)

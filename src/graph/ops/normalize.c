@@ -29,7 +29,7 @@ typedef struct job {
     float *dx, *stats; /* [rows, 2]: mean and inv */
 } job;
 
-/* ---- shapes ---------------------------------------------------------------------------------- */
+/* ---- shapes ------------------------------------------------------------------------ */
 
 static mucmm_status check_weights(mucmm__call *c, int64_t n, const char *what)
 {
@@ -136,7 +136,7 @@ static int64_t weight_place(const job *j, int64_t row, int64_t segment)
     return j->along ? 0 : j->by_group ? group : group * j->segments + segment;
 }
 
-/* ---- float32 --------------------------------------------------------------------------------- */
+/* ---- float32 ----------------------------------------------------------------------- */
 
 /* Halves are added, then their halves. */
 static float join(float *lane)
@@ -331,7 +331,7 @@ static void weights_vjp(const job *j, float *dscale, float *dshift)
     }
 }
 
-/* ---- other types ----------------------------------------------------------------------------- */
+/* ---- other types ------------------------------------------------------------------- */
 
 static void forward_any(void *arg, int64_t first, int64_t last)
 {
@@ -362,7 +362,7 @@ static void forward_any(void *arg, int64_t first, int64_t last)
     }
 }
 
-/* ---- the operators --------------------------------------------------------------------------- */
+/* ---- the operators ----------------------------------------------------------------- */
 
 static mucmm_status prepare(mucmm__call *c)
 {

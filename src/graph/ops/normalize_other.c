@@ -40,8 +40,9 @@ static mucmm_status no_gradient(mucmm__call *c)
     return MUCMM_OK;
 }
 
-/* ---- LpNormalization ------------------------------------------------------------------------
- * y = x / |x|, the norm of order 1 or 2 along one axis (0 where it is 0).
+/* ---- LpNormalization --------------------------------------------------------------- */
+
+/* y = x / |x|, the norm of order 1 or 2 along one axis (0 where it is 0).
  *   p = 2: dx = (dy - y sum dy y) / |x|
  *   p = 1: dx = (dy - sign x sum dy y) / |x| */
 
@@ -138,8 +139,9 @@ static mucmm_status lp_vjp(mucmm__call *c)
     return MUCMM_OK;
 }
 
-/* ---- MeanVarianceNormalization --------------------------------------------------------------
- * y = (x - mean) / (s + 1e-9), s the deviation over some axes. With q = 1 / (s + 1e-9):
+/* ---- MeanVarianceNormalization ----------------------------------------------------- */
+
+/* y = (x - mean) / (s + 1e-9), s the deviation over some axes. With q = 1 / (s + 1e-9):
  *   dx = q (dy - mean dy - (x - mean) q / s  mean(dy (x - mean))) */
 
 #define LEAST_DEVIATION 1e-9
@@ -272,8 +274,9 @@ static mucmm_status mvn_vjp(mucmm__call *c)
     return MUCMM_OK;
 }
 
-/* ---- LRN ------------------------------------------------------------------------------------
- * y_c = x_c s_c^-beta,  s_c = bias + alpha / size sum x_k^2,  c - before <= k <= c + after.
+/* ---- LRN --------------------------------------------------------------------------- */
+
+/* y_c = x_c s_c^-beta,  s_c = bias + alpha / size sum x_k^2,  c - before <= k <= c + after.
  *   dx_c = dy_c s_c^-beta - 2 alpha beta / size  x_c sum dy_k x_k s_k^(-beta - 1),
  * the sum over the k whose windows hold c: c - after <= k <= c + before. */
 

@@ -7,8 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- numbers of any type as integers in the same order ------------------------------------------
- */
+/* ---- numbers of any type as integers in the same order ----------------------------- */
 
 /* -0 and 0 are equal; a NaN is the greatest. */
 static uint64_t key_of(mucmm_dtype t, const void *x, int64_t i)
@@ -109,8 +108,7 @@ static int32_t axis_of(const mucmm__call *c, int64_t otherwise)
     return (int32_t)(axis < 0 ? axis + c->in[0]->rank : axis);
 }
 
-/* ---- TopK
- * ------------------------------------------------------------------------------------------ */
+/* ---- TopK -------------------------------------------------------------------------- */
 
 static mucmm_status top_k_count(const mucmm__call *c, int64_t *k)
 {
@@ -236,8 +234,7 @@ static mucmm_status top_k_vjp(mucmm__call *c)
     return MUCMM_OK;
 }
 
-/* ---- ArgMax, ArgMin, Hardmax
- * ------------------------------------------------------------------------- */
+/* ---- ArgMax, ArgMin, Hardmax ------------------------------------------------------- */
 
 static mucmm_status arg_infer(mucmm__call *c)
 {
@@ -365,8 +362,7 @@ static mucmm_status hardmax_forward(mucmm__call *c)
     return MUCMM_OK;
 }
 
-/* ---- NonZero: how many there are is known only with the numbers
- * ------------------------------------------ */
+/* ---- NonZero: how many there are is known only with the numbers -------------------- */
 
 static mucmm_status nonzero_infer(mucmm__call *c)
 {
@@ -398,8 +394,7 @@ static mucmm_status nonzero_forward(mucmm__call *c)
     return MUCMM_OK;
 }
 
-/* ---- Unique: groups of equal slices along an axis, or of equal numbers
- * ---------------------------------------- */
+/* ---- Unique: groups of equal slices along an axis, or of equal numbers ------------- */
 
 typedef struct groups {
     lines s;                      /* slice k of n: the numbers at  o n inner + k inner + i */

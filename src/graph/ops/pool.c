@@ -29,7 +29,7 @@ typedef struct pool {
     range *reached;    /* [kernel[2]]: the outputs of a row whose tap falls on an input       */
 } pool;
 
-/* ---- shapes ---------------------------------------------------------------------------------- */
+/* ---- shapes ------------------------------------------------------------------------ */
 
 static pool_kind kind_of(const mucmm__call *c)
 {
@@ -95,7 +95,7 @@ static void pool_layout(mucmm__call *c)
     c->out[0]->block = c->in[0]->block;
 }
 
-/* ---- windows --------------------------------------------------------------------------------- */
+/* ---- windows ----------------------------------------------------------------------- */
 
 static int64_t divide_up(int64_t a, int64_t b) /* a >= 0 */
 {
@@ -253,8 +253,7 @@ static void run_tasks(const mucmm__call *c, job *j, int64_t tasks, int64_t numbe
     mucmm__parallel_range(c->ctx, tasks, tasks / pieces + 1, fn, j);
 }
 
-/* ---- float32, row by row -----------------------------------------------------------------------
- */
+/* ---- float32, row by row ----------------------------------------------------------- */
 
 /* y[o] = combined with x[o step], o < n. */
 #define ROW_LOOP(value)                                                                            \
@@ -448,8 +447,7 @@ static void pool_rows(void *arg, int64_t first, int64_t last)
     }
 }
 
-/* ---- any type, output by output ----------------------------------------------------------------
- */
+/* ---- any type, output by output ---------------------------------------------------- */
 
 /* Adds a number to a result; true if it is the new maximum. */
 static bool take_number(const pool *s, double v, double *result)
@@ -535,7 +533,7 @@ static mucmm_status pool_forward(mucmm__call *c)
     return MUCMM_OK;
 }
 
-/* ---- vjp ------------------------------------------------------------------------------------- */
+/* ---- vjp --------------------------------------------------------------------------- */
 
 /* What one output adds to the taps it sees: x, dx point to its first tap. */
 typedef struct reach {
@@ -701,8 +699,9 @@ static mucmm_status pool_vjp(mucmm__call *c)
     return MUCMM_OK;
 }
 
-/* ---- MaxUnpool --------------------------------------------------------------------------------
- * y is zero but for y[i[k]] = x[k]. The places count in the shape that the window gives; with an
+/* ---- MaxUnpool --------------------------------------------------------------------- */
+
+/* y is zero but for y[i[k]] = x[k]. The places count in the shape that the window gives; with an
  * output_shape the same coordinates are meant in that shape. */
 
 static mucmm_status natural_shape(const mucmm__call *c, int64_t shape[MUCMM_MAX_RANK])

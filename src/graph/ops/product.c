@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * Matrix products of any rank, forward and backward. */
 #include "graph/ops/product.h"
 #include "core/vmath.h"
 #include "graph/dnnl.h"
@@ -13,7 +15,7 @@ static int64_t grain_of(int64_t numbers_each)
     return numbers_each >= GRAIN ? 1 : GRAIN / (numbers_each > 0 ? numbers_each : 1);
 }
 
-/* ---- batches --------------------------------------------------------------------------------- */
+/* ---- batches ----------------------------------------------------------------------- */
 
 typedef struct place {
     int64_t a, b, c;
@@ -164,8 +166,9 @@ void mucmm__products_vjp(const mucmm__products *p, bool of_b, mucmm__products *o
     }
 }
 
-/* ---- constant weights -----------------------------------------------------------------------
- * As a convolution with a kernel of size 1 over m pixels whose channels lie side by side: oneDNN's
+/* ---- constant weights -------------------------------------------------------------- */
+
+/* As a convolution with a kernel of size 1 over m pixels whose channels lie side by side: oneDNN's
  * code for it, with the weights in blocks, is faster than its matrix product, which packs them
  * each time: from two rows on (measured: 20 to 100 % faster). One row reads them once anyway. */
 
@@ -329,7 +332,7 @@ mucmm_status mucmm__linear_run(mucmm_ctx *ctx, const mucmm__linear *l, const flo
     return mucmm__prim_run(ctx, l->prim, tensors, work);
 }
 
-/* ---- after a product ------------------------------------------------------------------------- */
+/* ---- after a product --------------------------------------------------------------- */
 
 SIMD_CLONES static void scale_row(int64_t n, const float *scale, float *y)
 {

@@ -29,8 +29,9 @@ void mucmm__products_run_type(mucmm_ctx *ctx, const mucmm__products *p, mucmm_dt
  * the left factor. */
 void mucmm__products_vjp(const mucmm__products *p, bool of_b, mucmm__products *out, bool *dc_first);
 
-/* ---- constant weights -----------------------------------------------------------------------
- * y [m, n] = activation(x [m, k] W + bias + residual), W constant. */
+/* ---- constant weights -------------------------------------------------------------- */
+
+/* y [m, n] = activation(x [m, k] W + bias + residual), W constant. */
 typedef struct mucmm__linear mucmm__linear;
 typedef struct mucmm__linear_params {
     int64_t m, n, k;
@@ -54,8 +55,9 @@ int64_t mucmm__linear_scratch(const mucmm__linear *l);
 mucmm_status mucmm__linear_run(mucmm_ctx *ctx, const mucmm__linear *l, const float *x,
                                const float *residual, float *y, void *work);
 
-/* ---- after a product ------------------------------------------------------------------------
- * y_ij = activation(scale_j (y_ij + beta c_ij) + shift_j + residual_ij), y [m, n]. NULL = nothing;
+/* ---- after a product --------------------------------------------------------------- */
+
+/* y_ij = activation(scale_j (y_ij + beta c_ij) + shift_j + residual_ij), y [m, n]. NULL = nothing;
  * c_row and c_column are the steps of c, 0 where it is repeated. */
 typedef struct mucmm__finish {
     int64_t m, n;

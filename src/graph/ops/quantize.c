@@ -66,8 +66,9 @@ static int32_t zero_at(const mucmm__call *c, int32_t input, int64_t i)
                : 0;
 }
 
-/* ---- QuantizeLinear, DequantizeLinear ----------------------------------------------------------
- *   q = saturate(round(x / scale) + zero point),   x = (q - zero point) scale */
+/* ---- QuantizeLinear, DequantizeLinear ---------------------------------------------- */
+
+/* q = saturate(round(x / scale) + zero point),   x = (q - zero point) scale */
 
 static mucmm_status linear_infer(mucmm__call *c, bool quantizes)
 {
@@ -165,8 +166,9 @@ static mucmm_status dequantize_forward(mucmm__call *c)
     return linear_forward(c, dequantize_task);
 }
 
-/* ---- DynamicQuantizeLinear --------------------------------------------------------------------
- * To uint8 with the range of x itself, zero included. */
+/* ---- DynamicQuantizeLinear --------------------------------------------------------- */
+
+/* To uint8 with the range of x itself, zero included. */
 
 static mucmm_status dynamic_infer(mucmm__call *c)
 {
@@ -202,8 +204,9 @@ static mucmm_status dynamic_forward(mucmm__call *c)
     return MUCMM_OK;
 }
 
-/* ---- products: MatMulInteger, QLinearMatMul ----------------------------------------------------
- *   y[m, n] = sum_k (a[m, k] - zero_a) (b[k, n] - zero_b)      in int32, or scaled to eight bits */
+/* ---- products: MatMulInteger, QLinearMatMul ---------------------------------------- */
+
+/* y[m, n] = sum_k (a[m, k] - zero_a) (b[k, n] - zero_b)      in int32, or scaled to eight bits */
 
 /* Places of the inputs; -1 = there is none. */
 typedef struct roles {
@@ -355,8 +358,9 @@ static mucmm_status product_forward(mucmm__call *c)
     return MUCMM_OK;
 }
 
-/* ---- convolutions: ConvInteger, QLinearConv -----------------------------------------------------
- * x [n, c, ...], w [m, c / group, ...]; padding counts as the zero point, so it adds nothing. */
+/* ---- convolutions: ConvInteger, QLinearConv ---------------------------------------- */
+
+/* x [n, c, ...], w [m, c / group, ...]; padding counts as the zero point, so it adds nothing. */
 
 typedef struct convolution {
     mucmm__call *c;
@@ -492,8 +496,7 @@ done:
     return status;
 }
 
-/* ---- the table --------------------------------------------------------------------------------
- */
+/* ---- the table --------------------------------------------------------------------- */
 
 /* clang-format off */
 const mucmm__op mucmm__ops_quantize[] = {

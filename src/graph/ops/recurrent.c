@@ -71,7 +71,7 @@ typedef struct state {
     activation act[2][3]; /* by direction: f, g, h */
 } state;
 
-/* ---- attributes and shapes ------------------------------------------------------------------- */
+/* ---- attributes and shapes --------------------------------------------------------- */
 
 static kind kind_of(const mucmm__call *c)
 {
@@ -217,7 +217,7 @@ done:
     return status;
 }
 
-/* ---- places in work -------------------------------------------------------------------------- */
+/* ---- places in work ---------------------------------------------------------------- */
 
 /* One direction's run. kept: a place for every step, not one for all. */
 typedef struct run {
@@ -342,7 +342,7 @@ static int64_t time_of(const run *r, int64_t step)
     return r->backwards ? r->s->t - 1 - step : step;
 }
 
-/* ---- vectors --------------------------------------------------------------------------------- */
+/* ---- vectors ----------------------------------------------------------------------- */
 
 SIMD_CLONES static void add(int64_t n, const float *x, float *y)
 {
@@ -419,7 +419,7 @@ static float slope(activation a, float y)
     return a.id == SIGMOID ? y * (1 - y) : a.id == TANH ? 1 - y * y : y > 0 ? 1.0f : 0.0f;
 }
 
-/* ---- forward --------------------------------------------------------------------------------- */
+/* ---- forward ----------------------------------------------------------------------- */
 
 /* W x + b of all steps. Of a GRU with linear_before_reset the last gate's br comes later. */
 static mucmm_status multiply_inputs(mucmm_ctx *ctx, run *r)
@@ -622,8 +622,9 @@ done:
     return status;
 }
 
-/* ---- gradient: one step ---------------------------------------------------------------------
- * From dh (and dc) after the step: the slopes with respect to W x + ..., in place of the gates;
+/* ---- gradient: one step ------------------------------------------------------------ */
+
+/* From dh (and dc) after the step: the slopes with respect to W x + ..., in place of the gates;
  * what R sees, in step; and the part of dh before the step that does not go through R. */
 
 static void rnn_back(const run *r, float *gate, float *step, float *dh)
@@ -737,7 +738,7 @@ done:
     return status;
 }
 
-/* ---- gradient -------------------------------------------------------------------------------- */
+/* ---- gradient ---------------------------------------------------------------------- */
 
 static mucmm_status can_go_back(const mucmm__call *c, const state *s)
 {

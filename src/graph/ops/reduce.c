@@ -58,7 +58,7 @@ static int64_t grain_of(int64_t numbers_each)
     return largest(1, GRAIN / largest(1, numbers_each));
 }
 
-/* ---- shapes ---------------------------------------------------------------------------------- */
+/* ---- shapes ------------------------------------------------------------------------ */
 
 static mucmm_status mark_axes(mucmm__call *c, const int64_t *axes, int64_t n, bool *marked)
 {
@@ -217,7 +217,7 @@ static int64_t reduced_place(const geometry *g, int64_t i)
     return place(g->n_reduced, g->reduced, g->reduced_step, i);
 }
 
-/* ---- one result ------------------------------------------------------------------------------ */
+/* ---- one result -------------------------------------------------------------------- */
 
 static double start(kind k)
 {
@@ -262,8 +262,9 @@ typedef struct job {
     float *dx;
 } job;
 
-/* ---- float32 ---------------------------------------------------------------------------------
- * acc[j] takes x[j] in; a row is folded into LANES places in turn. */
+/* ---- float32 ----------------------------------------------------------------------- */
+
+/* acc[j] takes x[j] in; a row is folded into LANES places in turn. */
 #define FAST_MAP(X) X(SUM) X(SUM_SQUARE) X(L1) X(MAX) X(MIN) X(PROD)
 
 #define X(id)                                                                                      \
@@ -344,7 +345,7 @@ static void reduce_fast(void *arg, int64_t first, int64_t last)
     }
 }
 
-/* ---- any type: result i by itself ------------------------------------------------------------ */
+/* ---- any type: result i by itself -------------------------------------------------- */
 
 static int64_t results(const geometry *g)
 {
@@ -448,8 +449,9 @@ static mucmm_status forward(mucmm__call *c)
     return MUCMM_OK;
 }
 
-/* ---- gradient ----------------------------------------------------------------------------------
- * With y the result and R the count of its numbers, dx / dy is
+/* ---- gradient ---------------------------------------------------------------------- */
+
+/* With y the result and R the count of its numbers, dx / dy is
  *   sum 1; mean 1/R; sum of squares 2 x; L1 sign x; L2 x / y (0 at y = 0); log sum e^-y;
  *   log sum exp e^(x - y).                                                                      */
 static float slope(kind k, float x, float y)

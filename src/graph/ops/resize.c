@@ -57,8 +57,7 @@ typedef struct resize {
     int64_t buffer; /* bytes of one of the two between passes */
 } resize;
 
-/* ---- reading -----------------------------------------------------------------------------------
- */
+/* ---- reading ----------------------------------------------------------------------- */
 
 static mucmm_status choice(const mucmm__call *c, const char *name, const char *otherwise,
                            const char *const *names, int32_t n, int32_t *out)
@@ -237,8 +236,7 @@ static void resize_layout(mucmm__call *c)
     c->out[0]->block = x->block;
 }
 
-/* ---- taps --------------------------------------------------------------------------------------
- */
+/* ---- taps -------------------------------------------------------------------------- */
 
 static void taps_drop(taps *t)
 {
@@ -512,8 +510,7 @@ done:
     return status;
 }
 
-/* ---- one axis
- * ------------------------------------------------------------------------------------ */
+/* ---- one axis ---------------------------------------------------------------------- */
 
 /* x [outer, in, inner] -> y [outer, rows, inner] */
 typedef struct pass {
@@ -608,8 +605,7 @@ static void run_passes(mucmm_ctx *ctx, const resize *s, bool back, const float *
     }
 }
 
-/* ---- nearest: any type, all axes at once
- * --------------------------------------------------------- */
+/* ---- nearest: any type, all axes at once ------------------------------------------- */
 
 typedef struct pick {
     const resize *s;
@@ -672,8 +668,7 @@ static void run_nearest(mucmm__call *c, const resize *s)
                           pick_rows, &p);
 }
 
-/* ---- the operator
- * -------------------------------------------------------------------------------- */
+/* ---- the operator ------------------------------------------------------------------ */
 
 static void extrapolate(const mucmm__call *c, const resize *s)
 {

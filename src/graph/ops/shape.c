@@ -6,8 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* ---- Shape, Size: their result is known before the run ----------------------------------------
- */
+/* ---- Shape, Size: their result is known before the run ----------------------------- */
 
 static int32_t clamp_axis(int64_t axis, int32_t rank)
 {
@@ -52,8 +51,7 @@ static mucmm_status size_forward(mucmm__call *c)
     return MUCMM_OK;
 }
 
-/* ---- the same numbers in another shape ----------------------------------------------------------
- */
+/* ---- the same numbers in another shape --------------------------------------------- */
 
 static mucmm_status product(const mucmm__call *c, int64_t *n, int64_t factor)
 {

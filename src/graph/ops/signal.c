@@ -7,8 +7,9 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- the transform ------------------------------------------------------------------------
- * out_k = sum_t in_t w^(t k),  w = e^(+-2 pi i / n), of any length: n = p m with p the smallest
+/* ---- the transform ----------------------------------------------------------------- */
+
+/* out_k = sum_t in_t w^(t k),  w = e^(+-2 pi i / n), of any length: n = p m with p the smallest
  * prime factor splits into p transforms of length m (Cooley and Tukey 1965), so the cost is n times
  * the sum of the prime factors of n. */
 
@@ -120,7 +121,7 @@ static void transform_line(const fft *f, double factor, const line *from, const 
                           : (complex_number){0, 0});
 }
 
-/* ---- DFT ----------------------------------------------------------------------------------- */
+/* ---- DFT --------------------------------------------------------------------------- */
 
 static int64_t scalar_or(const mucmm__call *c, int32_t i, int64_t otherwise, mucmm_status *status)
 {
@@ -244,8 +245,9 @@ static mucmm_status dft_vjp(mucmm__call *c)
     return MUCMM_OK;
 }
 
-/* ---- STFT ----------------------------------------------------------------------------------
- * y[b, f, k] = sum_t window[t] signal[b, f step + t] w^(t k). */
+/* ---- STFT -------------------------------------------------------------------------- */
+
+/* y[b, f, k] = sum_t window[t] signal[b, f step + t] w^(t k). */
 
 typedef struct stft_state {
     int64_t step, length, frames, bins;
@@ -369,8 +371,9 @@ static mucmm_status stft_vjp(mucmm__call *c)
     return MUCMM_OK;
 }
 
-/* ---- windows ----------------------------------------------------------------------------------
- * y_t = a0 - a1 cos(2 pi t / d) + a2 cos(4 pi t / d),  d = n if periodic, else n - 1. */
+/* ---- windows ----------------------------------------------------------------------- */
+
+/* y_t = a0 - a1 cos(2 pi t / d) + a2 cos(4 pi t / d),  d = n if periodic, else n - 1. */
 
 static mucmm_status datatype_of(const mucmm__call *c, mucmm_dtype *t)
 {
@@ -425,8 +428,9 @@ static mucmm_status blackman_forward(mucmm__call *c)
     return window(c, .42, .5, .08);
 }
 
-/* ---- MelWeightMatrix ------------------------------------------------------------------------
- * Triangles between edges that lie evenly on the scale mel = 2595 log10(1 + hertz / 700), rounded
+/* ---- MelWeightMatrix --------------------------------------------------------------- */
+
+/* Triangles between edges that lie evenly on the scale mel = 2595 log10(1 + hertz / 700), rounded
  * down to bins of the transform; bins + 2 edges, spaced by 1 / (bins + 2) of the range. */
 
 static mucmm_status mel_infer(mucmm__call *c)

@@ -16,7 +16,7 @@ static int64_t clamp(int64_t v, int64_t low, int64_t high)
     return v < low ? low : v > high ? high : v;
 }
 
-/* ---- Slice ------------------------------------------------------------------------------ */
+/* ---- Slice ------------------------------------------------------------------------- */
 
 /* y[i] = x[start + step i] in each axis, count of them */
 typedef struct slice_range {
@@ -166,7 +166,7 @@ static mucmm_status slice_vjp(mucmm__call *c)
     return MUCMM_OK;
 }
 
-/* ---- Pad -------------------------------------------------------------------------------- */
+/* ---- Pad --------------------------------------------------------------------------- */
 
 typedef enum pad_mode { PAD_CONSTANT, PAD_REFLECT, PAD_EDGE } pad_mode;
 
@@ -346,7 +346,7 @@ static mucmm_status pad_vjp(mucmm__call *c)
     return MUCMM_OK;
 }
 
-/* ---- ReverseSequence: its own inverse --------------------------------------------------- */
+/* ---- ReverseSequence: its own inverse ---------------------------------------------- */
 
 static mucmm_status reverse_infer(mucmm__call *c)
 {
@@ -419,8 +419,7 @@ static mucmm_status reverse_vjp(mucmm__call *c)
     return reverse_run(c, c->dy[0], c->dx[0]);
 }
 
-/* ---- Trilu ------------------------------------------------------------------------------
- */
+/* ---- Trilu ------------------------------------------------------------------------- */
 
 static mucmm_status trilu_infer(mucmm__call *c)
 {
@@ -483,8 +482,7 @@ static mucmm_status trilu_vjp(mucmm__call *c)
     return trilu_run(c, c->dy[0], c->dx[0]);
 }
 
-/* ---- CumSum -----------------------------------------------------------------------------
- */
+/* ---- CumSum ------------------------------------------------------------------------ */
 
 static mucmm_status cumsum_infer(mucmm__call *c)
 {

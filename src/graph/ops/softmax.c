@@ -69,7 +69,7 @@ static job describe(const mucmm__call *c)
     return j;
 }
 
-/* ---- float32, rows --------------------------------------------------------------------------- */
+/* ---- float32, rows ----------------------------------------------------------------- */
 
 SIMD_CLONES static float row_max(int64_t n, const float *x)
 {
@@ -191,7 +191,7 @@ static void vjp_rows(void *arg, int64_t first, int64_t last)
     }
 }
 
-/* ---- float32, columns ------------------------------------------------------------------------ */
+/* ---- float32, columns -------------------------------------------------------------- */
 
 SIMD_CLONES static void tile_max(int64_t n, const float *x, float *top)
 {
@@ -293,7 +293,7 @@ static void vjp_tiles(void *arg, int64_t first, int64_t last)
     }
 }
 
-/* ---- other types ----------------------------------------------------------------------------- */
+/* ---- other types ------------------------------------------------------------------- */
 
 static void softmax_any(void *arg, int64_t first, int64_t last)
 {
@@ -313,7 +313,7 @@ static void softmax_any(void *arg, int64_t first, int64_t last)
     }
 }
 
-/* ---- the operator ---------------------------------------------------------------------------- */
+/* ---- the operator ------------------------------------------------------------------ */
 
 /* fn over rows of r numbers, or over tiles of columns. */
 static void share_out(mucmm_ctx *ctx, job *j, mucmm__range_task rows, mucmm__range_task tiles)

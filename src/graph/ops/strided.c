@@ -64,7 +64,7 @@ int64_t mucmm__row_grain(int64_t row)
     return row < GRAIN ? GRAIN / (row > 0 ? row : 1) : 1;
 }
 
-/* ---- simplification ------------------------------------------------------------------------- */
+/* ---- simplification ---------------------------------------------------------------- */
 
 /* Does an axis (n, from, to) belong outside axis k? */
 static bool outside(const mucmm__walk *w, int32_t k, int64_t from, int64_t to)
@@ -121,8 +121,7 @@ static void swap_axes(mucmm__walk *w, int32_t a, int32_t b)
     w->to[b] = to;
 }
 
-/* ---- copies -----------------------------------------------------------------------------------
- */
+/* ---- copies ------------------------------------------------------------------------ */
 
 /* y[i ta + j tb] = x[i fa + j fb],  i < na, j < nb */
 typedef struct piece {
@@ -274,8 +273,7 @@ void mucmm__fill(mucmm_ctx *ctx, int64_t n, int64_t size, const void *value, voi
     mucmm__strided_copy(ctx, &w, size, value, y);
 }
 
-/* ---- sums -------------------------------------------------------------------------------------
- */
+/* ---- sums -------------------------------------------------------------------------- */
 
 /* kept: the axes along which the target moves; reduced: those along which it stays. */
 typedef struct add_job {

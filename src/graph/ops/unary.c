@@ -70,7 +70,7 @@ typedef struct unary {
 #define FLOATS(id, float_y, float_slope, double_y)                                                 \
     UNARY(id, MUCMM__TYPES_FLOAT, NO_ATTRIBUTE, NO_ATTRIBUTE, NULL, float_y, float_slope, double_y)
 
-/* ---- arithmetic ------------------------------------------------------------------------------ */
+/* ---- arithmetic -------------------------------------------------------------------- */
 
 static int64_t whole_neg(int64_t x, bool is_unsigned)
 {
@@ -114,7 +114,7 @@ FLOATS(round_down, floorf(x), 0.0f, floor(x))
 FLOATS(round_up, ceilf(x), 0.0f, ceil(x))
 FLOATS(round_even, rintf(x), 0.0f, rint(x)) /* the rounding mode is never changed */
 
-/* ---- circular and hyperbolic functions ------------------------------------------------------- */
+/* ---- circular and hyperbolic functions --------------------------------------------- */
 
 FLOATS(sine, sinf(x), cosf(x), sin(x))
 FLOATS(cosine, cosf(x), -sinf(x), cos(x))
@@ -129,7 +129,7 @@ FLOATS(area_sine, asinhf(x), 1.0f / sqrtf(x * x + 1.0f), asinh(x))
 FLOATS(area_cosine, acoshf(x), 1.0f / sqrtf((x - 1.0f) * (x + 1.0f)), acosh(x))
 FLOATS(area_tangent, atanhf(x), 1.0f / ((1.0f - x) * (1.0f + x)), atanh(x))
 
-/* ---- activations ----------------------------------------------------------------------------- */
+/* ---- activations ------------------------------------------------------------------- */
 
 #define WITH(id, a, b, float_y, float_slope, double_y)                                             \
     UNARY(id, MUCMM__TYPES_FLOAT, a, b, NULL, float_y, float_slope, double_y)
@@ -225,7 +225,7 @@ UNARY(shrink, MUCMM__TYPES_NUMBER, ("lambd", 0.5f), ("bias", 0.0f), NULL,
       x < -(double)p.a ? x + (double)p.b : x > (double)p.a ? x - (double)p.b : 0)
 /* clang-format on */
 
-/* ---- the table's list, and what all of them share -------------------------------------------- */
+/* ---- the table's list, and what all of them share ---------------------------------- */
 
 /* What the vjp reads: x, y or nothing. */
 #define FROM_X 1, 0
@@ -372,8 +372,9 @@ static mucmm_status unary_vjp(mucmm__call *c)
     return MUCMM_OK;
 }
 
-/* ---- Clip ------------------------------------------------------------------------------------
- *   y = min(max(x, lo), hi);  dx = dy where lo <= x <= hi, else 0 */
+/* ---- Clip -------------------------------------------------------------------------- */
+
+/* y = min(max(x, lo), hi);  dx = dy where lo <= x <= hi, else 0 */
 
 typedef struct clip_job {
     mucmm_dtype type;
