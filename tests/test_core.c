@@ -3,6 +3,8 @@
  * Context, messages, allocation, random numbers, parallel loops. */
 #include "harness.h"
 
+#include "core/json.h"
+
 /* Numbers published with the generators of the method's experiments: seed 1, stream 0. */
 static void test_random_numbers_match_their_definition(void **state)
 {
@@ -122,9 +124,251 @@ static void test_parallel_loops_visit_everything_once(void **state)
     mucmm_ctx_free(ctx);
 }
 
+/* ---- JSON -------------------------------------------------------------------------- */
+
+/* Allocation number `fail_at` fails, of this library and of jansson; later ones too with `sticky`.
+ */
+static struct {
+    int64_t n, fail_at, live;
+    bool sticky;
+} heap;
+
+static bool heap_fails(void)
+{
+    heap.n++;
+    return heap.n == heap.fail_at || (heap.sticky && heap.fail_at && heap.n > heap.fail_at);
+}
+
+static void *json_alloc(size_t size)
+{
+    void *p = heap_fails() ? NULL : malloc(size);
+
+    heap.live += p != NULL;
+    return p;
+}
+
+static void json_release(void *p)
+{
+    heap.live -= p != NULL;
+    free(p);
+}
+
+static void *heap_alloc(void *user, size_t align, size_t size)
+{
+    void *p = NULL;
+
+    (void)user;
+    if (heap_fails() || posix_memalign(&p, align, size) != 0)
+        return NULL;
+    heap.live++;
+    return p;
+}
+
+static void heap_release(void *user, void *p)
+{
+    (void)user;
+    json_release(p);
+}
+
+static mucmm_ctx *failing_ctx(void)
+{
+    mucmm_ctx_params p;
+    mucmm_ctx *ctx = NULL;
+
+    mucmm_ctx_params_init(&p);
+    p.allocator = (mucmm_allocator){heap_alloc, heap_release, NULL};
+    memset(&heap, 0, sizeof heap);
+    assert_int_equal(mucmm_ctx_create(&p, &ctx), MUCMM_OK);
+    return ctx;
+}
+
+static const char *const good_json[] = {
+    "null",
+    " true ",
+    "[]",
+    "{}",
+    "[1, -0, -12, 0.5, 1e3, -2.5E-7, 9223372036854775807, -9223372036854775808]",
+    "{\"a\": {\"b\": [false, \"\"]}, \"longer than sixteen bytes\": \"and its value, too\"}",
+    "\"\\\"\\\\\\/\\b\\f\\n\\r\\t \\u00e9 \\u20AC \\ud83d\\ude00 \xc3\xa9 \xf0\x9f\x98\x80\"",
+    "[[[[[[1]]]],\n\t[2]]]",
+};
+
+static const char *const bad_json[] = {
+    "",
+    " ",
+    "[1,]",
+    "[1 2]",
+    "{\"a\" 1}",
+    "{\"a\": 1,}",
+    "{a: 1}",
+    "{\"a\": 1, \"a\": 2}",
+    "\"open",
+    "\"\\\"",
+    "\"\\x\"",
+    "\"\\u12g4\"",
+    "\"\\u0000\"",
+    "\"\\ud800\"",
+    "\"\\udc00\"",
+    "\"\\ud800\\u0041\"",
+    "\"\t\"",
+    "\"\xc3\"",
+    "\"\xc0\x80\"",
+    "\"\xed\xa0\x80\"",
+    "\"\xf4\x90\x80\x80\"",
+    "01",
+    "-",
+    "+1",
+    "1.",
+    ".5",
+    "1e",
+    "1e400",
+    "9223372036854775808",
+    "NaN",
+    "tru",
+    "truex",
+    "1 1",
+    "[",
+    "{\"a\":",
+};
+enum { N_GOOD = sizeof good_json / sizeof *good_json, N_BAD = sizeof bad_json / sizeof *bad_json };
+
+/* Every text is also given without a NUL behind it, at the end of its block. */
+static mucmm_status parse_exactly(mucmm_ctx *ctx, const char *text, int *line, json_t **out)
+{
+    size_t size = strlen(text);
+    char *exact = malloc(size ? size : 1);
+    mucmm_status status;
+
+    assert_non_null(exact);
+    memcpy(exact, text, size);
+    status = mucmm__json_parse(ctx, exact, size, line, out);
+    free(exact);
+    return status;
+}
+
+static void test_json_is_read_as_jansson_reads_it(void **state)
+{
+    const size_t flags = JSON_DECODE_ANY | JSON_REJECT_DUPLICATES;
+    mucmm_ctx *ctx = new_ctx();
+    json_t *value, *want;
+    int line = 0;
+
+    (void)state;
+    for (int i = 0; i < N_GOOD; i++) {
+        CHECK_OK(ctx, parse_exactly(ctx, good_json[i], &line, &value));
+        want = json_loads(good_json[i], flags, NULL);
+        assert_true(json_equal(value, want));
+        json_decref(value);
+        json_decref(want);
+    }
+    for (int i = 0; i < N_BAD; i++) {
+        want = json_loads(bad_json[i], flags, NULL);
+        if (want || parse_exactly(ctx, bad_json[i], &line, &value) != MUCMM_EFORMAT)
+            fail_msg("\"%s\" is taken", bad_json[i]);
+        assert_null(value);
+        assert_true(ctx->message[0] != '\0');
+    }
+    assert_int_equal(parse_exactly(ctx, "{\n\"a\": [\n1 2]}", &line, &value), MUCMM_EFORMAT);
+    assert_int_equal(line, 3);
+    assert_int_equal(parse_exactly(ctx, "[\n", NULL, &value), MUCMM_EFORMAT);
+    assert_non_null(strstr(ctx->message, "line 2: "));
+    mucmm_ctx_free(ctx);
+}
+
+static void test_json_that_is_nested_too_deeply_is_refused(void **state)
+{
+    mucmm_ctx *ctx = new_ctx();
+    char deep[200001];
+    json_t *value;
+
+    (void)state;
+    memset(deep, '[', sizeof deep - 1);
+    deep[sizeof deep - 1] = '\0';
+    assert_int_equal(parse_exactly(ctx, deep, NULL, &value), MUCMM_EFORMAT);
+    assert_non_null(strstr(ctx->message, "nested too deeply"));
+    mucmm_ctx_free(ctx);
+}
+
+/* Whatever allocation fails, alone or with all later ones: ENOMEM or the whole value. */
+static void check_parse_without_memory(mucmm_ctx *ctx, const char *text, bool sticky)
+{
+    json_t *want = json_loads(text, JSON_DECODE_ANY, NULL), *value;
+    mucmm_status status = MUCMM_ENOMEM;
+    int64_t live = heap.live;
+
+    for (int64_t at = 1; status != MUCMM_OK; at++) {
+        heap.n = 0;
+        heap.fail_at = at;
+        heap.sticky = sticky;
+        status = mucmm__json_parse(ctx, text, strlen(text), NULL, &value);
+        heap.fail_at = 0;
+        if (status == MUCMM_OK)
+            assert_true(json_equal(value, want));
+        else
+            assert_int_equal(status, MUCMM_ENOMEM);
+        json_decref(value);
+        assert_int_equal(heap.live, live);
+        assert_true(at < 500);
+    }
+    json_decref(want);
+}
+
+static mucmm_status build_something(mucmm_ctx *ctx, char **text)
+{
+    mucmm__json_build b = {false};
+    json_t *root = json_object(), *list = json_array();
+    mucmm_status status = MUCMM_OK;
+
+    *text = NULL;
+    mucmm__json_set(&b, root, "name", mucmm__json_string("a name\xff"));
+    mucmm__json_set(&b, root, "none", mucmm__json_string(NULL));
+    mucmm__json_add(&b, list, mucmm__json_real(0.5));
+    mucmm__json_add(&b, list, mucmm__json_real((double)NAN));
+    mucmm__json_set(&b, root, "list", list);
+    TRY(mucmm__json_done(ctx, &b, root));
+    TRY(mucmm__json_dump(ctx, root, JSON_COMPACT | JSON_SORT_KEYS, text));
+done:
+    json_decref(root);
+    return status;
+}
+
+static void test_json_without_memory_is_told_from_damaged_json(void **state)
+{
+    const char *want = "{\"list\":[0.5,null],\"name\":\"a name\xef\xbf\xbd\",\"none\":null}";
+    mucmm_ctx *ctx = failing_ctx();
+    mucmm_status status = MUCMM_ENOMEM;
+    int64_t live = heap.live;
+    char *text;
+
+    (void)state;
+    json_set_alloc_funcs(json_alloc, json_release);
+    for (int i = 0; i < N_GOOD; i++)
+        for (int sticky = 0; sticky < 2; sticky++)
+            check_parse_without_memory(ctx, good_json[i], sticky);
+    for (int64_t at = 1; status != MUCMM_OK; at++) {
+        heap.n = 0;
+        heap.fail_at = at;
+        heap.sticky = false;
+        status = build_something(ctx, &text);
+        heap.fail_at = 0;
+        if (status == MUCMM_OK)
+            assert_string_equal(text, want);
+        else
+            assert_int_equal(status, MUCMM_ENOMEM);
+        mucmm__free(text);
+        assert_int_equal(heap.live, live);
+        assert_true(at < 500);
+    }
+    json_set_alloc_funcs(malloc, free);
+    mucmm_ctx_free(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_json_is_read_as_jansson_reads_it),
+        cmocka_unit_test(test_json_that_is_nested_too_deeply_is_refused),
+        cmocka_unit_test(test_json_without_memory_is_told_from_damaged_json),
         cmocka_unit_test(test_random_numbers_match_their_definition),
         cmocka_unit_test(test_permutation_holds_every_number_once),
         cmocka_unit_test(test_alloc_is_zeroed_aligned_and_limited),
