@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Fit: stages, what trained heads are kept for, beta, sizes and the ridge. */
+#include "workspace.h"
+
+/* ---- what fit decides -------------------------------------------------------------- */
+
+/* Largest absolute correlation of component j of view v with shared latent s. */
+static double recovery(const mucmm_model *m, const problem *q, int64_t j, int64_t s)
+{
+    float *c, *u, *truth = test_floats(q->n);
+    double r;
+
+    transform(ctx, m, MUCMM_HEADS, 0, q->data[0], &c, &u);
+    for (int64_t i = 0; i < q->n; i++)
+        truth[i] = (float)q->shared[i * SHARED + s];
+    r = fabs(correlation(c, m->k, j, truth, 1, 0, q->n));
+    free(truth);
+    free(c);
+    free(u);
+    return r;
+}
+
+/* Component j of view v, at a point x [p]. */
+static double component_at(const mucmm_model *m, int32_t v, const float *x, int64_t p, int64_t j)
+{
+    mucmm_data *d = NULL;
+    float *c, *u;
+    double value;
+
+    CHECK_OK(ctx, mucmm_data_wrap(ctx, &(mucmm_cmat){x, 1, p, p}, "point", NULL, 0, &d));
+    transform(ctx, m, MUCMM_HEADS, v, d, &c, &u);
+    value = c[j];
+    free(c);
+    free(u);
+    mucmm_data_free(d);
+    return value;
+}
+
+/* The gradient of component j along random directions against differences of fourth order: a cosine
+ * that was learned is too curved for those of mucmm_check_gradient. */
+static void check_slope(const mucmm_model *m, const problem *q, int32_t v, int64_t j)
+{
+    static const double weight[] = {1, -8, 8, -1}, at[] = {-2, -1, 1, 2};
+    int64_t p = q->p[v], row = 4;
+    mucmm_explain_params e;
+    float *map = test_floats(p), *x = test_floats(p);
+
+    mucmm_explain_params_init(&e);
+    e.score = MUCMM_SCORE_COMMON_COMPONENT;
+    e.component = j;
+    e.map = MUCMM_MAP_GRADIENT;
+    CHECK_OK(ctx,
+             mucmm_explain(ctx, m, q->view, 2, v, &row, 1, &e, &(mucmm_mat){map, 1, p, p}, NULL));
+    for (uint64_t trial = 0; trial < 5; trial++) {
+        double *direction = normals(70 + trial, 0, p, .3), slope = 0, difference = 0;
+        const double step = .04;
+        for (int64_t i = 0; i < p; i++)
+            slope += direction[i] * map[i];
+        for (int t = 0; t < 4; t++) {
+            for (int64_t i = 0; i < p; i++)
+                x[i] = (float)(q->x[v][row * p + i] + step * at[t] * direction[i]);
+            difference += weight[t] * component_at(m, v, x, p, j) / (12 * step);
+        }
+        CHECK_CLOSE(slope, difference, 2e-4 * (1 + fabs(slope)));
+        free(direction);
+    }
+    free(map);
+    free(x);
+}
+
+/* All at once finds a harmonic and marks it; in stages the hidden latent is found, the gradient is
+ * that of the score, and the file holds all of it. */
+static void test_stages_find_what_harmonics_hide(void **state)
+{
+    mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);
+    problem q = hidden_problem(3000);
+    mucmm_model *once, *staged, *loaded = NULL;
+    const mucmm_summary *s;
+    bytes a, b;
+
+    (void)state;
+    p.common_epochs = 25;
+    p.hidden[0] = p.hidden[1] = 48;
+    p.batch = 400;
+    p.input_noise = .1;
+    p.stages = 1;
+    once = fit(ctx, &q, &p);
+    s = mucmm_model_summary(once, MUCMM_ROWS_HELD_OUT, MUCMM_HEADS);
+    assert_true(s->harmonic[0] < .1 && s->harmonic[1] > .5);
+    assert_int_equal(s->significant, 2);
+    assert_int_equal(s->dimensions, 1);
+    assert_true(recovery(once, &q, 1, 1) < .3);
+
+    p.stages = 0;
+    staged = fit(ctx, &q, &p);
+    assert_int_equal(staged->heads.view[0].n_later, 1);
+    s = mucmm_model_summary(staged, MUCMM_ROWS_HELD_OUT, MUCMM_HEADS);
+    assert_true(s->harmonic[0] < .1 && s->harmonic[1] < .1);
+    assert_int_equal(s->dimensions, 2);
+    assert_true(recovery(staged, &q, 0, 0) > .95);
+    assert_true(recovery(staged, &q, 1, 1) > .85);
+
+    for (int32_t v = 0; v < 2; v++)
+        check_slope(staged, &q, v, 1);
+    a = saved(staged);
+    CHECK_OK(ctx, mucmm_model_save(ctx, staged, in_folder("model")));
+    CHECK_OK(ctx, mucmm_model_load(ctx, in_folder("model"), &loaded));
+    unlink(in_folder("model"));
+    b = saved(loaded);
+    assert_int_equal(a.size, b.size);
+    assert_memory_equal(a.data, b.data, a.size);
+    free(a.data);
+    free(b.data);
+    mucmm_model_free(loaded);
+    mucmm_model_free(once);
+    mucmm_model_free(staged);
+    drop_problem(&q);
+}
+
+/* Nonlinear heads find the square that the closed form cannot see. */
+static void test_mlp_beats_linear_where_the_truth_is_nonlinear(void **state)
+{
+    problem q = new_problem(ctx, 2, 2000, true, 9);
+    mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);
+    const mucmm_summary *heads, *linear;
+    mucmm_model *m;
+
+    (void)state;
+    p.common_epochs = 25;
+    p.individual_epochs = 1;
+    p.batch = 400;
+    p.learning_rate = 1e-2;
+    m = fit(ctx, &q, &p);
+    heads = mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_HEADS);
+    linear = mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_LINEAR);
+    assert_true(linear->correlations[1] < .35);
+    assert_true(heads->correlations[1] > .6);
+    assert_true(heads->total_correlation > linear->total_correlation + .3);
+    mucmm_model_free(m);
+    drop_problem(&q);
+}
+
+/* Where the views are linear, trained heads are not taken for better: auto gives the closed form to
+ * the last bit, and says so; mlp the trained ones. */
+static void test_auto_keeps_the_closed_form_of_linear_views(void **state)
+{
+    (void)state;
+    for (int32_t views = 2; views <= 3; views++) {
+        problem q = new_problem(ctx, views, 2000, false, 61);
+        mucmm_fit_params p = small_params(MUCMM_HEAD_AUTO);
+        mucmm_model *m = fit(ctx, &q, &p), *trained;
+
+        assert_int_equal(m->start, -1);
+        assert_non_null(strstr(mucmm_model_json(m), "closed_form_kept"));
+        assert_true(m->individual_closed);
+        for (int32_t v = 0; v < views; v++) {
+            float *c[2], *u[2];
+            transform(ctx, m, MUCMM_HEADS, v, q.data[v], &c[0], &u[0]);
+            transform(ctx, m, MUCMM_LINEAR, v, q.data[v], &c[1], &u[1]);
+            assert_memory_equal(c[0], c[1], (size_t)(q.n * p.common) * sizeof(float));
+            assert_memory_equal(u[0], u[1], (size_t)(q.n * p.individual) * sizeof(float));
+            for (int i = 0; i < 2; i++) {
+                free(c[i]);
+                free(u[i]);
+            }
+        }
+        p.head = MUCMM_HEAD_MLP;
+        trained = fit(ctx, &q, &p);
+        assert_true(trained->start >= 0 && !trained->individual_closed);
+        assert_true(trained->heads.view[0].common.net.n_layers > 0);
+        mucmm_model_free(m);
+        mucmm_model_free(trained);
+        drop_problem(&q);
+    }
+}
+
+/* Where the truth is nonlinear, auto gives what mlp does. */
+static void test_auto_trains_heads_for_nonlinear_views(void **state)
+{
+    problem q = new_problem(ctx, 2, 2000, true, 9);
+    mucmm_fit_params p = small_params(MUCMM_HEAD_AUTO);
+    float *c[2], *u[2];
+
+    (void)state;
+    p.common_epochs = 25;
+    p.batch = 400;
+    p.learning_rate = 1e-2;
+    for (int i = 0; i < 2; i++) {
+        mucmm_model *m;
+        p.head = i ? MUCMM_HEAD_MLP : MUCMM_HEAD_AUTO;
+        m = fit(ctx, &q, &p);
+        assert_true(m->start >= 0 && !m->individual_closed);
+        transform(ctx, m, MUCMM_HEADS, 1, q.data[1], &c[i], &u[i]);
+        mucmm_model_free(m);
+    }
+    assert_memory_equal(c[0], c[1], (size_t)(q.n * p.common) * sizeof(float));
+    assert_memory_equal(u[0], u[1], (size_t)(q.n * p.individual) * sizeof(float));
+    for (int i = 0; i < 2; i++) {
+        free(c[i]);
+        free(u[i]);
+    }
+    drop_problem(&q);
+}
+
+/* Before training has done anything u knows what c does: beta goes up as far as it may. */
+static void test_beta_rises_while_u_leaks(void **state)
+{
+    problem q = new_problem(ctx, 2, 2000, true, 9);
+    mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);
+    mucmm_model *m;
+
+    (void)state;
+    p.batch = 400;
+    m = fit(ctx, &q, &p);
+    assert_true(in_history(m, MUCMM__STAGE_TUNED));
+    assert_true(m->params.beta > 10);
+    mucmm_model_free(m);
+    p.beta = 7;
+    m = fit(ctx, &q, &p);
+    assert_false(in_history(m, MUCMM__STAGE_TUNED));
+    CHECK_CLOSE(m->params.beta, 7, 0);
+    mucmm_model_free(m);
+    drop_problem(&q);
+}
+
+static void test_fit_takes_sizes_that_do_not_fit_evenly(void **state)
+{
+    static const struct {
+        int64_t n, batch;
+        double validation;
+    } cases[] = {{137, 1000, .1}, {137, 50, .31}, {61, 23, .5},
+                 {30, 20, .1},    {40, 21, .28},  {1153, 1000, .1}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        problem q = new_problem(ctx, 2, cases[i].n, true, 10 + i);
+        mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);
+        mucmm_model *m;
+
+        p.common = 1;
+        p.batch = cases[i].batch;
+        p.validation = cases[i].validation;
+        p.common_epochs = 1;
+        m = fit(ctx, &q, &p);
+        assert_int_equal(m->rows[0] + m->rows[1], cases[i].n);
+        assert_true(m->params.batch <= m->rows[0]);
+        mucmm_model_free(m);
+        drop_problem(&q);
+    }
+}
+
+static void test_fit_keeps_the_best_ridge_of_the_held_out_rows(void **state)
+{
+    problem q = new_problem(ctx, 2, 80, false, 12); /* 56 for training: 6 for a column */
+    mucmm_fit_params p = small_params(MUCMM_HEAD_LINEAR);
+    double best = -INFINITY, ridge = 0;
+    mucmm_model *m;
+
+    (void)state;
+    p.validation = .3;
+    for (int i = 0; i < 3; i++) {
+        static const double ridges[] = {1e-8, 1e-5, 1e-3};
+        double total;
+        p.ridge = ridges[i];
+        m = fit(ctx, &q, &p);
+        total = mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_LINEAR)->total_correlation;
+        ridge = total > best ? ridges[i] : ridge;
+        best = fmax(best, total);
+        mucmm_model_free(m);
+    }
+    p.ridge = -1;
+    m = fit(ctx, &q, &p);
+    CHECK_CLOSE(m->ridge, ridge, 0);
+    mucmm_model_free(m);
+    drop_problem(&q);
+}
+
+/* ---- main -------------------------------------------------------------------------- */
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_stages_find_what_harmonics_hide),
+        cmocka_unit_test(test_mlp_beats_linear_where_the_truth_is_nonlinear),
+        cmocka_unit_test(test_auto_keeps_the_closed_form_of_linear_views),
+        cmocka_unit_test(test_auto_trains_heads_for_nonlinear_views),
+        cmocka_unit_test(test_beta_rises_while_u_leaks),
+        cmocka_unit_test(test_fit_takes_sizes_that_do_not_fit_evenly),
+        cmocka_unit_test(test_fit_keeps_the_best_ridge_of_the_held_out_rows),
+    };
+    return cmocka_run_group_tests_name("fit_choices", tests, set_up, tear_down);
+}

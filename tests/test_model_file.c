@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The model as an object and as a file: round trip, refusals, damage. */
+#include "workspace.h"
+
+/* ---- the model as an object -------------------------------------------------------- */
+
+static void test_model_tells_its_views(void **state)
+{
+    problem q = new_problem(ctx, 2, 60, false, 18);
+    mucmm_fit_params p = small_params(MUCMM_HEAD_LINEAR);
+    int64_t shape[MUCMM_MAX_RANK], square[2] = {3, 3};
+    mucmm_model *m;
+
+    (void)state;
+    mucmm_data_free(q.data[1]);
+    CHECK_OK(ctx,
+             mucmm_data_wrap(ctx, &(mucmm_cmat){q.x[1], 60, 9, 9}, "x", square, 2, &q.data[1]));
+    q.view[1].data = q.data[1];
+    m = fit(ctx, &q, &p);
+    assert_int_equal(mucmm_model_views(m), 2);
+    assert_string_equal(mucmm_model_view_name(m, 1), "right");
+    assert_null(mucmm_model_view_name(m, 2));
+    assert_null(mucmm_model_view_name(m, -1));
+    assert_int_equal(mucmm_model_view_index(m, "right"), 1);
+    assert_int_equal(mucmm_model_view_index(m, "other"), -1);
+    assert_int_equal(mucmm_model_view_cols(m, 1), 9);
+    assert_int_equal(mucmm_model_view_cols(m, 2), 0);
+    assert_int_equal(mucmm_model_view_shape(m, 1, shape), 2);
+    assert_true(shape[0] == 3 && shape[1] == 3);
+    assert_int_equal(mucmm_model_view_shape(m, 2, shape), 0);
+    assert_int_equal(mucmm_model_common(m), 2);
+    assert_int_equal(mucmm_model_individual(m, 0), 3);
+    assert_int_equal(mucmm_model_individual(m, 2), 0);
+    assert_non_null(strstr(mucmm_model_json(m), "\"columns\": 9"));
+    mucmm_model_free(m);
+    mucmm_model_free(NULL);
+    mucmm_scores_free(NULL);
+    drop_problem(&q);
+}
+
+/* ---- model files ------------------------------------------------------------------- */
+
+static void test_model_file_round_trip(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        problem q = new_problem(ctx, 2 + i % 2, 150, true, 19);
+        mucmm_fit_params p = small_params(i < 2 ? MUCMM_HEAD_LINEAR : MUCMM_HEAD_MLP);
+        mucmm_model *m, *loaded = NULL;
+        bytes first, second;
+
+        p.individual = i == 3 ? 0 : 3;
+        p.seed = UINT64_MAX - 1;
+        p.validation = i == 1 ? .01 : .1; /* two rows held out: a summary of NaN */
+        m = fit(ctx, &q, &p);
+        CHECK_OK(ctx, mucmm_model_save(ctx, m, in_folder("model")));
+        CHECK_OK(ctx, mucmm_model_load(ctx, in_folder("model"), &loaded));
+        first = get_file("model");
+        second = saved(loaded);
+        check_same_bytes(&first, &second);
+        assert_string_equal(mucmm_model_json(m), mucmm_model_json(loaded));
+        assert_true(loaded->params.seed == p.seed && loaded->n_history == m->n_history);
+        for (int64_t e = 0; e < m->n_history; e++) {
+            const mucmm__epoch *x = &m->history[e], *y = &loaded->history[e];
+            assert_true(x->stage == y->stage && x->epoch == y->epoch && x->held_out == y->held_out);
+            assert_true(x->loss == y->loss || (isnan(x->loss) && isnan(y->loss)));
+        }
+        for (int method = 0; method < 2; method++)
+            for (int32_t v = 0; v < q.n_views; v++) {
+                float *c[2], *u[2];
+                size_t n = (size_t)q.n * sizeof(float);
+                transform(ctx, m, (mucmm_method)method, v, q.data[v], &c[0], &u[0]);
+                transform(ctx, loaded, (mucmm_method)method, v, q.data[v], &c[1], &u[1]);
+                assert_memory_equal(c[0], c[1], n * (size_t)m->k);
+                assert_memory_equal(u[0], u[1], n * (size_t)m->view[v].q);
+                for (int j = 0; j < 2; j++) {
+                    free(c[j]);
+                    free(u[j]);
+                }
+            }
+        free(first.data);
+        free(second.data);
+        mucmm_model_free(m);
+        mucmm_model_free(loaded);
+        unlink(in_folder("model"));
+        drop_problem(&q);
+    }
+}
+
+static void check_load(const bytes *b, mucmm_status want, const char *fragment)
+{
+    mucmm_model *m = (mucmm_model *)(uintptr_t)b;
+
+    put_file("damaged", b);
+    check_message(ctx, mucmm_model_load(ctx, in_folder("damaged"), &m), want, fragment);
+    assert_null(m);
+    unlink(in_folder("damaged"));
+}
+
+static void test_model_file_refusals(void **state)
+{
+    static const struct {
+        const char *from, *to;
+        mucmm_status status;
+        const char *fragment;
+    } cases[] = {
+        {"\"mucmm\"", "\"mucmn\"", MUCMM_EFORMAT, "not a model of mucmm"},
+        {"\"format\"", "\"formas\"", MUCMM_EFORMAT, "not a model of mucmm"},
+        {"\"format_version\":\"1\"", "\"format_version\":\"2\"", MUCMM_EUNSUPPORTED,
+         "format version 2; this program reads versions up to 1"},
+        {"\"format_version\":\"1\"", "\"format_version\":\"x\"", MUCMM_EFORMAT, "is no number"},
+        {"\"format_version\":\"1\"", "\"format_version\":\"0\"", MUCMM_EFORMAT, "is no number"},
+        {"\"model\":", "\"modes\":", MUCMM_EFORMAT, "not a model of mucmm"},
+        {"\"left.mean\"", "\"left.maen\"", MUCMM_EFORMAT, "tensor 'left.mean' is missing"},
+        {"\"linear.right.individual.skip\"", "\"linear.right.individual.skop\"", MUCMM_EFORMAT,
+         "tensor 'linear.right.individual.skip' is missing"},
+        {"\"heads.left.mix\"", "\"heads.left.max\"", MUCMM_EFORMAT, "'heads.left.mix' is missing"},
+        {"\"shape\":[2,8]", "\"shape\":[8,2]", MUCMM_EFORMAT, "another type or shape"},
+        {"\\\"columns\\\": 8", "\\\"columns\\\": 7", MUCMM_EFORMAT, "'shape' does not multiply"},
+        {"\\\"columns\\\": 8", "\\\"columns\\\": 0", MUCMM_EFORMAT, "'columns' is missing or out"},
+        {"\\\"common\\\": 2", "\\\"common\\\": 3", MUCMM_EFORMAT, "'later' does not add up"},
+        {"\\\"common\\\": 2", "\\\"common\\\": 0", MUCMM_EFORMAT, "'common' is missing or out"},
+        {"\\\"individual\\\": 3,\\n   \\\"shape\\\"", "\\\"individual\\\": 9,\\n   \\\"shape\\\"",
+         MUCMM_EFORMAT, "'individual' is missing"},
+        {"\\\"individual\\\": 3,\\n  \\\"hidden\\\"", "\\\"individual\\\":-3,\\n  \\\"hidden\\\"",
+         MUCMM_EFORMAT, "'individual' is missing"},
+        {"\\\"deep\\\": true", "\\\"deep\\\": null", MUCMM_EFORMAT, "'deep' is missing or not"},
+        {"\\\"mix\\\"", "\\\"mux\\\"", MUCMM_EFORMAT, "'mix' is missing or not"},
+        {"\\\"hidden\\\"", "\\\"hodden\\\"", MUCMM_EFORMAT, "'params' is not whole"},
+        {"\\\"params\\\"", "\\\"parans\\\"", MUCMM_EFORMAT, "'params' is not whole"},
+        {"\\\"history\\\"", "\\\"hostory\\\"", MUCMM_EFORMAT, "'history' is missing"},
+        {"\\\"views\\\": [", "\\\"viewz\\\": [", MUCMM_EFORMAT, "'views' is missing"},
+        {"\\\"linear\\\": {", "\\\"lineal\\\": {", MUCMM_EFORMAT, "'linear' does not describe"},
+        {"\\\"p_values\\\": [", "\\\"q_values\\\": [", MUCMM_EFORMAT, "'p_values' is missing"},
+        {"\\\"held_out\\\": {", "\\\"held_uot\\\": {", MUCMM_EFORMAT, "'rows' is missing"},
+        {"\\\"seed\\\": 1", "\\\"seed\\\": x", MUCMM_EFORMAT, "the model's metadata: line"},
+        {"\\\"covariance\\\": true", "\\\"covariance\\\": \\\"\\\"", MUCMM_EFORMAT,
+         "'covariance' is missing or not"},
+        {"\\\"alpha\\\"", "\\\"alpho\\\"", MUCMM_EFORMAT, "'alpha' is missing or no number"},
+        {"\\\"name\\\"", "\\\"nume\\\"", MUCMM_EFORMAT, "a view without a name"},
+        {"\\\"start\\\": ", "\\\"start\\\":9", MUCMM_EFORMAT, "'start' is missing or out"},
+    };
+    problem q = new_problem(ctx, 2, 120, true, 20);
+    mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);
+    mucmm_model *m;
+    bytes good, bad;
+
+    (void)state;
+    p.common_epochs = p.individual_epochs = 1;
+    m = fit(ctx, &q, &p);
+    good = saved(m);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bad = with_text(&good, cases[i].from, cases[i].to);
+        check_load(&bad, cases[i].status, cases[i].fragment);
+        free(bad.data);
+    }
+    check_message(ctx, mucmm_model_load(ctx, in_folder("absent"), &(mucmm_model *){NULL}),
+                  MUCMM_EIO, "absent");
+    for (size_t size = 0; size < good.size; size += 1 + size / 2)
+        check_load(&(bytes){good.data, size}, MUCMM_EFORMAT, "damaged");
+    check_load(&(bytes){good.data, good.size - 1}, MUCMM_EFORMAT, "damaged");
+    check_load(&(bytes){(unsigned char *)(uintptr_t) "x,y\n1,2\n3,4\n", 12}, MUCMM_EFORMAT,
+               "damaged");
+    mucmm_model_free(m);
+    free(good.data);
+    drop_problem(&q);
+}
+
+static void test_model_file_refuses_bad_numbers(void **state)
+{
+    static const struct {
+        const char *tensor;
+        double value;
+        bool is_double;
+        mucmm_status status;
+        const char *fragment;
+    } cases[] = {
+        {"left.mean", NAN, true, MUCMM_ENUMERIC, "'left.mean' holds a NaN"},
+        {"linear.correlations", INFINITY, true, MUCMM_ENUMERIC,
+         "'linear.correlations' holds a NaN"},
+        {"right.covariance", NAN, false, MUCMM_ENUMERIC, "'right.covariance' holds a NaN"},
+        {"linear.left.common.skip", -INFINITY, false, MUCMM_ENUMERIC, "common.skip' holds a NaN"},
+        {"linear.left.common.offset", NAN, false, MUCMM_ENUMERIC, "common.offset' holds a NaN"},
+        {"right.scale", 0, true, MUCMM_EFORMAT,
+         "'right.scale' holds a number that is not positive"},
+        {"left.scale", -1, true, MUCMM_EFORMAT, "'left.scale' holds a number that is not positive"},
+    };
+    problem q = new_problem(ctx, 2, 60, false, 21);
+    mucmm_fit_params p = small_params(MUCMM_HEAD_LINEAR);
+    mucmm_model *m = fit(ctx, &q, &p);
+    bytes good = saved(m), other;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bytes bad = with_text(&good, "mucmm", "mucmm");
+        float single = (float)cases[i].value;
+        size_t at = tensor_at(&bad, cases[i].tensor);
+        if (cases[i].is_double)
+            memcpy(bad.data + at, &cases[i].value, sizeof(double));
+        else
+            memcpy(bad.data + at, &single, sizeof single);
+        check_load(&bad, cases[i].status, cases[i].fragment);
+        free(bad.data);
+    }
+    /* a tensor of another type: F32 where F64 should be, of as many bytes */
+    other = with_text(&good, "\"left.mean\":{\"dtype\":\"F64\",\"shape\":[8]",
+                      "\"left.mean\":{\"dtype\":\"I64\",\"shape\":[8]");
+    check_load(&other, MUCMM_EFORMAT, "'left.mean' has another type or shape");
+    free(other.data);
+    free(good.data);
+    mucmm_model_free(m);
+    drop_problem(&q);
+}
+
+/* Any byte changed: an error or a model, never more. */
+static void test_damaged_model_files_do_no_harm(void **state)
+{
+    problem q = new_problem(ctx, 2, 60, true, 22);
+    mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);
+    mucmm_ctx_params cp;
+    mucmm_ctx *low = NULL;
+    mucmm_model *m;
+    bytes good;
+    uint64_t header, key = mucmm__rng_key(1, 5);
+    int opened = 0;
+
+    (void)state;
+    p.batch = 40;
+    p.common_epochs = p.individual_epochs = 1;
+    m = fit(ctx, &q, &p);
+    good = saved(m);
+    mucmm_ctx_params_init(&cp);
+    cp.max_alloc = 1 << 24;
+    cp.threads = 1;
+    assert_int_equal(mucmm_ctx_create(&cp, &low), MUCMM_OK);
+    memcpy(&header, good.data, sizeof header);
+    for (uint64_t i = 0; i < 600; i++) {
+        bytes bad = with_text(&good, "mucmm", "mucmm");
+        mucmm_model *loaded = NULL;
+        uint64_t at = mucmm__rng_bits(key, 3 * i) % (i % 8 ? header + 8 : good.size);
+        bad.data[at] = i % 2 ? (unsigned char)('0' + mucmm__rng_bits(key, 3 * i + 1) % 10)
+                             : (unsigned char)mucmm__rng_bits(key, 3 * i + 1);
+        put_file("damaged", &bad);
+        if (mucmm_model_load(low, in_folder("damaged"), &loaded) == MUCMM_OK) {
+            float c[60 * 2], u[60 * 3];
+            mucmm_transform(low, loaded, MUCMM_HEADS, 0, q.data[0], &(mucmm_mat){c, 60, 2, 2},
+                            &(mucmm_mat){u, 60, 3, 3});
+            opened++;
+        } else
+            assert_null(loaded);
+        mucmm_model_free(loaded);
+        free(bad.data);
+    }
+    assert_true(opened > 10 && opened < 590);
+    unlink(in_folder("damaged"));
+    mucmm_ctx_free(low);
+    free(good.data);
+    mucmm_model_free(m);
+    drop_problem(&q);
+}
+
+/* ---- main -------------------------------------------------------------------------- */
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_model_tells_its_views),
+        cmocka_unit_test(test_model_file_round_trip),
+        cmocka_unit_test(test_model_file_refusals),
+        cmocka_unit_test(test_model_file_refuses_bad_numbers),
+        cmocka_unit_test(test_damaged_model_files_do_no_harm),
+    };
+    return cmocka_run_group_tests_name("model_file", tests, set_up, tear_down);
+}
