@@ -31,12 +31,12 @@ static const double ENCODER_TOLERANCE = 5e-3;
 
 static const char *const scores[] = {"common", "common-energy", "individual", "common:0",
                                      "individual:0"};
-static const char *const methods[] = {"heads", "linear"};
+static const char *const representations[] = {"heads", "linear"};
 
 typedef struct gradient_case {
     int32_t view;
     const char *score;
-    mucmm_method method;
+    mucmm_representation representation;
 } gradient_case;
 
 static int check_case(session *s, const mucmm_model *m, const inputs *in, const sample_list *rows,
@@ -45,7 +45,7 @@ static int check_case(session *s, const mucmm_model *m, const inputs *in, const 
     mucmm_explain_params p;
 
     mucmm_explain_params_init(&p);
-    p.method = c->method;
+    p.representation = c->representation;
     p.map = MUCMM_MAP_GRADIENT;
     int code = score_parse(c->score, &p);
     if (code != 0)
@@ -56,8 +56,8 @@ static int check_case(session *s, const mucmm_model *m, const inputs *in, const 
 
 static json_t *case_json(const char *view, const gradient_case *c, double worst, bool passed)
 {
-    return json_pack("{s:s, s:s, s:s, s:f, s:b}", "view", view, "score", c->score, "method",
-                     methods[c->method], "worst", worst, "passed", passed);
+    return json_pack("{s:s, s:s, s:s, s:f, s:b}", "view", view, "score", c->score, "representation",
+                     representations[c->representation], "worst", worst, "passed", passed);
 }
 
 /* Calls check_case for all there is; *failed counts. */
@@ -68,8 +68,9 @@ static int check_all(session *s, const mucmm_model *m, const inputs *in, const s
 
     for (int32_t v = 0; v < in->n; v++)
         for (size_t i = 0; i < sizeof scores / sizeof *scores; i++)
-            for (int method = MUCMM_HEADS; method <= MUCMM_LINEAR; method++) {
-                const gradient_case c = {v, scores[i], (mucmm_method)method};
+            for (int representation = MUCMM_HEADS; representation <= MUCMM_LINEAR;
+                 representation++) {
+                const gradient_case c = {v, scores[i], (mucmm_representation)representation};
                 double worst = 0;
                 if (strncmp(c.score, "individual", 10) == 0 && mucmm_model_individual(m, v) == 0)
                     continue;
@@ -81,8 +82,8 @@ static int check_all(session *s, const mucmm_model *m, const inputs *in, const s
                 if (list)
                     json_array_append_new(list, case_json(in->views[v].name, &c, worst, passed));
                 else
-                    printf("%-16s %-16s %-8s %12.3e  %s\n", in->views[v].name, c.score,
-                           methods[c.method], worst, passed ? "pass" : "FAIL");
+                    printf("%-16s %-16s %-14s %12.3e  %s\n", in->views[v].name, c.score,
+                           representations[c.representation], worst, passed ? "pass" : "FAIL");
             }
 done:
     return code;
@@ -96,7 +97,7 @@ static int report(session *s, const mucmm_model *m, const inputs *in, const samp
     int code = 0;
 
     if (!json)
-        printf("%-16s %-16s %-8s %12s\n", "view", "score", "method", "worst error");
+        printf("%-16s %-16s %-14s %12s\n", "view", "score", "representation", "worst error");
     TRY(check_all(s, m, in, rows, list, &failed));
     if (json) {
         TRY(print_json(list));

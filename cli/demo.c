@@ -48,7 +48,7 @@ typedef struct demo {
     mucmm_data *data[N_SETS][DEMO_VIEWS];
     mucmm_view views[N_SETS][DEMO_VIEWS];
     mucmm_model *model;
-    mucmm_mat variates[DEMO_METHODS][N_SETS][DEMO_VIEWS][N_PARTS];
+    mucmm_mat variates[DEMO_REPRESENTATIONS][N_SETS][DEMO_VIEWS][N_PARTS];
     uint64_t seed;
     demo_results results;
 } demo;
@@ -159,21 +159,21 @@ static int score_test(demo *d)
     mucmm_score_params_init(&p);
     p.permutations = 0;
     TRY(check(&d->s, mucmm_score(d->s.ctx, d->model, d->views[TEST], DEMO_VIEWS, &p, &scores)));
-    for (int m = 0; m < DEMO_METHODS; m++) {
-        mucmm_method method = (mucmm_method)m;
-        d->results.total_test[m] = mucmm_scores_summary(scores, method)->total_correlation;
+    for (int m = 0; m < DEMO_REPRESENTATIONS; m++) {
+        mucmm_representation representation = (mucmm_representation)m;
+        d->results.total_test[m] = mucmm_scores_summary(scores, representation)->total_correlation;
         d->results.total_train[m] =
-            mucmm_model_summary(d->model, MUCMM_ROWS_TRAIN, method)->total_correlation;
+            mucmm_model_summary(d->model, MUCMM_ROWS_TRAIN, representation)->total_correlation;
     }
 done:
     mucmm_scores_free(scores);
     return code;
 }
 
-/* Common and individual variates of one view of one set by one method. */
-static int transform_set(demo *d, int method, int set, int view)
+/* Common and individual variates of one view of one set by one representation. */
+static int transform_set(demo *d, int representation, int set, int view)
 {
-    mucmm_mat *out = d->variates[method][set][view];
+    mucmm_mat *out = d->variates[representation][set][view];
     int64_t n = mucmm_data_rows(d->data[set][view]);
     int code = 0;
 
@@ -182,7 +182,7 @@ static int transform_set(demo *d, int method, int set, int view)
     for (int part = 0; part < N_PARTS; part++)
         TRY(allocate(&out[part].data, n * out[part].cols, sizeof(float)));
     TRY(check(&d->s,
-              mucmm_transform(d->s.ctx, d->model, (mucmm_method)method,
+              mucmm_transform(d->s.ctx, d->model, (mucmm_representation)representation,
                               mucmm_model_view_index(d->model, view_names[view]),
                               d->data[set][view], &out[PART_COMMON], &out[PART_INDIVIDUAL])));
 done:
@@ -193,7 +193,7 @@ static int transform_all(demo *d)
 {
     int code = 0;
 
-    for (int m = 0; m < DEMO_METHODS; m++)
+    for (int m = 0; m < DEMO_REPRESENTATIONS; m++)
         for (int set = 0; set < N_SETS; set++)
             for (int v = 0; v < DEMO_VIEWS; v++)
                 TRY(transform_set(d, m, set, v));
@@ -203,7 +203,7 @@ done:
 
 /* ---- probes ------------------------------------------------------------------------ */
 
-enum { N_PROBES = DEMO_METHODS * N_PARTS * N_CLASSES * N_READERS * DEMO_VIEWS };
+enum { N_PROBES = DEMO_REPRESENTATIONS * N_PARTS * N_CLASSES * N_READERS * DEMO_VIEWS };
 
 static mucmm_cmat readable(const mucmm_mat *m)
 {
@@ -222,7 +222,7 @@ static void list_probes(const demo *d, probe *list, double **where, demo_results
     int n = 0;
 
     for (int reader = N_READERS - 1; reader >= 0; reader--)
-        for (int m = 0; m < DEMO_METHODS; m++)
+        for (int m = 0; m < DEMO_REPRESENTATIONS; m++)
             for (int part = 0; part < N_PARTS; part++)
                 for (int kind = 0; kind < N_CLASSES; kind++)
                     for (int v = 0; v < DEMO_VIEWS; v++) {
@@ -264,8 +264,8 @@ done:
 
 /* ---- maps -------------------------------------------------------------------------- */
 
-/* Maps of test pairs rows[0..n): of a method, a part's score, a kind of map, a view. */
-static int map_pairs(demo *d, const int64_t *rows, int64_t n, int method, int part, int map,
+/* Maps of test pairs rows[0..n): of a representation, a part's score, a kind of map, a view. */
+static int map_pairs(demo *d, const int64_t *rows, int64_t n, int representation, int part, int map,
                      int view, float *maps)
 {
     static const mucmm_score_kind scores[N_PARTS] = {MUCMM_SCORE_COMMON, MUCMM_SCORE_INDIVIDUAL};
@@ -276,7 +276,7 @@ static int map_pairs(demo *d, const int64_t *rows, int64_t n, int method, int pa
     mucmm_explain_params_init(&p);
     p.score = scores[part];
     p.map = kinds[map];
-    p.method = (mucmm_method)method;
+    p.representation = (mucmm_representation)representation;
     return check(&d->s, mucmm_explain(d->s.ctx, d->model, d->views[TEST], DEMO_VIEWS,
                                       mucmm_model_view_index(d->model, view_names[view]), rows, n,
                                       &p, &out, NULL));
@@ -300,7 +300,8 @@ static double half_share(const float *maps, int64_t n, int half)
 
 static int measure_maps(demo *d)
 {
-    int64_t n = d->results.mapped, done = 0, total = DEMO_METHODS * N_PARTS * N_MAPS * DEMO_VIEWS;
+    int64_t n = d->results.mapped, done = 0,
+            total = DEMO_REPRESENTATIONS * N_PARTS * N_MAPS * DEMO_VIEWS;
     int64_t rows[MAPPED];
     float *maps = NULL;
     int code = 0;
@@ -308,7 +309,7 @@ static int measure_maps(demo *d)
     for (int64_t i = 0; i < n; i++)
         rows[i] = i;
     TRY(allocate(&maps, n * COMPOSITE, sizeof *maps));
-    for (int m = 0; m < DEMO_METHODS; m++)
+    for (int m = 0; m < DEMO_REPRESENTATIONS; m++)
         for (int part = 0; part < N_PARTS; part++)
             for (int map = 0; map < N_MAPS; map++)
                 for (int v = 0; v < DEMO_VIEWS; v++) {
@@ -405,7 +406,7 @@ static void close_demo(demo *d, bool keep)
         composite_free(&d->pairs[set]);
         for (int v = 0; v < DEMO_VIEWS; v++) {
             mucmm_data_free(d->data[set][v]);
-            for (int m = 0; m < DEMO_METHODS; m++)
+            for (int m = 0; m < DEMO_REPRESENTATIONS; m++)
                 for (int part = 0; part < N_PARTS; part++)
                     free(d->variates[m][set][v][part].data);
         }

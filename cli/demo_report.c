@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static const char *const method_names[DEMO_METHODS] = {"heads", "linear"};
+static const char *const representation_names[DEMO_REPRESENTATIONS] = {"heads", "linear"};
 static const char *const view_names[DEMO_VIEWS] = {"left", "right"};
 static const char *const reader_names[N_READERS] = {"linear", "nonlinear"};
 static const char *const map_names[N_MAPS] = {"pattern", "gradient"};
@@ -61,7 +61,7 @@ static void print_accuracies(const demo_results *r)
             char label[64];
             snprintf(label, sizeof label, "%s, %s", rows[i].label, reader_names[reader]);
             printf("  %-40s", label);
-            for (int m = 0; m < DEMO_METHODS; m++)
+            for (int m = 0; m < DEMO_REPRESENTATIONS; m++)
                 print_three(r->accuracy[m][rows[i].part][rows[i].class_kind][reader]);
             printf("\n");
         }
@@ -78,7 +78,7 @@ static void print_energies(const demo_results *r)
             char label[64];
             snprintf(label, sizeof label, "%s, %s", labels[part], map_names[map]);
             printf("  %-40s", label);
-            for (int m = 0; m < DEMO_METHODS; m++)
+            for (int m = 0; m < DEMO_REPRESENTATIONS; m++)
                 print_three(r->energy[m][part][map]);
             printf("\n");
         }
@@ -148,7 +148,7 @@ static json_t *three_json(const double v[DEMO_VIEWS])
     return o;
 }
 
-static json_t *method_json(const demo_results *r, int m)
+static json_t *representation_json(const demo_results *r, int m)
 {
     static const char *const reads[N_CLASSES][N_PARTS] = {
         {"shared_class_from_common", "shared_class_from_individual"},
@@ -183,7 +183,7 @@ json_t *demo_json(const demo_results *r)
     json_object_set_new(root, "training_pairs", json_integer(r->train));
     json_object_set_new(root, "test_pairs", json_integer(r->test));
     json_object_set_new(root, "mapped_pairs", json_integer(r->mapped));
-    for (int m = 0; m < DEMO_METHODS; m++)
-        json_object_set_new(root, method_names[m], method_json(r, m));
+    for (int m = 0; m < DEMO_REPRESENTATIONS; m++)
+        json_object_set_new(root, representation_names[m], representation_json(r, m));
     return root;
 }

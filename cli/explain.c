@@ -396,7 +396,7 @@ static int fill_params(const settings *given, mucmm_explain_params *p)
     if (given->method >= 0)
         p->map = (mucmm_map_kind)given->method;
     if (given->representation >= 0)
-        p->method = (mucmm_method)given->representation;
+        p->representation = (mucmm_representation)given->representation;
     p->steps = given->steps > 0 ? given->steps : p->steps;
     p->samples = given->noise_samples > 0 ? given->noise_samples : p->samples;
     p->noise = given->noise >= 0 ? given->noise : p->noise;
@@ -433,7 +433,7 @@ int run_explain(const settings *given)
         goto done;
     }
     if (given->mask >= 0)
-        TRY(null_models_open(&s, given, m, &in, params.method, true, &null));
+        TRY(null_models_open(&s, given, m, &in, params.representation, true, &null));
     for (int32_t v = 0; v < in.n; v++)
         TRY(explain_view(&s, given, m, &in, v, &samples, &null, &params, &dir));
 done:

@@ -40,7 +40,7 @@ done:
 }
 
 int null_models_open(session *s, const settings *given, const mucmm_model *m, const inputs *in,
-                     mucmm_method method, bool needed, null_models *out)
+                     mucmm_representation representation, bool needed, null_models *out)
 {
     mucmm_null_params p;
     int code = 0;
@@ -59,7 +59,7 @@ int null_models_open(session *s, const settings *given, const mucmm_model *m, co
     p.models = given->null_models > 0 ? given->null_models : p.models;
     p.rows = given->null_rows > 0 ? given->null_rows : 0;
     p.seed = given->seed >= 0 ? (uint64_t)given->seed : p.seed;
-    TRY(check(s, mucmm_null_fit(s->ctx, m, method, out->views, out->n, &p, &out->null)));
+    TRY(check(s, mucmm_null_fit(s->ctx, m, representation, out->views, out->n, &p, &out->null)));
 done:
     return code;
 }
@@ -405,7 +405,7 @@ int explain_check(session *s, const settings *given, const mucmm_model *m, const
            *gradients = given->json ? json_array() : NULL;
     int code = 0;
 
-    TRY(null_models_open(s, given, m, in, given_params->method, given->mask >= 0, &null));
+    TRY(null_models_open(s, given, m, in, given_params->representation, given->mask >= 0, &null));
     for (; v.view < in->n; v.view++)
         TRY(check_view(&v, given_params, list, gradients));
     if (given->json) {

@@ -17,7 +17,7 @@ typedef struct null_models {
 /* From the study's training part or the files of --training, which all views must have then.
  * needed false: without an error, and without null models, if they are not given. */
 int null_models_open(session *s, const settings *given, const mucmm_model *m, const inputs *in,
-                     mucmm_method method, bool needed, null_models *out);
+                     mucmm_representation representation, bool needed, null_models *out);
 void null_models_close(null_models *n);
 
 /* p-values [n, cols] of the maps of one view. */

@@ -295,7 +295,8 @@ static void refuse_unknown(const char *command, const option *table, const char 
 
     snprintf(wrong, sizeof wrong, "%.*s", (int)strcspn(arg, "="), arg);
     for (const option *o = table; o->name && n < 64; o++)
-        words[n++] = o->name;
+        if (o->help)
+            words[n++] = o->name;
     const char *near = mucmm_nearest_word(wrong + strspn(wrong, "-"), words, n);
     if (near)
         print_error("%s: unknown option '%s'; did you mean --%s?", command, wrong, near);
@@ -380,6 +381,8 @@ void options_print(const option *table)
 {
     for (const option *o = table; o->name; o++) {
         char left[64];
+        if (!o->help)
+            continue;
         snprintf(left, sizeof left, "%s%c%s--%s%s%s", o->letter ? "-" : "  ",
                  o->letter ? o->letter : ' ', o->letter ? ", " : " ", o->name, o->value ? " " : "",
                  o->value ? o->value : "");

@@ -79,7 +79,7 @@ typedef struct option {
     size_t offset;     /* of the value in settings                       */
     double lo, hi;     /* numbers: the range, lo and hi included         */
     const char *value; /* what help calls the value                      */
-    const char *help;
+    const char *help;  /* NULL: an older name, understood and not listed */
 } option;
 
 #define AT(field) offsetof(settings, field)

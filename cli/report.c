@@ -240,9 +240,10 @@ done:
 }
 
 /* Which components of the method come back in other fits; nothing if the fit was not asked. */
-static int add_stability_of(const report_page *p, mucmm_method method, const char *caption)
+static int add_stability_of(const report_page *p, mucmm_representation representation,
+                            const char *caption)
 {
-    const mucmm_stability *s = mucmm_model_stability(p->m, method);
+    const mucmm_stability *s = mucmm_model_stability(p->m, representation);
     const char *head[] = {"component", "comes back",  "similarity", "at worst",
                           "subspace",  "correlation", "from",       "to"};
     enum { STABILITY_COLS = sizeof head / sizeof *head };

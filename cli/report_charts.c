@@ -35,9 +35,9 @@ done:
     return code;
 }
 
-static const char *method_name(const report_page *p, int method)
+static const char *representation_name(const report_page *p, int representation)
 {
-    return method == MUCMM_LINEAR || !p->trained ? "closed form (linear)" : "trained heads";
+    return representation == MUCMM_LINEAR || !p->trained ? "closed form (linear)" : "trained heads";
 }
 
 int64_t count_harmonics(const mucmm_summary *s)
@@ -75,16 +75,18 @@ int chart_spectrum(const report_page *p)
     char caption[500], found[120], yardstick[80] = "", harmonics[120] = "";
     bool tested = s->components > 0 && isfinite(s->p_values[0]);
 
-    for (int method = MUCMM_HEADS; method <= (p->trained ? MUCMM_LINEAR : MUCMM_HEADS); method++) {
-        const mucmm_summary *of = mucmm_scores_summary(p->scores, (mucmm_method)method);
+    for (int representation = MUCMM_HEADS;
+         representation <= (p->trained ? MUCMM_LINEAR : MUCMM_HEADS); representation++) {
+        const mucmm_summary *of =
+            mucmm_scores_summary(p->scores, (mucmm_representation)representation);
         for (int64_t j = 0; j < of->components; j++)
             json_array_append_new(
                 values, json_pack("{s:I, s:s, s:o, s:o, s:o, s:b, s:b}", "component", (json_int_t)j,
-                                  "representation", method_name(p, method), "correlation",
-                                  number_json(of->correlations[j]), "chance (95 %)",
+                                  "representation", representation_name(p, representation),
+                                  "correlation", number_json(of->correlations[j]), "chance (95 %)",
                                   number_json(of->null_95[j]), "p", number_json(of->p_values[j]),
                                   "harmonic", of->harmonic[j] >= MUCMM_HARMONIC_R2, "first",
-                                  method == MUCMM_HEADS));
+                                  representation == MUCMM_HEADS));
     }
     if (p->trained)
         snprintf(yardstick, sizeof yardstick, ", the linear yardstick to %.2f",
@@ -180,14 +182,15 @@ int chart_shares(const report_page *p)
     char name[MAX_NAME + 40];
 
     for (int32_t v = 0; v < mucmm_model_views(p->m); v++)
-        for (int method = MUCMM_HEADS; method <= (p->trained ? MUCMM_LINEAR : MUCMM_HEADS);
-             method++) {
-            const mucmm_summary *s = mucmm_scores_summary(p->scores, (mucmm_method)method);
+        for (int representation = MUCMM_HEADS;
+             representation <= (p->trained ? MUCMM_LINEAR : MUCMM_HEADS); representation++) {
+            const mucmm_summary *s =
+                mucmm_scores_summary(p->scores, (mucmm_representation)representation);
             const double share[] = {s->common_share[v], s->individual_share[v], s->rest_share[v]};
             snprintf(name, sizeof name, "%s%s", mucmm_model_view_name(p->m, v),
-                     !p->trained              ? ""
-                     : method == MUCMM_LINEAR ? ", linear"
-                                              : ", trained");
+                     !p->trained                      ? ""
+                     : representation == MUCMM_LINEAR ? ", linear"
+                                                      : ", trained");
             for (int i = 0; i < 3; i++)
                 if (isfinite(share[i]))
                     json_array_append_new(values,

@@ -14,8 +14,9 @@ const option transform_options[] = {
         "folder for NAME.common.npy and NAME.individual.npy; of a view that is not given, or that "
         "rows lack: "
         "NAME.common-predicted.npy and NAME.common-sd.npy, the standard deviation of its error"),
-    {"method", 0, OPTION_CHOICE, false, AT(representation), 0, 0, "heads|linear",
+    {"representation", 0, OPTION_CHOICE, false, AT(representation), 0, 0, "heads|linear",
      "the trained heads (default) or the closed form"},
+    {"method", 0, OPTION_CHOICE, false, AT(representation), 0, 0, "heads|linear", NULL},
     OPTION_KEY,
     OPTION_MISSING,
     OPTION_PART,
@@ -40,7 +41,7 @@ done:
 /* What the views hold in common [M], [n, k] each; data NULL for a view that is not given. */
 typedef struct variates {
     const mucmm_model *m;
-    mucmm_method method;
+    mucmm_representation representation;
     int64_t n;
     mucmm_mat common[MUCMM_MAX_VIEWS];
 } variates;
@@ -55,7 +56,7 @@ static int transform_view(session *s, variates *c, const mucmm_view *in, output_
     *common = (mucmm_mat){NULL, c->n, k, k};
     TRY(allocate(&common->data, c->n * k, sizeof(float)));
     TRY(allocate(&individual.data, c->n * q, sizeof(float)));
-    TRY(check(s, mucmm_transform(s->ctx, c->m, c->method, view, in->data, common,
+    TRY(check(s, mucmm_transform(s->ctx, c->m, c->representation, view, in->data, common,
                                  q > 0 ? &individual : NULL)));
     TRY(write_variates(s, dir, in->name, "common", common));
     TRY(write_variates(s, dir, in->name, "individual", &individual));
@@ -85,7 +86,8 @@ static int predict_view(session *s, const variates *c, int32_t view, output_dir 
         common[v] = (mucmm_cmat){c->common[v].data, c->n, k, k};
     TRY(allocate(&predicted.data, c->n * k, sizeof(float)));
     TRY(allocate(&sd.data, c->n * k, sizeof(float)));
-    TRY(check(s, mucmm_predict_common(s->ctx, c->m, c->method, common, view, &predicted, &sd)));
+    TRY(check(
+        s, mucmm_predict_common(s->ctx, c->m, c->representation, common, view, &predicted, &sd)));
     TRY(write_variates(s, dir, name, "common-predicted", &predicted));
     TRY(write_variates(s, dir, name, "common-sd", &sd));
 done:
@@ -101,8 +103,9 @@ int run_transform(const settings *given)
     inputs in = {0};
     mucmm_model *m = NULL;
     output_dir dir = {.path = given->output};
-    variates c = {.method = given->representation >= 0 ? (mucmm_method)given->representation
-                                                       : MUCMM_HEADS};
+    variates c = {.representation = given->representation >= 0
+                                        ? (mucmm_representation)given->representation
+                                        : MUCMM_HEADS};
 
     TRY(output_dir_check(given->output));
     TRY(session_open(&s, given));

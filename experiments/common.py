@@ -60,7 +60,7 @@ class Learned:
         self.c, self.u = ({m: [[] for _ in views] for m in methods} for _ in range(2))
         for method in methods:
             for part in ('train', 'test'):
-                mucmm('transform', model, *path[part], '--method', method, '--threads', threads, '-o', folder)
+                mucmm('transform', model, *path[part], '--representation', method, '--threads', threads, '-o', folder)
                 for v, name in enumerate(names):
                     for where, what in ((self.c, 'common'), (self.u, 'individual')):
                         file = os.path.join(folder, '%s.%s.npy' % (name, what))

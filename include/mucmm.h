@@ -327,15 +327,16 @@ MUCMM_API const char *mucmm_model_json(const mucmm_model *m);
 
 /* A model holds the representation asked for and, as the yardstick, the closed
  * form (they are the same if head is linear). */
-typedef enum mucmm_method { MUCMM_HEADS = 0, MUCMM_LINEAR = 1 } mucmm_method;
+typedef enum mucmm_representation { MUCMM_HEADS = 0, MUCMM_LINEAR = 1 } mucmm_representation;
 
 /* ---- transform and score ----------------------------------------------------------- */
 
 /* Canonical variates of one view's rows. common [n, k] and individual [n, q_m],
  * either may be NULL. NaN in rows that lack the view. */
-MUCMM_API mucmm_status mucmm_transform(mucmm_ctx *ctx, const mucmm_model *m, mucmm_method method,
-                                       int32_t view, const mucmm_data *data,
-                                       const mucmm_mat *common, const mucmm_mat *individual);
+MUCMM_API mucmm_status mucmm_transform(mucmm_ctx *ctx, const mucmm_model *m,
+                                       mucmm_representation representation, int32_t view,
+                                       const mucmm_data *data, const mucmm_mat *common,
+                                       const mucmm_mat *individual);
 
 /* The common variates of a view that rows lack: the best linear prediction from those of the views
  * they have, under the joint covariance of the common variates on the training rows
@@ -346,9 +347,9 @@ MUCMM_API mucmm_status mucmm_transform(mucmm_ctx *ctx, const mucmm_model *m, muc
  * A row without any view gets the mean. EUNSUPPORTED: the file of an earlier version, or a model of
  * more than 2048 / M common dimensions, does not hold that covariance. */
 MUCMM_API mucmm_status mucmm_predict_common(mucmm_ctx *ctx, const mucmm_model *m,
-                                            mucmm_method method, const mucmm_cmat *common,
-                                            int32_t view, const mucmm_mat *predicted,
-                                            const mucmm_mat *sd);
+                                            mucmm_representation representation,
+                                            const mucmm_cmat *common, int32_t view,
+                                            const mucmm_mat *predicted, const mucmm_mat *sd);
 
 /* A component whose R2 from nonlinear features of those before it is at least this is a harmonic.
  */
@@ -419,12 +420,13 @@ MUCMM_API int64_t mucmm_scores_rows(const mucmm_scores *s);
 MUCMM_API const double *mucmm_scores_common(const mucmm_scores *s);
 MUCMM_API const double *mucmm_scores_common_energy(const mucmm_scores *s, int32_t view);
 MUCMM_API const double *mucmm_scores_individual(const mucmm_scores *s, int32_t view);
-MUCMM_API const mucmm_summary *mucmm_scores_summary(const mucmm_scores *s, mucmm_method method);
+MUCMM_API const mucmm_summary *mucmm_scores_summary(const mucmm_scores *s,
+                                                    mucmm_representation representation);
 
 typedef enum mucmm_rows { MUCMM_ROWS_TRAIN = 0, MUCMM_ROWS_HELD_OUT = 1 } mucmm_rows;
 /* The same as found at the end of fit, on the training and the held-out rows. */
 MUCMM_API const mucmm_summary *mucmm_model_summary(const mucmm_model *m, mucmm_rows rows,
-                                                   mucmm_method method);
+                                                   mucmm_representation representation);
 
 /* A component whose similarity is below this does not come back; nor does one whose correlation is
  * noise, of which the low value is not above 0. */
@@ -459,8 +461,9 @@ typedef struct mucmm_stability {
 } mucmm_stability;
 
 /* NULL if the fit was not asked for it, or in files of earlier versions. With a linear head both
- * methods are the closed form. */
-MUCMM_API const mucmm_stability *mucmm_model_stability(const mucmm_model *m, mucmm_method method);
+ * representations are the closed form. */
+MUCMM_API const mucmm_stability *mucmm_model_stability(const mucmm_model *m,
+                                                       mucmm_representation representation);
 
 /* ---- explain ----------------------------------------------------------------------- */
 
@@ -493,26 +496,26 @@ typedef enum mucmm_baseline {
 
 typedef struct mucmm_explain_params {
     uint32_t struct_size;
-    mucmm_score_kind score;     /* default common                                     */
-    mucmm_map_kind map;         /* default pattern                                    */
-    mucmm_method method;        /* default MUCMM_HEADS                                */
-    int64_t component;          /* for the *_COMPONENT scores, from 0                 */
-    const mucmm_data *training; /* pattern: rows whose covariance is taken; NULL =
-                                   the training covariance in the model file (encoded
-                                   data: required)                                */
-    int64_t samples;            /* smoothgrad: noisy copies, 1 to 100000; default 25  */
-    double noise;               /* smoothgrad: standard deviation of the noise, >= 0; in units of
-                                   the scale that the model divides columns by, of encoded data of
-                                   the range (max - min) of the sample's raw input; default 0.15 */
-    uint64_t seed;              /* smoothgrad: of the noise; default 1                */
-    int64_t steps;              /* integrated gradients: points of the way (Gauss-Legendre),
-                                   1 to 4096; default 32                              */
-    mucmm_baseline baseline;    /* input-x-gradient, integrated gradients             */
-    int64_t baseline_row;       /* MUCMM_BASELINE_ROW: from 0                         */
-    double *gaps;               /* [n] or NULL; integrated gradients: sum of the map less
-                                   score(input) - score(baseline), which is 0 when complete */
-    float *differences;         /* [n, raw cols] or NULL; input-x-gradient, integrated gradients:
-                                   raw input less baseline                            */
+    mucmm_score_kind score;              /* default common                                     */
+    mucmm_map_kind map;                  /* default pattern                                    */
+    mucmm_representation representation; /* default MUCMM_HEADS                                */
+    int64_t component;                   /* for the *_COMPONENT scores, from 0                 */
+    const mucmm_data *training;          /* pattern: rows whose covariance is taken; NULL =
+                                            the training covariance in the model file (encoded
+                                            data: required)                                */
+    int64_t samples;                     /* smoothgrad: noisy copies, 1 to 100000; default 25  */
+    double noise;            /* smoothgrad: standard deviation of the noise, >= 0; in units of
+                                the scale that the model divides columns by, of encoded data of
+                                the range (max - min) of the sample's raw input; default 0.15 */
+    uint64_t seed;           /* smoothgrad: of the noise; default 1                */
+    int64_t steps;           /* integrated gradients: points of the way (Gauss-Legendre),
+                                1 to 4096; default 32                              */
+    mucmm_baseline baseline; /* input-x-gradient, integrated gradients             */
+    int64_t baseline_row;    /* MUCMM_BASELINE_ROW: from 0                         */
+    double *gaps;            /* [n] or NULL; integrated gradients: sum of the map less
+                                score(input) - score(baseline), which is 0 when complete */
+    float *differences;      /* [n, raw cols] or NULL; input-x-gradient, integrated gradients:
+                                raw input less baseline                            */
 } mucmm_explain_params;
 
 MUCMM_API void mucmm_explain_params_init(mucmm_explain_params *p);
@@ -562,7 +565,8 @@ typedef struct mucmm_null mucmm_null;
 MUCMM_API void mucmm_null_params_init(mucmm_null_params *p);
 /* m is borrowed and must outlive *out; training: the rows m was fitted to, all its views. The time
  * is that of N fits of the common heads. */
-MUCMM_API mucmm_status mucmm_null_fit(mucmm_ctx *ctx, const mucmm_model *m, mucmm_method method,
+MUCMM_API mucmm_status mucmm_null_fit(mucmm_ctx *ctx, const mucmm_model *m,
+                                      mucmm_representation representation,
                                       const mucmm_view *training, int32_t n_views,
                                       const mucmm_null_params *params, mucmm_null **out);
 MUCMM_API void mucmm_null_free(mucmm_null *n);
@@ -574,7 +578,7 @@ typedef enum mucmm_p_kind {
 } mucmm_p_kind;
 
 /* p-values [n, raw cols] of the cells of the maps that mucmm_explain makes of the same arguments
- * (params.method: that of the null). What is compared: of individual scores the size of
+ * (params.representation: that of the null). What is compared: of individual scores the size of
  * Cov(x, u) u, whatever the map; of common ones the size of a pattern, and in other maps a cell's
  * share. All channels of a pixel have one p-value, and all of a token's width. They are not
  * corrected for the number of cells: of cells in which there is nothing, a share p lies at or below

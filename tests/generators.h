@@ -246,15 +246,16 @@ static inline mucmm_model *fit(mucmm_ctx *ctx, const problem *q, const mucmm_fit
 }
 
 /* Variates of all rows of one view; c [n, k], u [n, q]. */
-static inline void transform(mucmm_ctx *ctx, const mucmm_model *m, mucmm_method method,
-                             int32_t view, const mucmm_data *data, float **c, float **u)
+static inline void transform(mucmm_ctx *ctx, const mucmm_model *m,
+                             mucmm_representation representation, int32_t view,
+                             const mucmm_data *data, float **c, float **u)
 {
     int64_t n = mucmm_data_rows(data), k = mucmm_model_common(m);
     int64_t q = mucmm_model_individual(m, view);
 
     *c = test_floats(n * k);
     *u = test_floats(n * q);
-    CHECK_OK(ctx, mucmm_transform(ctx, m, method, view, data, &(mucmm_mat){*c, n, k, k},
+    CHECK_OK(ctx, mucmm_transform(ctx, m, representation, view, data, &(mucmm_mat){*c, n, k, k},
                                   &(mucmm_mat){*u, n, q, q}));
 }
 

@@ -137,7 +137,7 @@ static void test_patterns_are_the_best_predictions(void **state)
 static double score_by_formula(const mucmm_model *m, const mucmm_explain_params *p, int32_t view,
                                const float *c, const float *u, float *const *others)
 {
-    const double *rho = mucmm__model_representation(m, p->method)->rho;
+    const double *rho = mucmm__model_solution(m, p->representation)->rho;
     int32_t views = m->n_views;
     double sum = 0;
 
@@ -172,7 +172,7 @@ static void scores_of_rows(const mucmm_model *m, const mucmm_explain_params *p, 
     float *c, *u;
 
     CHECK_OK(ctx, mucmm_data_wrap(ctx, &(mucmm_cmat){x, n, cols, cols}, "shifted", NULL, 0, &d));
-    transform(ctx, m, p->method, view, d, &c, &u);
+    transform(ctx, m, p->representation, view, d, &c, &u);
     for (int64_t i = 0; i < n; i++)
         scores[i] = score_by_formula(m, p, view, c + i * m->k, u + i * m->view[view].q, others);
     free(c);
@@ -216,7 +216,7 @@ static void check_gradients(const mucmm_model *m, const problem *q, int32_t view
     float *c[3], *u[3], *others[3];
 
     for (int32_t v = 0; v < q->n_views; v++)
-        transform(ctx, m, p->method, v, q->data[v], &c[v], &u[v]);
+        transform(ctx, m, p->representation, v, q->data[v], &c[v], &u[v]);
     for (int64_t i = 0; i < SAMPLES; i++) {
         int64_t row = sample_rows[i];
         const float *map = maps + i * cols;
@@ -250,9 +250,9 @@ static void for_every_model(void (*check)(const mucmm_model *, const problem *, 
         m = fit(ctx, &q, &p);
         for (int32_t view = 0; view < q.n_views; view++)
             for (int s = 0; s < 5; s++)
-                for (int method = 0; method < 2; method++) {
+                for (int representation = 0; representation < 2; representation++) {
                     mucmm_explain_params e = explain_params(all_scores[s], MUCMM_MAP_GRADIENT);
-                    e.method = (mucmm_method)method;
+                    e.representation = (mucmm_representation)representation;
                     check(m, &q, view, &e);
                 }
         mucmm_model_free(m);
@@ -333,7 +333,7 @@ static void test_maps_are_made_of_the_gradient(void **state)
 
 static bool is_linear(const mucmm_model *m, const mucmm_explain_params *p)
 {
-    return (m->params.head == MUCMM_HEAD_LINEAR || p->method == MUCMM_LINEAR) &&
+    return (m->params.head == MUCMM_HEAD_LINEAR || p->representation == MUCMM_LINEAR) &&
            p->score != MUCMM_SCORE_COMMON_ENERGY && p->score != MUCMM_SCORE_INDIVIDUAL;
 }
 
@@ -376,7 +376,7 @@ static double score_of_baseline(const mucmm_model *m, const problem *q, int32_t 
                : p->baseline == MUCMM_BASELINE_ROW ? q->x[view][p->baseline_row * cols + j]
                                                    : (float)m->view[view].mean[j];
     for (int32_t v = 0; v < q->n_views; v++) {
-        transform(ctx, m, p->method, v, q->data[v], &c[v], &u[v]);
+        transform(ctx, m, p->representation, v, q->data[v], &c[v], &u[v]);
         others[v] = c[v] + row * m->k;
     }
     scores_of_rows(m, p, view, x, 1, others, &score);
@@ -393,7 +393,7 @@ static void check_complete(const mucmm_model *m, const problem *q, int32_t view,
 {
     static const mucmm_baseline kinds[] = {MUCMM_BASELINE_DEFAULT, MUCMM_BASELINE_ZERO,
                                            MUCMM_BASELINE_ROW};
-    bool linear = m->params.head == MUCMM_HEAD_LINEAR || p->method == MUCMM_LINEAR;
+    bool linear = m->params.head == MUCMM_HEAD_LINEAR || p->representation == MUCMM_LINEAR;
     int64_t cols = q->p[view];
 
     for (size_t k = 0; k < 3; k++) {

@@ -249,18 +249,18 @@ static void check_shares(const mucmm_model *m, const mucmm_summary *s, const pro
     }
 }
 
-static void check_canonical(const mucmm_model *m, mucmm_method method, const problem *t,
-                            double tolerance)
+static void check_canonical(const mucmm_model *m, mucmm_representation representation,
+                            const problem *t, double tolerance)
 {
-    const mucmm__representation *rep = mucmm__model_representation(m, method);
-    const mucmm_summary *s = mucmm_model_summary(m, MUCMM_ROWS_TRAIN, method);
+    const mucmm__solution *rep = mucmm__model_solution(m, representation);
+    const mucmm_summary *s = mucmm_model_summary(m, MUCMM_ROWS_TRAIN, representation);
     float *c[3], *u[3];
     int64_t k = m->k;
 
     for (int32_t v = 0; v < t->n_views; v++) {
         int64_t q = m->view[v].q;
         double before = INFINITY;
-        transform(ctx, m, method, v, t->data[v], &c[v], &u[v]);
+        transform(ctx, m, representation, v, t->data[v], &c[v], &u[v]);
         check_unit_columns(c[v], t->n, k, tolerance);
         check_unit_columns(u[v], t->n, q, tolerance);
         if (t->n_views == 2)
@@ -391,8 +391,8 @@ static void test_mlp_without_individual_dimensions(void **state)
     p.individual = 0;
     m = fit(ctx, &q, &p);
     assert_int_equal(mucmm_model_individual(m, 1), 0);
-    for (int method = 0; method < 2; method++) {
-        s = mucmm_model_summary(m, MUCMM_ROWS_TRAIN, (mucmm_method)method);
+    for (int representation = 0; representation < 2; representation++) {
+        s = mucmm_model_summary(m, MUCMM_ROWS_TRAIN, (mucmm_representation)representation);
         for (int v = 0; v < 2; v++) {
             CHECK_CLOSE(s->individual_share[v], 0, 0);
             CHECK_CLOSE(s->leakage_linear[v], 0, 0);

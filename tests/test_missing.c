@@ -36,13 +36,14 @@ typedef struct variates {
     float *c[3];
 } variates;
 
-static variates represent(const mucmm_model *m, mucmm_method method, const problem *q)
+static variates represent(const mucmm_model *m, mucmm_representation representation,
+                          const problem *q)
 {
     variates v = {.n = q->n, .k = mucmm_model_common(m)};
     float *u;
 
     for (int32_t i = 0; i < q->n_views; i++) {
-        transform(ctx, m, method, i, q->data[i], &v.c[i], &u);
+        transform(ctx, m, representation, i, q->data[i], &v.c[i], &u);
         free(u);
     }
     return v;
@@ -55,15 +56,15 @@ static void drop_variates(variates *v)
 }
 
 /* From the views whose bit is set: predicted, sd [n, k]. */
-static void predict(const mucmm_model *m, mucmm_method method, const variates *v, unsigned from,
-                    int32_t view, float *predicted, float *sd)
+static void predict(const mucmm_model *m, mucmm_representation representation, const variates *v,
+                    unsigned from, int32_t view, float *predicted, float *sd)
 {
     mucmm_cmat c[3] = {{0}};
 
     for (int i = 0; i < 3; i++)
         if (from >> i & 1)
             c[i] = (mucmm_cmat){v->c[i], v->n, v->k, v->k};
-    CHECK_OK(ctx, mucmm_predict_common(ctx, m, method, c, view,
+    CHECK_OK(ctx, mucmm_predict_common(ctx, m, representation, c, view,
                                        &(mucmm_mat){predicted, v->n, v->k, v->k},
                                        &(mucmm_mat){sd, v->n, v->k, v->k}));
 }
@@ -286,9 +287,9 @@ static void test_predictions_survive_the_model_file(void **state)
     CHECK_OK(ctx, mucmm_model_save(ctx, m, path));
     CHECK_OK(ctx, mucmm_model_load(ctx, path, &loaded));
     unlink(path);
-    for (int method = 0; method < 2; method++) {
-        predict(m, (mucmm_method)method, &v, 5, 1, one, one_sd);
-        predict(loaded, (mucmm_method)method, &v, 5, 1, two, two_sd);
+    for (int representation = 0; representation < 2; representation++) {
+        predict(m, (mucmm_representation)representation, &v, 5, 1, one, one_sd);
+        predict(loaded, (mucmm_representation)representation, &v, 5, 1, two, two_sd);
         assert_memory_equal(one, two, (size_t)size * sizeof *one);
         assert_memory_equal(one_sd, two_sd, (size_t)size * sizeof *one);
     }
@@ -353,9 +354,9 @@ static void test_scores_of_two_views_of_three(void **state)
     variates v = represent(m, MUCMM_HEADS, &q);
 
     (void)state;
-    for (int method = 0; method < 2; method++) {
-        const mucmm_summary *a = mucmm_scores_summary(all, (mucmm_method)method);
-        const mucmm_summary *s = mucmm_scores_summary(some, (mucmm_method)method);
+    for (int representation = 0; representation < 2; representation++) {
+        const mucmm_summary *a = mucmm_scores_summary(all, (mucmm_representation)representation);
+        const mucmm_summary *s = mucmm_scores_summary(some, (mucmm_representation)representation);
         assert_int_equal(s->views, 3);
         for (int32_t i = 0; i < 3; i += 2) {
             CHECK_CLOSE(s->common_share[i], a->common_share[i], 0);
@@ -711,9 +712,9 @@ static void test_fit_uses_the_rows_it_can(void **state)
         mucmm_fit_params p = small_params((mucmm_head_kind)head);
         mucmm_model *m = fit(ctx, &holes, &p);
         int64_t held_out = (int64_t)ceil((double)whole.n * p.validation);
-        for (int method = 0; method < 2; method++) {
+        for (int representation = 0; representation < 2; representation++) {
             const mucmm_summary *s =
-                mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, (mucmm_method)method);
+                mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, (mucmm_representation)representation);
             assert_int_equal(s->rows, held_out);
             assert_true(s->correlations[0] > .8);
         }

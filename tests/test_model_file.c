@@ -66,12 +66,13 @@ static void test_model_file_round_trip(void **state)
             assert_true(x->stage == y->stage && x->epoch == y->epoch && x->held_out == y->held_out);
             assert_true(x->loss == y->loss || (isnan(x->loss) && isnan(y->loss)));
         }
-        for (int method = 0; method < 2; method++)
+        for (int representation = 0; representation < 2; representation++)
             for (int32_t v = 0; v < q.n_views; v++) {
                 float *c[2], *u[2];
                 size_t n = (size_t)q.n * sizeof(float);
-                transform(ctx, m, (mucmm_method)method, v, q.data[v], &c[0], &u[0]);
-                transform(ctx, loaded, (mucmm_method)method, v, q.data[v], &c[1], &u[1]);
+                transform(ctx, m, (mucmm_representation)representation, v, q.data[v], &c[0], &u[0]);
+                transform(ctx, loaded, (mucmm_representation)representation, v, q.data[v], &c[1],
+                          &u[1]);
                 assert_memory_equal(c[0], c[1], n * (size_t)m->k);
                 assert_memory_equal(u[0], u[1], n * (size_t)m->view[v].q);
                 for (int j = 0; j < 2; j++) {

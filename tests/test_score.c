@@ -50,7 +50,7 @@ static void check_retrieval(const mucmm_summary *s, const double *rho, float *co
 
 static void check_scores(const mucmm_model *m, const problem *q)
 {
-    const mucmm__representation *rep = mucmm__model_representation(m, MUCMM_HEADS);
+    const mucmm__solution *rep = mucmm__model_solution(m, MUCMM_HEADS);
     mucmm_view views[3];
     mucmm_score_params p;
     mucmm_scores *s = NULL;
@@ -83,8 +83,8 @@ static void check_scores(const mucmm_model *m, const problem *q)
         }
         CHECK_CLOSE(mucmm_scores_common(s)[i], common, 1e-9 * (1 + fabs(common)));
     }
-    for (int method = 0; method < 2; method++) {
-        const mucmm_summary *sum = mucmm_scores_summary(s, (mucmm_method)method);
+    for (int representation = 0; representation < 2; representation++) {
+        const mucmm_summary *sum = mucmm_scores_summary(s, (mucmm_representation)representation);
         double total = 0;
         assert_int_equal(sum->rows, q->n);
         for (int64_t j = 0; j < k; j++) {

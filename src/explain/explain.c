@@ -386,7 +386,7 @@ mucmm_status mucmm__samples_start(mucmm_ctx *ctx, const mucmm_model *m, const mu
 
     TRY(check_params(ctx, m, view, p));
     *s = (mucmm__samples){.m = m,
-                          .rep = mucmm__model_representation(m, p->method),
+                          .rep = mucmm__model_solution(m, p->representation),
                           .view = view,
                           .rows = rows,
                           .n = n,

@@ -20,7 +20,7 @@ enum { STREAM_ROWS = 900001, STREAM_INDIVIDUAL = 900002, STREAM_PAIRS = 910000 }
 
 struct mucmm_null {
     const mucmm_model *m; /* borrowed */
-    mucmm_method method;
+    mucmm_representation representation;
     int64_t models, rows;
     uint64_t seed;
     mucmm_model **model;                   /* [models] fitted to permuted pairs   */
@@ -65,8 +65,9 @@ static mucmm_fit_params refit_params(const mucmm_null *null)
     p.bootstrap = p.restarts = 0;
     p.checkpoint = NULL;
     /* what was kept for m: the null must not choose otherwise */
-    p.head = null->method == MUCMM_LINEAR || !m->heads.rho || m->start < 0 ? MUCMM_HEAD_LINEAR
-                                                                           : MUCMM_HEAD_MLP;
+    p.head = null->representation == MUCMM_LINEAR || !m->heads.rho || m->start < 0
+                 ? MUCMM_HEAD_LINEAR
+                 : MUCMM_HEAD_MLP;
     p.batch = p.batch < rows ? p.batch : rows;
     return p;
 }
@@ -143,9 +144,9 @@ done:
     return status;
 }
 
-mucmm_status mucmm_null_fit(mucmm_ctx *ctx, const mucmm_model *m, mucmm_method method,
-                            const mucmm_view *training, int32_t n_views,
-                            const mucmm_null_params *params, mucmm_null **out)
+mucmm_status mucmm_null_fit(mucmm_ctx *ctx, const mucmm_model *m,
+                            mucmm_representation representation, const mucmm_view *training,
+                            int32_t n_views, const mucmm_null_params *params, mucmm_null **out)
 {
     mucmm_status status = MUCMM_OK;
     const mucmm_data *data[MUCMM_MAX_VIEWS];
@@ -166,7 +167,8 @@ mucmm_status mucmm_null_fit(mucmm_ctx *ctx, const mucmm_model *m, mucmm_method m
                            p.rows);
     TRY(mucmm__match_views(ctx, m, training, n_views, data));
     TRY(mucmm__alloc(ctx, 1, sizeof *null, &null));
-    *null = (mucmm_null){.m = m, .method = method, .models = p.models, .seed = p.seed};
+    *null =
+        (mucmm_null){.m = m, .representation = representation, .models = p.models, .seed = p.seed};
     TRY(keep_training(ctx, null, data, p.rows));
     TRY(mucmm__alloc(ctx, p.models, sizeof(mucmm_model *), &null->model));
     TRY(fit_all(ctx, null));
@@ -192,7 +194,7 @@ static mucmm_status individual_products(mucmm_ctx *ctx, const mucmm_null *null,
                                         const mucmm__question *q, float *y)
 {
     mucmm_status status = MUCMM_OK;
-    const mucmm__representation *rep = mucmm__model_representation(null->m, null->method);
+    const mucmm__solution *rep = mucmm__model_solution(null->m, null->representation);
     int64_t d = null->m->view[q->view].q, k = null->m->k, rows = null->rows;
     int64_t all = individual_width(null, q);
     const mucmm_data *data = NULL;
@@ -289,10 +291,11 @@ done:
 mucmm_status mucmm__null_check(mucmm_ctx *ctx, const mucmm_null *null, const mucmm_model *m,
                                const mucmm__question *q)
 {
-    if (null->m != m || (null->method != q->p->method && m->heads.rho))
-        return mucmm__fail(ctx, MUCMM_EARG,
-                           "the null models were fitted for another model or method than is asked "
-                           "about");
+    if (null->m != m || (null->representation != q->p->representation && m->heads.rho))
+        return mucmm__fail(
+            ctx, MUCMM_EARG,
+            "the null models were fitted for another model or representation than is asked "
+            "about");
     return MUCMM_OK;
 }
 
@@ -489,7 +492,7 @@ mucmm_status mucmm_null_p_values(mucmm_ctx *ctx, const mucmm_null *null, const m
     explained e = {0};
 
     mucmm_explain_params_init(&p);
-    p.method = null->method;
+    p.representation = null->representation;
     mucmm__question q = {views, n_views, view, rows, n, 0, params ? params : &p};
     TRY(check_question(ctx, null, &q, kind, p_values, &units));
     TRY(mucmm__alloc(ctx, (1 + null->models) * n * q.cols, sizeof *maps, &maps));

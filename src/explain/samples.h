@@ -10,7 +10,7 @@
 /* The samples asked for under one representation. */
 typedef struct mucmm__samples {
     const mucmm_model *m;
-    const mucmm__representation *rep;
+    const mucmm__solution *rep;
     const mucmm_data *data[MUCMM_MAX_VIEWS]; /* only [view] unless the score needs all */
     int32_t view;
     const int64_t *rows;

@@ -132,8 +132,8 @@ mucmm_status mucmm__random_maps(mucmm_ctx *ctx, const mucmm_model *m, int64_t co
                                 const mucmm__question *q, float *out)
 {
     mucmm_status status = MUCMM_OK;
-    const mucmm__representation *rep = mucmm__model_representation(m, q->p->method);
-    mucmm__representation drawn = {0};
+    const mucmm__solution *rep = mucmm__model_solution(m, q->p->representation);
+    mucmm__solution drawn = {0};
     mucmm_explain_params p = single_params(q);
     mucmm_model random = *m; /* borrows all but the heads */
     mucmm__quiet w;
@@ -148,14 +148,14 @@ mucmm_status mucmm__random_maps(mucmm_ctx *ctx, const mucmm_model *m, int64_t co
         *(rep == &m->heads ? &random.heads : &random.linear) = drawn;
         TRY(map_one(ctx, &random, q, &p, out + b * q->n * q->cols));
         drawn.rho = NULL;
-        mucmm__representation_drop(&drawn);
+        mucmm__solution_drop(&drawn);
     }
     TRY(mucmm__quiet_at(ctx, &w, count));
     TRY(finish_patterns(ctx, m, count, q, out));
 done:
     mucmm__quiet_end(ctx, &w);
     drawn.rho = NULL;
-    mucmm__representation_drop(&drawn);
+    mucmm__solution_drop(&drawn);
     return status;
 }
 

@@ -556,8 +556,8 @@ static mucmm_status summarize_all(mucmm__fit *f)
     for (int r = 0; r < 2; r++) {
         const int64_t *rows = r ? f->held_out : f->train;
         int64_t n = r ? f->n_held_out : f->n_train;
-        for (int method = 0; method < 2; method++) {
-            mucmm__representation *rep = method ? &model->linear : &model->heads;
+        for (int which = 0; which < 2; which++) {
+            mucmm__solution *rep = which ? &model->linear : &model->heads;
             if (!rep->rho)
                 continue;
             for (int32_t m = 0; m < model->n_views; m++) {

@@ -313,7 +313,7 @@ static mucmm_status stage_psi(const mucmm__fit *f, mucmm__stage stage, int64_t b
 static mucmm_status take_earlier(mucmm__fit *f, common_work *w)
 {
     mucmm_status status = MUCMM_OK;
-    const mucmm__representation *rep = &f->model->heads;
+    const mucmm__solution *rep = &f->model->heads;
     int64_t n = f->batch, width;
 
     w->before = mucmm__common_width(&rep->view[0]);

@@ -27,8 +27,8 @@
 
 /* All common variates of every view so far, c[m] [n, width], as doubles, on every `every`-th row.
  */
-static mucmm_status common_variates(mucmm__fit *f, const mucmm__representation *rep,
-                                    mucmm_rows part, int64_t every, mucmm__block *c)
+static mucmm_status common_variates(mucmm__fit *f, const mucmm__solution *rep, mucmm_rows part,
+                                    int64_t every, mucmm__block *c)
 {
     mucmm_status status = MUCMM_OK;
     int64_t n, count, k = mucmm__common_width(&rep->view[0]), *picked = NULL;
@@ -61,7 +61,7 @@ static void blocks_drop(mucmm__block *c)
 }
 
 /* r2 [k]: mean over the views. NaN where there are too few training rows to fit anything. */
-static mucmm_status harmonic_marks(mucmm__fit *f, const mucmm__representation *rep, double *r2)
+static mucmm_status harmonic_marks(mucmm__fit *f, const mucmm__solution *rep, double *r2)
 {
     mucmm_status status = MUCMM_OK;
     int64_t k = mucmm__common_width(&rep->view[0]);
@@ -88,7 +88,7 @@ done:
     return status;
 }
 
-mucmm_status mucmm__mark_harmonics(mucmm__fit *f, mucmm__representation *r)
+mucmm_status mucmm__mark_harmonics(mucmm__fit *f, mucmm__solution *r)
 {
     mucmm_status status = MUCMM_OK;
 
@@ -104,7 +104,7 @@ static mucmm_status choose_components(mucmm__fit *f, int64_t first, bool *keep,
                                       int64_t *significant, int64_t *kept)
 {
     mucmm_status status = MUCMM_OK;
-    const mucmm__representation *rep = &f->model->heads;
+    const mucmm__solution *rep = &f->model->heads;
     mucmm__block c[MUCMM_MAX_VIEWS] = {{0}};
     double *correlations = NULL, *p_values = NULL, *r2 = NULL;
     int64_t k = mucmm__common_width(&rep->view[0]), fresh = k - first;
@@ -139,7 +139,7 @@ done:
 /* ---- the stages -------------------------------------------------------------------- */
 
 /* Of the last stage of every view only the components that are kept. */
-static mucmm_status drop_components(mucmm__fit *f, mucmm__representation *rep, int64_t k,
+static mucmm_status drop_components(mucmm__fit *f, mucmm__solution *rep, int64_t k,
                                     const bool *keep, int64_t kept)
 {
     mucmm_status status = MUCMM_OK;
@@ -177,7 +177,7 @@ done:
 /* The common heads of rep, from the start number `stage`, which is trained already: canonical form,
  * and rho [k]. */
 static mucmm_status take_start(mucmm__fit *f, mucmm__stage stage, int64_t k, bool kept,
-                               mucmm__representation *rep)
+                               mucmm__solution *rep)
 {
     mucmm__deflated found[MUCMM_MAX_VIEWS] = {0};
     mucmm_status status = mucmm__common_heads(f, stage, k, kept, found, rep->rho);
@@ -192,7 +192,7 @@ static mucmm_status take_start(mucmm__fit *f, mucmm__stage stage, int64_t k, boo
 
 /* sum_j -log(1 - rho_j^2) / 2, rho_j the correlations on the held-out rows (means over pairs of
  * views): of jointly Gaussian views the information they have in common, in nats. */
-static mucmm_status information(mucmm__fit *f, const mucmm__representation *rep, double *nats)
+static mucmm_status information(mucmm__fit *f, const mucmm__solution *rep, double *nats)
 {
     mucmm_status status = MUCMM_OK;
     mucmm__block c[MUCMM_MAX_VIEWS] = {{0}};
@@ -273,7 +273,7 @@ static mucmm_status check_restarts(mucmm__fit *f)
 static mucmm_status compare_starts(mucmm__fit *f, int64_t k)
 {
     mucmm_status status = MUCMM_OK;
-    mucmm__representation *rep = &f->model->heads, other = {0};
+    mucmm__solution *rep = &f->model->heads, other = {0};
     mucmm__block ours[MUCMM_MAX_VIEWS] = {{0}}, theirs[MUCMM_MAX_VIEWS] = {{0}};
     mucmm__comparisons c = {0};
     int32_t starts = MUCMM__STAGE_RESTART + f->p->restarts, others;
@@ -294,12 +294,12 @@ static mucmm_status compare_starts(mucmm__fit *f, int64_t k)
         TRY(common_variates(f, &other, MUCMM_ROWS_HELD_OUT, 1, theirs));
         TRY(mucmm__compare(f->ctx, &c, rows, ours, theirs));
         blocks_drop(theirs);
-        mucmm__representation_drop(&other);
+        mucmm__solution_drop(&other);
     }
     TRY(mucmm__stability_make(f->ctx, &c, 0, &rep->stability));
 done:
     mucmm__comparisons_drop(&c);
-    mucmm__representation_drop(&other);
+    mucmm__solution_drop(&other);
     blocks_drop(ours);
     blocks_drop(theirs);
     mucmm__free(rows);
@@ -309,7 +309,7 @@ done:
 /* Stage number t after the first, of k dimensions, behind the variates found so far. */
 static mucmm_status later_stage(mucmm__fit *f, int32_t t, int64_t k)
 {
-    mucmm__representation *rep = &f->model->heads;
+    mucmm__solution *rep = &f->model->heads;
     mucmm__deflated found[MUCMM_MAX_VIEWS] = {0};
     double *rho = rep->rho + mucmm__common_width(&rep->view[0]);
     mucmm_status status =
@@ -351,7 +351,7 @@ done:
 mucmm_status mucmm__fit_common(mucmm__fit *f)
 {
     mucmm_status status = MUCMM_OK;
-    mucmm__representation *rep = &f->model->heads;
+    mucmm__solution *rep = &f->model->heads;
     int64_t total = f->model->k, significant = 0, once = 0, staged = 0;
     bool *keep = NULL;
 

@@ -66,19 +66,22 @@ const char *mucmm_model_json(const mucmm_model *m)
     return m->json;
 }
 
-const mucmm__representation *mucmm__model_representation(const mucmm_model *m, mucmm_method method)
+const mucmm__solution *mucmm__model_solution(const mucmm_model *m,
+                                             mucmm_representation representation)
 {
-    return method == MUCMM_HEADS && m->heads.rho ? &m->heads : &m->linear;
+    return representation == MUCMM_HEADS && m->heads.rho ? &m->heads : &m->linear;
 }
 
-const mucmm_summary *mucmm_model_summary(const mucmm_model *m, mucmm_rows rows, mucmm_method method)
+const mucmm_summary *mucmm_model_summary(const mucmm_model *m, mucmm_rows rows,
+                                         mucmm_representation representation)
 {
-    return mucmm__model_representation(m, method)->summary[rows];
+    return mucmm__model_solution(m, representation)->summary[rows];
 }
 
-const mucmm_stability *mucmm_model_stability(const mucmm_model *m, mucmm_method method)
+const mucmm_stability *mucmm_model_stability(const mucmm_model *m,
+                                             mucmm_representation representation)
 {
-    return mucmm__model_representation(m, method)->stability;
+    return mucmm__model_solution(m, representation)->stability;
 }
 
 /* The names of the model's views, for messages. */
@@ -243,7 +246,7 @@ void mucmm__deflated_drop(mucmm__deflated *d)
     *d = (mucmm__deflated){0};
 }
 
-void mucmm__common_drop(mucmm__representation *r)
+void mucmm__common_drop(mucmm__solution *r)
 {
     for (int i = 0; i < MUCMM_MAX_VIEWS; i++) {
         for (int32_t t = 0; t < r->view[i].n_later; t++)
@@ -253,7 +256,7 @@ void mucmm__common_drop(mucmm__representation *r)
     }
 }
 
-void mucmm__representation_drop(mucmm__representation *r)
+void mucmm__solution_drop(mucmm__solution *r)
 {
     mucmm__common_drop(r);
     for (int i = 0; i < MUCMM_MAX_VIEWS; i++) {
@@ -266,7 +269,7 @@ void mucmm__representation_drop(mucmm__representation *r)
     mucmm__summary_free(r->summary[0]);
     mucmm__summary_free(r->summary[1]);
     mucmm__stability_free(r->stability);
-    *r = (mucmm__representation){0};
+    *r = (mucmm__solution){0};
 }
 
 void mucmm_model_free(mucmm_model *m)
@@ -280,8 +283,8 @@ void mucmm_model_free(mucmm_model *m)
         mucmm__free(m->view[i].covariance);
         mucmm__free(m->view[i].description);
     }
-    mucmm__representation_drop(&m->linear);
-    mucmm__representation_drop(&m->heads);
+    mucmm__solution_drop(&m->linear);
+    mucmm__solution_drop(&m->heads);
     mucmm__dimensions_drop(&m->dimensions);
     mucmm__free(m->history);
     mucmm__free(m->json);
@@ -513,7 +516,7 @@ done:
 
 /* ---- transform --------------------------------------------------------------------- */
 
-mucmm_status mucmm__represent(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__representation *r,
+mucmm_status mucmm__represent(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__solution *r,
                               int32_t view, const mucmm_data *data, const int64_t *rows, int64_t n,
                               float *c, float *u)
 {
@@ -546,9 +549,8 @@ static void spread_rows(float *x, int64_t n, int64_t cols, const int64_t *rows, 
                 x[i * cols + j] = NAN;
 }
 
-mucmm_status mucmm__represent_all(mucmm_ctx *ctx, const mucmm_model *m,
-                                  const mucmm__representation *r, int32_t view,
-                                  const mucmm_data *data, float *c, float *u)
+mucmm_status mucmm__represent_all(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__solution *r,
+                                  int32_t view, const mucmm_data *data, float *c, float *u)
 {
     mucmm_status status = MUCMM_OK;
     int64_t n = mucmm_data_rows(data), present = 0, *rows = NULL;
@@ -584,8 +586,9 @@ static mucmm_status check_out(mucmm_ctx *ctx, const char *what, const mucmm_mat 
     return MUCMM_OK;
 }
 
-mucmm_status mucmm_transform(mucmm_ctx *ctx, const mucmm_model *m, mucmm_method method,
-                             int32_t view, const mucmm_data *data, const mucmm_mat *common,
+mucmm_status mucmm_transform(mucmm_ctx *ctx, const mucmm_model *m,
+                             mucmm_representation representation, int32_t view,
+                             const mucmm_data *data, const mucmm_mat *common,
                              const mucmm_mat *individual)
 {
     mucmm_status status = MUCMM_OK;
@@ -607,7 +610,7 @@ mucmm_status mucmm_transform(mucmm_ctx *ctx, const mucmm_model *m, mucmm_method 
     TRY(mucmm__alloc(ctx, n * m->k, sizeof *c, &c));
     if (individual)
         TRY(mucmm__alloc(ctx, n * q, sizeof *u, &u));
-    TRY(mucmm__represent_all(ctx, m, mucmm__model_representation(m, method), view, data, c, u));
+    TRY(mucmm__represent_all(ctx, m, mucmm__model_solution(m, representation), view, data, c, u));
     if (common)
         copy_out(common, c);
     if (individual)

@@ -56,14 +56,14 @@ typedef struct mucmm__joint {
 } mucmm__joint;
 
 /* One way to represent all views (trained heads, or the closed form). */
-typedef struct mucmm__representation {
+typedef struct mucmm__solution {
     mucmm__view_heads view[MUCMM_MAX_VIEWS];
     double *rho;      /* [k], correlations on the training rows: the weights of the common score */
     double *harmonic; /* [k], R2 as in mucmm_summary; NaN if not known */
     mucmm__joint joint;
     mucmm_summary *summary[2];  /* by mucmm_rows */
     mucmm_stability *stability; /* NULL if not asked for */
-} mucmm__representation;
+} mucmm__solution;
 
 typedef struct mucmm__view_info {
     char *name;
@@ -110,8 +110,8 @@ struct mucmm_model {
     mucmm__dimensions dimensions; /* empty in a model that was loaded: it is in its JSON */
     uint32_t held_out_chose;      /* of mucmm__chose; likewise */
     mucmm__view_info view[MUCMM_MAX_VIEWS];
-    mucmm__representation linear, heads; /* heads is empty when the head is linear */
-    mucmm_fit_params params;             /* as used; checkpoint NULL               */
+    mucmm__solution linear, heads; /* heads is empty when the head is linear */
+    mucmm_fit_params params;       /* as used; checkpoint NULL               */
     double ridge;           /* of the closed form, or MUCMM_RIDGE_LEDOIT_WOLF: each view's own */
     int64_t rows[2];        /* training, held-out                     */
     int32_t start;          /* stage whose common heads were kept, -1: the closed form */
@@ -121,7 +121,8 @@ struct mucmm_model {
     char *json;
 };
 
-const mucmm__representation *mucmm__model_representation(const mucmm_model *m, mucmm_method method);
+const mucmm__solution *mucmm__model_solution(const mucmm_model *m,
+                                             mucmm_representation representation);
 
 /* ---- model.c: views by name, scaling, networks ------------------------------------- */
 
@@ -141,8 +142,8 @@ mucmm_status mucmm__head_copy(mucmm_ctx *ctx, const mucmm__head *from, mucmm__he
 mucmm_status mucmm__head_empty(mucmm_ctx *ctx, int64_t in, mucmm__head *head);
 void mucmm__head_drop(mucmm__head *head);
 /* The common heads of all views. */
-void mucmm__common_drop(mucmm__representation *r);
-void mucmm__representation_drop(mucmm__representation *r);
+void mucmm__common_drop(mucmm__solution *r);
+void mucmm__solution_drop(mucmm__solution *r);
 mucmm_status mucmm__head_forward(mucmm_ctx *ctx, const mucmm__head *head, int64_t n, const float *h,
                                  float *y);
 void mucmm__deflated_drop(mucmm__deflated *d);
@@ -158,21 +159,20 @@ mucmm_status mucmm__heads_vjp(mucmm_ctx *ctx, const mucmm__view_heads *v, int64_
 mucmm_status mucmm__head_affine(mucmm_ctx *ctx, mucmm__head *head, const double *mean,
                                 const double *a, int64_t new_out);
 /* All rows given: c [n, common width], u [n, q] as floats. */
-mucmm_status mucmm__represent(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__representation *r,
+mucmm_status mucmm__represent(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__solution *r,
                               int32_t view, const mucmm_data *data, const int64_t *rows, int64_t n,
                               float *c, float *u);
 
 /* All rows of data, NaN for those that lack the view. */
-mucmm_status mucmm__represent_all(mucmm_ctx *ctx, const mucmm_model *m,
-                                  const mucmm__representation *r, int32_t view,
-                                  const mucmm_data *data, float *c, float *u);
+mucmm_status mucmm__represent_all(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__solution *r,
+                                  int32_t view, const mucmm_data *data, float *c, float *u);
 
 /* ---- summary.c --------------------------------------------------------------------- */
 
 mucmm_status mucmm__summary_create(mucmm_ctx *ctx, int64_t k, int64_t n_views, mucmm_summary **out);
 void mucmm__summary_free(mucmm_summary *s);
 /* What r says of its components, into a summary of its rows. */
-void mucmm__summary_harmonics(const mucmm__representation *r, mucmm_summary *s);
+void mucmm__summary_harmonics(const mucmm__solution *r, mucmm_summary *s);
 /* permutations 0: no p-values. c[m], u[m] (float, of the rows): the variates already computed. */
 mucmm_status mucmm__summarize(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_data *const *data,
                               const int64_t *rows, int64_t n, float *const *c, float *const *u,
@@ -399,7 +399,7 @@ const int64_t *mucmm__rows_of(const mucmm__fit *f, mucmm_rows part, int64_t *n);
 /* fit_stages.c: the stages, and what is kept. */
 mucmm_status mucmm__fit_common(mucmm__fit *f);
 /* r->harmonic, from training and held-out rows. */
-mucmm_status mucmm__mark_harmonics(mucmm__fit *f, mucmm__representation *r);
+mucmm_status mucmm__mark_harmonics(mucmm__fit *f, mucmm__solution *r);
 mucmm_status mucmm__fit_individual(mucmm__fit *f);
 
 /* Sum over k components of the mean correlation over pairs of views, of fixed weights[m] [p_m, k]

@@ -79,7 +79,7 @@ static void list_joint(tensor_list *list, const char *method, int64_t w, const m
 }
 
 static void list_representation(tensor_list *list, const mucmm_model *m, const char *method,
-                                const mucmm__representation *r)
+                                const mucmm__solution *r)
 {
     char name[128];
 

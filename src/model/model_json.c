@@ -132,7 +132,7 @@ static json_t *later_json(const mucmm__view_heads *v)
     return a;
 }
 
-static json_t *representation_json(const mucmm_model *m, const mucmm__representation *r)
+static json_t *representation_json(const mucmm_model *m, const mucmm__solution *r)
 {
     json_t *o = json_object(), *views = json_array();
 
@@ -478,7 +478,7 @@ done:
 }
 
 static mucmm_status read_representation(mucmm_ctx *ctx, mucmm_model *m, const json_t *parent,
-                                        const char *key, mucmm__representation *r)
+                                        const char *key, mucmm__solution *r)
 {
     mucmm_status status = MUCMM_OK;
     const json_t *o = json_object_get(parent, key), *views = json_object_get(o, "views");

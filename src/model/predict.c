@@ -236,12 +236,12 @@ static mucmm_status check_prediction(mucmm_ctx *ctx, const mucmm_model *m,
     return MUCMM_OK;
 }
 
-mucmm_status mucmm_predict_common(mucmm_ctx *ctx, const mucmm_model *m, mucmm_method method,
-                                  const mucmm_cmat *common, int32_t view,
-                                  const mucmm_mat *predicted, const mucmm_mat *sd)
+mucmm_status mucmm_predict_common(mucmm_ctx *ctx, const mucmm_model *m,
+                                  mucmm_representation representation, const mucmm_cmat *common,
+                                  int32_t view, const mucmm_mat *predicted, const mucmm_mat *sd)
 {
     mucmm_status status = MUCMM_OK;
-    const mucmm__joint *joint = &mucmm__model_representation(m, method)->joint;
+    const mucmm__joint *joint = &mucmm__model_solution(m, representation)->joint;
     predictor p = {0};
     uint32_t now = 0;
 

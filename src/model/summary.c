@@ -74,7 +74,7 @@ done:
     return status;
 }
 
-void mucmm__summary_harmonics(const mucmm__representation *r, mucmm_summary *s)
+void mucmm__summary_harmonics(const mucmm__solution *r, mucmm_summary *s)
 {
     s->dimensions = 0;
     for (int64_t j = 0; j < s->components; j++) {
@@ -235,7 +235,7 @@ struct mucmm_scores {
     int64_t n;
     int32_t n_views;
     double *common, *energy[MUCMM_MAX_VIEWS], *individual[MUCMM_MAX_VIEWS];
-    mucmm_summary *summary[2]; /* by mucmm_method */
+    mucmm_summary *summary[2]; /* by mucmm_representation */
     bool shared;               /* summary[1] is summary[0] */
 };
 
@@ -278,9 +278,12 @@ const double *mucmm_scores_individual(const mucmm_scores *s, int32_t view)
     return view >= 0 && view < s->n_views ? s->individual[view] : NULL;
 }
 
-const mucmm_summary *mucmm_scores_summary(const mucmm_scores *s, mucmm_method method)
+const mucmm_summary *mucmm_scores_summary(const mucmm_scores *s,
+                                          mucmm_representation representation)
 {
-    return method == MUCMM_HEADS || method == MUCMM_LINEAR ? s->summary[method] : NULL;
+    return representation == MUCMM_HEADS || representation == MUCMM_LINEAR
+               ? s->summary[representation]
+               : NULL;
 }
 
 /* s_C = 2/(M(M-1)) sum_{m<l} sum_j rho_j c_mj c_lj, of the views that the row has. */
@@ -433,11 +436,12 @@ static void spread_scores(const some_views *g, mucmm_scores *s)
     }
 }
 
-static mucmm_status score_method(mucmm_ctx *ctx, const mucmm_model *m, mucmm_method method,
-                                 const some_views *g, const mucmm_score_params *p, mucmm_scores *s)
+static mucmm_status score_representation(mucmm_ctx *ctx, const mucmm_model *m,
+                                         mucmm_representation representation, const some_views *g,
+                                         const mucmm_score_params *p, mucmm_scores *s)
 {
     mucmm_status status = MUCMM_OK;
-    const mucmm__representation *rep = mucmm__model_representation(m, method);
+    const mucmm__solution *rep = mucmm__model_solution(m, representation);
     const mucmm_model part = view_of(m, g);
     float *c[MUCMM_MAX_VIEWS] = {0}, *u[MUCMM_MAX_VIEWS] = {0};
 
@@ -446,7 +450,7 @@ static mucmm_status score_method(mucmm_ctx *ctx, const mucmm_model *m, mucmm_met
         TRY(mucmm__alloc(ctx, s->n * part.view[v].q, sizeof **u, &u[v]));
         TRY(mucmm__represent_all(ctx, m, rep, g->at[v], g->data[v], c[v], u[v]));
     }
-    if (method == MUCMM_HEADS) {
+    if (representation == MUCMM_HEADS) {
         status = sample_scores(ctx, &part, rep->rho, c, u, s);
         spread_scores(g, s);
         TRY(status);
@@ -456,9 +460,9 @@ static mucmm_status score_method(mucmm_ctx *ctx, const mucmm_model *m, mucmm_met
         move_forward(u[v], part.view[v].q, g->complete, g->n_complete);
     }
     TRY(mucmm__summarize(ctx, &part, g->data, g->complete, g->n_complete, c, u, rep->rho,
-                         p->permutations, p->seed, &s->summary[method]));
-    TRY(spread_summary(ctx, g, m->n_views, s->summary[method]));
-    mucmm__summary_harmonics(rep, s->summary[method]);
+                         p->permutations, p->seed, &s->summary[representation]));
+    TRY(spread_summary(ctx, g, m->n_views, s->summary[representation]));
+    mucmm__summary_harmonics(rep, s->summary[representation]);
 done:
     for (int32_t v = 0; v < MUCMM_MAX_VIEWS; v++) {
         mucmm__free(c[v]);
@@ -487,12 +491,12 @@ mucmm_status mucmm_score(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view 
     TRY(mucmm__alloc(ctx, 1, sizeof *s, &s));
     s->n = mucmm_data_rows(given.data[0]);
     s->n_views = m->n_views;
-    TRY(score_method(ctx, m, MUCMM_HEADS, &given, &p, s));
+    TRY(score_representation(ctx, m, MUCMM_HEADS, &given, &p, s));
     s->shared = !m->heads.rho;
     if (s->shared)
         s->summary[MUCMM_LINEAR] = s->summary[MUCMM_HEADS];
     else
-        TRY(score_method(ctx, m, MUCMM_LINEAR, &given, &p, s));
+        TRY(score_representation(ctx, m, MUCMM_LINEAR, &given, &p, s));
     *out = s;
     s = NULL;
 done:

@@ -332,16 +332,19 @@ def transform_writes_variates():
     common = {v: read_npy('dir/%s.common.npy' % v)[1] for v in ('left', 'right')}
     agreement = sum(a * b for a, b in zip(common['left'], common['right'])) / 300
     check(agreement > 0.7, agreement)
-    succeeds('transform', 'mlp.mucmm', *UNSEEN, '--method', 'linear', '-o', 'dir')
-    check(read_npy('dir/left.common.npy')[1] != common['left'], 'linear is the same')
+    succeeds('transform', 'mlp.mucmm', *UNSEEN, '--representation', 'linear', '-o', 'dir')
+    linear = read_npy('dir/left.common.npy')[1]
+    check(linear != common['left'], 'linear is the same')
+    succeeds('transform', 'mlp.mucmm', *UNSEEN, '--method', 'linear', '-o', 'dir')  # the older name of the option
+    check(read_npy('dir/left.common.npy')[1] == linear and '--method' not in succeeds('help', 'transform').stdout, 'older name')
 
 
 @test
 def transform_predicts_a_view_that_is_not_given():
     succeeds('transform', 'mlp.mucmm', *UNSEEN, '-o', 'both')
-    for method in ([], ['--method', 'linear']):
-        succeeds('transform', 'mlp.mucmm', *UNSEEN, *method, '-o', 'both')
-        succeeds('transform', 'mlp.mucmm', *UNSEEN[2:], *method, '-o', 'one')
+    for which in ([], ['--representation', 'linear']):
+        succeeds('transform', 'mlp.mucmm', *UNSEEN, *which, '-o', 'both')
+        succeeds('transform', 'mlp.mucmm', *UNSEEN[2:], *which, '-o', 'one')
         names = sorted(os.listdir('one'))
         check(names == ['left.common-predicted.npy', 'left.common-sd.npy', 'right.common.npy', 'right.individual.npy'],
               names)
