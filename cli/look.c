@@ -357,14 +357,14 @@ static void add_word(word_list *out)
 static int join_pieces(session *s, const look *l, int64_t row, const float *map, word_list *out)
 {
     int64_t width = l->cols / l->tokens;
+    mucmm_tokens *tokens = NULL;
     bool marked = false;
     int code = 0;
 
-    for (int64_t t = 0; t < l->tokens; t++) {
-        char piece[NAME_SIZE];
-        const char *at = piece;
+    TRY(check(s, mucmm_data_tokens(s->ctx, l->data, row, &tokens)));
+    for (int64_t t = 0; t < l->tokens && t < mucmm_tokens_count(tokens); t++) {
+        const char *piece = mucmm_tokens_piece(tokens, t), *at = piece;
         double sum = 0;
-        TRY(check(s, mucmm_data_token(s->ctx, l->data, row, t, piece, sizeof piece)));
         if (!piece[0])
             continue;
         for (int64_t j = 0; j < width; j++)
@@ -380,6 +380,7 @@ static int join_pieces(session *s, const look *l, int64_t row, const float *map,
         out->value[out->n - 1] += (float)sum;
     }
 done:
+    mucmm_tokens_free(tokens);
     return code;
 }
 
@@ -395,13 +396,12 @@ static int64_t find_column(const look *l, const char *word)
 static int bag_words(session *s, const look *l, int64_t row, const float *map, word_list *out)
 {
     int64_t column[MOST_WORDS];
+    mucmm_tokens *tokens = NULL;
     int code = 0;
 
-    for (int64_t t = 0; t < MOST_WORDS; t++) {
-        char word[NAME_SIZE];
-        TRY(check(s, mucmm_data_token(s->ctx, l->data, row, t, word, sizeof word)));
-        if (!word[0])
-            break;
+    TRY(check(s, mucmm_data_tokens(s->ctx, l->data, row, &tokens)));
+    for (int64_t t = 0; t < MOST_WORDS && t < mucmm_tokens_count(tokens); t++) {
+        const char *word = mucmm_tokens_piece(tokens, t);
         add_word(out);
         snprintf(out->text[t], NAME_SIZE, "%s", word);
         column[t] = find_column(l, word);
@@ -414,6 +414,7 @@ static int bag_words(session *s, const look *l, int64_t row, const float *map, w
             out->value[t] = map[column[t]] / (float)times;
     }
 done:
+    mucmm_tokens_free(tokens);
     return code;
 }
 

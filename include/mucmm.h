@@ -991,10 +991,15 @@ MUCMM_API mucmm_source_kind mucmm_data_source_kind(const mucmm_data *d);
 MUCMM_API const char *mucmm_data_item(const mucmm_data *d, int64_t row);
 /* Row of the source that is row i (others may have been skipped). */
 MUCMM_API int64_t mucmm_data_source_row(const mucmm_data *d, int64_t i);
-/* Text: the piece at place t of a row, "" for padding; of a bag of words the t-th word as its
- * column would be named, "" behind the last. EARG for other kinds. */
-MUCMM_API mucmm_status mucmm_data_token(mucmm_ctx *ctx, const mucmm_data *d, int64_t row, int64_t t,
-                                        char *out, size_t size);
+/* Text: the pieces of a row, one for each of the encoder's tokens ("" for padding); of a bag of
+ * words the words of the text in order, each as its column would be named. EARG for other kinds. */
+typedef struct mucmm_tokens mucmm_tokens;
+MUCMM_API mucmm_status mucmm_data_tokens(mucmm_ctx *ctx, const mucmm_data *d, int64_t row,
+                                         mucmm_tokens **out);
+MUCMM_API void mucmm_tokens_free(mucmm_tokens *t);
+MUCMM_API int64_t mucmm_tokens_count(const mucmm_tokens *t);
+/* UTF-8, belongs to t; NULL if i is out of range. */
+MUCMM_API const char *mucmm_tokens_piece(const mucmm_tokens *t, int64_t i);
 /* Image: the prepared picture [height, width, 3], 8-bit; rgb NULL = only the sizes. */
 MUCMM_API mucmm_status mucmm_data_picture(mucmm_ctx *ctx, const mucmm_data *d, int64_t row,
                                           int64_t *height, int64_t *width, unsigned char *rgb);

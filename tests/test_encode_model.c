@@ -845,6 +845,29 @@ static void test_study_splits_by_whole_groups(void **state)
     mucmm_study_free(s);
 }
 
+/* As many pieces as tokens, those of the text first, then padding. */
+static void check_tokens(mucmm_data *const d[2])
+{
+    mucmm_tokens *tokens;
+    bool padding = false;
+
+    CHECK_OK(ctx, mucmm_data_tokens(ctx, d[1], 1, &tokens));
+    assert_int_equal(mucmm_tokens_count(tokens), 5);
+    assert_non_null(strstr(mucmm_tokens_piece(tokens, 0), "\xe2\x96\x81"));
+    for (int64_t t = 0; t < 5; t++) {
+        assert_true(!padding || !mucmm_tokens_piece(tokens, t)[0]);
+        padding = !mucmm_tokens_piece(tokens, t)[0];
+    }
+    assert_null(mucmm_tokens_piece(tokens, 5));
+    assert_null(mucmm_tokens_piece(tokens, -1));
+    mucmm_tokens_free(tokens);
+    assert_int_equal(mucmm_data_tokens(ctx, d[1], 99, &tokens), MUCMM_EARG);
+    assert_null(tokens);
+    assert_int_equal(mucmm_data_tokens(ctx, d[0], 1, &tokens), MUCMM_EARG);
+    assert_null(tokens);
+    mucmm_tokens_free(NULL);
+}
+
 static void test_study_from_files_to_maps(void **state)
 {
     mucmm_study *s = open_study(STUDY, MUCMM_OK, "", false);
@@ -857,7 +880,6 @@ static void test_study_from_files_to_maps(void **state)
     const int64_t rows[] = {1, 5};
     double worst, scores[2];
     float map[2 * 15];
-    char token[32];
     unsigned char rgb[PIXELS];
 
     (void)state;
@@ -869,8 +891,7 @@ static void test_study_from_files_to_maps(void **state)
     assert_int_equal(mucmm_data_source_kind(d[0]), MUCMM_SOURCE_IMAGE);
     assert_int_equal(mucmm_data_raw_shape(d[1], shape), 2);
     assert_int_equal(shape[0] * 10 + shape[1], 53);
-    CHECK_OK(ctx, mucmm_data_token(ctx, d[1], 1, 0, token, sizeof token));
-    assert_non_null(strstr(token, "\xe2\x96\x81"));
+    check_tokens(d);
     CHECK_OK(ctx, mucmm_data_picture(ctx, d[0], 1, &height, &width, rgb));
     assert_int_equal(height * width, SIDE * SIDE);
 
@@ -992,11 +1013,27 @@ static mucmm_status call_explain(mucmm_ctx *c, void *arg)
     return status;
 }
 
+static mucmm_status call_tokens(mucmm_ctx *c, void *arg)
+{
+    mucmm_tokens *tokens = NULL;
+    mucmm_status status = mucmm_data_tokens(c, arg, 1, &tokens);
+
+    assert_true((status == MUCMM_OK) == (tokens != NULL));
+    mucmm_tokens_free(tokens);
+    return status;
+}
+
 static void test_every_failed_allocation_is_reported(void **state)
 {
     two_views *t = new_two_views();
+    mucmm_study *s = open_study(STUDY, MUCMM_OK, "", false);
+    mucmm_data *words;
 
     (void)state;
+    CHECK_OK(ctx, mucmm_study_view(ctx, s, 1, MUCMM_PART_TRAIN, &words));
+    assert_true(sweep_out_of_memory(call_tokens, words, 100) > 4);
+    mucmm_data_free(words);
+    mucmm_study_free(s);
     assert_true(sweep_out_of_memory(call_explain, t, 1000) > 5);
     drop_two_views(t);
 }

@@ -63,6 +63,7 @@ static void test_rows_are_tf_idf(void **state)
 {
     static const char *const items[] = {"red sun, SUN", "Sun-red", "sun and sea", "blue"};
     mucmm_data *d = encode(WORDS "}", items, 4);
+    mucmm_tokens *tokens;
     double sun = log(5. / 4) + 1, red = log(5. / 3) + 1, length = sqrt(4 * sun * sun + red * red);
     float *x = rows_of(d);
 
@@ -79,6 +80,11 @@ static void test_rows_are_tf_idf(void **state)
     CHECK_CLOSE((double)x[7], 0, 0);
     assert_int_equal(mucmm_data_source_kind(d), MUCMM_SOURCE_TEXT);
     assert_string_equal(mucmm_data_item(d, 1), "Sun-red");
+    CHECK_OK(ctx, mucmm_data_tokens(ctx, d, 1, &tokens));
+    assert_int_equal(mucmm_tokens_count(tokens), 2);
+    assert_string_equal(mucmm_tokens_piece(tokens, 0), "sun");
+    assert_string_equal(mucmm_tokens_piece(tokens, 1), "red");
+    mucmm_tokens_free(tokens);
     free(x);
     mucmm_data_free(d);
 }

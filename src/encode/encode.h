@@ -76,8 +76,9 @@ void mucmm__hash_stat(const char *path, uint64_t *hash);
 
 /* EFORMAT: not UTF-8. */
 mucmm_status mucmm__words_check(mucmm_ctx *ctx, const char *text);
-/* The t-th word of a text, from 0, as a bag has it; "" behind the last. */
-mucmm_status mucmm__words_at(mucmm_ctx *ctx, const char *text, int64_t t, char *out, size_t size);
+/* Calls fn for every word of a text, in order, as a bag has it. */
+typedef mucmm_status (*mucmm__word_fn)(mucmm_ctx *ctx, void *arg, const char *word, int64_t size);
+mucmm_status mucmm__words_each(mucmm_ctx *ctx, const char *text, mucmm__word_fn fn, void *arg);
 
 typedef struct mucmm__bag_params {
     int64_t min_rows;  /* texts in which a word must occur; default 2          */
@@ -265,6 +266,9 @@ struct mucmm__encoded {
     int64_t raw_shape[MUCMM_MAX_RANK], raw_cols;
     int64_t batch, vjp_batch; /* rows at a time */
 };
+
+/* EARG: d has no such row. */
+mucmm_status mucmm__encoded_check_row(mucmm_ctx *ctx, const mucmm_data *d, int64_t row);
 
 /* As mucmm_data_encode, but with all rows of the source: bad [n] says which could not be read. */
 mucmm_status mucmm__encode_all(mucmm_ctx *ctx, const char *stage, mucmm_source *source,

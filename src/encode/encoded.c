@@ -453,39 +453,13 @@ const char *mucmm_data_item(const mucmm_data *d, int64_t row)
     return e ? mucmm__source_item(e->source, mucmm_data_source_row(d, row)) : NULL;
 }
 
-static mucmm_status check_row(mucmm_ctx *ctx, const mucmm_data *d, int64_t row)
+mucmm_status mucmm__encoded_check_row(mucmm_ctx *ctx, const mucmm_data *d, int64_t row)
 {
     if (row < 0 || row >= d->n)
         return mucmm__fail(ctx, MUCMM_EARG,
                            "%s: row %" PRId64 " asked for, the rows are 0 to %" PRId64,
                            mucmm_data_label(d), row, d->n - 1);
     return MUCMM_OK;
-}
-
-mucmm_status mucmm_data_token(mucmm_ctx *ctx, const mucmm_data *d, int64_t row, int64_t t,
-                              char *out, size_t size)
-{
-    mucmm_status status = MUCMM_OK;
-    const mucmm__encoded *e = mucmm__encoded_of(d);
-    const char *piece;
-    int64_t *ids = NULL;
-    float *mask = NULL;
-
-    if (!e || e->source->kind != MUCMM_SOURCE_TEXT || t < 0 ||
-        (!e->source->words && t >= e->source->length))
-        return mucmm__fail(ctx, MUCMM_EARG, "%s has no token %" PRId64, mucmm_data_label(d), t);
-    TRY(check_row(ctx, d, row));
-    if (e->source->words)
-        return mucmm__words_at(ctx, mucmm_data_item(d, row), t, out, size);
-    TRY(mucmm__alloc(ctx, e->source->length, sizeof *ids, &ids));
-    TRY(mucmm__alloc(ctx, e->source->length, sizeof *mask, &mask));
-    TRY(mucmm__source_read(ctx, e->source, mucmm__data_row(d, row), NULL, ids, mask));
-    piece = mask[t] > 0 ? mucmm__tokenizer_piece(e->source->tokenizer, ids[t]) : "";
-    snprintf(out, size, "%s", piece ? piece : "?");
-done:
-    mucmm__free(ids);
-    mucmm__free(mask);
-    return status;
 }
 
 mucmm_status mucmm_data_picture(mucmm_ctx *ctx, const mucmm_data *d, int64_t row, int64_t *height,
@@ -501,7 +475,7 @@ mucmm_status mucmm_data_picture(mucmm_ctx *ctx, const mucmm_data *d, int64_t row
     *width = e->source->image.width;
     if (!rgb)
         return MUCMM_OK;
-    TRY(check_row(ctx, d, row));
+    TRY(mucmm__encoded_check_row(ctx, d, row));
     TRY(mucmm__source_picture(ctx, e->source, mucmm__data_row(d, row), &picture));
     memcpy(rgb, picture.rgb, (size_t)(3 * *height * *width));
 done:
@@ -555,7 +529,7 @@ static mucmm_status start_pass(mucmm_ctx *ctx, const mucmm_data *d, const int64_
     TRY(mucmm__pass_start(ctx, e->encoder, e->source, n, e->memory, p));
     p->expected = d->cols;
     for (int64_t i = 0; i < n; i++) {
-        TRY(check_row(ctx, d, rows[i]));
+        TRY(mucmm__encoded_check_row(ctx, d, rows[i]));
         if (!raw || e->encoder->wrt)
             TRY(mucmm__pass_read_row(ctx, p, i, mucmm__data_row(d, rows[i])));
     }
@@ -580,7 +554,7 @@ static void read_one_row(void *arg, int64_t i)
     row_reading *t = arg;
     int64_t at = t->first + i, row = t->rows ? t->rows[at] : at;
 
-    t->status[i] = check_row(&t->ctx[i], t->d, row);
+    t->status[i] = mucmm__encoded_check_row(&t->ctx[i], t->d, row);
     if (t->status[i] == MUCMM_OK)
         t->status[i] = mucmm__source_read(&t->ctx[i], mucmm__encoded_of(t->d)->source,
                                           mucmm__data_row(t->d, row),

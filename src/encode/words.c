@@ -17,8 +17,6 @@
 
 /* ---- words of a text --------------------------------------------------------------- */
 
-typedef mucmm_status (*word_fn)(mucmm_ctx *ctx, void *arg, const char *word, int64_t size);
-
 /* Letters and digits, and the marks upon them. */
 static bool in_word(const mucmm__normal *m, int32_t point)
 {
@@ -46,8 +44,8 @@ done:
     return status;
 }
 
-/* Calls fn for every word, in order. One that is longer than MUCMM__MAX_PIECE bytes is none. */
-static mucmm_status each_word(mucmm_ctx *ctx, const char *text, word_fn fn, void *arg)
+/* One that is longer than MUCMM__MAX_PIECE bytes is none. */
+mucmm_status mucmm__words_each(mucmm_ctx *ctx, const char *text, mucmm__word_fn fn, void *arg)
 {
     mucmm_status status = MUCMM_OK;
     mucmm__normal m = {.ctx = ctx};
@@ -217,7 +215,7 @@ mucmm_status mucmm__bag_fit(mucmm_ctx *ctx, const mucmm__bag_params *p,
     TRY(mucmm__alloc(ctx, 1, sizeof *b, &b));
     for (c.row = 0; c.row < n; c.row++) {
         const char *one = text(arg, c.row);
-        status = one ? each_word(ctx, one, count_word, &c) : MUCMM_OK;
+        status = one ? mucmm__words_each(ctx, one, count_word, &c) : MUCMM_OK;
         if (status == MUCMM_EFORMAT) /* a bad row is reported when it is read */
             status = MUCMM_OK;
         TRY(status);
@@ -284,7 +282,7 @@ static mucmm_status meet_word(mucmm_ctx *ctx, void *arg, const char *word, int64
 mucmm_status mucmm__bag_known(mucmm_ctx *ctx, const mucmm__bag *b, const char *text, int64_t *known)
 {
     filling f = {.bag = b};
-    mucmm_status status = each_word(ctx, text, meet_word, &f);
+    mucmm_status status = mucmm__words_each(ctx, text, meet_word, &f);
 
     *known = f.known;
     return status;
@@ -297,7 +295,7 @@ mucmm_status mucmm__bag_row(mucmm_ctx *ctx, const mucmm__bag *b, const char *tex
     double sum = 0;
 
     memset(x, 0, (size_t)n * sizeof *x);
-    TRY(each_word(ctx, text, add_word, &(filling){.bag = b, .x = x}));
+    TRY(mucmm__words_each(ctx, text, add_word, &(filling){.bag = b, .x = x}));
     for (int64_t j = 0; j < n; j++)
         if (x[j] > 0) {
             double weighted = (double)x[j] * b->words.pieces[b->words.by_id[j]].score;
@@ -308,26 +306,4 @@ mucmm_status mucmm__bag_row(mucmm_ctx *ctx, const mucmm__bag *b, const char *tex
             x[j] = (float)((double)x[j] * b->words.pieces[b->words.by_id[j]].score / sqrt(sum));
 done:
     return status;
-}
-
-typedef struct place {
-    int64_t left; /* words until the one that is wanted */
-    char *out;
-    size_t size;
-} place;
-
-static mucmm_status take_place(mucmm_ctx *ctx, void *arg, const char *word, int64_t size)
-{
-    place *p = arg;
-
-    (void)ctx;
-    if (p->left-- == 0)
-        snprintf(p->out, p->size, "%.*s", (int)size, word);
-    return MUCMM_OK;
-}
-
-mucmm_status mucmm__words_at(mucmm_ctx *ctx, const char *text, int64_t t, char *out, size_t size)
-{
-    out[0] = '\0';
-    return each_word(ctx, text, take_place, &(place){t, out, size});
 }
