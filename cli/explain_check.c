@@ -163,6 +163,7 @@ static int check_masked(checked_view *v, const char *method, const mucmm_explain
         kept += (double)v->p[i] <= level;
     f->kept = (double)kept / (double)cells;
     mask_maps(v->maps, v->p, cells, level);
+    mucmm_map_check_init(&masked);
     mucmm_map_check_params_init(&c);
     c.maps = &maps;
     c.random_models = 0;
@@ -188,6 +189,7 @@ static int check_method(checked_view *v, const mucmm_explain_params *p, bool fir
     TRY(check(v->s, mucmm_explain(v->s->ctx, v->m, v->in->views, v->in->n, v->view,
                                   v->samples->rows, v->samples->n, p, &out, NULL)));
     TRY(write_rows(v, method, "", v->maps));
+    mucmm_map_check_init(&f->check);
     mucmm_map_check_params_init(&c);
     c.null = v->null->null;
     c.maps = &maps;

@@ -137,6 +137,7 @@ static json_t *count_operators(const mucmm_graph *g)
     json_t *counted = json_object();
     mucmm_node_info node;
 
+    mucmm_node_info_init(&node);
     for (int32_t i = 0; i < mucmm_graph_nodes(g); i++) {
         mucmm_graph_node(g, i, &node);
         json_int_t so_far = json_integer_value(json_object_get(counted, node.op));
@@ -152,6 +153,7 @@ static json_t *list_opsets(const mucmm_graph *g)
     mucmm_node_info node;
     char key[16];
 
+    mucmm_node_info_init(&node);
     for (int32_t i = 0; i < mucmm_graph_nodes(g); i++) {
         mucmm_graph_node(g, i, &node);
         snprintf(key, sizeof key, "%d", node.opset);
@@ -169,6 +171,7 @@ static json_t *list_tensors(const mucmm_graph *g)
     json_t *list = json_array();
     mucmm_node_info node;
 
+    mucmm_node_info_init(&node);
     for (int32_t i = 0; i < mucmm_graph_nodes(g); i++) {
         mucmm_graph_node(g, i, &node);
         json_array_append_new(list, json_pack("{s:s, s:s}", "name", node.output, "op", node.op));
@@ -237,6 +240,7 @@ static void print_graph(const mucmm_graph *g, bool tensors)
     mucmm_node_info node;
     int width = name_width(g);
 
+    mucmm_node_info_init(&node);
     printf("inputs:\n");
     for (int32_t i = 0; i < mucmm_graph_inputs(g); i++, printf("\n"))
         print_tensor(mucmm_graph_input(g, i), width);
@@ -494,16 +498,16 @@ static int32_t merge(mucmm_op_info *ops, int32_t n)
 
 int run_graph_ops(const settings *given)
 {
-    mucmm_op_info *ops = NULL, one;
-    int32_t n = 0;
+    mucmm_op_info *ops = NULL;
+    int32_t n = mucmm_ops();
     int code = 0;
 
     (void)given;
-    while (mucmm_op_at(n, &one))
-        n++;
     TRY(allocate(&ops, n, sizeof *ops));
-    for (int32_t i = 0; i < n; i++)
-        mucmm_op_at(i, &ops[i]);
+    for (int32_t i = 0; i < n; i++) {
+        mucmm_op_info_init(&ops[i]);
+        mucmm_op(i, &ops[i]);
+    }
     qsort(ops, (size_t)n, sizeof *ops, by_name);
     n = merge(ops, n);
     printf("# Operators\n\nPrinted by `mucmm graph ops`. An opset range counts the opset of the "

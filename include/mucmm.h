@@ -42,8 +42,19 @@
  *              environment or the locale. Warnings go to the log callback.
  *   Threads    One context per thread. Data and models are read-only after
  *              creation and may be shared.
- *   Params     X_params_init(&p) sets struct_size and every default; a params
- *              pointer may be NULL for the defaults where that makes sense.
+ *   Params     A struct whose first field is struct_size may grow at its end.
+ *              X_init(&p) is a macro over X_init_sized(&p, sizeof p): it writes
+ *              the bytes that the caller's header knows and no more, all fields
+ *              to their defaults and struct_size to that size. A function reads
+ *              (of results: writes) the first struct_size bytes; fields that an
+ *              older caller's struct does not have are at their defaults, and
+ *              those of a newer one that this library does not have must be
+ *              zero, as X_init leaves them, else EARG. struct_size 0, a struct
+ *              that no X_init has seen, is EARG. A params pointer may be NULL for
+ *              the defaults where that makes sense. Nothing is written through a
+ *              const parameter. Other structs passed by the caller never
+ *              change; those behind a returned pointer to const belong to the
+ *              library and may grow at their end.
  */
 #ifndef MUCMM_H
 #define MUCMM_H
@@ -124,7 +135,8 @@ typedef struct mucmm_ctx_params {
                                   a time if threads is not 1 */
 } mucmm_ctx_params;
 
-MUCMM_API void mucmm_ctx_params_init(mucmm_ctx_params *p);
+MUCMM_API void mucmm_ctx_params_init_sized(mucmm_ctx_params *p, size_t size);
+#define mucmm_ctx_params_init(p) mucmm_ctx_params_init_sized((p), sizeof *(p))
 MUCMM_API mucmm_status mucmm_ctx_create(const mucmm_ctx_params *params, mucmm_ctx **out);
 MUCMM_API void mucmm_ctx_free(mucmm_ctx *ctx);
 
@@ -160,7 +172,8 @@ typedef struct mucmm_data_params {
                         (default): it is an error, as single such cells always are */
 } mucmm_data_params;
 
-MUCMM_API void mucmm_data_params_init(mucmm_data_params *p);
+MUCMM_API void mucmm_data_params_init_sized(mucmm_data_params *p, size_t size);
+#define mucmm_data_params_init(p) mucmm_data_params_init_sized((p), sizeof *(p))
 
 /* Opens .npy (bool, integers, floats; both byte orders; C and Fortran order;
  * memory-mapped, first axis = rows), .csv/.tsv (header; quoted fields; a first
@@ -292,7 +305,8 @@ typedef struct mucmm_fit_params {
 #define MUCMM_MAX_BOOTSTRAP 10000
 #define MUCMM_MAX_RESTARTS 20
 
-MUCMM_API void mucmm_fit_params_init(mucmm_fit_params *p);
+MUCMM_API void mucmm_fit_params_init_sized(mucmm_fit_params *p, size_t size);
+#define mucmm_fit_params_init(p) mucmm_fit_params_init_sized((p), sizeof *(p))
 
 typedef struct mucmm_model mucmm_model;
 
@@ -402,7 +416,8 @@ typedef struct mucmm_score_params {
     uint64_t seed;
 } mucmm_score_params;
 
-MUCMM_API void mucmm_score_params_init(mucmm_score_params *p);
+MUCMM_API void mucmm_score_params_init_sized(mucmm_score_params *p, size_t size);
+#define mucmm_score_params_init(p) mucmm_score_params_init_sized((p), sizeof *(p))
 
 typedef struct mucmm_scores mucmm_scores;
 
@@ -518,7 +533,8 @@ typedef struct mucmm_explain_params {
                                 raw input less baseline                            */
 } mucmm_explain_params;
 
-MUCMM_API void mucmm_explain_params_init(mucmm_explain_params *p);
+MUCMM_API void mucmm_explain_params_init_sized(mucmm_explain_params *p, size_t size);
+#define mucmm_explain_params_init(p) mucmm_explain_params_init_sized((p), sizeof *(p))
 
 /* view counts in the model's order; views may come in any. Maps d score / d raw input for samples
  * rows[0..n): maps [n, mucmm_data_raw_cols], scores [n] or NULL. Only MUCMM_SCORE_COMMON needs the
@@ -562,7 +578,8 @@ typedef struct mucmm_null_params {
 
 typedef struct mucmm_null mucmm_null;
 
-MUCMM_API void mucmm_null_params_init(mucmm_null_params *p);
+MUCMM_API void mucmm_null_params_init_sized(mucmm_null_params *p, size_t size);
+#define mucmm_null_params_init(p) mucmm_null_params_init_sized((p), sizeof *(p))
 /* m is borrowed and must outlive *out; training: the rows m was fitted to, all its views. The time
  * is that of N fits of the common heads. */
 MUCMM_API mucmm_status mucmm_null_fit(mucmm_ctx *ctx, const mucmm_model *m,
@@ -611,6 +628,7 @@ typedef struct mucmm_curve {
 } mucmm_curve;
 
 typedef struct mucmm_map_check {
+    uint32_t struct_size;
     double completeness;   /* integrated gradients: largest |sum of map - (s(x) - s(b))| over the
                               range of the score on the view's first 1000 rows                   */
     double gradient_error; /* as *worst of mucmm_check_gradient                                  */
@@ -618,6 +636,9 @@ typedef struct mucmm_map_check {
     mucmm_rank_test random_heads;   /* heads of random weights                                  */
     mucmm_rank_test permuted_pairs; /* the null models; none without a null                     */
 } mucmm_map_check;
+
+MUCMM_API void mucmm_map_check_init_sized(mucmm_map_check *c, size_t size);
+#define mucmm_map_check_init(c) mucmm_map_check_init_sized((c), sizeof *(c))
 
 typedef struct mucmm_map_check_params {
     uint32_t struct_size;
@@ -630,7 +651,8 @@ typedef struct mucmm_map_check_params {
                               a score, are left out (NaN)                                       */
 } mucmm_map_check_params;
 
-MUCMM_API void mucmm_map_check_params_init(mucmm_map_check_params *p);
+MUCMM_API void mucmm_map_check_params_init_sized(mucmm_map_check_params *p, size_t size);
+#define mucmm_map_check_params_init(p) mucmm_map_check_params_init_sized((p), sizeof *(p))
 /* Everything above for the maps of one view; the arguments as in mucmm_explain. */
 MUCMM_API mucmm_status mucmm_check_maps(mucmm_ctx *ctx, const mucmm_model *m,
                                         const mucmm_view *views, int32_t n_views, int32_t view,
@@ -653,7 +675,8 @@ typedef struct mucmm_sheet_params {
     const char *title;     /* NULL = none                                               */
 } mucmm_sheet_params;
 
-MUCMM_API void mucmm_sheet_params_init(mucmm_sheet_params *p);
+MUCMM_API void mucmm_sheet_params_init_sized(mucmm_sheet_params *p, size_t size);
+#define mucmm_sheet_params_init(p) mucmm_sheet_params_init_sized((p), sizeof *(p))
 MUCMM_API mucmm_status mucmm_sheet_create(mucmm_ctx *ctx, const mucmm_sheet_params *params,
                                           mucmm_sheet **out);
 MUCMM_API void mucmm_sheet_free(mucmm_sheet *s);
@@ -718,9 +741,14 @@ typedef struct mucmm_mel_params {
 } mucmm_mel_params;
 
 /* window: the power of 2 nearest to 32 ms; hop: so that there are at most 240 frames. */
-MUCMM_API void mucmm_mel_params_init(mucmm_mel_params *p, double rate, int64_t samples);
+MUCMM_API void mucmm_mel_params_init_sized(mucmm_mel_params *p, size_t size, double rate,
+                                           int64_t samples);
+#define mucmm_mel_params_init(p, rate, samples)                                                    \
+    mucmm_mel_params_init_sized((p), sizeof *(p), (rate), (samples))
+/* 0 if the parameters are none, or there are no samples. */
 MUCMM_API int64_t mucmm_mel_frames(const mucmm_mel_params *p, int64_t samples);
-/* Hz of the lower edge of a band, 0 to bands (the upper edge of the last, rate / 2). */
+/* Hz of the lower edge of a band, 0 to bands (the upper edge of the last, rate / 2); NaN likewise.
+ */
 MUCMM_API double mucmm_mel_hertz(const mucmm_mel_params *p, double band);
 /* x [samples] -> decibels [bands, frames], the first row the lowest band; silence is -200.
  * Sample t lies (t + 3/8 window) / hop frames from the left. */
@@ -852,19 +880,28 @@ MUCMM_API mucmm_status mucmm_graph_find(mucmm_ctx *ctx, const mucmm_graph *g, co
 MUCMM_API int32_t mucmm_graph_nodes(const mucmm_graph *g);
 /* Operator and name of a node, the name of its first output. */
 typedef struct mucmm_node_info {
+    uint32_t struct_size;
     const char *op, *name, *output;
     int32_t opset;
 } mucmm_node_info;
-MUCMM_API void mucmm_graph_node(const mucmm_graph *g, int32_t i, mucmm_node_info *out);
+MUCMM_API void mucmm_node_info_init_sized(mucmm_node_info *n, size_t size);
+#define mucmm_node_info_init(n) mucmm_node_info_init_sized((n), sizeof *(n))
+/* 1; or 0 if i is out of range, or no init has seen *out. */
+MUCMM_API int32_t mucmm_graph_node(const mucmm_graph *g, int32_t i, mucmm_node_info *out);
 
-/* The operators that are supported, in the order of the table: returns false when i is behind the
- * last. until is the newest opset this library knows where the entry has no end. */
+/* The operators that are supported, in the order of the table. until is the newest opset this
+ * library knows where the entry has no end. */
 typedef struct mucmm_op_info {
+    uint32_t struct_size;
     const char *type;
     int32_t since, until;
     int32_t differentiable; /* 1: gradients pass; 0: they do not (and are zero, or refused) */
 } mucmm_op_info;
-MUCMM_API int32_t mucmm_op_at(int32_t i, mucmm_op_info *out);
+MUCMM_API void mucmm_op_info_init_sized(mucmm_op_info *o, size_t size);
+#define mucmm_op_info_init(o) mucmm_op_info_init_sized((o), sizeof *(o))
+MUCMM_API int32_t mucmm_ops(void);
+/* 1; or 0 if i is out of range, or no init has seen *out. */
+MUCMM_API int32_t mucmm_op(int32_t i, mucmm_op_info *out);
 
 typedef struct mucmm_run_params {
     uint32_t struct_size;
@@ -877,7 +914,8 @@ typedef struct mucmm_run_params {
                         computed again in the vjp instead of being kept.                  */
 } mucmm_run_params;
 
-MUCMM_API void mucmm_run_params_init(mucmm_run_params *p);
+MUCMM_API void mucmm_run_params_init_sized(mucmm_run_params *p, size_t size);
+#define mucmm_run_params_init(p) mucmm_run_params_init_sized((p), sizeof *(p))
 
 /* One forward pass; with wrt it keeps what a vjp needs. */
 typedef struct mucmm_run mucmm_run;
@@ -955,7 +993,8 @@ typedef struct mucmm_encoder_callbacks {
     void *user;
 } mucmm_encoder_callbacks;
 
-MUCMM_API void mucmm_encoder_callbacks_init(mucmm_encoder_callbacks *c);
+MUCMM_API void mucmm_encoder_callbacks_init_sized(mucmm_encoder_callbacks *c, size_t size);
+#define mucmm_encoder_callbacks_init(p) mucmm_encoder_callbacks_init_sized((p), sizeof *(p))
 MUCMM_API mucmm_status mucmm_encoder_wrap(mucmm_ctx *ctx, const mucmm_encoder_callbacks *callbacks,
                                           mucmm_encoder **out);
 MUCMM_API void mucmm_encoder_free(mucmm_encoder *e);
@@ -969,7 +1008,8 @@ typedef struct mucmm_encode_params {
     int32_t skip_bad;  /* 1: leave out rows that cannot be read, with a warning; 0: fail        */
 } mucmm_encode_params;
 
-MUCMM_API void mucmm_encode_params_init(mucmm_encode_params *p);
+MUCMM_API void mucmm_encode_params_init_sized(mucmm_encode_params *p, size_t size);
+#define mucmm_encode_params_init(p) mucmm_encode_params_init_sized((p), sizeof *(p))
 
 /* The features of all rows as float32 data, which keeps source and encoder: mucmm_explain and
  * mucmm_check_gradient on it, and on its subsets, reach the raw input. The shape of a row is the
@@ -1032,7 +1072,8 @@ typedef struct mucmm_study_params {
     int32_t skip_bad;  /* 1: a row that is bad in one view is left out of all, with a warning */
 } mucmm_study_params;
 
-MUCMM_API void mucmm_study_params_init(mucmm_study_params *p);
+MUCMM_API void mucmm_study_params_init_sized(mucmm_study_params *p, size_t size);
+#define mucmm_study_params_init(p) mucmm_study_params_init_sized((p), sizeof *(p))
 
 /* Opens all views and computes the features that the cache does not have. */
 MUCMM_API mucmm_status mucmm_study_encode(mucmm_ctx *ctx, mucmm_study *s,
@@ -1064,7 +1105,8 @@ typedef struct mucmm_bench_train_params {
     int64_t hidden[MUCMM_MAX_HIDDEN];       /* default 1024, 1024 */
 } mucmm_bench_train_params;
 
-MUCMM_API void mucmm_bench_train_params_init(mucmm_bench_train_params *p);
+MUCMM_API void mucmm_bench_train_params_init_sized(mucmm_bench_train_params *p, size_t size);
+#define mucmm_bench_train_params_init(p) mucmm_bench_train_params_init_sized((p), sizeof *(p))
 /* Steps of training the common heads of two views, as mucmm_fit does them. */
 MUCMM_API mucmm_status mucmm_bench_train(mucmm_ctx *ctx, const mucmm_bench_train_params *params,
                                          double *rows_per_second, double *gflops);

@@ -104,7 +104,8 @@ static void find_missing(const char *folder, char out[64])
         const Onnx__NodeProto *node = m->graph->node[i];
         mucmm_op_info info;
         bool found = false;
-        for (int32_t k = 0; mucmm_op_at(k, &info) && !found; k++)
+        mucmm_op_info_init(&info);
+        for (int32_t k = 0; mucmm_op(k, &info) && !found; k++)
             found = strcmp(info.type, node->op_type) == 0 && !(node->domain && *node->domain);
         if (i == 0 || !found)
             snprintf(out, 64, "%s", node->op_type);

@@ -24,7 +24,7 @@ static void test_fit_refuses_parameters_out_of_range(void **state)
     p = small_params(MUCMM_HEAD_MLP);                                                              \
     p.field = value;                                                                               \
     check_fit_refused(q.view, 2, &p, status, fragment)
-    REFUSED(struct_size, 8, MUCMM_EARG, "mucmm_fit_params_init");
+    REFUSED(struct_size, 0, MUCMM_EARG, "mucmm_fit_params_init");
     REFUSED(common, 0, MUCMM_EARG, "the number of common dimensions is 0");
     REFUSED(common, 9, MUCMM_ESHAPE,
             "9 common dimensions are asked for, but view 'left' has only 8");

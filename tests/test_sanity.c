@@ -305,6 +305,7 @@ static mucmm_map_check check_maps(const mucmm_model *m, const problem *q, int32_
 {
     mucmm_map_check out;
 
+    mucmm_map_check_init(&out);
     CHECK_OK(ctx,
              mucmm_check_maps(ctx, m, q->view, q->n_views, view, sample_rows, SAMPLES, p, c, &out));
     return out;
@@ -378,6 +379,7 @@ static void test_random_heads_lose_the_map(void **state)
     mucmm_explain_params p = explain_params(MUCMM_SCORE_COMMON, MUCMM_MAP_GRADIENT);
 
     (void)state;
+    mucmm_map_check_init(&c);
     generator_a(1, N, .5, x, NULL);
     for (int v = 0; v < 2; v++) {
         rows[v] = test_floats(N * A_COLUMNS);
@@ -441,6 +443,7 @@ static void test_bad_arguments(void **state)
     float maps[COLS * SAMPLES];
 
     (void)state;
+    mucmm_map_check_init(&out);
     mucmm_null_params_init(&np);
     np.models = 0;
     check_message(ctx, mucmm_null_fit(ctx, m, MUCMM_HEADS, t.view, 2, &np, &null), MUCMM_EARG,
@@ -494,6 +497,7 @@ static mucmm_status null_and_check(mucmm_ctx *own, void *arg)
     mucmm_null *null = NULL;
     float maps[COLS];
 
+    mucmm_map_check_init(&out);
     mucmm_null_params_init(&np);
     np.models = 2;
     mucmm_map_check_params_init(&cp);

@@ -3,6 +3,7 @@
  * The context: messages, checked allocation, random numbers, parallel loops. */
 #include "core/core.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <omp.h>
 #include <stdio.h>
@@ -26,6 +27,74 @@ const char *mucmm_status_text(mucmm_status s)
     return "unknown status";
 }
 
+/* ---- structs that grow ------------------------------------------------------------- */
+
+static uint32_t size_of(const void *grown)
+{
+    uint32_t size;
+
+    memcpy(&size, grown, sizeof size);
+    return size;
+}
+
+static void set_size(void *grown, size_t size)
+{
+    uint32_t value = (uint32_t)size;
+
+    memcpy(grown, &value, size < sizeof value ? size : sizeof value);
+}
+
+static size_t min_size(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+void mucmm__params_init(void *out, size_t size, const void *defaults, size_t known)
+{
+    memset(out, 0, size);
+    memcpy(out, defaults, min_size(size, known));
+    set_size(out, size);
+}
+
+bool mucmm__params_copy(const void *given, void *own, size_t known)
+{
+    size_t size = size_of(given);
+    bool zero = true;
+
+    if (size < sizeof(uint32_t))
+        return false;
+    for (size_t i = known; i < size; i++)
+        zero = zero && ((const unsigned char *)given)[i] == 0;
+    memcpy(own, given, min_size(size, known));
+    set_size(own, known);
+    return zero;
+}
+
+mucmm_status mucmm__params_take(mucmm_ctx *ctx, const char *name, const void *given, void *own,
+                                size_t known)
+{
+    if (!given || mucmm__params_copy(given, own, known))
+        return MUCMM_OK;
+    if (size_of(given) < sizeof(uint32_t))
+        return mucmm__fail(ctx, MUCMM_EARG, "%s was not set up with %s_init", name, name);
+    return mucmm__fail(ctx, MUCMM_EARG,
+                       "%s has %" PRIu32
+                       " bytes and sets a field that this library, which knows %zu, does not "
+                       "have; use the library that its header is of",
+                       name, size_of(given), known);
+}
+
+bool mucmm__params_give(const void *result, size_t known, void *out)
+{
+    uint32_t size = size_of(out);
+
+    if (size < sizeof size)
+        return false;
+    memcpy(out, result, min_size(size, known));
+    set_size(out, size);
+    return true;
+}
+
 /* ---- context ----------------------------------------------------------------------- */
 
 static void *default_alloc(void *user, size_t align, size_t size)
@@ -41,9 +110,9 @@ static void default_release(void *user, void *ptr)
     free(ptr);
 }
 
-void mucmm_ctx_params_init(mucmm_ctx_params *p)
+void mucmm_ctx_params_init_sized(mucmm_ctx_params *p, size_t size)
 {
-    *p = (mucmm_ctx_params){.struct_size = sizeof *p};
+    mucmm__params_init(p, size, &(mucmm_ctx_params){.threads = 0}, sizeof *p);
 }
 
 mucmm_status mucmm_ctx_create(const mucmm_ctx_params *params, mucmm_ctx **out)
@@ -54,9 +123,8 @@ mucmm_status mucmm_ctx_create(const mucmm_ctx_params *params, mucmm_ctx **out)
     *out = NULL;
     mucmm_ctx_params_init(&p);
     if (params) {
-        if (params->struct_size != sizeof p || params->threads < 0)
+        if (!mucmm__params_copy(params, &p, sizeof p) || p.threads < 0)
             return MUCMM_EARG;
-        p = *params;
     }
     if (!p.allocator.alloc)
         p.allocator = (mucmm_allocator){default_alloc, default_release, NULL};

@@ -44,6 +44,18 @@ void mucmm__ctx_alone(const mucmm_ctx *ctx, mucmm_ctx *out);
 mucmm_status mucmm__progress(mucmm_ctx *ctx, const char *stage, int64_t done, int64_t total,
                              const char *note);
 
+/* Structs that grow at their end (see Params in mucmm.h); `known` is their size in this library,
+ * and their first field is uint32_t struct_size. init: what the caller's `size` bytes hold of
+ * `defaults`; what this library does not know is zero. take: own [known] holds the defaults and
+ * becomes what is given; given NULL leaves them. EARG names the struct. copy: the same without a
+ * message; false is EARG. give: what the caller's struct_size bytes hold of a result; false if no
+ * X_init has seen them. */
+void mucmm__params_init(void *out, size_t size, const void *defaults, size_t known);
+mucmm_status mucmm__params_take(mucmm_ctx *ctx, const char *name, const void *given, void *own,
+                                size_t known);
+bool mucmm__params_copy(const void *given, void *own, size_t known);
+bool mucmm__params_give(const void *result, size_t known, void *out);
+
 /* *out = count * size bytes, 64-byte aligned, zeroed (never NULL on success, also for 0 bytes).
  * ENOMEM when the product overflows, exceeds max_alloc, or the allocator returns NULL.
  * Each block remembers its allocator, so it may be freed after the context.

@@ -10,9 +10,9 @@
 #define MEMORY ((uint64_t)1 << 30)
 #define LARGEST_BATCH 32
 
-void mucmm_encode_params_init(mucmm_encode_params *p)
+void mucmm_encode_params_init_sized(mucmm_encode_params *p, size_t size)
 {
-    *p = (mucmm_encode_params){.struct_size = sizeof *p};
+    mucmm__params_init(p, size, &(mucmm_encode_params){.struct_size = 0}, sizeof *p);
 }
 
 /* One run of mucmm__encode_all. */
@@ -379,9 +379,7 @@ mucmm_status mucmm_data_encode(mucmm_ctx *ctx, mucmm_source *source, mucmm_encod
 
     *out = NULL;
     mucmm_encode_params_init(&p);
-    if (params && params->struct_size != sizeof p)
-        return mucmm__fail(ctx, MUCMM_EARG, "params were not set up with mucmm_encode_params_init");
-    p = params ? *params : p;
+    TRY(mucmm__params_take(ctx, "mucmm_encode_params", params, &p, sizeof p));
     TRY(mucmm__alloc(ctx, source->n, sizeof *bad, &bad));
     TRY(mucmm__alloc(ctx, source->n, sizeof *good, &good));
     TRY(mucmm__encode_all(ctx, "encode", source, encoder, &p, bad, &all));

@@ -405,18 +405,15 @@ done:
     return status;
 }
 
-void mucmm_encoder_callbacks_init(mucmm_encoder_callbacks *c)
+void mucmm_encoder_callbacks_init_sized(mucmm_encoder_callbacks *c, size_t size)
 {
-    *c = (mucmm_encoder_callbacks){.struct_size = sizeof *c};
+    mucmm__params_init(c, size, &(mucmm_encoder_callbacks){.struct_size = 0}, sizeof *c);
 }
 
 static mucmm_status check_callbacks(mucmm_ctx *ctx, const mucmm_encoder_callbacks *c)
 {
     int64_t cols = 1;
 
-    if (!c || c->struct_size != sizeof *c)
-        return mucmm__fail(ctx, MUCMM_EARG,
-                           "callbacks were not set up with mucmm_encoder_callbacks_init");
     if (!c->forward || !c->name)
         return mucmm__fail(ctx, MUCMM_EARG, "an encoder needs a name and a forward function");
     if (c->rank < 1 || c->rank >= MUCMM_MAX_RANK)
@@ -437,18 +434,21 @@ mucmm_status mucmm_encoder_wrap(mucmm_ctx *ctx, const mucmm_encoder_callbacks *c
                                 mucmm_encoder **out)
 {
     mucmm_status status = MUCMM_OK;
+    mucmm_encoder_callbacks own;
     mucmm_encoder *e = NULL;
     json_t *o = NULL;
 
     *out = NULL;
-    TRY(check_callbacks(ctx, callbacks));
+    mucmm_encoder_callbacks_init(&own);
+    TRY(mucmm__params_take(ctx, "mucmm_encoder_callbacks", callbacks, &own, sizeof own));
+    TRY(check_callbacks(ctx, &own));
     TRY(create(ctx, &e));
-    o = json_pack("{s:s}", "encoder", callbacks->name);
+    o = json_pack("{s:s}", "encoder", own.name);
     if (!o)
         TRY(mucmm__fail(ctx, MUCMM_EARG, "the encoder's name is not UTF-8"));
     TRY(mucmm__json_text(ctx, o, &e->description));
-    TRY(mucmm__strdup(ctx, callbacks->name, &e->name));
-    e->callbacks = *callbacks;
+    TRY(mucmm__strdup(ctx, own.name, &e->name));
+    e->callbacks = own;
     e->callbacks.name = e->name;
     e->fingerprint = mucmm__hash(e->fingerprint, e->name, strlen(e->name));
     *out = e;

@@ -41,9 +41,9 @@ struct mucmm_study {
     int64_t *rows[3], n_rows[3]; /* by mucmm_part */
 };
 
-void mucmm_study_params_init(mucmm_study_params *p)
+void mucmm_study_params_init_sized(mucmm_study_params *p, size_t size)
 {
-    *p = (mucmm_study_params){.struct_size = sizeof *p};
+    mucmm__params_init(p, size, &(mucmm_study_params){.struct_size = 0}, sizeof *p);
 }
 
 /* ---- where in the file ------------------------------------------------------------- */
@@ -635,11 +635,9 @@ mucmm_status mucmm_study_encode(mucmm_ctx *ctx, mucmm_study *s, const mucmm_stud
     mucmm_study_params p;
 
     mucmm_study_params_init(&p);
-    if (params && params->struct_size != sizeof p)
-        return mucmm__fail(ctx, MUCMM_EARG, "params were not set up with mucmm_study_params_init");
+    TRY(mucmm__params_take(ctx, "mucmm_study_params", params, &p, sizeof p));
     if (s->opened)
         return MUCMM_OK;
-    p = params ? *params : p;
     for (int32_t i = 0; i < s->n_views; i++)
         TRY(open_view(ctx, s, &s->view[i], p.skip_bad));
     TRY(mucmm__alloc(ctx, s->n, sizeof *s->bad, &s->bad));

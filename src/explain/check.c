@@ -228,7 +228,8 @@ mucmm_status mucmm_check_gradient(mucmm_ctx *ctx, const mucmm_model *m, const mu
     double *values = NULL;
 
     mucmm_explain_params_init(&p);
-    TRY(mucmm__samples_start(ctx, m, views, n_views, view, rows, n, params ? params : &p, &s, &h));
+    TRY(mucmm__params_take(ctx, "mucmm_explain_params", params, &p, sizeof p));
+    TRY(mucmm__samples_start(ctx, m, views, n_views, view, rows, n, &p, &s, &h));
     TRY(mucmm__alloc(ctx, n * s.cols, sizeof *x, &x));
     TRY(mucmm__alloc(ctx, n * s.cols, sizeof *g, &g));
     TRY(mucmm__alloc(ctx, n, sizeof *values, &values));

@@ -12,14 +12,12 @@
 #include <math.h>
 #include <string.h>
 
-void mucmm_explain_params_init(mucmm_explain_params *p)
+void mucmm_explain_params_init_sized(mucmm_explain_params *p, size_t size)
 {
-    *p = (mucmm_explain_params){.struct_size = sizeof *p,
-                                .map = MUCMM_MAP_PATTERN,
-                                .samples = 25,
-                                .noise = 0.15,
-                                .seed = 1,
-                                .steps = 32};
+    const mucmm_explain_params defaults = {
+        .map = MUCMM_MAP_PATTERN, .samples = 25, .noise = 0.15, .seed = 1, .steps = 32};
+
+    mucmm__params_init(p, size, &defaults, sizeof defaults);
 }
 
 #define MOST_SAMPLES 100000
@@ -305,8 +303,6 @@ static mucmm_status check_params(mucmm_ctx *ctx, const mucmm_model *m, int32_t v
         p->score == MUCMM_SCORE_COMMON_COMPONENT || p->score == MUCMM_SCORE_INDIVIDUAL_COMPONENT;
     int64_t d;
 
-    if (p->struct_size != sizeof *p)
-        return mucmm__fail(ctx, MUCMM_EARG, "call mucmm_explain_params_init first");
     if (p->score < MUCMM_SCORE_COMMON || p->score > MUCMM_SCORE_INDIVIDUAL_COMPONENT)
         return mucmm__fail(ctx, MUCMM_EARG, "there is no score %d", (int)p->score);
     if (view < 0 || view >= m->n_views)
@@ -416,7 +412,8 @@ mucmm_status mucmm_explain(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_vie
     int64_t cols;
 
     mucmm_explain_params_init(&p);
-    TRY(mucmm__samples_start(ctx, m, views, n_views, view, rows, n, params ? params : &p, &s, &h));
+    TRY(mucmm__params_take(ctx, "mucmm_explain_params", params, &p, sizeof p));
+    TRY(mucmm__samples_start(ctx, m, views, n_views, view, rows, n, &p, &s, &h));
     cols = s.cols;
     if (maps->rows != n || maps->cols != cols || maps->stride < cols)
         TRY(mucmm__fail(ctx, MUCMM_ESHAPE, "maps must be [%" PRId64 ", %" PRId64 "]", n, cols));

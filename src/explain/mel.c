@@ -19,21 +19,45 @@
 #define SHOWN_FRAMES 240
 #define SILENCE 1e-20 /* power of -200 decibels */
 
-void mucmm_mel_params_init(mucmm_mel_params *p, double rate, int64_t samples)
-{
-    *p = (mucmm_mel_params){.struct_size = sizeof *p, .rate = rate, .window = 16, .bands = 48};
-    while (p->window < MOST_WINDOW && (double)p->window * 1.414 < 0.032 * rate)
-        p->window *= 2;
-    p->hop = p->window / 4;
-    while (mucmm_mel_frames(p, samples) > SHOWN_FRAMES)
-        p->hop += p->window / 4;
-}
-
-int64_t mucmm_mel_frames(const mucmm_mel_params *p, int64_t samples)
+/* Of parameters that are checked, or made by init. */
+static int64_t frames_of(const mucmm_mel_params *p, int64_t samples)
 {
     int64_t parts = (samples - 1) / (p->window / 4) + 4, group = p->hop / (p->window / 4);
 
     return (parts + group - 1) / group;
+}
+
+void mucmm_mel_params_init_sized(mucmm_mel_params *out, size_t size, double rate, int64_t samples)
+{
+    mucmm_mel_params p = {.rate = rate, .window = 16, .bands = 48};
+
+    while (p.window < MOST_WINDOW && (double)p.window * 1.414 < 0.032 * rate)
+        p.window *= 2;
+    p.hop = p.window / 4;
+    while (frames_of(&p, samples) > SHOWN_FRAMES)
+        p.hop += p.window / 4;
+    mucmm__params_init(out, size, &p, sizeof p);
+}
+
+static bool is_mel(const mucmm_mel_params *p)
+{
+    return isfinite(p->rate) && p->rate > 0 && p->window >= 16 && p->window <= MOST_WINDOW &&
+           (p->window & (p->window - 1)) == 0 && p->hop >= 1 && p->hop % (p->window / 4) == 0 &&
+           p->bands >= 1 && p->bands <= MOST_BANDS;
+}
+
+/* An own copy of what a caller gives; false: it is none. */
+static bool take_mel(const mucmm_mel_params *given, mucmm_mel_params *own)
+{
+    mucmm_mel_params_init(own, 16000, 1);
+    return given && mucmm__params_copy(given, own, sizeof *own) && is_mel(own);
+}
+
+int64_t mucmm_mel_frames(const mucmm_mel_params *p, int64_t samples)
+{
+    mucmm_mel_params own;
+
+    return take_mel(p, &own) && samples > 0 ? frames_of(&own, samples) : 0;
 }
 
 static double mel_of(double hertz)
@@ -43,7 +67,11 @@ static double mel_of(double hertz)
 
 double mucmm_mel_hertz(const mucmm_mel_params *p, double band)
 {
-    return 700 * (pow(10, band / (double)p->bands * mel_of(p->rate / 2) / 2595) - 1);
+    mucmm_mel_params own;
+
+    if (!take_mel(p, &own))
+        return NAN;
+    return 700 * (pow(10, band / (double)own.bands * mel_of(own.rate / 2) / 2595) - 1);
 }
 
 /* ---- the transform ----------------------------------------------------------------- */
@@ -125,40 +153,39 @@ static void add_frame(const mucmm_mel_params *p, const bin *bins, const double *
 static mucmm_status check_mel(mucmm_ctx *ctx, const mucmm_mel_params *p, int64_t samples,
                               const mucmm_mat *out)
 {
-    if (p->struct_size != sizeof *p)
-        return mucmm__fail(ctx, MUCMM_EARG, "call mucmm_mel_params_init first");
-    if (!(isfinite(p->rate) && p->rate > 0) || p->window < 16 || p->window > MOST_WINDOW ||
-        (p->window & (p->window - 1)) != 0 || p->hop < 1 || p->hop % (p->window / 4) != 0 ||
-        p->bands < 1 || p->bands > MOST_BANDS)
+    if (!is_mel(p))
         return mucmm__fail(ctx, MUCMM_EARG,
                            "mel bands: rate %g, window %" PRId64 ", hop %" PRId64 ", bands %" PRId64
                            "; the window must be a power of 2 from 16 to %d, "
                            "the hop a multiple of its quarter, and there may be 1 to %d bands",
                            p->rate, p->window, p->hop, p->bands, MOST_WINDOW, MOST_BANDS);
-    if (samples < 1 || out->rows != p->bands || out->cols != mucmm_mel_frames(p, samples))
+    if (samples < 1 || out->rows != p->bands || out->cols != frames_of(p, samples))
         return mucmm__fail(ctx, MUCMM_ESHAPE,
                            "mel bands of %" PRId64 " samples are %" PRId64 " x %" PRId64
                            ", not %" PRId64 " x %" PRId64,
-                           samples, p->bands, samples < 1 ? 0 : mucmm_mel_frames(p, samples),
-                           out->rows, out->cols);
+                           samples, p->bands, samples < 1 ? 0 : frames_of(p, samples), out->rows,
+                           out->cols);
     return MUCMM_OK;
 }
 
 /* out [bands, frames]: power, or with g the map. Part i begins at sample (i - 3) N/4, so that four
  * parts lie over every sample. */
-static mucmm_status cells_of(mucmm_ctx *ctx, const mucmm_mel_params *p, const float *x,
+static mucmm_status cells_of(mucmm_ctx *ctx, const mucmm_mel_params *params, const float *x,
                              const float *g, int64_t samples, const mucmm_mat *out)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t step = p->window / 4, group = p->hop / step;
+    mucmm_mel_params own, *p = &own;
     double *z = NULL, *cells = NULL;
     bin *bins = NULL;
 
+    mucmm_mel_params_init(p, 16000, 1);
+    TRY(mucmm__params_take(ctx, "mucmm_mel_params", params, p, sizeof *p));
     TRY(check_mel(ctx, p, samples, out));
     TRY(mucmm__alloc(ctx, 2 * p->window, sizeof *z, &z));
     TRY(mucmm__alloc(ctx, p->bands, sizeof *cells, &cells));
     TRY(mucmm__alloc(ctx, p->window / 2 + 1, sizeof *bins, &bins));
     fill_bins(p, bins);
+    const int64_t step = p->window / 4, group = p->hop / step;
     for (int64_t f = 0; f < out->cols; f++) {
         memset(cells, 0, (size_t)p->bands * sizeof *cells);
         for (int64_t i = f * group; i < (f + 1) * group; i++) {

@@ -27,9 +27,11 @@ struct mucmm_null {
     mucmm_data *training[MUCMM_MAX_VIEWS]; /* in the order of the model's views */
 };
 
-void mucmm_null_params_init(mucmm_null_params *p)
+void mucmm_null_params_init_sized(mucmm_null_params *p, size_t size)
 {
-    *p = (mucmm_null_params){.struct_size = sizeof *p, .models = 19, .seed = 1};
+    const mucmm_null_params defaults = {.models = 19, .seed = 1};
+
+    mucmm__params_init(p, size, &defaults, sizeof defaults);
 }
 
 void mucmm_null_free(mucmm_null *null)
@@ -155,10 +157,7 @@ mucmm_status mucmm_null_fit(mucmm_ctx *ctx, const mucmm_model *m,
 
     *out = NULL;
     mucmm_null_params_init(&p);
-    if (params)
-        p = *params;
-    if (p.struct_size != sizeof p)
-        return mucmm__fail(ctx, MUCMM_EARG, "call mucmm_null_params_init first");
+    TRY(mucmm__params_take(ctx, "mucmm_null_params", params, &p, sizeof p));
     if (p.models < 1 || p.models > MOST_MODELS)
         return mucmm__fail(ctx, MUCMM_EARG, "%" PRId64 " null models; 1 to %d can be had", p.models,
                            MOST_MODELS);
@@ -493,7 +492,8 @@ mucmm_status mucmm_null_p_values(mucmm_ctx *ctx, const mucmm_null *null, const m
 
     mucmm_explain_params_init(&p);
     p.representation = null->representation;
-    mucmm__question q = {views, n_views, view, rows, n, 0, params ? params : &p};
+    TRY(mucmm__params_take(ctx, "mucmm_explain_params", params, &p, sizeof p));
+    mucmm__question q = {views, n_views, view, rows, n, 0, &p};
     TRY(check_question(ctx, null, &q, kind, p_values, &units));
     TRY(mucmm__alloc(ctx, (1 + null->models) * n * q.cols, sizeof *maps, &maps));
     TRY(mucmm__alloc(ctx, (1 + null->models) * units.n, sizeof *t, &t));

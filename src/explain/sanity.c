@@ -12,9 +12,11 @@
 #define MOST_RANDOM 9999
 #define RANGE_ROWS 1000
 
-void mucmm_map_check_params_init(mucmm_map_check_params *p)
+void mucmm_map_check_params_init_sized(mucmm_map_check_params *p, size_t size)
 {
-    *p = (mucmm_map_check_params){.struct_size = sizeof *p, .random_models = 10, .seed = 1};
+    const mucmm_map_check_params defaults = {.random_models = 10, .seed = 1};
+
+    mucmm__params_init(p, size, &defaults, sizeof defaults);
 }
 
 /* Largest less smallest score of the view's first rows. */
@@ -96,13 +98,18 @@ done:
     return status;
 }
 
+void mucmm_map_check_init_sized(mucmm_map_check *c, size_t size)
+{
+    const mucmm_map_check defaults = {.completeness = NAN, .gradient_error = NAN};
+
+    mucmm__params_init(c, size, &defaults, sizeof defaults);
+}
+
 static mucmm_status check_params(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__question *q,
                                  const mucmm_map_check_params *check)
 {
     const mucmm_cmat *maps = check->maps;
 
-    if (check->struct_size != sizeof *check)
-        return mucmm__fail(ctx, MUCMM_EARG, "call mucmm_map_check_params_init first");
     if (check->random_models < 0 || check->random_models > MOST_RANDOM)
         return mucmm__fail(ctx, MUCMM_EARG, "%" PRId64 " random models; 0 to %d can be had",
                            check->random_models, MOST_RANDOM);
@@ -120,28 +127,32 @@ mucmm_status mucmm_check_maps(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_
     mucmm_status status = MUCMM_OK;
     mucmm_explain_params p;
     mucmm_map_check_params c;
+    mucmm_map_check found = {.completeness = NAN, .gradient_error = NAN};
     mucmm__samples s = {0};
     float *h = NULL, *own = NULL;
 
-    *out = (mucmm_map_check){.completeness = NAN, .gradient_error = NAN};
+    if (!mucmm__params_give(&found, sizeof found, out))
+        return mucmm__fail(ctx, MUCMM_EARG, "mucmm_map_check was not set up with its init");
     mucmm_explain_params_init(&p);
     mucmm_map_check_params_init(&c);
-    mucmm__question q = {views, n_views, view, rows, n, 0, params ? params : &p};
-    check = check ? check : &c;
+    mucmm__question q = {views, n_views, view, rows, n, 0, &p};
+    TRY(mucmm__params_take(ctx, "mucmm_explain_params", params, &p, sizeof p));
+    TRY(mucmm__params_take(ctx, "mucmm_map_check_params", check, &c, sizeof c));
     TRY(mucmm__samples_start(ctx, m, views, n_views, view, rows, n, q.p, &s, &h));
     q.cols = s.cols;
-    TRY(check_params(ctx, m, &q, check));
+    TRY(check_params(ctx, m, &q, &c));
     TRY(mucmm__alloc(ctx, n * s.cols, sizeof *own, &own));
     TRY(mucmm_explain(ctx, m, views, n_views, view, rows, n, q.p,
                       &(mucmm_mat){own, n, s.cols, s.cols}, NULL));
-    if (!check->skip_gradient) {
-        TRY(completeness(ctx, m, &q, s.data[view], &out->completeness));
-        TRY(mucmm_check_gradient(ctx, m, views, n_views, view, rows, n, q.p, &out->gradient_error));
+    if (!c.skip_gradient) {
+        TRY(completeness(ctx, m, &q, s.data[view], &found.completeness));
+        TRY(mucmm_check_gradient(ctx, m, views, n_views, view, rows, n, q.p,
+                                 &found.gradient_error));
     }
-    TRY(mucmm__deletion(ctx, &s, h,
-                        check->maps ? check->maps : &(mucmm_cmat){own, n, s.cols, s.cols},
-                        check->seed, &out->deletion, &out->insertion));
-    TRY(destroy(ctx, m, &q, check, own, out));
+    TRY(mucmm__deletion(ctx, &s, h, c.maps ? c.maps : &(mucmm_cmat){own, n, s.cols, s.cols}, c.seed,
+                        &found.deletion, &found.insertion));
+    TRY(destroy(ctx, m, &q, &c, own, &found));
+    mucmm__params_give(&found, sizeof found, out);
 done:
     mucmm__free(s.others);
     mucmm__free(h);

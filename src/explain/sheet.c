@@ -53,10 +53,11 @@ void mucmm__panel_drop(mucmm__panel *p)
     *p = (mucmm__panel){0};
 }
 
-void mucmm_sheet_params_init(mucmm_sheet_params *p)
+void mucmm_sheet_params_init_sized(mucmm_sheet_params *p, size_t size)
 {
-    *p = (mucmm_sheet_params){
-        .struct_size = sizeof *p, .cols = 1, .rows = 1, .height = 1, .width = 1};
+    const mucmm_sheet_params defaults = {.cols = 1, .rows = 1, .height = 1, .width = 1};
+
+    mucmm__params_init(p, size, &defaults, sizeof defaults);
 }
 
 static mucmm_status check_count(mucmm_ctx *ctx, const char *name, int64_t value, int64_t lo)
@@ -72,10 +73,6 @@ static mucmm_status check_params(mucmm_ctx *ctx, const mucmm_sheet_params *p)
 {
     mucmm_status status = MUCMM_OK;
 
-    if (!p || p->struct_size != sizeof *p)
-        return mucmm__fail(ctx, MUCMM_EARG,
-                           "sheet: params is missing or was not initialized with "
-                           "mucmm_sheet_params_init");
     TRY(check_count(ctx, "cols", p->cols, 1));
     TRY(check_count(ctx, "rows", p->rows, 1));
     TRY(check_count(ctx, "height", p->height, 1));
@@ -169,21 +166,24 @@ static mucmm_status check_page(mucmm_ctx *ctx, const mucmm_sheet *s)
 mucmm_status mucmm_sheet_create(mucmm_ctx *ctx, const mucmm_sheet_params *params, mucmm_sheet **out)
 {
     mucmm_status status = MUCMM_OK;
+    mucmm_sheet_params own, *p = &own;
     mucmm_sheet *s = NULL;
 
     *out = NULL;
-    TRY(check_params(ctx, params));
+    mucmm_sheet_params_init(p);
+    TRY(mucmm__params_take(ctx, "mucmm_sheet_params", params, p, sizeof *p));
+    TRY(check_params(ctx, p));
     TRY(mucmm__alloc(ctx, 1, sizeof *s, &s));
-    s->cols = params->cols;
-    s->rows = params->rows;
-    s->height = params->height;
-    s->width = params->width;
-    s->zoom = params->zoom ? params->zoom : max64(1, AUTO_WIDTH / params->width);
+    s->cols = p->cols;
+    s->rows = p->rows;
+    s->height = p->height;
+    s->width = p->width;
+    s->zoom = p->zoom ? p->zoom : max64(1, AUTO_WIDTH / p->width);
     s->panel_height = s->height * s->zoom;
     s->panel_width = s->width * s->zoom;
     s->column = max64(s->panel_width + 2, MUCMM__SHEET_COLUMN);
-    if (params->title)
-        TRY(mucmm__strdup(ctx, params->title, &s->title));
+    if (p->title)
+        TRY(mucmm__strdup(ctx, p->title, &s->title));
     TRY(check_page(ctx, s));
     TRY(mucmm__alloc(ctx, s->rows * s->cols, sizeof *s->panels, &s->panels));
     *out = s;

@@ -130,14 +130,26 @@ int32_t mucmm_graph_nodes(const mucmm_graph *g)
     return g->body.n_nodes;
 }
 
-void mucmm_graph_node(const mucmm_graph *g, int32_t i, mucmm_node_info *out)
+void mucmm_node_info_init_sized(mucmm_node_info *n, size_t size)
 {
-    const mucmm__node *n = &g->body.nodes[i];
+    mucmm__params_init(n, size, &(mucmm_node_info){.struct_size = 0}, sizeof *n);
+}
 
-    *out = (mucmm_node_info){n->op->type, n->name, "", n->opset};
+int32_t mucmm_graph_node(const mucmm_graph *g, int32_t i, mucmm_node_info *out)
+{
+    const mucmm__node *n;
+    mucmm_node_info found = {.output = ""};
+
+    if (i < 0 || i >= g->body.n_nodes)
+        return 0;
+    n = &g->body.nodes[i];
+    found.op = n->op->type;
+    found.name = n->name;
+    found.opset = n->opset;
     for (int32_t k = n->n_out - 1; k >= 0; k--)
         if (n->out[k] >= 0)
-            out->output = g->names[n->out[k]];
+            found.output = g->names[n->out[k]];
+    return mucmm__params_give(&found, sizeof found, out);
 }
 
 /* How far a name is from what was asked for; one that contains it is near. */

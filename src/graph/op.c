@@ -460,15 +460,41 @@ const mucmm__op *mucmm__op_internal(const char *type)
     return NULL;
 }
 
-int32_t mucmm_op_at(int32_t i, mucmm_op_info *out)
+/* The i-th operator that users see; NULL behind the last, whose number is then in *n. */
+static const mucmm__op *find_op(int32_t i, int32_t *n)
 {
+    *n = 0;
     for (int32_t f = 0; f < N_FAMILIES; f++)
-        for (const mucmm__op *op = families[f]; op->type; op++) {
-            if (op->flags & MUCMM__INTERNAL || i-- > 0)
-                continue;
-            *out = (mucmm_op_info){op->type, op->since, op->until ? op->until : MUCMM__OPSET_MAX,
-                                   op->vjp || op->flags & MUCMM__VIEW || !op->infer};
-            return 1;
-        }
-    return 0;
+        for (const mucmm__op *op = families[f]; op->type; op++)
+            if (!(op->flags & MUCMM__INTERNAL) && (*n)++ == i)
+                return op;
+    return NULL;
+}
+
+int32_t mucmm_ops(void)
+{
+    int32_t n;
+
+    find_op(-1, &n);
+    return n;
+}
+
+void mucmm_op_info_init_sized(mucmm_op_info *o, size_t size)
+{
+    mucmm__params_init(o, size, &(mucmm_op_info){.struct_size = 0}, sizeof *o);
+}
+
+int32_t mucmm_op(int32_t i, mucmm_op_info *out)
+{
+    int32_t n;
+    const mucmm__op *op = find_op(i, &n);
+
+    if (!op)
+        return 0;
+    const mucmm_op_info found = {.type = op->type,
+                                 .since = op->since,
+                                 .until = op->until ? op->until : MUCMM__OPSET_MAX,
+                                 .differentiable =
+                                     op->vjp || op->flags & MUCMM__VIEW || !op->infer};
+    return mucmm__params_give(&found, sizeof found, out);
 }

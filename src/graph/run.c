@@ -21,9 +21,9 @@ struct mucmm_run {
     void **y, **dx;
 };
 
-void mucmm_run_params_init(mucmm_run_params *p)
+void mucmm_run_params_init_sized(mucmm_run_params *p, size_t size)
 {
-    *p = (mucmm_run_params){.struct_size = sizeof *p};
+    mucmm__params_init(p, size, &(mucmm_run_params){.struct_size = 0}, sizeof *p);
 }
 
 /* ---- what is asked ----------------------------------------------------------------- */
@@ -116,9 +116,7 @@ static mucmm_status ask(mucmm_ctx *ctx, const mucmm_graph *g, const mucmm_named_
     mucmm_run_params p;
 
     mucmm_run_params_init(&p);
-    if (params && params->struct_size != sizeof p)
-        return mucmm__fail(ctx, MUCMM_EARG, "call mucmm_run_params_init first");
-    p = params ? *params : p;
+    TRY(mucmm__params_take(ctx, "mucmm_run_params", params, &p, sizeof p));
     if (n_inputs < 0 || p.n_outputs < 0 || p.n_wrt < 0)
         return mucmm__fail(ctx, MUCMM_EARG, "%s: a negative number of tensors", g->label);
     TRY(mucmm__alloc(ctx, n_inputs, sizeof *a->fed, &a->fed));

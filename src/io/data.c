@@ -9,9 +9,9 @@
 #include <stdatomic.h>
 #include <string.h>
 
-void mucmm_data_params_init(mucmm_data_params *p)
+void mucmm_data_params_init_sized(mucmm_data_params *p, size_t size)
 {
-    *p = (mucmm_data_params){.struct_size = sizeof *p};
+    mucmm__params_init(p, size, &(mucmm_data_params){.struct_size = 0}, sizeof *p);
 }
 
 /* ---- making and freeing ------------------------------------------------------------ */
@@ -216,12 +216,12 @@ static mucmm_status open_file(mucmm_ctx *ctx, const char *name, const mucmm_data
 {
     mucmm_status status = MUCMM_OK;
     mucmm_data *d = NULL;
+    mucmm_data_params p;
 
-    if (params && params->struct_size != sizeof *params)
-        return mucmm__fail(ctx, MUCMM_EARG,
-                           "%s: params were not set up with mucmm_data_params_init", name);
+    mucmm_data_params_init(&p);
+    TRY(mucmm__params_take(ctx, "mucmm_data_params", params, &p, sizeof p));
     TRY(create(ctx, name, &d));
-    TRY(parse(ctx, file, params, d));
+    TRY(parse(ctx, file, &p, d));
     if (map && !d->owned && !d->table.values) {
         d->map = *map;
         *map = (mucmm__map){NULL, 0};

@@ -100,15 +100,16 @@ done:
 
 /* ---- training ---------------------------------------------------------------------- */
 
-void mucmm_bench_train_params_init(mucmm_bench_train_params *p)
+void mucmm_bench_train_params_init_sized(mucmm_bench_train_params *p, size_t size)
 {
-    *p = (mucmm_bench_train_params){.struct_size = sizeof *p,
-                                    .features = 768,
-                                    .common = 64,
-                                    .batch = 2000,
-                                    .steps = 20,
-                                    .n_hidden = 2,
-                                    .hidden = {1024, 1024}};
+    const mucmm_bench_train_params defaults = {.features = 768,
+                                               .common = 64,
+                                               .batch = 2000,
+                                               .steps = 20,
+                                               .n_hidden = 2,
+                                               .hidden = {1024, 1024}};
+
+    mucmm__params_init(p, size, &defaults, sizeof defaults);
 }
 
 static mucmm_status random_view(mucmm_ctx *ctx, int64_t n, int64_t p, uint64_t stream, float **x,
@@ -140,15 +141,17 @@ mucmm_status mucmm_bench_train(mucmm_ctx *ctx, const mucmm_bench_train_params *p
                                double *rows_per_second, double *gflops)
 {
     mucmm_status status = MUCMM_OK;
-    mucmm_bench_train_params b = *params;
+    mucmm_bench_train_params b;
     mucmm_fit_params p;
     mucmm__fit f = {.ctx = ctx, .p = &p};
     mucmm_data *data[2] = {NULL, NULL};
     float *x[2] = {NULL, NULL};
     double seconds, flops;
 
-    if (b.struct_size != sizeof b || b.features < 1 || b.common < 1 || b.batch <= 2 * b.common ||
-        b.steps < 1 || b.n_hidden < 0 || b.n_hidden > MUCMM_MAX_HIDDEN)
+    mucmm_bench_train_params_init(&b);
+    TRY(mucmm__params_take(ctx, "mucmm_bench_train_params", params, &b, sizeof b));
+    if (b.features < 1 || b.common < 1 || b.batch <= 2 * b.common || b.steps < 1 ||
+        b.n_hidden < 0 || b.n_hidden > MUCMM_MAX_HIDDEN)
         return mucmm__fail(ctx, MUCMM_EARG, "a size of the training benchmark is out of range");
     mucmm_fit_params_init(&p);
     p.learning_rate = 1e-3;

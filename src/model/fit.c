@@ -19,10 +19,9 @@
 /* A checkpoint is written at the end of an epoch, but not more often than this. */
 #define SAVE_EVERY_SECONDS 5.0
 
-void mucmm_fit_params_init(mucmm_fit_params *p)
+void mucmm_fit_params_init_sized(mucmm_fit_params *p, size_t size)
 {
-    *p = (mucmm_fit_params){
-        .struct_size = sizeof *p,
+    const mucmm_fit_params defaults = {
         .head = MUCMM_HEAD_AUTO,
         .scaling = MUCMM_SCALE_VIEW,
         .n_hidden = 2,
@@ -36,6 +35,8 @@ void mucmm_fit_params_init(mucmm_fit_params *p)
         .beta = -1,
         .stages = 1,
     };
+
+    mucmm__params_init(p, size, &defaults, sizeof defaults);
 }
 
 /* ---- checks ------------------------------------------------------------------------ */
@@ -54,10 +55,6 @@ static mucmm_status check_params(mucmm_ctx *ctx, const mucmm_fit_params *p)
     mucmm_status status = MUCMM_OK;
     const double large = 1e9;
 
-    if (p->struct_size != sizeof *p)
-        return mucmm__fail(ctx, MUCMM_EARG,
-                           "mucmm_fit_params has another size than this library's; call "
-                           "mucmm_fit_params_init and rebuild against its header");
     if (p->head != MUCMM_HEAD_LINEAR && p->head != MUCMM_HEAD_MLP && p->head != MUCMM_HEAD_AUTO)
         return mucmm__fail(ctx, MUCMM_EARG,
                            "head is %d; there are 0 (linear), 1 (mlp) and 2 (auto)", (int)p->head);
@@ -629,11 +626,13 @@ mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t 
                                const mucmm_fit_params *params, double save_every, mucmm_model **out)
 {
     mucmm_status status = MUCMM_OK;
-    mucmm_fit_params p = *params;
+    mucmm_fit_params p;
     mucmm__fit f = {.ctx = ctx, .p = &p, .save_every = save_every};
 
     *out = NULL;
-    TRY(check_params(ctx, params));
+    mucmm_fit_params_init(&p);
+    TRY(mucmm__params_take(ctx, "mucmm_fit_params", params, &p, sizeof p));
+    TRY(check_params(ctx, &p));
     TRY(check_views(ctx, views, n_views));
     if (p.learning_rate == 0)
         p.learning_rate = 2e-3;

@@ -239,9 +239,11 @@ struct mucmm_scores {
     bool shared;               /* summary[1] is summary[0] */
 };
 
-void mucmm_score_params_init(mucmm_score_params *p)
+void mucmm_score_params_init_sized(mucmm_score_params *p, size_t size)
 {
-    *p = (mucmm_score_params){.struct_size = sizeof *p, .permutations = 1000, .seed = 1};
+    const mucmm_score_params defaults = {.permutations = 1000, .seed = 1};
+
+    mucmm__params_init(p, size, &defaults, sizeof defaults);
 }
 
 void mucmm_scores_free(mucmm_scores *s)
@@ -482,9 +484,8 @@ mucmm_status mucmm_score(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view 
 
     *out = NULL;
     mucmm_score_params_init(&p);
-    if (params)
-        p = *params;
-    if (p.struct_size != sizeof p || p.permutations < 0 || p.permutations > 1000000)
+    TRY(mucmm__params_take(ctx, "mucmm_score_params", params, &p, sizeof p));
+    if (p.permutations < 0 || p.permutations > 1000000)
         return mucmm__fail(ctx, MUCMM_EARG, "permutations must be from 0 to 1000000");
     TRY(mucmm__match_given(ctx, m, views, n_views, data));
     TRY(find_given(ctx, m, data, &given));
