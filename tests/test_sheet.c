@@ -6,7 +6,7 @@
 
 #include <png.h>
 
-#include "explain/canvas.h"
+#include "present/canvas.h"
 
 static const unsigned char FRAME[3] = {140, 140, 140}, INK[3] = {0, 0, 0};
 static char folder[] = "/tmp/mucmm-sheet-XXXXXX";

@@ -21,6 +21,7 @@ USES = {
     'model': ['encode', 'nn', 'correlate'],
     'explain': ['model'],
     'report': ['core'],
+    'present': ['explain', 'report'],
 }
 SKIPPED_FOLDERS = re.compile(r'^(build.*|demo|node_modules|subprojects|__pycache__|\..*)$')
 KEPT_HIDDEN = {'.ci'}

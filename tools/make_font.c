@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
  * make_font.c - draws the characters of Europe's alphabets from TrueType fonts into
- * src/explain/font.h.
+ * src/present/font.h.
  * Not part of the build; run again only to change the font (Debian: libfreetype-dev,
  * fonts-dejavu-core):
  *
  *   cc tools/make_font.c -o make_font $(pkg-config --cflags --libs freetype2)
  *   ./make_font tools/font_notice.txt body 14 DejaVuSans.ttf title 19 DejaVuSans-Bold.ttf \
- *       >src/explain/font.h
+ *       >src/present/font.h
  *
  * A glyph is a string of width * height hexadecimal digits, its coverage in fifteenths. */
 #include <ft2build.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Pixels: rectangles, lines and texts in a bitmap font. */
-#include "explain/canvas.h"
+#include "present/canvas.h"
 
-#include "explain/font.h"
+#include "present/font.h"
 
 #include <string.h>
 

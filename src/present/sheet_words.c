@@ -2,7 +2,7 @@
  *
  * sheet_words.c - words in reading order on a sheet. A word is a box of two lines: the word on the
  * colour of its value, and the value. */
-#include "explain/sheet.h"
+#include "present/sheet.h"
 
 #include "core/palette.h"
 

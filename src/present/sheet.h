@@ -5,7 +5,7 @@
 #define MUCMM_SHEET_H
 
 #include "core/core.h"
-#include "explain/canvas.h"
+#include "present/canvas.h"
 
 /* All in pixels. */
 enum {

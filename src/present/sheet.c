@@ -2,7 +2,7 @@
  *
  * A sheet keeps its panels as cells and is laid out when it is written: only then is known
  * which rows have captions and which panels need a colour bar of their own. */
-#include "explain/sheet.h"
+#include "present/sheet.h"
 
 #include "core/palette.h"
 #include "io/io.h"
