@@ -144,6 +144,9 @@ MUCMM_API void mucmm_ctx_free(mucmm_ctx *ctx);
 MUCMM_API const char *mucmm_ctx_message(const mucmm_ctx *ctx);
 MUCMM_API int32_t mucmm_ctx_threads(const mucmm_ctx *ctx);
 
+/* Releases a text that came back through a char **; NULL is fine. */
+MUCMM_API void mucmm_text_free(char *text);
+
 /* ---- matrices over memory the caller owns ------------------------------------------ */
 
 /* [rows, cols]; element (i, j) at data[i * stride + j], stride >= cols. */

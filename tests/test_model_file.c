@@ -39,6 +39,24 @@ static void test_model_tells_its_views(void **state)
     drop_problem(&q);
 }
 
+/* Whoever keeps a model may be the last to let go of it, in any order. */
+static void test_model_lives_until_the_last_lets_go(void **state)
+{
+    problem q = new_problem(ctx, 2, 60, false, 18);
+    mucmm_fit_params p = small_params(MUCMM_HEAD_LINEAR);
+    mucmm_model *m = fit(ctx, &q, &p), *kept = mucmm__model_keep(m), *again = mucmm__model_keep(m);
+
+    (void)state;
+    assert_ptr_equal(m, kept);
+    assert_ptr_equal(m, again);
+    mucmm_model_free(m);
+    assert_int_equal(mucmm_model_views(kept), 2);
+    mucmm_model_free(kept);
+    assert_string_equal(mucmm_model_view_name(again, 1), "right");
+    mucmm_model_free(again);
+    drop_problem(&q);
+}
+
 /* ---- model files ------------------------------------------------------------------- */
 
 static void test_model_file_round_trip(void **state)
@@ -267,6 +285,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_model_tells_its_views),
+        cmocka_unit_test(test_model_lives_until_the_last_lets_go),
         cmocka_unit_test(test_model_file_round_trip),
         cmocka_unit_test(test_model_file_refusals),
         cmocka_unit_test(test_model_file_refuses_bad_numbers),

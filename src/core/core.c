@@ -234,6 +234,19 @@ typedef struct block_header {
     _Alignas(64) mucmm_allocator allocator;
 } block_header;
 
+bool mucmm__good_name(const char *name)
+{
+    size_t n = name ? strlen(name) : 0;
+
+    for (size_t i = 0; i < n; i++) {
+        char c = name[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '_' || c == '-'))
+            return false;
+    }
+    return n > 0 && n <= 64;
+}
+
 bool mucmm__mul(int64_t a, int64_t b, int64_t *out)
 {
     return a >= 0 && b >= 0 && !__builtin_mul_overflow(a, b, out);
@@ -283,6 +296,11 @@ mucmm_status mucmm__realloc(mucmm_ctx *ctx, int64_t old_count, int64_t count, si
     mucmm__free(old);
     memcpy(p, &fresh, sizeof fresh);
     return MUCMM_OK;
+}
+
+void mucmm_text_free(char *text)
+{
+    mucmm__free(text);
 }
 
 mucmm_status mucmm__strdup(mucmm_ctx *ctx, const char *s, char **out)

@@ -67,6 +67,10 @@ void mucmm__free(const void *p); /* NULL is fine */
 mucmm_status mucmm__realloc(mucmm_ctx *ctx, int64_t old_count, int64_t count, size_t size, void *p);
 mucmm_status mucmm__strdup(mucmm_ctx *ctx, const char *s, char **out);
 
+/* May a view be called that? 1 to 64 letters (of ASCII), digits, '_' and '-': names become parts of
+ * file names, and stand in messages and tables as they are. */
+bool mucmm__good_name(const char *name);
+
 /* *out = a * b; false on overflow or a negative factor. */
 bool mucmm__mul(int64_t a, int64_t b, int64_t *out);
 

@@ -255,6 +255,9 @@ mucmm_status mucmm__cache_put(mucmm_ctx *ctx, mucmm__cache *c, const float *feat
 mucmm_status mucmm__cache_finish(mucmm_ctx *ctx, mucmm__cache *c);
 void mucmm__cache_drop(mucmm_ctx *ctx, mucmm__cache *c);
 
+/* study.c: the same study, for another who will free it. */
+mucmm_study *mucmm__study_keep(mucmm_study *s);
+
 /* ---- encoded.c: what encoded data remember (encoded.h has its functions) ----------- */
 
 struct mucmm__encoded {

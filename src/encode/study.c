@@ -4,10 +4,10 @@
  * Every message names file, line and key. */
 #include "encode/encode.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,6 +24,7 @@ typedef struct study_view {
 } study_view;
 
 struct mucmm_study {
+    _Atomic int64_t keepers; /* who hold it besides its first owner */
     char *path, *folder;
     char *text; /* of the file, for line numbers */
     json_t *root;
@@ -192,16 +193,6 @@ done:
 
 /* ---- views ------------------------------------------------------------------------- */
 
-static bool good_name(const char *name)
-{
-    size_t n = strlen(name);
-
-    for (size_t i = 0; i < n; i++)
-        if (!isalnum((unsigned char)name[i]) && name[i] != '_' && name[i] != '-')
-            return false;
-    return n > 0 && n <= 64;
-}
-
 /* "column": a name, or for texts a list of names. */
 static mucmm_status check_columns(mucmm_ctx *ctx, const mucmm_study *s, study_view *v)
 {
@@ -232,7 +223,7 @@ static mucmm_status read_view(mucmm_ctx *ctx, mucmm_study *s, const char *name, 
     const char *file = NULL;
 
     *v = (study_view){.name = name, .d = {.root = root, .folder = s->folder}};
-    if (!good_name(name))
+    if (!mucmm__good_name(name))
         TRY(mucmm__fail(ctx, MUCMM_EARG,
                         "the name of a view has 1 to 64 letters, digits, '_' and '-'"));
     TRY(mucmm__description_check(ctx, &v->d));
@@ -323,9 +314,15 @@ static void close_views(mucmm_study *s)
     s->skipped = 0;
 }
 
+mucmm_study *mucmm__study_keep(mucmm_study *s)
+{
+    atomic_fetch_add(&s->keepers, 1);
+    return s;
+}
+
 void mucmm_study_free(mucmm_study *s)
 {
-    if (!s)
+    if (!s || atomic_fetch_sub(&s->keepers, 1) > 0)
         return;
     close_views(s);
     for (int32_t i = 0; i < s->n_views; i++)

@@ -32,6 +32,14 @@ done:
     return status;
 }
 
+mucmm_data *mucmm__data_keep(const mucmm_data *d)
+{
+    mucmm_data *kept = (mucmm_data *)(uintptr_t)d;
+
+    atomic_fetch_add(&kept->references, 1);
+    return kept;
+}
+
 void mucmm_data_free(mucmm_data *d)
 {
     if (!d || atomic_fetch_sub(&d->references, 1) > 1)
@@ -352,9 +360,7 @@ mucmm_status mucmm_data_subset(mucmm_ctx *ctx, const mucmm_data *from, const int
     d->cols = from->cols;
     d->rank = from->rank;
     memcpy(d->shape, from->shape, sizeof d->shape);
-    /* Only the reference count changes, which is no part of what const promises. */
-    d->base = (mucmm_data *)(uintptr_t)mucmm__data_base(from);
-    atomic_fetch_add(&d->base->references, 1);
+    d->base = mucmm__data_keep(mucmm__data_base(from));
     *out = d;
     d = NULL;
 done:

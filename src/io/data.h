@@ -129,6 +129,10 @@ struct mucmm_data {
     float *_Atomic raw_mean;
 };
 
+/* The same data, for another who will free it. Only the reference count changes, which is no part
+ * of what const promises. */
+mucmm_data *mucmm__data_keep(const mucmm_data *d);
+
 /* Rows [n, cols] in memory that the data object takes over (mucmm__alloc). */
 mucmm_status mucmm__data_own(mucmm_ctx *ctx, const char *label, float *values, int64_t n,
                              const int64_t *shape, int32_t rank, mucmm_data **out);

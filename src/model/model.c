@@ -6,6 +6,7 @@
 #include "encode/encoded.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 /* ---- views ------------------------------------------------------------------------- */
@@ -272,9 +273,17 @@ void mucmm__solution_drop(mucmm__solution *r)
     *r = (mucmm__solution){0};
 }
 
+mucmm_model *mucmm__model_keep(const mucmm_model *m)
+{
+    mucmm_model *kept = (mucmm_model *)(uintptr_t)m;
+
+    atomic_fetch_add(&kept->keepers, 1);
+    return kept;
+}
+
 void mucmm_model_free(mucmm_model *m)
 {
-    if (!m)
+    if (!m || atomic_fetch_sub(&m->keepers, 1) > 0)
         return;
     for (int32_t i = 0; i < MUCMM_MAX_VIEWS; i++) {
         mucmm__free(m->view[i].name);

@@ -105,6 +105,7 @@ typedef enum mucmm__chose {
 } mucmm__chose;
 
 struct mucmm_model {
+    _Atomic int64_t keepers; /* who hold it besides its first owner */
     int32_t n_views;
     int64_t k;
     mucmm__dimensions dimensions; /* empty in a model that was loaded: it is in its JSON */
@@ -125,6 +126,10 @@ const mucmm__solution *mucmm__model_solution(const mucmm_model *m,
                                              mucmm_representation representation);
 
 /* ---- model.c: views by name, scaling, networks ------------------------------------- */
+
+/* The same model, which now lives until each who holds it has called mucmm_model_free. Only the
+ * count changes, which is no part of what const promises. */
+mucmm_model *mucmm__model_keep(const mucmm_model *m);
 
 /* data[m] of the model's views, from views in any order; NULL for those that are not given.
  * ESHAPE / EARG name the view. */
