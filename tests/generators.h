@@ -6,7 +6,7 @@
 #define MUCMM_TEST_GENERATORS_H
 
 #include "harness.h"
-#include "model/model.h"
+#include "model/represent.h"
 
 static inline double *test_doubles(int64_t n)
 {

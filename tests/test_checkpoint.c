@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Progress and checkpoints: a fit that was stopped goes on to the same bytes. */
+#include "model/fit.h"
 #include "workspace.h"
 
 /* ---- progress and checkpoints ------------------------------------------------------ */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Fit: the closed form and the trained heads find what was planted, in canonical form. */
+#include "model/fit.h"
 #include "workspace.h"
 
 /* ---- the generators of the benchmarks ---------------------------------------------- */

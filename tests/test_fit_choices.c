@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Fit: stages, what trained heads are kept for, beta, sizes and the ridge. */
+#include "explain/stack.h"
+#include "model/fit.h"
 #include "workspace.h"
 
 /* ---- what fit decides -------------------------------------------------------------- */
@@ -69,6 +71,56 @@ static void check_slope(const mucmm_model *m, const problem *q, int32_t v, int64
     free(x);
 }
 
+/* The maps [2, 1, p] of two draws of random heads: none is zero, and the draws differ. */
+static float *random_maps(const mucmm_model *m, const problem *q, int32_t view,
+                          mucmm_score_kind score, int64_t component)
+{
+    const int64_t row = 17, p = mucmm_data_cols(q->data[view]);
+    float *maps = test_floats(2 * p);
+    mucmm_explain_params e;
+
+    mucmm_explain_params_init(&e);
+    e.score = score;
+    e.map = MUCMM_MAP_GRADIENT;
+    e.component = component;
+    const mucmm__question question = {q->view, 2, view, &row, 1, p, &e};
+    CHECK_OK(ctx, mucmm__random_maps(ctx, m, 2, 5, &question, maps));
+    for (int64_t i = 0; i < 2 * p; i++)
+        assert_true(maps[i] != 0 && maps[i] != maps[(i + p) % (2 * p)]);
+    return maps;
+}
+
+/* A random copy of a model has all of its heads, later stages too. */
+static void check_random_heads(const mucmm_model *m, const problem *q)
+{
+    mucmm__solution drawn;
+
+    CHECK_OK(ctx, mucmm__solution_random(ctx, m, &m->heads, 5, 0, &drawn));
+    for (int32_t v = 0; v < 2; v++) {
+        const mucmm__view_heads *a = &m->heads.view[v], *b = &drawn.view[v];
+        assert_int_equal(b->n_later, a->n_later);
+        assert_int_equal(mucmm__common_width(b), m->k);
+        assert_int_equal(b->individual.net.out, m->view[v].q);
+        const mucmm__head *ours[] = {&a->common, &a->individual, &a->later[0].head};
+        const mucmm__head *theirs[] = {&b->common, &b->individual, &b->later[0].head};
+        for (int h = 0; h < 3; h++) {
+            assert_int_equal(theirs[h]->net.n_params, ours[h]->net.n_params);
+            assert_true(theirs[h]->params[0] != 0 && theirs[h]->params[0] != ours[h]->params[0]);
+        }
+        float *one = random_maps(m, q, v, MUCMM_SCORE_COMMON_COMPONENT, 0);
+        float *two = random_maps(m, q, v, MUCMM_SCORE_COMMON_COMPONENT, 1);
+        float *all = random_maps(m, q, v, MUCMM_SCORE_COMMON_ENERGY, 0);
+        float *own = random_maps(m, q, v, MUCMM_SCORE_INDIVIDUAL, 0);
+        for (int64_t i = 0; i < mucmm_data_cols(q->data[v]); i++)
+            assert_true(one[i] != two[i] && all[i] != one[i] && own[i] != all[i]);
+        free(one);
+        free(two);
+        free(all);
+        free(own);
+    }
+    mucmm__solution_drop(&drawn);
+}
+
 /* All at once finds a harmonic and marks it; in stages the hidden latent is found, the gradient is
  * that of the score, and the file holds all of it. */
 static void test_stages_find_what_harmonics_hide(void **state)
@@ -103,6 +155,7 @@ static void test_stages_find_what_harmonics_hide(void **state)
 
     for (int32_t v = 0; v < 2; v++)
         check_slope(staged, &q, v, 1);
+    check_random_heads(staged, &q);
     a = saved(staged);
     CHECK_OK(ctx, mucmm_model_save(ctx, staged, in_folder("model")));
     CHECK_OK(ctx, mucmm_model_load(ctx, in_folder("model"), &loaded));

@@ -2,6 +2,7 @@
  *
  * Views and rows that are missing: what is predicted of them, what is scored without them. */
 #include "generators.h"
+#include "model/fit.h"
 
 static mucmm_ctx *ctx; /* one thread */
 

@@ -2,6 +2,7 @@
  *
  * More than two views: which of them carry a component. */
 #include "generators.h"
+#include "model/summary.h"
 
 static mucmm_ctx *ctx; /* one thread */
 

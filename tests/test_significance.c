@@ -3,6 +3,7 @@
  * test_significance.c - what is more than chance: the dependence that is left, by its mean over all
  * pairings, its error rate and its power; and the numbers of dimensions that are found. */
 #include "generators.h"
+#include "model/summary.h"
 
 static mucmm__block zero_block(int64_t rows, int64_t cols)
 {

@@ -2,6 +2,8 @@
  *
  * Which components come back in another fit: section 5 of the method. */
 #include "generators.h"
+#include "model/fit.h"
+#include "model/stability.h"
 
 #include <unistd.h>
 

@@ -153,6 +153,64 @@ def habit_check(names, pattern):
     return check
 
 
+# Files of one folder that may call each other: {'folder/a.c', 'folder/b.c'}: why. docs/architecture.md tells the same.
+DEFENDED_CYCLES = {}
+DEFINITION = re.compile(r'^(?!static\b|typedef\b|extern\b|return\b|else\b)[A-Za-z_][\w \t*\n]*?\b(\w+)\(([^;{}]*?)\)\s*\{', re.M)
+STATIC = re.compile(r'^static\b[^;{}()]*?\b(\w+)\(', re.M)
+
+
+def uses_name(code, name):
+    """Does C code call or mention a function? Fields and variables of the same name are no mention."""
+    found = [m for m in re.finditer(rf'(?<![\w.]){name}\b(\s*\()?', code) if code[max(0, m.start() - 2):m.start()] != '->']
+    if any(m[1] for m in found) or (found and name.startswith('mucmm_')):
+        return True
+    return bool(found) and not re.search(rf'[\w*]\s+\**{name}\s*[;=,)\[:]', code)
+
+
+def call_graph(files, folder):
+    """{file: the files of the same folder whose functions it uses}."""
+    code = {p: without_comments_and_strings(t) for p, t in files.items()
+            if os.path.dirname(p) == folder and p.endswith('.c')}
+    owner = {m[1]: p for p, t in code.items() for m in DEFINITION.finditer(t)}
+    graph = {}
+    for path, text in code.items():
+        words, own = set(re.findall(r'\w+', text)), set(STATIC.findall(text))
+        graph[path] = {p for name, p in owner.items()
+                       if p != path and name in words and name not in own and uses_name(text, name)}
+    return graph
+
+
+def cycles(graph):
+    """Sets of files that reach each other."""
+    def reached(start):
+        found, todo = set(), [start]
+        while todo:
+            for p in graph[todo.pop()] - found:
+                found.add(p)
+                todo.append(p)
+        return found
+
+    reach = {p: reached(p) for p in graph}
+    return {frozenset(q for q in reach[p] if p in reach[q]) for p in graph if p in reach[p]}
+
+
+def check_cycles(files):
+    folders = sorted({os.path.dirname(p) for p in files if re.match(r'(src|cli)/.*\.c$', p)})
+    found = set()
+    for folder in folders:
+        graph = call_graph(files, folder)
+        for cycle in sorted(cycles(graph), key=sorted):
+            found.add(cycle)
+            if cycle in DEFENDED_CYCLES:
+                continue
+            edges = ', '.join(f'{os.path.basename(a)} -> {" ".join(sorted(os.path.basename(b) for b in graph[a] & cycle))}'
+                              for a in sorted(cycle))
+            yield f'{sorted(cycle)[0]}:1: files of {folder}/ call each other: {edges}'
+    for cycle in DEFENDED_CYCLES:
+        if cycle not in found:
+            yield f'{sorted(cycle)[0]}:1: DEFENDED_CYCLES names a cycle that is none any more'
+
+
 def check_spdx(files):
     for path, text in files.items():
         if SPDX_FILES.search(path) and SPDX not in '\n'.join(text.splitlines()[:3]):
@@ -188,6 +246,7 @@ def main(arguments):
         ('every source file has its licence line', check_spdx),
         ('every C file says what it is for', check_purpose),
         ('every test program is run', check_test_list),
+        ('files of one folder do not call each other in circles', check_cycles),
     ] + [(what, habit_check(names, pattern)) for what, names, pattern in HABITS]
 
     status = 0

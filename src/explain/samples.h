@@ -5,7 +5,7 @@
 #ifndef MUCMM_EXPLAIN_SAMPLES_H
 #define MUCMM_EXPLAIN_SAMPLES_H
 
-#include "model/model.h"
+#include "model/represent.h"
 
 /* The samples asked for under one representation. */
 typedef struct mucmm__samples {

@@ -95,39 +95,6 @@ done:
 
 /* ---- random heads ------------------------------------------------------------------ */
 
-/* Weights as before training; the skip, which training starts from zero, is random too. */
-static mucmm_status random_head(mucmm_ctx *ctx, const mucmm__head *like, uint64_t key,
-                                mucmm__head *out)
-{
-    mucmm_status status = MUCMM_OK;
-    const mucmm__mlp *net = &like->net;
-    double bound = 1 / sqrt((double)(net->in > 0 ? net->in : 1));
-    float *stats = NULL;
-
-    TRY(mucmm__head_alloc(ctx, net, out));
-    TRY(mucmm__alloc(ctx, net->n_stats, sizeof *stats, &stats));
-    mucmm__mlp_init(net, key, out->params, stats);
-    mucmm__mlp_fold(net, out->params, stats);
-    for (int64_t i = 0; net->skip >= 0 && i < net->in * net->out; i++)
-        out->params[net->skip + i] =
-            (float)(bound * (2 * mucmm__rng_uniform(key, (uint64_t)(net->n_params + i)) - 1));
-done:
-    mucmm__free(stats);
-    return status;
-}
-
-static mucmm_status random_view(mucmm_ctx *ctx, const mucmm__view_heads *like, uint64_t seed,
-                                uint64_t stream, mucmm__view_heads *out)
-{
-    mucmm_status status = MUCMM_OK;
-
-    TRY(random_head(ctx, &like->common, mucmm__rng_key(seed, 2 * stream), &out->common));
-    TRY(random_head(ctx, &like->individual, mucmm__rng_key(seed, 2 * stream + 1),
-                    &out->individual));
-done:
-    return status;
-}
-
 mucmm_status mucmm__random_maps(mucmm_ctx *ctx, const mucmm_model *m, int64_t count, uint64_t seed,
                                 const mucmm__question *q, float *out)
 {
@@ -141,20 +108,15 @@ mucmm_status mucmm__random_maps(mucmm_ctx *ctx, const mucmm_model *m, int64_t co
     mucmm__quiet_begin(ctx, &w, "random heads", count);
     for (int64_t b = 0; b < count; b++) {
         TRY(mucmm__quiet_at(ctx, &w, b));
-        for (int32_t v = 0; v < m->n_views; v++)
-            TRY(random_view(ctx, &rep->view[v], seed, (uint64_t)(b * m->n_views + v),
-                            &drawn.view[v]));
-        drawn.rho = rep->rho;
+        TRY(mucmm__solution_random(ctx, m, rep, seed, (uint64_t)b, &drawn));
         *(rep == &m->heads ? &random.heads : &random.linear) = drawn;
         TRY(map_one(ctx, &random, q, &p, out + b * q->n * q->cols));
-        drawn.rho = NULL;
         mucmm__solution_drop(&drawn);
     }
     TRY(mucmm__quiet_at(ctx, &w, count));
     TRY(finish_patterns(ctx, m, count, q, out));
 done:
     mucmm__quiet_end(ctx, &w);
-    drawn.rho = NULL;
     mucmm__solution_drop(&drawn);
     return status;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * What `mucmm bench` measures: the program's own paths. */
-#include "model/model.h"
+#include "model/fit.h"
 
 #include <math.h>
 

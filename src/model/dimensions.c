@@ -2,7 +2,8 @@
  *
  * How many dimensions (section 4 of the method): common ones that are significant on held-out rows,
  * individual ones that still lower the error of rebuilding what was not seen. */
-#include "model/model.h"
+#include "model/fit.h"
+#include "model/represent.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -23,15 +24,6 @@ enum {
 
 /* Of the random numbers: as STREAM_SPLIT of fit.c. */
 enum { STREAM_COLUMNS = 3 };
-
-void mucmm__dimensions_drop(mucmm__dimensions *d)
-{
-    mucmm__free(d->correlations);
-    mucmm__free(d->null_95);
-    mucmm__free(d->p_values);
-    for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)
-        mucmm__free(d->error[m]);
-}
 
 /* ---- common ------------------------------------------------------------------------ */
 

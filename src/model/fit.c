@@ -2,7 +2,11 @@
  *
  * mucmm_fit: checks, the split, scaling, the closed form, then the trained heads.
  * The order of things is that of docs/method.md. */
-#include "model/model.h"
+#include "model/fit.h"
+
+#include "model/model_json.h"
+#include "model/represent.h"
+#include "model/summary.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -162,17 +166,6 @@ static mucmm_status check_dimensions(mucmm__fit *f, const mucmm_view *views)
 }
 
 /* ---- the split --------------------------------------------------------------------- */
-
-static int compare_rows(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
-void mucmm__sort_rows(int64_t *rows, int64_t n)
-{
-    qsort(rows, (size_t)n, sizeof *rows, compare_rows);
-}
 
 /* The rows that have all views, in *complete [n_all]; the others that have one, in f->some. */
 static mucmm_status sort_out(mucmm__fit *f, int64_t n_all, int64_t *complete, int64_t *n)

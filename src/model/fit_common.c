@@ -5,7 +5,8 @@
  * One stage: from the closed form (the skip begins as its weights, the deep part at zero), from
  * scratch, or from scratch what nonlinear features psi of the variates found before do not predict
  * (later stages). Which stages there are is decided in fit_stages.c. */
-#include "model/model.h"
+#include "model/fit.h"
+#include "model/represent.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -10,7 +10,8 @@
  * in every step. The mean of the views' common variates holds what they share with less of what
  * each adds to it by chance, so it is what u must be denied. The decoders d_m are only needed here.
  */
-#include "model/model.h"
+#include "model/fit.h"
+#include "model/represent.h"
 
 #include <inttypes.h>
 #include <math.h>

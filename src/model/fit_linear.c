@@ -1,26 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
  * The closed form as a representation: section 4 of the method. */
-#include "model/model.h"
+#include "model/fit.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
-
-mucmm_status mucmm__linear_head(mucmm_ctx *ctx, int64_t in, int64_t out, const double *weights,
-                                mucmm__head *head)
-{
-    mucmm_status status = MUCMM_OK;
-    mucmm__mlp net;
-
-    TRY(mucmm__mlp_layout(ctx, in, NULL, 0, out, false, true, &net));
-    TRY(mucmm__head_alloc(ctx, &net, head));
-    for (int64_t i = 0; i < in; i++)
-        for (int64_t j = 0; j < out; j++)
-            head->params[net.skip + j * in + i] = (float)weights[i * out + j];
-done:
-    return status;
-}
 
 /* The columns of w [p, k] change sign where those of by [q, k] have a negative sum. */
 static void fix_signs(int64_t q, const double *by, int64_t p, int64_t k, double *w)

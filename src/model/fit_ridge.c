@@ -4,7 +4,8 @@
  * weights correlate best on the held-out rows, or, in a small sample, the one of a longer list
  * whose weights do so in cross-validation on the training rows; or of every
  * view its own, from the shrinkage of its covariance by Ledoit and Wolf. */
-#include "model/model.h"
+#include "model/fit.h"
+#include "model/represent.h"
 
 #include <inttypes.h>
 #include <math.h>

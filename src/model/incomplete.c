@@ -3,7 +3,8 @@
  * Mean and covariance of all views from rows that may lack some of them: the EM algorithm for a
  * Gaussian (section 1 of the method). The rows are grouped by what they have; after one pass over
  * them only the moments of the groups are used. */
-#include "model/model.h"
+#include "model/fit.h"
+#include "model/represent.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -62,15 +63,6 @@ static void em_drop(em *e)
 }
 
 /* ---- groups ------------------------------------------------------------------------ */
-
-uint32_t mucmm__row_views(int32_t n_views, const mucmm_data *const *data, int64_t row)
-{
-    uint32_t views = 0;
-
-    for (int32_t m = 0; m < n_views; m++)
-        views |= (uint32_t)mucmm_data_has(data[m], row) << m;
-    return views;
-}
 
 static mucmm_status start_group(em *e, uint32_t views, int64_t room)
 {

@@ -3,7 +3,7 @@
  * What dependence is left between the individual variates and the common ones, and between
  * individual variates of two views (section 5 of the method), and whether it is more than chance.
  */
-#include "model/model.h"
+#include "model/summary.h"
 
 #include <math.h>
 #include <string.h>

@@ -8,5 +8,7 @@
 
 /* Fills an empty model from its metadata: everything is allocated, the tensors are still zero. */
 mucmm_status mucmm__model_from_json(mucmm_ctx *ctx, const char *text, mucmm_model *m);
+/* The metadata of a fitted model, into m->json. */
+mucmm_status mucmm__model_make_json(mucmm_ctx *ctx, mucmm_model *m);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * retrieval.c - from a row of one view to its partner in another, by the common variates alone. */
-#include "model/model.h"
+#include "model/summary.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Which views carry a component, where there are more than two (section 5 of the method). */
-#include "model/model.h"
+#include "model/summary.h"
 
 #include <math.h>
 #include <string.h>

@@ -5,7 +5,7 @@
  * choose a ridge. A view of at least as many columns as training rows is replaced by its
  * coordinates in an orthonormal basis of the span of these rows. With a ridge the closed form's
  * weights lie in that span, so nothing is lost, and no matrix of columns x columns is ever made. */
-#include "model/model.h"
+#include "model/fit.h"
 
 #include <float.h>
 #include <inttypes.h>

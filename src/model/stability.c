@@ -2,7 +2,7 @@
  *
  * Which components come back in another fit: the components of both are paired, and compared by
  * their variates on rows that the other fit did not see (section 5 of the method). */
-#include "model/model.h"
+#include "model/stability.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
  * Nothing random is stored: every random number is a function of (seed, stage,
  * epoch, step), so the state at the end of an epoch is all that a resumed run
  * needs to end with the same bytes. */
-#include "model/model.h"
+#include "model/fit.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Rows in and variates out: the views that are given matched with those of the model, their rows
+ * scaled, and through the networks.
+ * */
+#include "model/represent.h"
+#include "encode/encoded.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- views ------------------------------------------------------------------------- */
+
+int32_t mucmm_model_view_index(const mucmm_model *m, const char *name)
+{
+    for (int32_t i = 0; i < m->n_views; i++)
+        if (strcmp(m->view[i].name, name) == 0)
+            return i;
+    return -1;
+}
+
+/* The names of the model's views, for messages. */
+static void list_views(const mucmm_model *m, char *out, size_t size)
+{
+    size_t used = 0;
+
+    out[0] = '\0';
+    for (int32_t i = 0; i < m->n_views && used < size; i++) {
+        size_t n = strlen(m->view[i].name) + (i ? 2 : 0);
+        if (used + n >= size)
+            return;
+        strcat(out, i ? ", " : "");
+        strcat(out, m->view[i].name);
+        used += n;
+    }
+}
+
+static mucmm_status match_one(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *v,
+                              const mucmm_data **data)
+{
+    mucmm_status status;
+    char names[256];
+    int32_t i;
+
+    if (!v->name || !v->data)
+        return mucmm__fail(ctx, MUCMM_EARG, "a view has no name or no data");
+    i = mucmm_model_view_index(m, v->name);
+    if (i < 0) {
+        list_views(m, names, sizeof names);
+        return mucmm__fail(ctx, MUCMM_EARG, "the model has no view '%s'; its views are: %s",
+                           v->name, names);
+    }
+    if (data[i])
+        return mucmm__fail(ctx, MUCMM_EARG, "view '%s' is given twice", v->name);
+    status = mucmm__encoded_match(ctx, v->data, m->view[i].description);
+    if (status != MUCMM_OK)
+        return mucmm__prefix(ctx, status, "view '%s'", v->name);
+    if (mucmm_data_cols(v->data) != m->view[i].p)
+        return mucmm__fail(ctx, MUCMM_ESHAPE,
+                           "%s: view '%s' has %lld columns; the model was fitted on %lld",
+                           mucmm_data_label(v->data), v->name, (long long)mucmm_data_cols(v->data),
+                           (long long)m->view[i].p);
+    data[i] = v->data;
+    return MUCMM_OK;
+}
+
+mucmm_status mucmm__match_given(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
+                                int32_t n_views, const mucmm_data **data)
+{
+    mucmm_status status = MUCMM_OK;
+    int32_t first = -1;
+
+    for (int32_t i = 0; i < m->n_views; i++)
+        data[i] = NULL;
+    for (int32_t i = 0; i < n_views; i++)
+        TRY(match_one(ctx, m, &views[i], data));
+    for (int32_t i = 0; i < m->n_views; i++) {
+        if (data[i] && first < 0)
+            first = i;
+        if (data[i] && mucmm_data_rows(data[i]) != mucmm_data_rows(data[first]))
+            return mucmm__fail(ctx, MUCMM_ESHAPE,
+                               "view '%s' (%s) has %lld rows and view '%s' (%s) has %lld; they "
+                               "must be paired row by row",
+                               m->view[first].name, mucmm_data_label(data[first]),
+                               (long long)mucmm_data_rows(data[first]), m->view[i].name,
+                               mucmm_data_label(data[i]), (long long)mucmm_data_rows(data[i]));
+    }
+    if (first < 0)
+        return mucmm__fail(ctx, MUCMM_EARG, "no view is given");
+done:
+    return status;
+}
+
+mucmm_status mucmm__match_views(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
+                                int32_t n_views, const mucmm_data **data)
+{
+    mucmm_status status = mucmm__match_given(ctx, m, views, n_views, data);
+
+    for (int32_t i = 0; i < m->n_views && status == MUCMM_OK; i++)
+        if (!data[i])
+            status = mucmm__fail(ctx, MUCMM_EARG, "view '%s' of the model is not given",
+                                 m->view[i].name);
+    return status;
+}
+
+uint32_t mucmm__row_views(int32_t n_views, const mucmm_data *const *data, int64_t row)
+{
+    uint32_t views = 0;
+
+    for (int32_t m = 0; m < n_views; m++)
+        views |= (uint32_t)mucmm_data_has(data[m], row) << m;
+    return views;
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+void mucmm__sort_rows(int64_t *rows, int64_t n)
+{
+    qsort(rows, (size_t)n, sizeof *rows, compare_rows);
+}
+
+/* ---- features ---------------------------------------------------------------------- */
+
+typedef struct scale_args {
+    const mucmm__view_info *v;
+    float *h;
+} scale_args;
+
+static void scale_rows(void *arg, int64_t first, int64_t last)
+{
+    const scale_args *a = arg;
+    const double *mean = a->v->mean, *scale = a->v->scale;
+    int64_t p = a->v->p;
+
+    for (int64_t i = first; i < last; i++) {
+        float *row = a->h + i * p;
+        for (int64_t j = 0; j < p; j++)
+            row[j] = (float)(((double)row[j] - mean[j]) / scale[j]);
+    }
+}
+
+mucmm_status mucmm__features(mucmm_ctx *ctx, const mucmm__view_info *v, const mucmm_data *data,
+                             const int64_t *rows, int64_t n, float *h)
+{
+    mucmm_mat out = {h, n, v->p, v->p};
+    scale_args args = {v, h};
+    mucmm_status status = mucmm_data_read(ctx, data, rows, n, &out);
+
+    if (status == MUCMM_OK)
+        mucmm__parallel_range(ctx, n, 64, scale_rows, &args);
+    return status;
+}
+
+/* ---- variates ---------------------------------------------------------------------- */
+
+const mucmm__solution *mucmm__model_solution(const mucmm_model *m,
+                                             mucmm_representation representation)
+{
+    return representation == MUCMM_HEADS && m->heads.rho ? &m->heads : &m->linear;
+}
+
+mucmm_status mucmm__represent(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__solution *r,
+                              int32_t view, const mucmm_data *data, const int64_t *rows, int64_t n,
+                              float *c, float *u)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__view_info *v = &m->view[view];
+    int64_t chunk[MUCMM__CHUNK], k = mucmm__common_width(&r->view[view]);
+    float *h = NULL;
+
+    TRY(mucmm__alloc(ctx, MUCMM__CHUNK * v->p, sizeof *h, &h));
+    for (int64_t i = 0; i < n; i += MUCMM__CHUNK) {
+        int64_t b = n - i < MUCMM__CHUNK ? n - i : MUCMM__CHUNK;
+        for (int64_t j = 0; j < b; j++)
+            chunk[j] = rows ? rows[i + j] : i + j;
+        TRY(mucmm__features(ctx, v, data, chunk, b, h));
+        TRY(mucmm__heads_forward(ctx, &r->view[view], b, h, c + i * k, u ? u + i * v->q : NULL));
+    }
+done:
+    mucmm__free(h);
+    return status;
+}
+
+/* Rows [n, cols] that lie in front move to where rows[i] says, from behind; NaN elsewhere. */
+static void spread_rows(float *x, int64_t n, int64_t cols, const int64_t *rows, int64_t present)
+{
+    for (int64_t i = n - 1; i >= 0; i--)
+        if (present > 0 && rows[present - 1] == i)
+            memmove(x + i * cols, x + --present * cols, (size_t)cols * sizeof *x);
+        else
+            for (int64_t j = 0; j < cols; j++)
+                x[i * cols + j] = NAN;
+}
+
+mucmm_status mucmm__represent_all(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__solution *r,
+                                  int32_t view, const mucmm_data *data, float *c, float *u)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t n = mucmm_data_rows(data), present = 0, *rows = NULL;
+
+    if (mucmm_data_missing(data) == 0)
+        return mucmm__represent(ctx, m, r, view, data, NULL, n, c, u);
+    TRY(mucmm__alloc(ctx, n, sizeof *rows, &rows));
+    for (int64_t i = 0; i < n; i++)
+        if (mucmm_data_has(data, i))
+            rows[present++] = i;
+    TRY(mucmm__represent(ctx, m, r, view, data, rows, present, c, u));
+    spread_rows(c, n, m->k, rows, present);
+    if (u)
+        spread_rows(u, n, m->view[view].q, rows, present);
+done:
+    mucmm__free(rows);
+    return status;
+}
+
+static void copy_out(const mucmm_mat *out, const float *from)
+{
+    for (int64_t i = 0; i < out->rows; i++)
+        memcpy(out->data + i * out->stride, from + i * out->cols, (size_t)out->cols * sizeof *from);
+}
+
+static mucmm_status check_out(mucmm_ctx *ctx, const char *what, const mucmm_mat *m, int64_t rows,
+                              int64_t cols)
+{
+    if (m && (m->rows != rows || m->cols != cols || m->stride < cols))
+        return mucmm__fail(ctx, MUCMM_ESHAPE, "%s is [%lld, %lld]; it must be [%lld, %lld]", what,
+                           (long long)m->rows, (long long)m->cols, (long long)rows,
+                           (long long)cols);
+    return MUCMM_OK;
+}
+
+mucmm_status mucmm_transform(mucmm_ctx *ctx, const mucmm_model *m,
+                             mucmm_representation representation, int32_t view,
+                             const mucmm_data *data, const mucmm_mat *common,
+                             const mucmm_mat *individual)
+{
+    mucmm_status status = MUCMM_OK;
+    float *c = NULL, *u = NULL;
+    int64_t n, q;
+
+    if (view < 0 || view >= m->n_views)
+        return mucmm__fail(ctx, MUCMM_EARG, "view %d is out of range: the model has %d", view,
+                           m->n_views);
+    n = mucmm_data_rows(data);
+    q = m->view[view].q;
+    if (mucmm_data_cols(data) != m->view[view].p)
+        return mucmm__fail(ctx, MUCMM_ESHAPE,
+                           "%s: view '%s' has %lld columns; the model was fitted on %lld",
+                           mucmm_data_label(data), m->view[view].name,
+                           (long long)mucmm_data_cols(data), (long long)m->view[view].p);
+    TRY(check_out(ctx, "common", common, n, m->k));
+    TRY(check_out(ctx, "individual", individual, n, q));
+    TRY(mucmm__alloc(ctx, n * m->k, sizeof *c, &c));
+    if (individual)
+        TRY(mucmm__alloc(ctx, n * q, sizeof *u, &u));
+    TRY(mucmm__represent_all(ctx, m, mucmm__model_solution(m, representation), view, data, c, u));
+    if (common)
+        copy_out(common, c);
+    if (individual)
+        copy_out(individual, u);
+done:
+    mucmm__free(c);
+    mucmm__free(u);
+    return status;
+}

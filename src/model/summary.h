@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * summary.h - what a set of rows shows under a model. */
+#ifndef MUCMM_SUMMARY_H
+#define MUCMM_SUMMARY_H
+
+#include "model/model.h"
+
+mucmm_status mucmm__summary_create(mucmm_ctx *ctx, int64_t k, int64_t n_views, mucmm_summary **out);
+void mucmm__summary_free(mucmm_summary *s);
+/* What r says of its components, into a summary of its rows. */
+void mucmm__summary_harmonics(const mucmm__solution *r, mucmm_summary *s);
+/* permutations 0: no p-values. c[m], u[m] (float, of the rows): the variates already computed. */
+mucmm_status mucmm__summarize(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_data *const *data,
+                              const int64_t *rows, int64_t n, float *const *c, float *const *u,
+                              const double *rho, int64_t permutations, uint64_t seed,
+                              mucmm_summary **out);
+
+/* sharing.c: the fields of a summary of more than two views that say which of them carry a
+ * component; nothing for two. c[m] [rows, k]; permutations 0: the correlations alone. */
+mucmm_status mucmm__sharing_alloc(mucmm_ctx *ctx, mucmm_summary *s);
+void mucmm__sharing_drop(mucmm_summary *s);
+mucmm_status mucmm__sharing(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
+                            int64_t permutations, uint64_t seed, mucmm_summary *s);
+
+/* leakage.c: the summary's leakage_* of c[m] [n, k] and u[m] [n, q_m]; permutations 0: no p-values.
+ */
+mucmm_status mucmm__leakage_create(mucmm_ctx *ctx, int64_t n_views, mucmm_summary *s);
+void mucmm__leakage_drop(mucmm_summary *s);
+mucmm_status mucmm__leakage(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
+                            const mucmm__block *u, int64_t permutations, uint64_t seed,
+                            mucmm_summary *s);
+
+/* retrieval.c: recall [n_views, n_views] among the 1 and 10 nearest, as mucmm_summary says. */
+mucmm_status mucmm__retrieval(mucmm_ctx *ctx, int32_t n_views, float *const *c, int64_t n,
+                              int64_t k, const double *rho, double *recall_1, double *recall_10);
+
+#endif
