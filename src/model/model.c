@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The model as an object: its views, its networks, rows in and variates out. */
+ * The model as an object: what it says of itself, and its end. */
 #include "model/model.h"
 
 #include "model/represent.h"
@@ -73,7 +73,7 @@ const mucmm_stability *mucmm_model_stability(const mucmm_model *m,
     return mucmm__model_solution(m, representation)->stability;
 }
 
-/* ---- networks ---------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------------------ */
 
 void mucmm__common_drop(mucmm__solution *r)
 {
