@@ -3,14 +3,19 @@
 
 PREFIX ?= /usr/local
 PYTHON ?= python3
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?=
 
-.PHONY: help all packages demo test check-asan check-valgrind check-browser crosscheck bench install lint format clean
+.PHONY: help all packages demo test check-asan check-asan-clang check-tsan check-valgrind fuzz check-browser crosscheck bench install lint format clean
 
 help:
 	@echo 'make demo             install what is missing, build, and run the demonstration on Fashion-MNIST'
 	@echo 'make test             install what is missing, build, and run all tests'
 	@echo 'make all              build the library and the command line tool, build/cli/mucmm'
 	@echo 'make check-asan       the tests under the address and undefined-behaviour sanitizers'
+	@echo 'make check-asan-clang  the same with clang, whose sanitizers see more'
+	@echo 'make check-tsan       the tests under the thread sanitizer'
+	@echo 'make fuzz             each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS)) seconds; FUZZ_TARGETS chooses'
 	@echo 'make check-valgrind   the test programs under valgrind'
 	@echo 'make check-browser    the page of mucmm report in Chromium, which is installed'
 	@echo 'make crosscheck       whole networks and their gradients beside PyTorch, which is installed'
@@ -57,16 +62,46 @@ test:
 	@$(PYTHON) tools/test_summary.py build
 
 # handle_*=2: a test program's own signal handlers must not hide the sanitizer's report.
+ASAN_OPTIONS_USED = detect_leaks=1:handle_segv=2:handle_sigbus=2:handle_sigfpe=2:handle_sigill=2
+SANITIZED = -Dtests=enabled -Db_sanitize=address$(comma)undefined -Db_lundef=false -Doptimization=1 \
+    -Dc_args='-fno-sanitize-recover=all -fno-omit-frame-pointer'
+define run-sanitized
+	@echo 'Building $(1)'
+	@$(NINJA) $(1)
+	@ASAN_OPTIONS=$(ASAN_OPTIONS_USED) UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
+	    LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 \
+	    $(PYTHON) tools/test_summary.py $(1) --timeout-multiplier 4
+endef
+
 check-asan:
 	@tools/install_packages.sh build test
-	$(call configure,build-asan,-Dtests=enabled -Db_sanitize=address$(comma)undefined -Db_lundef=false \
-	    -Doptimization=1 -Dc_args='-fno-sanitize-recover=all -fno-omit-frame-pointer')
-	@echo 'Building build-asan'
-	@$(NINJA) build-asan
-	@ASAN_OPTIONS=detect_leaks=1:handle_segv=2:handle_sigbus=2:handle_sigfpe=2:handle_sigill=2 \
-	    UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
-	    LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 \
-	    $(PYTHON) tools/test_summary.py build-asan --timeout-multiplier 4
+	$(call configure,build-asan,$(SANITIZED))
+	$(call run-sanitized,build-asan)
+
+check-asan-clang: export CC = clang
+check-asan-clang:
+	@tools/install_packages.sh build test clang
+	$(call configure,build-asan-clang,$(SANITIZED))
+	$(call run-sanitized,build-asan-clang)
+
+# clang and its OpenMP runtime: unlike gcc's, it tells the sanitizer where its threads wait for each other.
+check-tsan: export CC = clang
+check-tsan:
+	@tools/install_packages.sh build test clang
+	$(call configure,build-tsan,-Dtests=enabled -Db_sanitize=thread -Db_lundef=false -Doptimization=1)
+	@echo 'Building build-tsan'
+	@$(NINJA) build-tsan
+	@TSAN_OPTIONS=halt_on_error=1:suppressions=$(CURDIR)/tests/tsan.supp \
+	    $(PYTHON) tools/test_summary.py build-tsan --timeout-multiplier 10
+
+fuzz: export CC = clang
+fuzz:
+	@tools/install_packages.sh build test clang
+	$(call configure,build-fuzz,-Dtests=enabled -Dfuzz=true -Db_sanitize=address$(comma)undefined -Db_lundef=false \
+	    -Doptimization=1 -Dc_args='-fsanitize=fuzzer-no-link -fno-sanitize-recover=all -fno-omit-frame-pointer')
+	@echo 'Building build-fuzz'
+	@$(NINJA) build-fuzz
+	@tests/fuzz/run.sh build-fuzz $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 check-valgrind:
 	@tools/install_packages.sh build test valgrind
@@ -105,6 +140,6 @@ format:
 	@clang-format -i $$(find include src cli tests bench -name '*.[ch]' ! -name font.h)
 
 clean:
-	rm -rf build build-asan build-browser demo
+	rm -rf build build-asan build-asan-clang build-tsan build-fuzz build-browser demo
 
 comma := ,

@@ -1,25 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
  * fuzz_graph.c - any bytes as an ONNX model: import, planning, a run on zeros and ones, and the
- * vjp, with memory capped at 64 MB.
- *
- *   clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -Iinclude -Isrc
- * -Ibuild/src/graph \
- *       tests/fuzz_graph.c $(find src/graph src/linalg src/core src/nn src/io -name '*.c') \
- *       build/src/graph/onnx.pb-c.c -lprotobuf-c -ldnnl -lopenblas -llapacke -lpng -ljpeg -lsndfile
- * \ -lsamplerate -lutf8proc -lz -ljansson -lgomp -lm -o fuzz_graph
- *   ./fuzz_graph -max_total_time=300 -rss_limit_mb=4000 corpus/
- *
- * A corpus: the model.onnx of every node test of ONNX (Debian: libonnx-testdata). */
-#include "core/core.h"
-
-#include <stdlib.h>
-#include <string.h>
+ * vjp, in little memory. */
+#include "fuzz.h"
 
 #define MAX_INPUTS 8
 #define MAX_BYTES (1 << 16)
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 /* Declared shape with open dimensions closed; false if it is too large to be worth a run. */
 static bool make_input(const mucmm_named_tensor *declared, mucmm_named_tensor *in, void *data)
@@ -85,16 +71,10 @@ static void run(mucmm_ctx *ctx, mucmm_graph *g, const uint8_t *data)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     static uint8_t zeros[MAX_BYTES], ones[MAX_BYTES];
-    mucmm_ctx_params p;
-    mucmm_ctx *ctx;
+    mucmm_ctx *ctx = fuzz_ctx();
     mucmm_graph *g;
 
     memset(ones, 1, sizeof ones);
-    mucmm_ctx_params_init(&p);
-    p.max_alloc = 64 << 20;
-    p.threads = 1;
-    if (mucmm_ctx_create(&p, &ctx) != MUCMM_OK)
-        abort();
     if (mucmm_graph_load_memory(ctx, bytes, size, "fuzz.onnx", &g) == MUCMM_OK) {
         run(ctx, g, zeros);
         run(ctx, g, ones);
