@@ -321,20 +321,23 @@ static mucmm_status check_params(mucmm_ctx *ctx, const mucmm_model *m, int32_t v
 }
 
 mucmm_status mucmm_explain_patterns(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
-                                    int32_t n_views, int32_t view, const mucmm_explain_params *p,
-                                    int64_t n, float *g)
+                                    int32_t n_views, int32_t view,
+                                    const mucmm_explain_params *params, int64_t n, float *g)
 {
     mucmm_status status = MUCMM_OK;
     const mucmm__view_info *v;
-    mucmm__samples s = {.m = m, .view = view, .n = n, .p = p};
+    mucmm_explain_params p;
+    mucmm__samples s = {.m = m, .view = view, .n = n, .p = &p};
 
-    TRY(check_params(ctx, m, view, p));
+    mucmm_explain_params_init(&p);
+    TRY(mucmm__params_take(ctx, "mucmm_explain_params", params, &p, sizeof p));
+    TRY(check_params(ctx, m, view, &p));
     v = &m->view[view];
     for (int32_t i = 0; i < n_views; i++)
         if (views[i].name && strcmp(views[i].name, v->name) == 0 &&
             mucmm__encoded_of(views[i].data)) {
-            if (p->training)
-                return mucmm__raw_pattern(ctx, p->training, n, mucmm_data_raw_cols(views[i].data),
+            if (p.training)
+                return mucmm__raw_pattern(ctx, p.training, n, mucmm_data_raw_cols(views[i].data),
                                           g);
             return no_training(ctx, v);
         }

@@ -619,12 +619,13 @@ mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t 
                                const mucmm_fit_params *params, double save_every, mucmm_model **out)
 {
     mucmm_status status = MUCMM_OK;
-    mucmm_fit_params p;
+    mucmm_fit_params p, asked;
     mucmm__fit f = {.ctx = ctx, .p = &p, .save_every = save_every};
 
     *out = NULL;
     mucmm_fit_params_init(&p);
     TRY(mucmm__params_take(ctx, "mucmm_fit_params", params, &p, sizeof p));
+    asked = p;
     TRY(check_params(ctx, &p));
     TRY(check_views(ctx, views, n_views));
     if (p.learning_rate == 0)
@@ -646,8 +647,8 @@ mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t 
     f.model->held_out_chose =
         (p.head != MUCMM_HEAD_LINEAR ? MUCMM__CHOSE_EPOCH : 0) |
         (p.ridge == MUCMM_RIDGE_CHOSEN && !f.small_sample ? MUCMM__CHOSE_RIDGE : 0) |
-        (params->common == MUCMM_AUTO || params->individual == MUCMM_AUTO ? MUCMM__CHOSE_DIMENSIONS
-                                                                          : 0);
+        (asked.common == MUCMM_AUTO || asked.individual == MUCMM_AUTO ? MUCMM__CHOSE_DIMENSIONS
+                                                                      : 0);
     TRY(mucmm__fit_linear(&f));
     if (p.bootstrap > 0) /* first: what is wrong with it shows before anything is trained */
         TRY(mucmm__bootstrap(&f));
