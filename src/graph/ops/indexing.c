@@ -125,7 +125,7 @@ static void put_rows(const scatter_job *j, int64_t place, int64_t row, int64_t n
 static void reduce_floats(const scatter_job *j, int64_t place, int64_t row, int64_t n)
 {
     float *y = (float *)j->data + place;
-    const float *u = (const float *)j->updates + row;
+    const float *u = j->updates ? (const float *)j->updates + row : NULL;
 
     if (j->reduction == REDUCE_ADD)
         for (int64_t i = 0; i < n; i++)
@@ -520,7 +520,7 @@ static void before_rows(const scatter_job *j, int64_t place, int64_t row, int64_
 static void back_rows(const scatter_job *j, int64_t place, int64_t row, int64_t n)
 {
     float *g = (float *)j->data + place, *du = j->du ? j->du + row : NULL;
-    const float *u = (const float *)j->updates + row;
+    const float *u = j->updates ? (const float *)j->updates + row : NULL;
 
     for (int64_t i = 0; i < n && du; i++)
         du[i] = j->reduction == REDUCE_MUL ? du[i] * g[i] : g[i];
