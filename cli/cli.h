@@ -56,8 +56,9 @@ int session_each(const session *s, int64_t n, session_task fn, void *arg);
 /* ---- views and models -------------------------------------------------------------- */
 
 typedef struct inputs {
-    int32_t n;
-    mucmm_data *data[MUCMM_MAX_VIEWS];
+    mucmm_views *paired;
+    int32_t n; /* what is in them, for short */
+    const mucmm_data *data[MUCMM_MAX_VIEWS];
     mucmm_view views[MUCMM_MAX_VIEWS];
     mucmm_study *study; /* NULL if the views were given one by one */
     mucmm_part part;

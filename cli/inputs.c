@@ -4,42 +4,18 @@
  */
 #include "cli.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
-
-static int check_rows(const inputs *in)
-{
-    for (int32_t i = 1; i < in->n; i++) {
-        int64_t first = mucmm_data_rows(in->data[0]), rows = mucmm_data_rows(in->data[i]);
-        if (first != rows)
-            return fail(EXIT_RUN,
-                        "view '%s' (%s) has %" PRId64 " rows and view '%s' (%s) has %" PRId64
-                        "; views are paired row by row",
-                        in->views[0].name, mucmm_data_label(in->data[0]), first, in->views[i].name,
-                        mucmm_data_label(in->data[i]), rows);
-    }
-    return 0;
-}
-
 static int open_files(session *s, const settings *given, inputs *out)
 {
-    int code = 0;
+    const char *names[MUCMM_MAX_VIEWS];
     mucmm_data_params p;
 
     mucmm_data_params_init(&p);
     p.key = given->key;
     p.missing = given->missing == MISSING_ALLOW;
-    for (; out->n < given->view.n; out->n++) {
-        TRY(check(s, mucmm_data_open(s->ctx, given->view.value[out->n], &p, &out->data[out->n])));
-        out->views[out->n].name = given->view.name[out->n];
-    }
-    if (given->key && p.missing)
-        TRY(check(s, mucmm_data_pair_all(s->ctx, out->data, out->n)));
-    else if (given->key)
-        TRY(check(s, mucmm_data_pair(s->ctx, out->data, out->n)));
-done:
-    return code;
+    for (int32_t i = 0; i < given->view.n; i++)
+        names[i] = given->view.name[i];
+    return check(
+        s, mucmm_views_open(s->ctx, names, given->view.value, given->view.n, &p, &out->paired));
 }
 
 uint64_t memory_of(const settings *given)
@@ -68,10 +44,7 @@ static int open_study_views(session *s, const settings *given, mucmm_part usual,
     p.skip_bad = given->skip_bad;
     TRY(check(s, mucmm_study_encode(s->ctx, out->study, &p)));
     out->part = choose_part(given, out->study, usual);
-    for (; out->n < mucmm_study_views(out->study); out->n++) {
-        TRY(check(s, mucmm_study_view(s->ctx, out->study, out->n, out->part, &out->data[out->n])));
-        out->views[out->n].name = mucmm_study_view_name(out->study, out->n);
-    }
+    TRY(check(s, mucmm_views_of_study(s->ctx, out->study, out->part, &out->paired)));
 done:
     return code;
 }
@@ -104,14 +77,22 @@ done:
     return code;
 }
 
+/* What the commands look at, of out->paired. */
+static void list_views(inputs *out)
+{
+    out->n = mucmm_views_count(out->paired);
+    for (int32_t i = 0; i < out->n; i++) {
+        out->views[i] = mucmm_views_list(out->paired)[i];
+        out->data[i] = out->views[i].data;
+    }
+}
+
 static int finish_inputs(session *s, const settings *given, mucmm_part usual, inputs *out)
 {
     int code = 0;
 
     TRY(out->study ? open_study_views(s, given, usual, out) : open_files(s, given, out));
-    for (int32_t i = 0; i < out->n; i++)
-        out->views[i].data = out->data[i];
-    TRY(check_rows(out));
+    list_views(out);
 done:
     return code;
 }
@@ -130,68 +111,37 @@ done:
 
 int inputs_training(session *s, const inputs *in, const char *view, mucmm_data **out)
 {
-    *out = NULL;
-    for (int32_t i = 0; in->study && i < mucmm_study_views(in->study); i++)
-        if (strcmp(mucmm_study_view_name(in->study, i), view) == 0)
-            return check(s, mucmm_study_view(s->ctx, in->study, i,
-                                             mucmm_study_has_split(in->study) ? MUCMM_PART_TRAIN
-                                                                              : MUCMM_PART_ALL,
-                                             out));
-    return 0;
+    return check(s, mucmm_views_training(s->ctx, in->paired, view, out));
 }
 
-static void join_names(const mucmm_model *m, char *out, size_t size)
+/* Before anything is opened or computed. */
+static int check_names(session *s, const mucmm_model *m, const settings *given,
+                       const mucmm_study *study, bool all)
 {
-    size_t used = 0;
-
-    out[0] = '\0';
-    for (int32_t i = 0; i < mucmm_model_views(m) && used < size; i++)
-        used += (size_t)snprintf(out + used, size - used, "%s%s", i > 0 ? ", " : "",
-                                 mucmm_model_view_name(m, i));
-}
-
-static int check_names(const mucmm_model *m, const settings *given, const mucmm_study *study,
-                       bool all)
-{
-    bool seen[MUCMM_MAX_VIEWS] = {false};
     int32_t n = study ? mucmm_study_views(study) : given->view.n;
-    char names[1024];
+    const char *names[MUCMM_MAX_VIEWS];
 
-    join_names(m, names, sizeof names);
-    for (int32_t i = 0; i < n; i++) {
-        const char *name = study ? mucmm_study_view_name(study, i) : given->view.name[i];
-        int32_t view = mucmm_model_view_index(m, name);
-        if (view < 0)
-            return fail(EXIT_RUN, "the model has no view '%s'; its views are: %s", name, names);
-        seen[view] = true;
-    }
-    for (int32_t i = 0; i < mucmm_model_views(m); i++)
-        if (all && !seen[i])
-            return fail(EXIT_RUN, "view '%s' of the model is not given; its views are: %s",
-                        mucmm_model_view_name(m, i), names);
-    return 0;
+    for (int32_t i = 0; i < n; i++)
+        names[i] = study ? mucmm_study_view_name(study, i) : given->view.name[i];
+    return check(s, mucmm_model_match_names(s->ctx, m, names, n, all));
 }
 
 static int open_for(session *s, const mucmm_model *m, const settings *given, bool all, inputs *out)
 {
     const char *study = given->n_operands > 1 ? given->operand[1] : NULL;
-    inputs as_given;
-    int code = 0, n = 0;
+    mucmm_views *as_given = NULL;
+    int code = 0;
 
-    *out = (inputs){0};
-    TRY(start_inputs(s, given, study, &as_given));
-    TRY(check_names(m, given, as_given.study, all));
-    TRY(finish_inputs(s, given, MUCMM_PART_TEST, &as_given));
-    *out = as_given;
-    for (int32_t view = 0; view < mucmm_model_views(m); view++)
-        for (int32_t i = 0; i < as_given.n; i++)
-            if (mucmm_model_view_index(m, as_given.views[i].name) == view) {
-                out->data[n] = as_given.data[i];
-                out->views[n++] = as_given.views[i];
-            }
+    TRY(start_inputs(s, given, study, out));
+    TRY(check_names(s, m, given, out->study, all));
+    TRY(finish_inputs(s, given, MUCMM_PART_TEST, out));
+    as_given = out->paired;
+    TRY(check(s, mucmm_views_match(s->ctx, as_given, m, all, &out->paired)));
+    list_views(out);
 done:
+    mucmm_views_free(as_given);
     if (code != 0)
-        inputs_close(&as_given);
+        inputs_close(out);
     return code;
 }
 
@@ -207,26 +157,14 @@ int inputs_open_for(session *s, const mucmm_model *m, const settings *given, inp
 
 void inputs_close(inputs *in)
 {
-    for (int32_t i = 0; i < MUCMM_MAX_VIEWS; i++)
-        mucmm_data_free(in->data[i]);
+    mucmm_views_free(in->paired);
     mucmm_study_free(in->study);
     *in = (inputs){0};
 }
 
 const char *sample_name(const inputs *in, const char *label, int64_t row)
 {
-    const char *name = NULL, *text = NULL;
-
-    if (label && in->study)
-        name = mucmm_study_cell(in->study, mucmm_study_row(in->study, in->part, row), label);
-    for (int32_t v = 0; v < in->n && !name; v++)
-        name = mucmm_data_key(in->data[v], row);
-    for (int32_t v = 0; v < in->n && !name; v++)
-        if (mucmm_data_source_kind(in->data[v]) == MUCMM_SOURCE_TEXT)
-            text = text ? text : mucmm_data_item(in->data[v], row);
-        else
-            name = mucmm_data_item(in->data[v], row);
-    return name ? name : text;
+    return mucmm_views_sample(in->paired, row, label);
 }
 
 int model_open(session *s, const settings *given, mucmm_model **out)

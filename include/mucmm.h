@@ -1095,6 +1095,53 @@ MUCMM_API const char *mucmm_study_cell(const mucmm_study *s, int64_t row, const 
 MUCMM_API const char *mucmm_study_description(const mucmm_study *s, int32_t view);
 MUCMM_API const char *mucmm_study_folder(const mucmm_study *s);
 
+/* ---- paired views ------------------------------------------------------------------ */
+
+/* Several views, row i of each of which belongs to the same sample. Keeps their data, and the study
+ * they are of, alive. Read-only after creation; may be shared by threads. */
+typedef struct mucmm_views mucmm_views;
+
+/* views [n], n from 1 to MUCMM_MAX_VIEWS; the names are copied, the data kept alive. ESHAPE: they
+ * have not the same number of rows; EARG: a name of other characters, or one that stands twice. */
+MUCMM_API mucmm_status mucmm_views_create(mucmm_ctx *ctx, const mucmm_view *views, int32_t n,
+                                          mucmm_views **out);
+/* From files, names [n] and paths [n]. With params->key rows are paired by it: as mucmm_data_pair,
+ * or with params->missing as mucmm_data_pair_all. */
+MUCMM_API mucmm_status mucmm_views_open(mucmm_ctx *ctx, const char *const *names,
+                                        const char *const *paths, int32_t n,
+                                        const mucmm_data_params *params, mucmm_views **out);
+/* All views of a study, rows of a part; needs mucmm_study_encode first. */
+MUCMM_API mucmm_status mucmm_views_of_study(mucmm_ctx *ctx, mucmm_study *study, mucmm_part part,
+                                            mucmm_views **out);
+/* Those of a model, in its order, by name. EARG names a view that the model does not have; or, if
+ * all is not 0, one of the model that is not there. */
+MUCMM_API mucmm_status mucmm_views_match(mucmm_ctx *ctx, const mucmm_views *from,
+                                         const mucmm_model *m, int32_t all, mucmm_views **out);
+/* The same check of names [n] alone, before anything is opened. */
+MUCMM_API mucmm_status mucmm_model_match_names(mucmm_ctx *ctx, const mucmm_model *m,
+                                               const char *const *names, int32_t n, int32_t all);
+MUCMM_API void mucmm_views_free(mucmm_views *v);
+
+MUCMM_API int32_t mucmm_views_count(const mucmm_views *v);
+MUCMM_API int64_t mucmm_views_rows(const mucmm_views *v);
+MUCMM_API const mucmm_view *mucmm_views_list(const mucmm_views *v); /* [count], belongs to v */
+/* NULL if the rows are none of a study; which rows of it. */
+MUCMM_API const mucmm_study *mucmm_views_study(const mucmm_views *v);
+MUCMM_API mucmm_part mucmm_views_part(const mucmm_views *v);
+/* Cell of the study's table; NULL without a study, or a column of that name. */
+MUCMM_API const char *mucmm_views_cell(const mucmm_views *v, int64_t row, const char *column);
+/* What tells a row from others: its cell in the study's column (NULL = none), else its key, the
+ * file of its picture or sound, its text; NULL if it has none of them. */
+MUCMM_API const char *mucmm_views_sample(const mucmm_views *v, int64_t row, const char *column);
+/* The same in few words, in out [size] (cut if need be): a file without its folder, "sample N" if
+ * there is nothing else. Returns out. */
+MUCMM_API const char *mucmm_views_label(const mucmm_views *v, int64_t row, const char *column,
+                                        char *out, size_t size);
+/* Rows of the study's view that a model would be fitted to: the training part, or all rows of a
+ * study without a split. OK and NULL without a study or such a view. */
+MUCMM_API mucmm_status mucmm_views_training(mucmm_ctx *ctx, const mucmm_views *v, const char *view,
+                                            mucmm_data **out);
+
 /* ---- benchmarks -------------------------------------------------------------------- */
 
 /* GFLOP/s of float32 C = A B through oneDNN, best of `repeats`. */

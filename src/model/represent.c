@@ -20,8 +20,7 @@ int32_t mucmm_model_view_index(const mucmm_model *m, const char *name)
     return -1;
 }
 
-/* The names of the model's views, for messages. */
-static void list_views(const mucmm_model *m, char *out, size_t size)
+void mucmm__list_views(const mucmm_model *m, char *out, size_t size)
 {
     size_t used = 0;
 
@@ -47,7 +46,7 @@ static mucmm_status match_one(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_
         return mucmm__fail(ctx, MUCMM_EARG, "a view has no name or no data");
     i = mucmm_model_view_index(m, v->name);
     if (i < 0) {
-        list_views(m, names, sizeof names);
+        mucmm__list_views(m, names, sizeof names);
         return mucmm__fail(ctx, MUCMM_EARG, "the model has no view '%s'; its views are: %s",
                            v->name, names);
     }

@@ -6,6 +6,11 @@
 
 #include "model/model.h"
 
+/* The names of the model's views, for messages: "left, right". */
+void mucmm__list_views(const mucmm_model *m, char *out, size_t size);
+/* paired_views.c: EARG if one is no name of a view (mucmm__good_name), or stands twice. */
+mucmm_status mucmm__check_view_names(mucmm_ctx *ctx, const mucmm_view *views, int32_t n);
+
 /* data[m] of the model's views, from views in any order; NULL for those that are not given.
  * ESHAPE / EARG name the view. */
 mucmm_status mucmm__match_given(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The paired rows of several views: from memory, from files, from a study; in a model's order; and
+ * what tells one row from another. */
+#include "encode/encode.h"
+#include "io/data.h"
+#include "model/represent.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+struct mucmm_views {
+    int32_t n;
+    mucmm_view list[MUCMM_MAX_VIEWS]; /* their names are owned */
+    mucmm_data *data[MUCMM_MAX_VIEWS];
+    mucmm_study *study; /* NULL: the rows are none of a study */
+    mucmm_part part;
+};
+
+/* ---- making and freeing ------------------------------------------------------------ */
+
+void mucmm_views_free(mucmm_views *v)
+{
+    if (!v)
+        return;
+    for (int32_t i = 0; i < v->n; i++) {
+        mucmm__free(v->list[i].name);
+        mucmm_data_free(v->data[i]);
+    }
+    mucmm_study_free(v->study);
+    mucmm__free(v);
+}
+
+mucmm_status mucmm__check_view_names(mucmm_ctx *ctx, const mucmm_view *views, int32_t n)
+{
+    for (int32_t i = 0; i < n; i++) {
+        if (!mucmm__good_name(views[i].name))
+            return mucmm__fail(ctx, MUCMM_EARG,
+                               "view name '%s': use 1 to 64 letters, digits, '_' and '-'",
+                               views[i].name ? views[i].name : "");
+        for (int32_t j = 0; j < i; j++)
+            if (strcmp(views[i].name, views[j].name) == 0)
+                return mucmm__fail(ctx, MUCMM_EARG, "view '%s' is given twice", views[i].name);
+    }
+    return MUCMM_OK;
+}
+
+static mucmm_status check_rows(mucmm_ctx *ctx, const mucmm_views *v)
+{
+    const mucmm_view *a = &v->list[0];
+
+    for (int32_t i = 1; i < v->n; i++) {
+        const mucmm_view *b = &v->list[i];
+        if (mucmm_data_rows(a->data) != mucmm_data_rows(b->data))
+            return mucmm__fail(ctx, MUCMM_ESHAPE,
+                               "view '%s' (%s) has %" PRId64 " rows and view '%s' (%s) has %" PRId64
+                               "; views are paired row by row",
+                               a->name, mucmm_data_label(a->data), mucmm_data_rows(a->data),
+                               b->name, mucmm_data_label(b->data), mucmm_data_rows(b->data));
+    }
+    return MUCMM_OK;
+}
+
+/* The next view; data is taken over also on failure. */
+static mucmm_status add(mucmm_ctx *ctx, mucmm_views *v, const char *name, mucmm_data *data)
+{
+    char *own = NULL;
+    mucmm_status status = mucmm__strdup(ctx, name, &own);
+
+    if (status != MUCMM_OK) {
+        mucmm_data_free(data);
+        return status;
+    }
+    v->data[v->n] = data;
+    v->list[v->n++] = (mucmm_view){own, data};
+    return MUCMM_OK;
+}
+
+static mucmm_status check_number(mucmm_ctx *ctx, int32_t n)
+{
+    if (n < 1 || n > MUCMM_MAX_VIEWS)
+        return mucmm__fail(ctx, MUCMM_EARG, "%d views are given; there may be 1 to %d", n,
+                           MUCMM_MAX_VIEWS);
+    return MUCMM_OK;
+}
+
+mucmm_status mucmm_views_create(mucmm_ctx *ctx, const mucmm_view *views, int32_t n,
+                                mucmm_views **out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_views *v = NULL;
+
+    *out = NULL;
+    TRY(check_number(ctx, n));
+    TRY(mucmm__check_view_names(ctx, views, n));
+    TRY(mucmm__alloc(ctx, 1, sizeof *v, &v));
+    for (int32_t i = 0; i < n; i++) {
+        if (!views[i].data)
+            TRY(mucmm__fail(ctx, MUCMM_EARG, "view '%s' has no data", views[i].name));
+        TRY(add(ctx, v, views[i].name, mucmm__data_keep(views[i].data)));
+    }
+    TRY(check_rows(ctx, v));
+    *out = v;
+    v = NULL;
+done:
+    mucmm_views_free(v);
+    return status;
+}
+
+/* Rows in the order of the first view's keys, or one row for every key. */
+static mucmm_status pair_by_key(mucmm_ctx *ctx, mucmm_views *v, bool all)
+{
+    mucmm_status status =
+        all ? mucmm_data_pair_all(ctx, v->data, v->n) : mucmm_data_pair(ctx, v->data, v->n);
+
+    for (int32_t i = 0; i < v->n; i++)
+        v->list[i].data = v->data[i];
+    return status;
+}
+
+mucmm_status mucmm_views_open(mucmm_ctx *ctx, const char *const *names, const char *const *paths,
+                              int32_t n, const mucmm_data_params *params, mucmm_views **out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_view named[MUCMM_MAX_VIEWS] = {{NULL, NULL}};
+    mucmm_data_params p;
+    mucmm_views *v = NULL;
+    mucmm_data *data;
+
+    *out = NULL;
+    TRY(check_number(ctx, n));
+    mucmm_data_params_init(&p);
+    TRY(mucmm__params_take(ctx, "mucmm_data_params", params, &p, sizeof p));
+    for (int32_t i = 0; i < n; i++)
+        named[i].name = names[i];
+    TRY(mucmm__check_view_names(ctx, named, n));
+    TRY(mucmm__alloc(ctx, 1, sizeof *v, &v));
+    for (int32_t i = 0; i < n; i++) {
+        TRY(mucmm_data_open(ctx, paths[i], &p, &data));
+        TRY(add(ctx, v, names[i], data));
+    }
+    if (p.key)
+        TRY(pair_by_key(ctx, v, p.missing));
+    TRY(check_rows(ctx, v));
+    *out = v;
+    v = NULL;
+done:
+    mucmm_views_free(v);
+    return status;
+}
+
+mucmm_status mucmm_views_of_study(mucmm_ctx *ctx, mucmm_study *study, mucmm_part part,
+                                  mucmm_views **out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_views *v = NULL;
+    mucmm_data *data;
+
+    *out = NULL;
+    TRY(mucmm__alloc(ctx, 1, sizeof *v, &v));
+    v->study = mucmm__study_keep(study);
+    v->part = part;
+    for (int32_t i = 0; i < mucmm_study_views(study); i++) {
+        TRY(mucmm_study_view(ctx, study, i, part, &data));
+        TRY(add(ctx, v, mucmm_study_view_name(study, i), data));
+    }
+    *out = v;
+    v = NULL;
+done:
+    mucmm_views_free(v);
+    return status;
+}
+
+/* ---- in a model's order ------------------------------------------------------------ */
+
+mucmm_status mucmm_model_match_names(mucmm_ctx *ctx, const mucmm_model *m, const char *const *names,
+                                     int32_t n, int32_t all)
+{
+    bool seen[MUCMM_MAX_VIEWS] = {false};
+    char views[MUCMM_MAX_VIEWS * 68];
+    int32_t view;
+
+    mucmm__list_views(m, views, sizeof views);
+    for (int32_t i = 0; i < n; i++) {
+        view = names[i] ? mucmm_model_view_index(m, names[i]) : -1;
+        if (view < 0)
+            return mucmm__fail(ctx, MUCMM_EARG, "the model has no view '%s'; its views are: %s",
+                               names[i] ? names[i] : "", views);
+        seen[view] = true;
+    }
+    for (int32_t i = 0; i < m->n_views; i++)
+        if (all && !seen[i])
+            return mucmm__fail(ctx, MUCMM_EARG,
+                               "view '%s' of the model is not given; its views are: %s",
+                               m->view[i].name, views);
+    return MUCMM_OK;
+}
+
+mucmm_status mucmm_views_match(mucmm_ctx *ctx, const mucmm_views *from, const mucmm_model *m,
+                               int32_t all, mucmm_views **out)
+{
+    mucmm_status status = MUCMM_OK;
+    const char *names[MUCMM_MAX_VIEWS];
+    mucmm_views *v = NULL;
+
+    *out = NULL;
+    for (int32_t i = 0; i < from->n; i++)
+        names[i] = from->list[i].name;
+    TRY(mucmm_model_match_names(ctx, m, names, from->n, all));
+    TRY(mucmm__alloc(ctx, 1, sizeof *v, &v));
+    v->part = from->part;
+    v->study = from->study ? mucmm__study_keep(from->study) : NULL;
+    for (int32_t view = 0; view < m->n_views; view++)
+        for (int32_t i = 0; i < from->n; i++)
+            if (mucmm_model_view_index(m, names[i]) == view)
+                TRY(add(ctx, v, names[i], mucmm__data_keep(from->data[i])));
+    *out = v;
+    v = NULL;
+done:
+    mucmm_views_free(v);
+    return status;
+}
+
+/* ---- looking ----------------------------------------------------------------------- */
+
+int32_t mucmm_views_count(const mucmm_views *v)
+{
+    return v->n;
+}
+
+int64_t mucmm_views_rows(const mucmm_views *v)
+{
+    return mucmm_data_rows(v->data[0]);
+}
+
+const mucmm_view *mucmm_views_list(const mucmm_views *v)
+{
+    return v->list;
+}
+
+const mucmm_study *mucmm_views_study(const mucmm_views *v)
+{
+    return v->study;
+}
+
+mucmm_part mucmm_views_part(const mucmm_views *v)
+{
+    return v->part;
+}
+
+const char *mucmm_views_cell(const mucmm_views *v, int64_t row, const char *column)
+{
+    return v->study && column
+               ? mucmm_study_cell(v->study, mucmm_study_row(v->study, v->part, row), column)
+               : NULL;
+}
+
+/* The file of a picture or a sound; else a text. */
+static const char *find_item(const mucmm_views *v, int64_t row, bool text)
+{
+    const char *item = NULL;
+
+    for (int32_t i = 0; i < v->n && !item; i++)
+        if ((mucmm_data_source_kind(v->data[i]) == MUCMM_SOURCE_TEXT) == text)
+            item = mucmm_data_item(v->data[i], row);
+    return item;
+}
+
+const char *mucmm_views_sample(const mucmm_views *v, int64_t row, const char *column)
+{
+    const char *name = mucmm_views_cell(v, row, column);
+
+    for (int32_t i = 0; i < v->n && !name; i++)
+        name = mucmm_data_key(v->data[i], row);
+    name = name ? name : find_item(v, row, false);
+    return name ? name : find_item(v, row, true);
+}
+
+/* Is it the name of a file that a view's row was read from? */
+static bool is_file(const mucmm_views *v, int64_t row, const char *name)
+{
+    for (int32_t i = 0; i < v->n; i++)
+        if (mucmm_data_source_kind(v->data[i]) != MUCMM_SOURCE_TEXT &&
+            name == mucmm_data_item(v->data[i], row))
+            return true;
+    return false;
+}
+
+const char *mucmm_views_label(const mucmm_views *v, int64_t row, const char *column, char *out,
+                              size_t size)
+{
+    const char *name = mucmm_views_sample(v, row, column), *slash;
+
+    if (name && is_file(v, row, name) && (slash = strrchr(name, '/')))
+        name = slash + 1;
+    if (name)
+        snprintf(out, size, "%s", name);
+    else
+        snprintf(out, size, "sample %" PRId64, row);
+    return out;
+}
+
+mucmm_status mucmm_views_training(mucmm_ctx *ctx, const mucmm_views *v, const char *view,
+                                  mucmm_data **out)
+{
+    *out = NULL;
+    for (int32_t i = 0; v->study && i < mucmm_study_views(v->study); i++)
+        if (strcmp(mucmm_study_view_name(v->study, i), view) == 0)
+            return mucmm_study_view(
+                ctx, v->study, i,
+                mucmm_study_has_split(v->study) ? MUCMM_PART_TRAIN : MUCMM_PART_ALL, out);
+    return MUCMM_OK;
+}
