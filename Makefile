@@ -85,14 +85,16 @@ check-asan-clang:
 	$(call run-sanitized,build-asan-clang)
 
 # clang and its OpenMP runtime: unlike gcc's, it tells the sanitizer where its threads wait for each other.
+TSAN = TSAN_OPTIONS=halt_on_error=1:ignore_noninstrumented_modules=1:suppressions=$(CURDIR)/tests/tsan.supp
 check-tsan: export CC = clang
 check-tsan:
 	@tools/install_packages.sh build test clang
 	$(call configure,build-tsan,-Dtests=enabled -Db_sanitize=thread -Db_lundef=false -Doptimization=1)
 	@echo 'Building build-tsan'
 	@$(NINJA) build-tsan
-	@TSAN_OPTIONS=halt_on_error=1:suppressions=$(CURDIR)/tests/tsan.supp \
-	    $(PYTHON) tools/test_summary.py build-tsan --timeout-multiplier 10
+	@! $(TSAN) build-tsan/tests/planted_race > /dev/null 2>&1 || \
+	    { echo 'check-tsan: the race of tests/planted_race.c is not found'; exit 1; }
+	@$(TSAN) $(PYTHON) tools/test_summary.py build-tsan --timeout-multiplier 10
 
 fuzz: export CC = clang
 fuzz:

@@ -15,7 +15,7 @@
 
 /* A loop function is compiled once per instruction set and picked when the library is loaded. */
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) &&       \
-    __GNUC__ >= 12
+    __GNUC__ >= 12 && !defined(MUCMM_NO_CLONES)
 #define SIMD_CLONES                                                                                \
     __attribute__((noinline, target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else

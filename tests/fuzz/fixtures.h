@@ -127,4 +127,13 @@ static inline void make_fixtures(mucmm_ctx *ctx)
     put_net(&nets[2], "sound.onnx");
 }
 
+/* Descriptions of views through them, open at the end. */
+#define PICTURE                                                                                    \
+    "{\"kind\": \"image\", \"size\": 4, \"encoder\": \"picture.onnx\", \"pool\": \"2x2\""
+#define WORDS                                                                                      \
+    "{\"kind\": \"text\", \"tokenizer\": \"wordpiece\", \"vocabulary\": \"wordpiece.txt\", "       \
+    "\"length\": 4, \"truncate\": true, \"encoder\": \"words.onnx\", \"pool\": \"mean\", "         \
+    "\"wrt\": \"embeddings\""
+#define SOUND "{\"kind\": \"audio\", \"rate\": 8000, \"samples\": 64, \"encoder\": \"sound.onnx\""
+
 #endif

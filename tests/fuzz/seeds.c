@@ -210,14 +210,6 @@ static void seed_tokenizer(const char *root)
               "#version: 0.2\na a</w>\0aa a");
 }
 
-#define PICTURE                                                                                    \
-    "{\"kind\": \"image\", \"size\": 4, \"encoder\": \"picture.onnx\", \"pool\": \"2x2\""
-#define WORDS                                                                                      \
-    "{\"kind\": \"text\", \"tokenizer\": \"wordpiece\", \"vocabulary\": \"wordpiece.txt\", "       \
-    "\"length\": 4, \"truncate\": true, \"encoder\": \"words.onnx\", \"pool\": \"mean\", "         \
-    "\"wrt\": \"embeddings\""
-#define SOUND "{\"kind\": \"audio\", \"rate\": 8000, \"samples\": 64, \"encoder\": \"sound.onnx\""
-
 static void seed_description(const char *root)
 {
     PUT_PARTS(root, "description", "picture", PICTURE "}\0a.png\nb.png\n");
