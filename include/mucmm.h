@@ -762,6 +762,86 @@ MUCMM_API mucmm_status mucmm_mel_power(mucmm_ctx *ctx, const mucmm_mel_params *p
 MUCMM_API mucmm_status mucmm_mel_map(mucmm_ctx *ctx, const mucmm_mel_params *p, const float *x,
                                      const float *gradient, int64_t samples, const mucmm_mat *out);
 
+/* ---- maps ready to be drawn -------------------------------------------------------- */
+
+/* How a raw row, and a map on it, is shown. */
+typedef enum mucmm_look {
+    MUCMM_LOOK_BARS = 0, /* the columns of the largest |map|                                    */
+    MUCMM_LOOK_PICTURE = 1, /* rows of shape [h, w], [h, w, 3 or 4], [3 or 4, h, w] (axes of length
+                               1 do not count) */
+    MUCMM_LOOK_WORDS = 2, /* the words of a text, in reading order                               */
+    MUCMM_LOOK_SOUND = 3  /* in time and frequency                                               */
+} mucmm_look;
+
+/* n samples of one view, all maps of one scale. Cells are what is drawn of pictures and sounds:
+ * means over blocks of pixels and over the channels; mel bands x frames, the highest band first
+ * (mucmm_mel_map). Maps whose values add up to the score (input-x-gradient, integrated gradients)
+ * jump from pixel to pixel behind a network: their cells are summed over a neighbourhood, with
+ * Gaussian weights of sum 1 whose standard deviation is a 24th of the longer side. */
+typedef struct mucmm_display mucmm_display;
+
+typedef struct mucmm_display_params {
+    uint32_t struct_size;
+    int32_t rank;                  /* of shape; 0 (default): the data's own shape                 */
+    int64_t shape[MUCMM_MAX_RANK]; /* of a raw row, if the data do not tell it                    */
+    int64_t side;                  /* pictures have at most so many cells a side; 0 (default): all
+                                      there are                                                   */
+} mucmm_display_params;
+
+MUCMM_API void mucmm_display_params_init_sized(mucmm_display_params *p, size_t size);
+#define mucmm_display_params_init(p) mucmm_display_params_init_sized((p), sizeof *(p))
+
+/* Of values that are there already: rows[0..n) of data, which are kept alive. values [n, raw cols]:
+ * maps of kind `map`; NULL: the inputs alone are shown. differences [n, raw cols]: of sounds, if
+ * the maps are of input-x-gradient or integrated gradients, input less baseline; else NULL.
+ * ESHAPE  params.shape is not the size of a raw row, or a matrix not [n, raw cols] */
+MUCMM_API mucmm_status mucmm_display_of_values(mucmm_ctx *ctx, const mucmm_data *data,
+                                               const int64_t *rows, int64_t n, mucmm_map_kind map,
+                                               const mucmm_cmat *values,
+                                               const mucmm_cmat *differences,
+                                               const mucmm_display_params *params,
+                                               mucmm_display **out);
+MUCMM_API void mucmm_display_free(mucmm_display *d);
+
+MUCMM_API mucmm_look mucmm_display_look(const mucmm_display *d);
+MUCMM_API int64_t mucmm_display_samples(const mucmm_display *d); /* n */
+/* Row of the data that is sample i; -1 if i is out of range. */
+MUCMM_API int64_t mucmm_display_row(const mucmm_display *d, int64_t i);
+/* Shape of a raw row as it is shown; returns its rank. */
+MUCMM_API int32_t mucmm_display_shape(const mucmm_display *d, int64_t shape[MUCMM_MAX_RANK]);
+/* Of all that is drawn, > 0: the value of the full colour, or of the longest bar. Of cells it is
+ * the 99.5 % quantile of |cell|, else the largest |value|. */
+MUCMM_API float mucmm_display_scale(const mucmm_display *d);
+/* The maps [n, raw cols]; NULL if there are none. */
+MUCMM_API const float *mucmm_display_values(const mucmm_display *d);
+
+/* Pictures and sounds: the size of the cells, else 0 x 0; the map of sample i [rows, cols], NULL if
+ * there is none. */
+MUCMM_API const float *mucmm_display_cells(const mucmm_display *d, int64_t i, int64_t *rows,
+                                           int64_t *cols);
+/* Pictures and sounds: the cells of the input as colours, rgb [rows, cols, 3]; of a sound its
+ * spectrogram, the loudest cell black, 70 decibels below it white. EARG another look, or there is
+ * no sample i. */
+MUCMM_API mucmm_status mucmm_display_picture(mucmm_ctx *ctx, const mucmm_display *d, int64_t i,
+                                             unsigned char *rgb);
+/* Sounds: marks on the cells' axis 0 (seconds, to draw below) or 1 (hertz, on the left); *n of
+ * them, 0 of other looks. */
+MUCMM_API const mucmm_tick *mucmm_display_ticks(const mucmm_display *d, int32_t axis, int32_t *n);
+/* Words: how many (at most 512) and the words of sample i in reading order, with the sum of the map
+ * over the pieces of each; a word of a bag shares the value of its column with its repetitions.
+ * Bars: names and values of the columns of the largest |map|, the largest first, at most 20. Else,
+ * or without maps, 0. */
+MUCMM_API int64_t mucmm_display_labels(const mucmm_display *d, int64_t i,
+                                       const char *const **labels, const float **values);
+
+/* Sample i as a page: the input beside the map on it, words, or bars. */
+MUCMM_API mucmm_status mucmm_display_sheet(mucmm_ctx *ctx, const mucmm_display *d, int64_t i,
+                                           mucmm_sheet **out);
+/* The sheets of all samples as PNG files paths [n], on the threads of ctx. After a failure some may
+ * be there. */
+MUCMM_API mucmm_status mucmm_display_write(mucmm_ctx *ctx, const mucmm_display *d,
+                                           const char *const *paths);
+
 /* ---- report ------------------------------------------------------------------------ */
 
 /* One HTML file that needs no network: sections with texts, tables, charts, and cards of pictures,
@@ -1030,6 +1110,8 @@ MUCMM_API int64_t mucmm_data_raw_cols(const mucmm_data *d);
 MUCMM_API mucmm_status mucmm_data_read_raw(mucmm_ctx *ctx, const mucmm_data *d, const int64_t *rows,
                                            int64_t n, const mucmm_mat *out);
 MUCMM_API mucmm_source_kind mucmm_data_source_kind(const mucmm_data *d);
+/* Sound: samples a second of the raw input, as the encoder takes it; 0 for other kinds. */
+MUCMM_API double mucmm_data_rate(const mucmm_data *d);
 /* File name or text of a row; NULL if the data has none. */
 MUCMM_API const char *mucmm_data_item(const mucmm_data *d, int64_t row);
 /* Row of the source that is row i (others may have been skipped). */

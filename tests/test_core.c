@@ -124,6 +124,35 @@ static void test_parallel_loops_visit_everything_once(void **state)
     mucmm_ctx_free(ctx);
 }
 
+/* From 40 on all fail; seen: which were begun. */
+static mucmm_status fail_late(mucmm_ctx *own, void *arg, int64_t i)
+{
+    ((int *)arg)[i]++;
+    assert_int_equal(mucmm_ctx_threads(own), 1);
+    return i < 40 ? MUCMM_OK : mucmm__fail(own, MUCMM_EIO, "number %d", (int)i);
+}
+
+static void test_parallel_tasks_hand_on_the_first_failure(void **state)
+{
+    (void)state;
+    for (int32_t threads = 1; threads <= 4; threads++) {
+        mucmm_ctx_params p;
+        mucmm_ctx *ctx = NULL;
+        int seen[1000] = {0};
+
+        mucmm_ctx_params_init(&p);
+        p.threads = threads;
+        assert_int_equal(mucmm_ctx_create(&p, &ctx), MUCMM_OK);
+        CHECK_OK(ctx, mucmm__parallel_try(ctx, 40, fail_late, seen));
+        CHECK_OK(ctx, mucmm__parallel_try(ctx, 0, fail_late, seen));
+        assert_int_equal(mucmm__parallel_try(ctx, 1000, fail_late, seen), MUCMM_EIO);
+        assert_string_equal(mucmm_ctx_message(ctx), "number 40");
+        for (int i = 0; i < 1000; i++)
+            assert_in_range(seen[i], i < 40 ? 2 : i == 40, i < 40 ? 2 : 1);
+        mucmm_ctx_free(ctx);
+    }
+}
+
 /* ---- JSON -------------------------------------------------------------------------- */
 
 /* Allocation number `fail_at` fails, of this library and of jansson; later ones too with `sticky`.
@@ -376,6 +405,7 @@ int main(void)
         cmocka_unit_test(test_realloc_keeps_and_zeroes),
         cmocka_unit_test(test_messages_keep_what_they_are_prefixed_with),
         cmocka_unit_test(test_parallel_loops_visit_everything_once),
+        cmocka_unit_test(test_parallel_tasks_hand_on_the_first_failure),
     };
     return cmocka_run_group_tests_name("core", tests, NULL, NULL);
 }

@@ -322,6 +322,33 @@ void mucmm__parallel(mucmm_ctx *ctx, int64_t n, mucmm__task fn, void *arg)
         fn(arg, i);
 }
 
+mucmm_status mucmm__parallel_try(mucmm_ctx *ctx, int64_t n, mucmm__try_task fn, void *arg)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t failed = n; /* the least so far */
+
+#pragma omp parallel for schedule(dynamic, 1) num_threads(ctx->threads) if (n > 1)
+    for (int64_t i = 0; i < n; i++) {
+        mucmm_ctx own;
+        int64_t before;
+#pragma omp atomic read
+        before = failed;
+        if (before < i)
+            continue;
+        mucmm__ctx_alone(ctx, &own);
+        mucmm_status mine = fn(&own, arg, i);
+        if (mine == MUCMM_OK)
+            continue;
+#pragma omp critical(mucmm_parallel_try)
+        if (i < failed) {
+#pragma omp atomic write
+            failed = i;
+            status = mucmm__fail(ctx, mine, "%s", own.message);
+        }
+    }
+    return status;
+}
+
 void mucmm__parallel_range(mucmm_ctx *ctx, int64_t n, int64_t grain, mucmm__range_task fn,
                            void *arg)
 {

@@ -81,7 +81,11 @@ bool mucmm__mul(int64_t a, int64_t b, int64_t *out);
  * call inside fn runs on one thread. */
 typedef void (*mucmm__task)(void *arg, int64_t i);
 void mucmm__parallel(mucmm_ctx *ctx, int64_t n, mucmm__task fn, void *arg);
-/* As above in blocks: fn(arg, first, last) with last - first <= grain. */
+/* The same for what may fail: fn has a context of its own, with one thread and silent. The failure
+ * of the least i is handed on to ctx; what comes after it may be left out. */
+typedef mucmm_status (*mucmm__try_task)(mucmm_ctx *own, void *arg, int64_t i);
+mucmm_status mucmm__parallel_try(mucmm_ctx *ctx, int64_t n, mucmm__try_task fn, void *arg);
+/* As mucmm__parallel in blocks: fn(arg, first, last) with last - first <= grain. */
 typedef void (*mucmm__range_task)(void *arg, int64_t first, int64_t last);
 void mucmm__parallel_range(mucmm_ctx *ctx, int64_t n, int64_t grain, mucmm__range_task fn,
                            void *arg);

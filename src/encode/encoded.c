@@ -432,6 +432,13 @@ mucmm_source_kind mucmm_data_source_kind(const mucmm_data *d)
     return e ? e->source->kind : MUCMM_SOURCE_ROWS;
 }
 
+double mucmm_data_rate(const mucmm_data *d)
+{
+    const mucmm__encoded *e = mucmm__encoded_of(d);
+
+    return e && e->source->kind == MUCMM_SOURCE_AUDIO ? (double)e->source->audio.rate : 0;
+}
+
 const char *mucmm_data_description(const mucmm_data *d)
 {
     const mucmm__encoded *e = mucmm__encoded_of(d);

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * display.h - maps of n samples of a view on their way to pictures, words, sounds or bars. */
+#ifndef MUCMM_PRESENT_DISPLAY_H
+#define MUCMM_PRESENT_DISPLAY_H
+
+#include "core/core.h"
+
+/* [height, width] pixels of `channels` in a raw row, drawn as means over step x step of them. */
+typedef struct mucmm__grid {
+    int64_t height, width, channels;
+    int64_t cell_step, channel_step; /* numbers from a pixel to the next, from a channel */
+    int64_t step;
+} mucmm__grid;
+
+enum {
+    MUCMM__MOST_WORDS = 512,
+    MUCMM__MOST_BARS = 20,
+    MUCMM__NAME_SIZE = 96, /* bytes of a word or a column's name; longer ones are cut */
+    MUCMM__TIME_TICKS = 6,
+    MUCMM__HERTZ_TICKS = 6
+};
+
+/* Words or columns of one sample and their values. */
+typedef struct mucmm__labels {
+    int64_t n;
+    char (*text)[MUCMM__NAME_SIZE];
+    const char **shown; /* [n] each text */
+    float *value;
+} mucmm__labels;
+
+struct mucmm_display {
+    int64_t n, cols;
+    int64_t *rows;    /* [n] of the data that was given */
+    mucmm_data *data; /* the n samples, row i is sample i */
+    int32_t rank;
+    int64_t shape[MUCMM_MAX_RANK]; /* of a raw row */
+    mucmm_look look;
+    char *title; /* of a sheet, before the sample's number */
+    char *score; /* what is explained, and by which map; NULL: not known */
+    char *map;
+    double *scores; /* [n] or NULL */
+    float *values;  /* [n, cols] or NULL */
+    float scale;
+
+    int64_t cell_rows, cell_cols; /* of pictures and sounds */
+    float *cells;                 /* [n, cell_rows, cell_cols] or NULL */
+    mucmm__grid grid;             /* of pictures */
+    float lo, hi;                 /* of all raw rows; equal: each row has its own range */
+    double local_sd;              /* of the Gaussian of local sums, in cells; 0: none */
+    mucmm_mel_params mel;         /* of sounds */
+    char tick_text[MUCMM__TIME_TICKS + MUCMM__HERTZ_TICKS][24];
+    mucmm_tick ticks[MUCMM__TIME_TICKS + MUCMM__HERTZ_TICKS]; /* n_ticks[0], then n_ticks[1] */
+    int32_t n_ticks[2];
+
+    bool bag;              /* of words: the columns are the words */
+    int64_t tokens;        /* of words: of a raw row [tokens, cols / tokens] */
+    mucmm__labels *labels; /* [n] words or bars; NULL without values */
+};
+
+static inline float mucmm__largest(const float *x, int64_t n)
+{
+    float largest = 0;
+
+    for (int64_t i = 0; i < n; i++) {
+        float size = x[i] < 0 ? -x[i] : x[i];
+        largest = size > largest ? size : largest;
+    }
+    return largest;
+}
+
+static inline void mucmm__range(const float *x, int64_t n, float *lo, float *hi)
+{
+    *lo = *hi = x[0];
+    for (int64_t i = 0; i < n; i++) {
+        *lo = x[i] < *lo ? x[i] : *lo;
+        *hi = x[i] > *hi ? x[i] : *hi;
+    }
+}
+
+/* ---- display.c --------------------------------------------------------------------- */
+
+/* Without maps: the samples and how they are shown. What is there is freed with the display, also
+ * after a failure. */
+mucmm_status mucmm__display_start(mucmm_ctx *ctx, const mucmm_data *data, const int64_t *rows,
+                                  int64_t n, const mucmm_display_params *params, mucmm_display *d);
+/* From values to what is drawn. differences: as in mucmm_display_of_values. */
+mucmm_status mucmm__display_fill(mucmm_ctx *ctx, mucmm_display *d, mucmm_map_kind map,
+                                 const float *differences);
+/* EARG: there is no sample i. */
+mucmm_status mucmm__display_check(mucmm_ctx *ctx, const mucmm_display *d, int64_t i);
+/* The 99.5 % quantile of |x| [n], or the largest if that is 0; 1 if all are. */
+mucmm_status mucmm__map_scale(mucmm_ctx *ctx, const float *x, int64_t n, float *out);
+
+/* ---- display_picture.c ------------------------------------------------------------- */
+
+/* False: rows of this shape are no pictures. */
+bool mucmm__grid_of(const int64_t *shape, int32_t rank, int64_t side, mucmm__grid *out);
+/* Cells of a row of values [cols], with local sums if the display has them. */
+mucmm_status mucmm__picture_cells(mucmm_ctx *ctx, const mucmm_display *d, const float *row,
+                                  float *cells);
+mucmm_status mucmm__picture_colours(mucmm_ctx *ctx, const mucmm_display *d, int64_t i,
+                                    unsigned char *rgb);
+
+/* ---- display_sound.c --------------------------------------------------------------- */
+
+void mucmm__sound_start(mucmm_display *d);
+/* Cells of a map [cols] on the sound raw [cols]; difference as in mucmm_display_of_values. */
+mucmm_status mucmm__sound_cells(mucmm_ctx *ctx, const mucmm_display *d, const float *raw,
+                                const float *map, const float *difference, float *cells);
+mucmm_status mucmm__sound_colours(mucmm_ctx *ctx, const mucmm_display *d, int64_t i,
+                                  unsigned char *rgb);
+
+/* ---- display_labels.c -------------------------------------------------------------- */
+
+/* Of one map [cols]. The caller drops them, also after a failure. */
+mucmm_status mucmm__words_of(mucmm_ctx *ctx, const mucmm_display *d, int64_t i, const float *map,
+                             mucmm__labels *out);
+mucmm_status mucmm__bars_of(mucmm_ctx *ctx, const mucmm_display *d, const float *map, int64_t most,
+                            mucmm__labels *out);
+void mucmm__labels_drop(mucmm__labels *l);
+
+#endif

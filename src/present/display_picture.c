@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Rows of pixels as cells and as colours. */
+#include "present/display.h"
+
+#include <math.h>
+#include <string.h>
+
+/* [h, w], [h, w, 3 or 4] and [3 or 4, h, w] are pictures (axes of length 1 are nothing). */
+bool mucmm__grid_of(const int64_t *shape, int32_t rank, int64_t side, mucmm__grid *out)
+{
+    int64_t s[MUCMM_MAX_RANK] = {0};
+    int32_t n = 0;
+
+    for (int32_t i = 0; i < rank; i++)
+        if (shape[i] > 1)
+            s[n++] = shape[i];
+    if (n < 2 || n > 3)
+        return false;
+    bool last = n == 3 && (s[2] == 3 || s[2] == 4), first = n == 3 && !last;
+    if (first && s[0] != 3 && s[0] != 4)
+        return false;
+    out->height = s[first ? 1 : 0];
+    out->width = s[first ? 2 : 1];
+    out->channels = n == 3 ? s[last ? 2 : 0] : 1;
+    out->cell_step = last ? out->channels : 1;
+    out->channel_step = first ? out->height * out->width : 1;
+    int64_t longest = out->height > out->width ? out->height : out->width;
+    out->step = side > 0 ? (longest + side - 1) / side : 1;
+    return out->height >= out->step && out->width >= out->step;
+}
+
+/* Means over blocks of cells and over channels first .. last. */
+static void reduce(const mucmm_display *d, const float *row, int64_t first, int64_t last,
+                   float *out)
+{
+    const mucmm__grid *g = &d->grid;
+
+    for (int64_t i = 0; i < d->cell_rows; i++)
+        for (int64_t j = 0; j < d->cell_cols; j++) {
+            double sum = 0;
+            for (int64_t y = i * g->step; y < (i + 1) * g->step; y++)
+                for (int64_t x = j * g->step; x < (j + 1) * g->step; x++)
+                    for (int64_t c = first; c < last; c++)
+                        sum += (double)row[(y * g->width + x) * g->cell_step + c * g->channel_step];
+            out[i * d->cell_cols + j] = (float)(sum / (double)(g->step * g->step * (last - first)));
+        }
+}
+
+/* ---- local sums -------------------------------------------------------------------- */
+
+/* n values that are `step` apart, with a Gaussian; reflected at the ends, so that the sum stays.
+ * line: room for 2 n + 2 reach. */
+static void add_local(float *x, int64_t n, int64_t step, const double *kernel, int64_t reach,
+                      double *line)
+{
+    double *sum = line + n + 2 * reach;
+
+    for (int64_t i = -reach; i < n + reach; i++) {
+        int64_t at = i % (2 * n);
+        at = at < 0 ? at + 2 * n : at;
+        line[i + reach] = (double)x[(at < n ? at : 2 * n - 1 - at) * step];
+    }
+    for (int64_t i = 0; i < n; i++)
+        sum[i] = kernel[0] * line[i + reach];
+    for (int64_t k = 1; k <= reach; k++) {
+        const double *before = line + reach - k, *after = line + reach + k;
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++)
+            sum[i] += kernel[k] * (after[i] + before[i]);
+    }
+    for (int64_t i = 0; i < n; i++)
+        x[i * step] = (float)sum[i];
+}
+
+static mucmm_status add_neighbours(mucmm_ctx *ctx, const mucmm_display *d, float *cells)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t longest = d->cell_rows > d->cell_cols ? d->cell_rows : d->cell_cols;
+    int64_t reach = (int64_t)ceil(3 * d->local_sd);
+    double *kernel = NULL, *line = NULL, sum = 0;
+
+    TRY(mucmm__alloc(ctx, reach + 1, sizeof *kernel, &kernel));
+    TRY(mucmm__alloc(ctx, 2 * longest + 2 * reach, sizeof *line, &line));
+    for (int64_t k = 0; k <= reach; k++) {
+        kernel[k] = exp(-0.5 * (double)(k * k) / (d->local_sd * d->local_sd));
+        sum += k > 0 ? 2 * kernel[k] : kernel[k];
+    }
+    for (int64_t k = 0; k <= reach; k++)
+        kernel[k] /= sum;
+    for (int64_t i = 0; i < d->cell_rows; i++)
+        add_local(cells + i * d->cell_cols, d->cell_cols, 1, kernel, reach, line);
+    for (int64_t j = 0; j < d->cell_cols; j++)
+        add_local(cells + j, d->cell_rows, d->cell_cols, kernel, reach, line);
+done:
+    mucmm__free(kernel);
+    mucmm__free(line);
+    return status;
+}
+
+mucmm_status mucmm__picture_cells(mucmm_ctx *ctx, const mucmm_display *d, const float *row,
+                                  float *cells)
+{
+    reduce(d, row, 0, d->grid.channels, cells);
+    return d->local_sd > 0 ? add_neighbours(ctx, d, cells) : MUCMM_OK;
+}
+
+/* ---- colours ----------------------------------------------------------------------- */
+
+/* The picture of an encoder's input as the user knows it; not *known if there is none of the size
+ * of the raw row, which may be inside the network. */
+static mucmm_status encoded_picture(mucmm_ctx *ctx, const mucmm_display *d, int64_t row,
+                                    unsigned char *rgb, bool *known)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__grid *g = &d->grid;
+    int64_t height = 0, width = 0;
+    unsigned char *whole = NULL;
+
+    *known = false;
+    TRY(mucmm_data_picture(ctx, d->data, row, &height, &width, NULL));
+    if (height != g->height || width != g->width)
+        goto done;
+    TRY(mucmm__alloc(ctx, 3 * height * width, 1, &whole));
+    TRY(mucmm_data_picture(ctx, d->data, row, &height, &width, whole));
+    for (int64_t i = 0; i < d->cell_rows; i++)
+        for (int64_t j = 0; j < d->cell_cols; j++)
+            for (int c = 0; c < 3; c++) {
+                int64_t sum = 0;
+                for (int64_t y = i * g->step; y < (i + 1) * g->step; y++)
+                    for (int64_t x = j * g->step; x < (j + 1) * g->step; x++)
+                        sum += whole[(y * width + x) * 3 + c];
+                rgb[(i * d->cell_cols + j) * 3 + c] = (unsigned char)(sum / (g->step * g->step));
+            }
+    *known = true;
+done:
+    mucmm__free(whole);
+    return status;
+}
+
+/* A row of numbers as a picture. */
+static mucmm_status row_picture(mucmm_ctx *ctx, const mucmm_display *d, int64_t row,
+                                unsigned char *rgb)
+{
+    mucmm_status status = MUCMM_OK;
+    float *raw = NULL, *cells = NULL, lo = d->lo, hi = d->hi;
+    int64_t n = d->cell_rows * d->cell_cols, colours = d->grid.channels >= 3 ? 3 : 1;
+
+    TRY(mucmm__alloc(ctx, d->cols, sizeof *raw, &raw));
+    TRY(mucmm__alloc(ctx, 3 * n, sizeof *cells, &cells));
+    TRY(mucmm_data_read_raw(ctx, d->data, &row, 1, &(mucmm_mat){raw, 1, d->cols, d->cols}));
+    for (int64_t c = 0; c < colours; c++)
+        reduce(d, raw, c, c + 1, cells + c * n);
+    if (!(hi > lo))
+        mucmm__range(cells, colours * n, &lo, &hi);
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t c = 0; c < 3; c++) {
+            double t = hi > lo ? (double)((cells[(c % colours) * n + i] - lo) / (hi - lo)) : 0.5;
+            rgb[3 * i + c] = (unsigned char)lround(255 * fmin(fmax(t, 0), 1));
+        }
+done:
+    mucmm__free(raw);
+    mucmm__free(cells);
+    return status;
+}
+
+mucmm_status mucmm__picture_colours(mucmm_ctx *ctx, const mucmm_display *d, int64_t i,
+                                    unsigned char *rgb)
+{
+    mucmm_status status = MUCMM_OK;
+    bool known = false;
+
+    if (mucmm_data_source_kind(d->data) == MUCMM_SOURCE_IMAGE)
+        TRY(encoded_picture(ctx, d, i, rgb, &known));
+    if (!known)
+        TRY(row_picture(ctx, d, i, rgb));
+done:
+    return status;
+}
