@@ -70,6 +70,7 @@ INIT(mucmm_null_params)
 INIT(mucmm_map_check)
 INIT(mucmm_map_check_params)
 INIT(mucmm_sheet_params)
+INIT(mucmm_display_params)
 INIT(mucmm_node_info)
 INIT(mucmm_op_info)
 INIT(mucmm_run_params)
@@ -207,6 +208,17 @@ static mucmm_status use_sheet_create(void *p)
     mucmm_status status = mucmm_sheet_create(ctx, p, &s);
 
     mucmm_sheet_free(s);
+    return status;
+}
+
+static mucmm_status use_display_of_values(void *p)
+{
+    const mucmm_cmat values = {maps, 2, q.p[0], q.p[0]};
+    mucmm_display *d = NULL;
+    mucmm_status status = mucmm_display_of_values(ctx, q.view[0].data, some_rows, 2,
+                                                  MUCMM_MAP_PATTERN, &values, NULL, p, &d);
+
+    mucmm_display_free(d);
     return status;
 }
 
@@ -373,6 +385,7 @@ static const sized all[] = {
     SIZED(mucmm_map_check, NULL, GIVES, {"mucmm_check_maps", use_check_maps_result}),
     SIZED(mucmm_map_check_params, NULL, TAKES, {"mucmm_check_maps", use_check_maps}),
     SIZED(mucmm_sheet_params, set_sheet, TAKES, {"mucmm_sheet_create", use_sheet_create}),
+    SIZED(mucmm_display_params, NULL, TAKES, {"mucmm_display_of_values", use_display_of_values}),
     SIZED(mucmm_mel_params, NULL, TAKES, {"mucmm_mel_frames", use_mel_frames},
           {"mucmm_mel_hertz", use_mel_hertz}, {"mucmm_mel_power", use_mel_power},
           {"mucmm_mel_map", use_mel_map}),

@@ -339,7 +339,7 @@ mucmm_status mucmm__parallel_try(mucmm_ctx *ctx, int64_t n, mucmm__try_task fn, 
         mucmm_status mine = fn(&own, arg, i);
         if (mine == MUCMM_OK)
             continue;
-#pragma omp critical(mucmm_parallel_try)
+#pragma omp critical
         if (i < failed) {
 #pragma omp atomic write
             failed = i;
