@@ -2,6 +2,8 @@
  *
  * Progress and checkpoints: a fit that was stopped goes on to the same bytes. */
 #include "model/fit.h"
+#include "model/model.h"
+#include "model/trainer.h"
 #include "workspace.h"
 
 /* ---- progress and checkpoints ------------------------------------------------------ */

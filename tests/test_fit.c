@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Fit: the closed form and the trained heads find what was planted, in canonical form. */
-#include "model/fit.h"
+#include "model/represent.h"
+#include "model/trainer.h"
 #include "workspace.h"
 
 /* ---- the generators of the benchmarks ---------------------------------------------- */

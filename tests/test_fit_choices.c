@@ -2,7 +2,8 @@
  *
  * Fit: stages, what trained heads are kept for, beta, sizes and the ridge. */
 #include "explain/stack.h"
-#include "model/fit.h"
+#include "model/model.h"
+#include "model/trainer.h"
 #include "workspace.h"
 
 /* ---- what fit decides -------------------------------------------------------------- */

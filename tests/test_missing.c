@@ -2,7 +2,8 @@
  *
  * Views and rows that are missing: what is predicted of them, what is scored without them. */
 #include "generators.h"
-#include "model/fit.h"
+#include "model/incomplete.h"
+#include "model/represent.h"
 
 static mucmm_ctx *ctx; /* one thread */
 

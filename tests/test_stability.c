@@ -3,7 +3,9 @@
  * Which components come back in another fit: section 5 of the method. */
 #include "generators.h"
 #include "model/fit.h"
+#include "model/model.h"
 #include "model/stability.h"
+#include "model/trainer.h"
 
 #include <unistd.h>
 

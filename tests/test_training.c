@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Training: the same bytes again, the loop of epochs, noise and losses. */
-#include "model/fit.h"
+#include "model/train.h"
 #include "workspace.h"
 
 /* ---- the same bytes ---------------------------------------------------------------- */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * What `mucmm bench` measures: the program's own paths. */
-#include "model/fit.h"
+#include "model/fit_common.h"
+#include "model/raw_moments.h"
 
 #include <math.h>
 

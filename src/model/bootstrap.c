@@ -3,12 +3,15 @@
  * The bootstrap of the closed form (Efron 1979; section 5 of the method): every replicate draws
  * training rows with replacement, solves the closed form from their covariance, with the same
  * scaling and ridge, and is compared with the fit on the rows that it did not draw. */
-#include "model/fit.h"
+#include "model/bootstrap.h"
+
+#include "model/fit_moments.h"
+#include "model/fit_ridge.h"
 #include "model/represent.h"
+#include "model/small_sample.h"
 #include "model/stability.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <string.h>
 
 /* Of the random numbers: as STREAM_SPLIT of fit.c. */

@@ -2,8 +2,12 @@
  *
  * How many dimensions (section 4 of the method): common ones that are significant on held-out rows,
  * individual ones that still lower the error of rebuilding what was not seen. */
-#include "model/fit.h"
+#include "model/dimensions.h"
+
+#include "model/fit_ridge.h"
+#include "model/fit_rows.h"
 #include "model/represent.h"
+#include "model/small_sample.h"
 
 #include <inttypes.h>
 #include <math.h>

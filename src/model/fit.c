@@ -4,8 +4,20 @@
  * The order of things is that of docs/method.md. */
 #include "model/fit.h"
 
+#include "model/bootstrap.h"
+#include "model/checkpoint.h"
+#include "model/dimensions.h"
+#include "model/fit_individual.h"
+#include "model/fit_linear.h"
+#include "model/fit_moments.h"
+#include "model/fit_params.h"
+#include "model/fit_ridge.h"
+#include "model/fit_rows.h"
+#include "model/fit_stages.h"
+#include "model/incomplete.h"
 #include "model/model_json.h"
 #include "model/represent.h"
+#include "model/small_sample.h"
 #include "model/summary.h"
 
 #include <ctype.h>
@@ -14,93 +26,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of the regressions that stand for what rows lack. */
-#define LEAST_RIDGE 1e-8
-
-/* Streams of random numbers: training uses mucmm__stream(stage) and above. */
-#define STREAM_SPLIT 1
-
 /* A checkpoint is written at the end of an epoch, but not more often than this. */
 #define SAVE_EVERY_SECONDS 5.0
 
-void mucmm_fit_params_init_sized(mucmm_fit_params *p, size_t size)
-{
-    const mucmm_fit_params defaults = {
-        .head = MUCMM_HEAD_AUTO,
-        .scaling = MUCMM_SCALE_VIEW,
-        .n_hidden = 2,
-        .hidden = {512, 512},
-        .validation = 0.1,
-        .seed = 1,
-        .ridge = MUCMM_RIDGE_CHOSEN,
-        .weight_decay = 1e-4,
-        .input_noise = 0.3,
-        .alpha = 20,
-        .beta = -1,
-        .stages = 1,
-    };
-
-    mucmm__params_init(p, size, &defaults, sizeof defaults);
-}
-
 /* ---- checks ------------------------------------------------------------------------ */
-
-static mucmm_status check_range(mucmm_ctx *ctx, const char *name, double value, double low,
-                                double high)
-{
-    if (!(value >= low && value <= high))
-        return mucmm__fail(ctx, MUCMM_EARG, "%s is %g; it must be from %g to %g", name, value, low,
-                           high);
-    return MUCMM_OK;
-}
-
-static mucmm_status check_params(mucmm_ctx *ctx, const mucmm_fit_params *p)
-{
-    mucmm_status status = MUCMM_OK;
-    const double large = 1e9;
-
-    if (p->head != MUCMM_HEAD_LINEAR && p->head != MUCMM_HEAD_MLP && p->head != MUCMM_HEAD_AUTO)
-        return mucmm__fail(ctx, MUCMM_EARG,
-                           "head is %d; there are 0 (linear), 1 (mlp) and 2 (auto)", (int)p->head);
-    if (p->scaling != MUCMM_SCALE_VIEW && p->scaling != MUCMM_SCALE_COLUMN)
-        return mucmm__fail(ctx, MUCMM_EARG, "scaling is %d; there are 0 (view) and 1 (column)",
-                           (int)p->scaling);
-    if (p->common != MUCMM_AUTO)
-        TRY(check_range(ctx, "the number of common dimensions", (double)p->common, 1, large));
-    if (p->individual != MUCMM_AUTO)
-        TRY(check_range(ctx, "the number of individual dimensions", (double)p->individual, 0,
-                        large));
-    TRY(check_range(ctx, "the number of hidden layers", p->n_hidden, 0, MUCMM_MAX_HIDDEN));
-    for (int i = 0; i < p->n_hidden; i++)
-        TRY(check_range(ctx, "a hidden layer's width", (double)p->hidden[i], 1, 1 << 20));
-    TRY(check_range(ctx, "epochs", (double)p->common_epochs, 0, large));
-    TRY(check_range(ctx, "individual epochs", (double)p->individual_epochs, 0, large));
-    TRY(check_range(ctx, "batch", (double)p->batch, 0, large));
-    TRY(check_range(ctx, "validation", p->validation, 1e-6, 0.5));
-    if (p->ridge != MUCMM_RIDGE_CHOSEN && p->ridge != MUCMM_RIDGE_LEDOIT_WOLF)
-        TRY(check_range(ctx, "ridge", p->ridge, 0, large));
-    TRY(check_range(ctx, "learning rate", p->learning_rate, 0, 10));
-    TRY(check_range(ctx, "weight decay", p->weight_decay, 0, 10));
-    TRY(check_range(ctx, "input noise", p->input_noise, 0, 10));
-    TRY(check_range(ctx, "alpha", p->alpha, 0, 1e6));
-    if (p->beta != -1)
-        TRY(check_range(ctx, "beta", p->beta, 0, 1e6));
-    TRY(check_range(ctx, "stages", p->stages, 0, MUCMM__LATER + 1));
-    TRY(check_range(ctx, "bootstrap", p->bootstrap, 0, MUCMM_MAX_BOOTSTRAP));
-    TRY(check_range(ctx, "restarts", p->restarts, 0, MUCMM_MAX_RESTARTS));
-    if (p->restarts > 0 && p->head == MUCMM_HEAD_LINEAR)
-        return mucmm__fail(ctx, MUCMM_EARG,
-                           "restarts are for trained heads: the closed form starts from nothing "
-                           "random and would come out the same; leave out --restarts, and for its "
-                           "stability give --bootstrap");
-    if (p->restarts > 0 && p->stages != 1)
-        return mucmm__fail(
-            ctx, MUCMM_EARG,
-            "restarts compare dimensions that are trained at once, not stages; leave "
-            "out --restarts or --stages");
-done:
-    return status;
-}
 
 static bool good_name(const char *name)
 {
@@ -163,265 +92,6 @@ static mucmm_status check_dimensions(mucmm__fit *f, const mucmm_view *views)
     }
     f->small_sample = f->n_train < MUCMM__SMALL_SAMPLE * widest;
     return MUCMM_OK;
-}
-
-/* ---- the split --------------------------------------------------------------------- */
-
-/* The rows that have all views, in *complete [n_all]; the others that have one, in f->some. */
-static mucmm_status sort_out(mucmm__fit *f, int64_t n_all, int64_t *complete, int64_t *n)
-{
-    const uint32_t all = ((uint32_t)1 << f->model->n_views) - 1;
-    int64_t missing[MUCMM_MAX_VIEWS] = {0};
-
-    for (int64_t i = 0; i < n_all; i++) {
-        uint32_t views = mucmm__row_views(f->model->n_views, f->data, i);
-        if (views == all)
-            complete[(*n)++] = i;
-        else if (views != 0)
-            f->some[f->n_some++] = i;
-        for (int32_t m = 0; m < f->model->n_views; m++)
-            missing[m] += !(views >> m & 1);
-    }
-    for (int32_t m = 0; m < f->model->n_views; m++)
-        if (missing[m] == n_all)
-            return mucmm__fail(f->ctx, MUCMM_ESHAPE, "view '%s' (%s) is missing in every row",
-                               f->model->view[m].name, mucmm_data_label(f->data[m]));
-    return MUCMM_OK;
-}
-
-/* f->some [all rows]: the rows of train join those that lack views; NULL if there are none. */
-static void join_training_rows(mucmm__fit *f)
-{
-    if (f->n_some == 0) {
-        mucmm__free(f->some);
-        f->some = NULL;
-        return;
-    }
-    memcpy(f->some + f->n_some, f->train, (size_t)f->n_train * sizeof *f->some);
-    f->n_some += f->n_train;
-    mucmm__sort_rows(f->some, f->n_some);
-}
-
-/* Held-out rows are complete ones; the others are there for the moments. */
-static mucmm_status split_rows(mucmm__fit *f, int64_t n_all)
-{
-    mucmm_status status = MUCMM_OK;
-    int64_t *perm = NULL, *complete = NULL, n = 0;
-
-    TRY(mucmm__alloc(f->ctx, n_all, sizeof *complete, &complete));
-    TRY(mucmm__alloc(f->ctx, n_all, sizeof *f->some, &f->some));
-    TRY(sort_out(f, n_all, complete, &n));
-    f->n_held_out = (int64_t)ceil((double)n * f->p->validation);
-    f->n_train = n - f->n_held_out;
-    if (f->n_train < 2 || f->n_held_out < 2)
-        TRY(mucmm__fail(f->ctx, MUCMM_ESHAPE,
-                        "%" PRId64 " rows%s leave %" PRId64 " for training and %" PRId64
-                        " held out; both need at least 2",
-                        n, n < n_all ? " that have all views" : "", f->n_train, f->n_held_out));
-    TRY(mucmm__alloc(f->ctx, n, sizeof *perm, &perm));
-    TRY(mucmm__alloc(f->ctx, f->n_train, sizeof *f->train, &f->train));
-    TRY(mucmm__alloc(f->ctx, f->n_held_out, sizeof *f->held_out, &f->held_out));
-    mucmm__rng_permutation(mucmm__rng_key(f->p->seed, STREAM_SPLIT), perm, n);
-    for (int64_t i = 0; i < f->n_held_out; i++)
-        f->held_out[i] = complete[perm[i]];
-    for (int64_t i = 0; i < f->n_train; i++)
-        f->train[i] = complete[perm[f->n_held_out + i]];
-    /* ascending, so that a pass over the rows reads a file from front to back; the held-out rows
-     * stay shuffled, because cross-fitting takes their first and second half for two samples of one
-     * kind */
-    mucmm__sort_rows(f->train, f->n_train);
-    f->model->rows[MUCMM_ROWS_TRAIN] = f->n_train;
-    f->model->rows[MUCMM_ROWS_HELD_OUT] = f->n_held_out;
-    for (int32_t m = 0; m < f->model->n_views; m++) {
-        f->model->view[m].rows = f->n_train;
-        for (int64_t i = 0; i < f->n_some; i++)
-            f->model->view[m].rows += mucmm_data_has(f->data[m], f->some[i]);
-    }
-    join_training_rows(f);
-done:
-    mucmm__free(complete);
-    mucmm__free(perm);
-    return status;
-}
-
-/* ---- moments and scaling ----------------------------------------------------------- */
-
-mucmm_status mucmm__joint_moments(mucmm_ctx *ctx, int32_t n_views, const mucmm_data *const *data,
-                                  const int64_t *offset, const int64_t *rows, int64_t n,
-                                  double *mean, double *cov)
-{
-    mucmm_status status = MUCMM_OK;
-    int64_t total = offset[n_views], block = 0, *chunk = NULL;
-    mucmm__moments *moments = NULL;
-    float *x = NULL;
-
-    TRY(mucmm__moments_create(ctx, total, 0, &moments));
-    block = mucmm__moments_block(moments);
-    block = block < n ? block : n;
-    TRY(mucmm__alloc(ctx, block, sizeof *chunk, &chunk));
-    TRY(mucmm__alloc(ctx, block * total, sizeof *x, &x));
-    for (int64_t i = 0; i < n; i += block) {
-        int64_t b = n - i < block ? n - i : block;
-        for (int64_t j = 0; j < b; j++)
-            chunk[j] = rows ? rows[i + j] : i + j;
-        for (int32_t m = 0; m < n_views; m++) {
-            mucmm_mat part = {x + offset[m], b, offset[m + 1] - offset[m], total};
-            TRY(mucmm_data_read(ctx, data[m], chunk, b, &part));
-        }
-        TRY(mucmm__moments_push(ctx, moments, &(mucmm_cmat){x, b, total, total}, NULL));
-        TRY(mucmm__progress(ctx, "moments", i + b, n, NULL));
-    }
-    TRY(mucmm__moments_get(ctx, moments, mean, NULL, cov, NULL, NULL));
-done:
-    mucmm__moments_free(moments);
-    mucmm__free(chunk);
-    mucmm__free(x);
-    return status;
-}
-
-static mucmm_status warn_constant(mucmm__fit *f, int32_t m, const double *variance, int64_t stride)
-{
-    const mucmm__view_info *v = &f->model->view[m];
-    int64_t constant = 0, first = -1;
-    const char *name;
-
-    for (int64_t j = 0; j < v->p; j++)
-        if (!(variance[j * stride] > 0)) {
-            first = first < 0 ? j : first;
-            constant++;
-        }
-    if (constant == v->p)
-        return mucmm__fail(f->ctx, MUCMM_ENUMERIC,
-                           "every column of view '%s' (%s) is constant; there is nothing to learn",
-                           v->name, mucmm_data_label(f->data[m]));
-    if (constant == 0)
-        return MUCMM_OK;
-    name = mucmm_data_column(f->data[m], first);
-    mucmm__warn(f->ctx,
-                "view '%s': %" PRId64 " of %" PRId64 " columns %s constant (the first is "
-                "column %" PRId64 "%s%s%s); %s nothing",
-                v->name, constant, v->p, constant == 1 ? "is" : "are", first, name ? " '" : "",
-                name ? name : "", name ? "'" : "", constant == 1 ? "it carries" : "they carry");
-    return MUCMM_OK;
-}
-
-/* One divisor per view (the root of the mean variance), or one per column. */
-static void set_scale(mucmm__view_info *v, mucmm_scaling scaling, const double *cov, int64_t stride)
-{
-    double sum = 0;
-
-    for (int64_t j = 0; j < v->p; j++)
-        sum += cov[j * stride];
-    for (int64_t j = 0; j < v->p; j++) {
-        double variance = scaling == MUCMM_SCALE_COLUMN && cov[j * stride] > 0 ? cov[j * stride]
-                                                                               : sum / (double)v->p;
-        v->scale[j] = sqrt(variance);
-    }
-}
-
-mucmm_status mucmm__set_scaling(mucmm__fit *f, int32_t m, const double *mean,
-                                const double *variance, int64_t stride)
-{
-    mucmm_status status = MUCMM_OK;
-    mucmm__view_info *v = &f->model->view[m];
-
-    memcpy(v->mean, mean, (size_t)v->p * sizeof *mean);
-    TRY(warn_constant(f, m, variance, stride));
-    set_scale(v, f->p->scaling, variance, stride);
-done:
-    return status;
-}
-
-static void divide_by_scale(const mucmm__fit *f, double *cov)
-{
-    int64_t total = f->offset[f->model->n_views];
-
-    for (int32_t a = 0; a < f->model->n_views; a++)
-        for (int64_t i = 0; i < f->model->view[a].p; i++) {
-            double *row = cov + (f->offset[a] + i) * total;
-            for (int32_t b = 0; b < f->model->n_views; b++)
-                for (int64_t j = 0; j < f->model->view[b].p; j++)
-                    row[f->offset[b] + j] /=
-                        f->model->view[a].scale[i] * f->model->view[b].scale[j];
-        }
-}
-
-mucmm_status mucmm__keep_covariance(mucmm__fit *f, int32_t m, const double *cov, int64_t stride)
-{
-    mucmm_status status = MUCMM_OK;
-    mucmm__view_info *v = &f->model->view[m];
-
-    v->variance = 0;
-    for (int64_t j = 0; j < v->p; j++)
-        v->variance += cov[j * (stride + 1)];
-    if (v->p > MUCMM__COVARIANCE_MAX)
-        return MUCMM_OK;
-    TRY(mucmm__alloc(f->ctx, v->p * v->p, sizeof *v->covariance, &v->covariance));
-    for (int64_t i = 0; i < v->p; i++)
-        for (int64_t j = 0; j < v->p; j++)
-            v->covariance[i * v->p + j] = (float)cov[i * stride + j];
-done:
-    return status;
-}
-
-/* Of the regressions that stand for what rows lack: at least what the complete rows chose. */
-static double ridge_of_lacking(const mucmm__fit *f)
-{
-    double ridge = fmax(f->p->ridge, LEAST_RIDGE);
-
-    for (int32_t m = 0; m < f->model->n_views; m++)
-        ridge = fmax(ridge, f->model->view[m].ridge);
-    return ridge;
-}
-
-/* Raw. */
-static mucmm_status training_moments(mucmm__fit *f, const int64_t *rows, int64_t n, double *mean,
-                                     double *cov)
-{
-    if (f->some)
-        return mucmm__incomplete_moments(f->ctx, f->model->n_views, f->data, f->offset, rows, n,
-                                         f->lacking_ridge, mean, cov);
-    return mucmm__joint_moments(f->ctx, f->model->n_views, f->data, f->offset, rows, n, mean, cov);
-}
-
-mucmm_status mucmm__scaled_moments(mucmm__fit *f, const int64_t *rows, int64_t n, double *mean,
-                                   double *cov)
-{
-    mucmm_status status = training_moments(f, rows, n, mean, cov);
-
-    if (status == MUCMM_OK)
-        divide_by_scale(f, cov);
-    return status;
-}
-
-static mucmm_status scale_views(mucmm__fit *f)
-{
-    mucmm_status status = MUCMM_OK;
-    int64_t total = f->offset[f->model->n_views];
-    double *mean[2] = {NULL, NULL};
-
-    f->lacking_ridge = ridge_of_lacking(f);
-    for (int r = 0; r < 2; r++) {
-        TRY(mucmm__alloc(f->ctx, total, sizeof **mean, &mean[r]));
-        TRY(mucmm__alloc(f->ctx, total * total, sizeof *f->cov[r], &f->cov[r]));
-    }
-    TRY(training_moments(f, f->some ? f->some : f->train, f->some ? f->n_some : f->n_train,
-                         mean[MUCMM_ROWS_TRAIN], f->cov[MUCMM_ROWS_TRAIN]));
-    TRY(mucmm__joint_moments(f->ctx, f->model->n_views, f->data, f->offset, f->held_out,
-                             f->n_held_out, mean[MUCMM_ROWS_HELD_OUT],
-                             f->cov[MUCMM_ROWS_HELD_OUT]));
-    for (int32_t m = 0; m < f->model->n_views; m++)
-        TRY(mucmm__set_scaling(f, m, mean[MUCMM_ROWS_TRAIN] + f->offset[m],
-                               f->cov[MUCMM_ROWS_TRAIN] + f->offset[m] * (total + 1), total + 1));
-    divide_by_scale(f, f->cov[MUCMM_ROWS_TRAIN]);
-    divide_by_scale(f, f->cov[MUCMM_ROWS_HELD_OUT]);
-    for (int32_t m = 0; m < f->model->n_views; m++)
-        TRY(mucmm__keep_covariance(f, m, f->cov[MUCMM_ROWS_TRAIN] + f->offset[m] * (total + 1),
-                                   total));
-done:
-    mucmm__free(mean[0]);
-    mucmm__free(mean[1]);
-    return status;
 }
 
 /* ---- a run ------------------------------------------------------------------------- */
@@ -498,44 +168,47 @@ done:
     return status;
 }
 
-/* Batches must be large against the number of columns that are correlated, or the sample
- * correlations are inflated and training diverges. */
-#define BATCH_PER_COLUMN 20
-#define LEAST_BATCH_PER_COLUMN 10
+/* ---- rows that lack views in a small sample ---------------------------------------- */
 
-int64_t mucmm__batch_dimensions(const mucmm__fit *f)
+/* What mucmm__small_sample has set up is taken back. */
+static void forget_small_sample(mucmm__fit *f)
 {
-    int64_t views = f->model->n_views;
-
-    if (f->p->batch > 0 && f->p->batch < f->n_train)
-        return f->p->batch / (LEAST_BATCH_PER_COLUMN * views);
-    return (f->n_train - 2) / (2 * views);
+    mucmm__small_sample_drop(f);
+    for (int part = 0; part < 2; part++) {
+        mucmm__free(f->cov[part]);
+        f->cov[part] = NULL;
+    }
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        mucmm__free(f->model->view[m].covariance);
+        f->model->view[m].covariance = NULL;
+        f->offset[m + 1] = f->offset[m] + f->model->view[m].p;
+    }
 }
 
-static mucmm_status choose_batch(mucmm__fit *f)
+static mucmm_status choose_on_complete_rows(mucmm__fit *f, mucmm_fit_params *p)
 {
-    int64_t k = f->p->common == MUCMM_AUTO ? 1 : f->p->common;
-    int64_t columns = f->model->n_views * k;
-    int64_t least = LEAST_BATCH_PER_COLUMN * columns;
+    mucmm_status status = MUCMM_OK;
+    double *weights[MUCMM_MAX_VIEWS] = {0}, *rho = NULL;
+    int64_t k;
 
-    f->batch = f->p->batch;
-    if (f->batch == 0)
-        f->batch = columns * BATCH_PER_COLUMN > 2000 ? columns * BATCH_PER_COLUMN : 2000;
-    if (f->batch > f->n_train)
-        f->batch = f->n_train;
-    f->model->params.batch = f->batch;
-    /* all rows there are may be fewer, down to what leaves the correlations a meaning */
-    if (f->batch == f->n_train)
-        least = 2 * columns + 2;
-    if (f->p->head != MUCMM_HEAD_LINEAR && f->batch < least)
-        return mucmm__fail(f->ctx, MUCMM_ESHAPE,
-                           "a batch of %" PRId64 " rows is too small for %d views of %" PRId64
-                           " common dimensions: at least %" PRId64 " rows are needed or the sample "
-                           "correlations mean nothing; give a larger --batch, more rows, a smaller "
-                           "--common, or --head linear",
-                           f->batch, f->model->n_views, k, least);
-    return MUCMM_OK;
+    TRY(mucmm__small_sample(f));
+    TRY(mucmm__choose_dimensions(f, p));
+    k = f->model->k;
+    TRY(mucmm__alloc(f->ctx, k, sizeof *rho, &rho));
+    for (int32_t m = 0; m < f->model->n_views; m++)
+        TRY(mucmm__alloc(f->ctx, (f->offset[m + 1] - f->offset[m]) * k, sizeof **weights,
+                         &weights[m]));
+    TRY(mucmm__choose_ridge(f, rho, weights));
+    p->ridge = fmax(f->model->ridge, MUCMM__LEAST_RIDGE_FEW_ROWS);
+    forget_small_sample(f);
+done:
+    for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)
+        mucmm__free(weights[m]);
+    mucmm__free(rho);
+    return status;
 }
+
+/* ---- the run ----------------------------------------------------------------------- */
 
 static mucmm_status summarize_all(mucmm__fit *f)
 {
@@ -589,26 +262,6 @@ static void fit_drop(mucmm__fit *f)
     mucmm_model_free(f->model);
 }
 
-static int64_t at_least(int64_t epochs, int64_t steps, int64_t steps_per_epoch)
-{
-    int64_t enough = (steps + steps_per_epoch - 1) / steps_per_epoch;
-
-    return epochs > enough ? epochs : enough;
-}
-
-/* Epochs of few batches would be few steps: enough of both. */
-static void resolve_epochs(const mucmm__fit *f, mucmm_fit_params *p)
-{
-    int64_t steps = f->n_train / f->batch;
-
-    if (p->common_epochs == 0)
-        p->common_epochs = at_least(20, 180, steps);
-    if (p->individual_epochs == 0)
-        p->individual_epochs = at_least(12, 360, steps);
-    f->model->params.common_epochs = p->common_epochs;
-    f->model->params.individual_epochs = p->individual_epochs;
-}
-
 mucmm_status mucmm_fit(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_views,
                        const mucmm_fit_params *params, mucmm_model **out)
 {
@@ -626,24 +279,24 @@ mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t 
     mucmm_fit_params_init(&p);
     TRY(mucmm__params_take(ctx, "mucmm_fit_params", params, &p, sizeof p));
     asked = p;
-    TRY(check_params(ctx, &p));
+    TRY(mucmm__fit_params_check(ctx, &p));
     TRY(check_views(ctx, views, n_views));
     if (p.learning_rate == 0)
         p.learning_rate = 2e-3;
     TRY(mucmm__alloc(ctx, 1, sizeof *f.model, &f.model));
     TRY(start_model(&f, views, n_views));
-    TRY(split_rows(&f, mucmm_data_rows(views[0].data)));
+    TRY(mucmm__split_rows(&f, mucmm_data_rows(views[0].data)));
     TRY(check_dimensions(&f, views));
-    TRY(choose_batch(&f)); /* before all rows are read */
+    TRY(mucmm__choose_batch(&f)); /* before all rows are read */
     if (f.some && f.small_sample) {
         if (p.ridge < 0)
-            TRY(mucmm__choose_on_complete_rows(&f, &p));
+            TRY(choose_on_complete_rows(&f, &p));
         f.small_sample = false; /* rows that lack views have no coordinates */
     }
-    TRY(f.small_sample ? mucmm__small_sample(&f) : scale_views(&f));
+    TRY(f.small_sample ? mucmm__small_sample(&f) : mucmm__scale_views(&f));
     TRY(mucmm__choose_dimensions(&f, &p));
-    TRY(choose_batch(&f));
-    resolve_epochs(&f, &p);
+    TRY(mucmm__choose_batch(&f));
+    mucmm__resolve_epochs(&f, &p);
     f.model->held_out_chose =
         (p.head != MUCMM_HEAD_LINEAR ? MUCMM__CHOSE_EPOCH : 0) |
         (p.ridge == MUCMM_RIDGE_CHOSEN && !f.small_sample ? MUCMM__CHOSE_RIDGE : 0) |

@@ -5,8 +5,12 @@
  * One stage: from the closed form (the skip begins as its weights, the deep part at zero), from
  * scratch, or from scratch what nonlinear features psi of the variates found before do not predict
  * (later stages). Which stages there are is decided in fit_stages.c. */
-#include "model/fit.h"
+#include "model/fit_common.h"
+
+#include "model/checkpoint.h"
+#include "model/fit_ridge.h"
 #include "model/represent.h"
+#include "model/train.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -36,41 +40,6 @@ typedef struct common_work {
     mucmm__block smooth[MUCMM_MAX_VIEWS]; /* [batch, width], standardized */
     double *factor[MUCMM_MAX_VIEWS], *sd; /* [width, width], [width] */
 } common_work;
-
-mucmm_status mucmm__batch_features(mucmm__fit *f, int32_t view, const int64_t *rows, int64_t n,
-                                   mucmm__stage stage, int64_t step, float *clean, float *noisy)
-{
-    mucmm_status status = MUCMM_OK;
-    int64_t size = n * f->model->view[view].p, *numbers = NULL;
-
-    TRY(mucmm__alloc(f->ctx, n, sizeof *numbers, &numbers));
-    for (int64_t i = 0; i < n; i++)
-        numbers[i] = f->train[rows[i]];
-    TRY(mucmm__features(f->ctx, &f->model->view[view], f->data[view], numbers, n, clean));
-    if (noisy)
-        mucmm__add_noise(f->ctx, size, (float)f->p->input_noise,
-                         mucmm__rng_key(f->p->seed, mucmm__stream(stage) + 500000 + (uint64_t)view),
-                         (uint64_t)(step * size), clean, noisy);
-done:
-    mucmm__free(numbers);
-    return status;
-}
-
-mucmm_status mucmm__part_head(mucmm__fit *f, const mucmm__part *part, const float *params,
-                              const float *stats, mucmm__head *head)
-{
-    mucmm_status status = MUCMM_OK;
-    float *own_stats = NULL;
-
-    TRY(mucmm__head_alloc(f->ctx, &part->net, head));
-    TRY(mucmm__alloc(f->ctx, part->net.n_stats, sizeof *own_stats, &own_stats));
-    memcpy(head->params, params + part->params, (size_t)part->net.n_params * sizeof *params);
-    memcpy(own_stats, stats + part->stats, (size_t)part->net.n_stats * sizeof *stats);
-    mucmm__mlp_fold(&part->net, head->params, own_stats);
-done:
-    mucmm__free(own_stats);
-    return status;
-}
 
 /* ---- one step ---------------------------------------------------------------------- */
 
@@ -125,12 +94,6 @@ done:
 }
 
 /* ---- judging ----------------------------------------------------------------------- */
-
-const int64_t *mucmm__rows_of(const mucmm__fit *f, mucmm_rows part, int64_t *n)
-{
-    *n = part == MUCMM_ROWS_TRAIN ? f->n_train : f->n_held_out;
-    return part == MUCMM_ROWS_TRAIN ? f->train : f->held_out;
-}
 
 /* The next at most MUCMM__CHUNK of every `every`-th row from *next on: their numbers as rows of the
  * views, and what view m's earlier variates are there [count, before]. */

@@ -10,8 +10,11 @@
  * in every step. The mean of the views' common variates holds what they share with less of what
  * each adds to it by chance, so it is what u must be denied. The decoders d_m are only needed here.
  */
-#include "model/fit.h"
+#include "model/fit_individual.h"
+
+#include "model/checkpoint.h"
 #include "model/represent.h"
+#include "model/train.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
  * The closed form as a representation: section 4 of the method. */
-#include "model/fit.h"
+#include "model/fit_linear.h"
 
-#include <inttypes.h>
-#include <math.h>
+#include "model/fit_ridge.h"
+#include "model/small_sample.h"
+
 #include <string.h>
 
 /* The columns of w [p, k] change sign where those of by [q, k] have a negative sum. */

@@ -4,8 +4,10 @@
  * weights correlate best on the held-out rows, or, in a small sample, the one of a longer list
  * whose weights do so in cross-validation on the training rows; or of every
  * view its own, from the shrinkage of its covariance by Ledoit and Wolf. */
-#include "model/fit.h"
+#include "model/fit_ridge.h"
+
 #include "model/represent.h"
+#include "model/small_sample.h"
 
 #include <inttypes.h>
 #include <math.h>

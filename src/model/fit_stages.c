@@ -7,7 +7,9 @@
  * fixed projections is kept, unless the closed form itself says more, and with restarts its
  * components are compared with those of the others. If stages are asked for, later ones look for
  * what nonlinear features of the variates found before do not predict. */
-#include "model/fit.h"
+#include "model/fit_stages.h"
+
+#include "model/fit_common.h"
 #include "model/represent.h"
 #include "model/stability.h"
 

@@ -3,7 +3,9 @@
  * Mean and covariance of all views from rows that may lack some of them: the EM algorithm for a
  * Gaussian (section 1 of the method). The rows are grouped by what they have; after one pass over
  * them only the moments of the groups are used. */
-#include "model/fit.h"
+#include "model/incomplete.h"
+
+#include "model/raw_moments.h"
 #include "model/represent.h"
 
 #include <inttypes.h>
@@ -19,10 +21,8 @@
 #define CONVERGED 1e-6
 #define FAR_FROM_IT 1e-3
 /* The same with more columns than rows, where steps are dear and the estimate is far less certain
- * than that, and the least ridge of the regressions then: a smaller one lets rounding make the
- * covariance indefinite. */
+ * than that. */
 #define CONVERGED_FEW_ROWS 1e-3
-#define LEAST_RIDGE_FEW_ROWS 0.1
 
 typedef struct group {
     uint32_t views; /* bit m: the rows have view m */
@@ -190,7 +190,7 @@ static mucmm_status start(em *e, double ridge)
             rows_with[e->groups[i].has[j]] += e->groups[i].n;
     start_values(e, rows_with);
     if (e->n <= e->total)
-        ridge = fmax(ridge, LEAST_RIDGE_FEW_ROWS);
+        ridge = fmax(ridge, MUCMM__LEAST_RIDGE_FEW_ROWS);
     for (int32_t m = 0; m < e->n_views; m++) {
         double sum = 0;
         for (int64_t j = e->offset[m]; j < e->offset[m + 1]; j++)
@@ -366,45 +366,5 @@ mucmm_status mucmm__incomplete_moments(mucmm_ctx *ctx, int32_t n_views,
     TRY(iterate(&e));
 done:
     em_drop(&e);
-    return status;
-}
-
-/* ---- small samples ----------------------------------------------------------------- */
-
-/* What mucmm__small_sample has set up is taken back. */
-static void forget_small_sample(mucmm__fit *f)
-{
-    mucmm__small_sample_drop(f);
-    for (int part = 0; part < 2; part++) {
-        mucmm__free(f->cov[part]);
-        f->cov[part] = NULL;
-    }
-    for (int32_t m = 0; m < f->model->n_views; m++) {
-        mucmm__free(f->model->view[m].covariance);
-        f->model->view[m].covariance = NULL;
-        f->offset[m + 1] = f->offset[m] + f->model->view[m].p;
-    }
-}
-
-mucmm_status mucmm__choose_on_complete_rows(mucmm__fit *f, mucmm_fit_params *p)
-{
-    mucmm_status status = MUCMM_OK;
-    double *weights[MUCMM_MAX_VIEWS] = {0}, *rho = NULL;
-    int64_t k;
-
-    TRY(mucmm__small_sample(f));
-    TRY(mucmm__choose_dimensions(f, p));
-    k = f->model->k;
-    TRY(mucmm__alloc(f->ctx, k, sizeof *rho, &rho));
-    for (int32_t m = 0; m < f->model->n_views; m++)
-        TRY(mucmm__alloc(f->ctx, (f->offset[m + 1] - f->offset[m]) * k, sizeof **weights,
-                         &weights[m]));
-    TRY(mucmm__choose_ridge(f, rho, weights));
-    p->ridge = fmax(f->model->ridge, LEAST_RIDGE_FEW_ROWS);
-    forget_small_sample(f);
-done:
-    for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)
-        mucmm__free(weights[m]);
-    mucmm__free(rho);
     return status;
 }

@@ -7,7 +7,6 @@
 #include "model/stability.h"
 #include "model/summary.h"
 
-#include <math.h>
 #include <stdatomic.h>
 #include <string.h>
 

@@ -4,10 +4,9 @@
 #include "model/model_json.h"
 
 #include "encode/encode.h"
-#include "model/fit.h"
 #include "model/stability.h"
 #include "model/summary.h"
-
+#include "model/trainer.h"
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>

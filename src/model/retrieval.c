@@ -4,7 +4,6 @@
 #include "model/summary.h"
 
 #include <math.h>
-#include <string.h>
 
 #define MAX_ROWS 20000
 #define CHUNK_ROWS 256

@@ -5,11 +5,12 @@
  * choose a ridge. A view of at least as many columns as training rows is replaced by its
  * coordinates in an orthonormal basis of the span of these rows. With a ridge the closed form's
  * weights lie in that span, so nothing is lost, and no matrix of columns x columns is ever made. */
-#include "model/fit.h"
+#include "model/small_sample.h"
+
+#include "model/fit_moments.h"
 
 #include <float.h>
 #include <inttypes.h>
-#include <math.h>
 #include <string.h>
 
 void mucmm__small_sample_drop(mucmm__fit *f)

@@ -6,7 +6,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* Added to the correlations of the other fit's variates, which may be dependent. */
 #define RIDGE 1e-9

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The parameters of a fit: their defaults and their ranges.
+ * */
+#include "model/fit_params.h"
+
+#include "model/heads.h"
+
+void mucmm_fit_params_init_sized(mucmm_fit_params *p, size_t size)
+{
+    const mucmm_fit_params defaults = {
+        .head = MUCMM_HEAD_AUTO,
+        .scaling = MUCMM_SCALE_VIEW,
+        .n_hidden = 2,
+        .hidden = {512, 512},
+        .validation = 0.1,
+        .seed = 1,
+        .ridge = MUCMM_RIDGE_CHOSEN,
+        .weight_decay = 1e-4,
+        .input_noise = 0.3,
+        .alpha = 20,
+        .beta = -1,
+        .stages = 1,
+    };
+
+    mucmm__params_init(p, size, &defaults, sizeof defaults);
+}
+
+static mucmm_status check_range(mucmm_ctx *ctx, const char *name, double value, double low,
+                                double high)
+{
+    if (!(value >= low && value <= high))
+        return mucmm__fail(ctx, MUCMM_EARG, "%s is %g; it must be from %g to %g", name, value, low,
+                           high);
+    return MUCMM_OK;
+}
+
+mucmm_status mucmm__fit_params_check(mucmm_ctx *ctx, const mucmm_fit_params *p)
+{
+    mucmm_status status = MUCMM_OK;
+    const double large = 1e9;
+
+    if (p->head != MUCMM_HEAD_LINEAR && p->head != MUCMM_HEAD_MLP && p->head != MUCMM_HEAD_AUTO)
+        return mucmm__fail(ctx, MUCMM_EARG,
+                           "head is %d; there are 0 (linear), 1 (mlp) and 2 (auto)", (int)p->head);
+    if (p->scaling != MUCMM_SCALE_VIEW && p->scaling != MUCMM_SCALE_COLUMN)
+        return mucmm__fail(ctx, MUCMM_EARG, "scaling is %d; there are 0 (view) and 1 (column)",
+                           (int)p->scaling);
+    if (p->common != MUCMM_AUTO)
+        TRY(check_range(ctx, "the number of common dimensions", (double)p->common, 1, large));
+    if (p->individual != MUCMM_AUTO)
+        TRY(check_range(ctx, "the number of individual dimensions", (double)p->individual, 0,
+                        large));
+    TRY(check_range(ctx, "the number of hidden layers", p->n_hidden, 0, MUCMM_MAX_HIDDEN));
+    for (int i = 0; i < p->n_hidden; i++)
+        TRY(check_range(ctx, "a hidden layer's width", (double)p->hidden[i], 1, 1 << 20));
+    TRY(check_range(ctx, "epochs", (double)p->common_epochs, 0, large));
+    TRY(check_range(ctx, "individual epochs", (double)p->individual_epochs, 0, large));
+    TRY(check_range(ctx, "batch", (double)p->batch, 0, large));
+    TRY(check_range(ctx, "validation", p->validation, 1e-6, 0.5));
+    if (p->ridge != MUCMM_RIDGE_CHOSEN && p->ridge != MUCMM_RIDGE_LEDOIT_WOLF)
+        TRY(check_range(ctx, "ridge", p->ridge, 0, large));
+    TRY(check_range(ctx, "learning rate", p->learning_rate, 0, 10));
+    TRY(check_range(ctx, "weight decay", p->weight_decay, 0, 10));
+    TRY(check_range(ctx, "input noise", p->input_noise, 0, 10));
+    TRY(check_range(ctx, "alpha", p->alpha, 0, 1e6));
+    if (p->beta != -1)
+        TRY(check_range(ctx, "beta", p->beta, 0, 1e6));
+    TRY(check_range(ctx, "stages", p->stages, 0, MUCMM__LATER + 1));
+    TRY(check_range(ctx, "bootstrap", p->bootstrap, 0, MUCMM_MAX_BOOTSTRAP));
+    TRY(check_range(ctx, "restarts", p->restarts, 0, MUCMM_MAX_RESTARTS));
+    if (p->restarts > 0 && p->head == MUCMM_HEAD_LINEAR)
+        return mucmm__fail(ctx, MUCMM_EARG,
+                           "restarts are for trained heads: the closed form starts from nothing "
+                           "random and would come out the same; leave out --restarts, and for its "
+                           "stability give --bootstrap");
+    if (p->restarts > 0 && p->stages != 1)
+        return mucmm__fail(
+            ctx, MUCMM_EARG,
+            "restarts compare dimensions that are trained at once, not stages; leave "
+            "out --restarts or --stages");
+done:
+    return status;
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Which rows train and which are held out, how many are a batch, and how often they are gone
+ * through.
+ * */
+#include "model/fit_rows.h"
+
+#include "model/represent.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+/* Streams of random numbers: training uses mucmm__stream(stage) and above. */
+#define STREAM_SPLIT 1
+
+/* Batches must be large against the number of columns that are correlated, or the sample
+ * correlations are inflated and training diverges. */
+#define BATCH_PER_COLUMN 20
+#define LEAST_BATCH_PER_COLUMN 10
+
+/* ---- the split --------------------------------------------------------------------- */
+
+/* The rows that have all views, in *complete [n_all]; the others that have one, in f->some. */
+static mucmm_status sort_out(mucmm__fit *f, int64_t n_all, int64_t *complete, int64_t *n)
+{
+    const uint32_t all = ((uint32_t)1 << f->model->n_views) - 1;
+    int64_t missing[MUCMM_MAX_VIEWS] = {0};
+
+    for (int64_t i = 0; i < n_all; i++) {
+        uint32_t views = mucmm__row_views(f->model->n_views, f->data, i);
+        if (views == all)
+            complete[(*n)++] = i;
+        else if (views != 0)
+            f->some[f->n_some++] = i;
+        for (int32_t m = 0; m < f->model->n_views; m++)
+            missing[m] += !(views >> m & 1);
+    }
+    for (int32_t m = 0; m < f->model->n_views; m++)
+        if (missing[m] == n_all)
+            return mucmm__fail(f->ctx, MUCMM_ESHAPE, "view '%s' (%s) is missing in every row",
+                               f->model->view[m].name, mucmm_data_label(f->data[m]));
+    return MUCMM_OK;
+}
+
+/* f->some [all rows]: the rows of train join those that lack views; NULL if there are none. */
+static void join_training_rows(mucmm__fit *f)
+{
+    if (f->n_some == 0) {
+        mucmm__free(f->some);
+        f->some = NULL;
+        return;
+    }
+    memcpy(f->some + f->n_some, f->train, (size_t)f->n_train * sizeof *f->some);
+    f->n_some += f->n_train;
+    mucmm__sort_rows(f->some, f->n_some);
+}
+
+/* Held-out rows are complete ones; the others are there for the moments. */
+mucmm_status mucmm__split_rows(mucmm__fit *f, int64_t n_all)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t *perm = NULL, *complete = NULL, n = 0;
+
+    TRY(mucmm__alloc(f->ctx, n_all, sizeof *complete, &complete));
+    TRY(mucmm__alloc(f->ctx, n_all, sizeof *f->some, &f->some));
+    TRY(sort_out(f, n_all, complete, &n));
+    f->n_held_out = (int64_t)ceil((double)n * f->p->validation);
+    f->n_train = n - f->n_held_out;
+    if (f->n_train < 2 || f->n_held_out < 2)
+        TRY(mucmm__fail(f->ctx, MUCMM_ESHAPE,
+                        "%" PRId64 " rows%s leave %" PRId64 " for training and %" PRId64
+                        " held out; both need at least 2",
+                        n, n < n_all ? " that have all views" : "", f->n_train, f->n_held_out));
+    TRY(mucmm__alloc(f->ctx, n, sizeof *perm, &perm));
+    TRY(mucmm__alloc(f->ctx, f->n_train, sizeof *f->train, &f->train));
+    TRY(mucmm__alloc(f->ctx, f->n_held_out, sizeof *f->held_out, &f->held_out));
+    mucmm__rng_permutation(mucmm__rng_key(f->p->seed, STREAM_SPLIT), perm, n);
+    for (int64_t i = 0; i < f->n_held_out; i++)
+        f->held_out[i] = complete[perm[i]];
+    for (int64_t i = 0; i < f->n_train; i++)
+        f->train[i] = complete[perm[f->n_held_out + i]];
+    /* ascending, so that a pass over the rows reads a file from front to back; the held-out rows
+     * stay shuffled, because cross-fitting takes their first and second half for two samples of one
+     * kind */
+    mucmm__sort_rows(f->train, f->n_train);
+    f->model->rows[MUCMM_ROWS_TRAIN] = f->n_train;
+    f->model->rows[MUCMM_ROWS_HELD_OUT] = f->n_held_out;
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        f->model->view[m].rows = f->n_train;
+        for (int64_t i = 0; i < f->n_some; i++)
+            f->model->view[m].rows += mucmm_data_has(f->data[m], f->some[i]);
+    }
+    join_training_rows(f);
+done:
+    mucmm__free(complete);
+    mucmm__free(perm);
+    return status;
+}
+
+/* ---- batches and epochs ------------------------------------------------------------ */
+
+int64_t mucmm__batch_dimensions(const mucmm__fit *f)
+{
+    int64_t views = f->model->n_views;
+
+    if (f->p->batch > 0 && f->p->batch < f->n_train)
+        return f->p->batch / (LEAST_BATCH_PER_COLUMN * views);
+    return (f->n_train - 2) / (2 * views);
+}
+
+mucmm_status mucmm__choose_batch(mucmm__fit *f)
+{
+    int64_t k = f->p->common == MUCMM_AUTO ? 1 : f->p->common;
+    int64_t columns = f->model->n_views * k;
+    int64_t least = LEAST_BATCH_PER_COLUMN * columns;
+
+    f->batch = f->p->batch;
+    if (f->batch == 0)
+        f->batch = columns * BATCH_PER_COLUMN > 2000 ? columns * BATCH_PER_COLUMN : 2000;
+    if (f->batch > f->n_train)
+        f->batch = f->n_train;
+    f->model->params.batch = f->batch;
+    /* all rows there are may be fewer, down to what leaves the correlations a meaning */
+    if (f->batch == f->n_train)
+        least = 2 * columns + 2;
+    if (f->p->head != MUCMM_HEAD_LINEAR && f->batch < least)
+        return mucmm__fail(f->ctx, MUCMM_ESHAPE,
+                           "a batch of %" PRId64 " rows is too small for %d views of %" PRId64
+                           " common dimensions: at least %" PRId64 " rows are needed or the sample "
+                           "correlations mean nothing; give a larger --batch, more rows, a smaller "
+                           "--common, or --head linear",
+                           f->batch, f->model->n_views, k, least);
+    return MUCMM_OK;
+}
+
+static int64_t at_least(int64_t epochs, int64_t steps, int64_t steps_per_epoch)
+{
+    int64_t enough = (steps + steps_per_epoch - 1) / steps_per_epoch;
+
+    return epochs > enough ? epochs : enough;
+}
+
+/* Epochs of few batches would be few steps: enough of both. */
+void mucmm__resolve_epochs(const mucmm__fit *f, mucmm_fit_params *p)
+{
+    int64_t steps = f->n_train / f->batch;
+
+    if (p->common_epochs == 0)
+        p->common_epochs = at_least(20, 180, steps);
+    if (p->individual_epochs == 0)
+        p->individual_epochs = at_least(12, 360, steps);
+    f->model->params.common_epochs = p->common_epochs;
+    f->model->params.individual_epochs = p->individual_epochs;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * fit_rows.h - training and held-out rows, batches and epochs. */
+#ifndef MUCMM_FIT_ROWS_H
+#define MUCMM_FIT_ROWS_H
+
+#include "model/fit_state.h"
+
+/* Numbers of training and held-out rows, of n_all; rows that lack views are never held out. */
+mucmm_status mucmm__split_rows(mucmm__fit *f, int64_t n_all);
+
+/* f->batch for the common dimensions of f->p; ESHAPE if it is too small for them. */
+mucmm_status mucmm__choose_batch(mucmm__fit *f);
+
+/* The most common dimensions that the batch has room for. */
+int64_t mucmm__batch_dimensions(const mucmm__fit *f);
+
+/* The numbers of epochs that p leaves open, also in the model. */
+void mucmm__resolve_epochs(const mucmm__fit *f, mucmm_fit_params *p);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * fit_state.h - the run of one fit, and what its stages share. */
+#ifndef MUCMM_FIT_STATE_H
+#define MUCMM_FIT_STATE_H
+
+#include "model/model.h"
+#include "model/trainer.h"
+
+/* The run of one fit. */
+typedef struct mucmm__fit {
+    mucmm_ctx *ctx;
+    const mucmm_fit_params *p;
+    mucmm_model *model;
+    const mucmm_data *data[MUCMM_MAX_VIEWS];
+    int64_t n_train, n_held_out, batch;
+    int64_t *train, *held_out;           /* numbers of rows that have all views; train ascending */
+    int64_t n_some, *some;               /* rows of train and those that lack views, ascending; NULL
+                                            if there are none                        */
+    double lacking_ridge;                /* of the regressions for what rows lack */
+    double *weights[MUCMM_MAX_VIEWS];    /* [dims, k] common ones of the closed form, of z or h */
+    double *cov[2];                      /* [P, P] joint covariance of h, by mucmm_rows */
+    int64_t offset[MUCMM_MAX_VIEWS + 1]; /* of each view's columns in cov           */
+    /* In a small sample cov is that of the coordinates z = basis h; basis [dims, p] is NULL where
+     * they are h itself. */
+    bool small_sample;
+    double *basis[MUCMM_MAX_VIEWS];
+    mucmm__block z[2][MUCMM_MAX_VIEWS]; /* [rows, dims], by mucmm_rows */
+    mucmm__trainer stage[MUCMM__STAGES];
+    int32_t stage_now; /* the first stage that is not finished */
+    uint64_t fingerprint;
+    double last_save, save_every; /* seconds */
+} mucmm__fit;
+
+/* A network inside a trainer's flat vectors. */
+typedef struct mucmm__part {
+    mucmm__mlp net;
+    int64_t params, stats; /* where it begins */
+} mucmm__part;
+
+/* Numbers of the training or the held-out rows. */
+const int64_t *mucmm__rows_of(const mucmm__fit *f, mucmm_rows part, int64_t *n);
+/* Scaled features of a batch (rows: numbers into the training rows), without and with noise; noisy
+ * may be NULL. */
+mucmm_status mucmm__batch_features(mucmm__fit *f, int32_t view, const int64_t *rows, int64_t n,
+                                   mucmm__stage stage, int64_t step, float *clean, float *noisy);
+/* The best network of a finished stage, BatchNorms folded, as a head of its own. */
+mucmm_status mucmm__part_head(mucmm__fit *f, const mucmm__part *part, const float *params,
+                              const float *stats, mucmm__head *head);
+
+mucmm_status mucmm__add_epoch(mucmm_ctx *ctx, mucmm_model *m, mucmm__epoch e);
+
+#endif
