@@ -4,7 +4,7 @@
  * in a model. */
 #include "edits.h"
 #include "folder.h"
-#include "model/model.h"
+#include "model/fit.h"
 
 #define N_CHECKPOINTS 4
 
