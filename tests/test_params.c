@@ -102,6 +102,17 @@ static mucmm_status use_data_open(void *p)
     return status;
 }
 
+static mucmm_status use_views_open(void *p)
+{
+    const char *const names[] = {"left", "right"};
+    const char *const paths[] = {in_folder("t.csv"), in_folder("t.csv")};
+    mucmm_views *v = NULL;
+    mucmm_status status = mucmm_views_open(ctx, names, paths, 2, p, &v);
+
+    mucmm_views_free(v);
+    return status;
+}
+
 static void set_fit(void *p)
 {
     SET(mucmm_fit_params, p, head, MUCMM_HEAD_LINEAR);
@@ -374,7 +385,8 @@ static mucmm_status use_bench_train(void *p)
 /* Every struct of mucmm.h that has a struct_size, and every function that takes it. */
 static const sized all[] = {
     SIZED(mucmm_ctx_params, NULL, TAKES, {"mucmm_ctx_create", use_ctx_create}),
-    SIZED(mucmm_data_params, NULL, TAKES, {"mucmm_data_open", use_data_open}),
+    SIZED(mucmm_data_params, NULL, TAKES, {"mucmm_data_open", use_data_open},
+          {"mucmm_views_open", use_views_open}),
     SIZED(mucmm_fit_params, set_fit, TAKES, {"mucmm_fit", use_fit}),
     SIZED(mucmm_score_params, NULL, TAKES, {"mucmm_score", use_score}),
     SIZED(mucmm_explain_params, NULL, TAKES, {"mucmm_explain", use_explain},

@@ -374,18 +374,23 @@ done:
     return status;
 }
 
-static void warn_of_strangers(mucmm_ctx *ctx, const mucmm_source *s)
+/* A text that is not UTF-8 is named when it is encoded. */
+static mucmm_status warn_of_strangers(mucmm_ctx *ctx, const mucmm_source *s)
 {
     int64_t strangers = 0, known;
 
-    for (int64_t i = 0; i < s->n; i++)
-        strangers += mucmm__bag_known(ctx, s->bag, mucmm__source_item(s, i), &known) == MUCMM_OK &&
-                     known == 0;
+    for (int64_t i = 0; i < s->n; i++) {
+        mucmm_status status = mucmm__bag_known(ctx, s->bag, mucmm__source_item(s, i), &known);
+        if (status == MUCMM_ENOMEM)
+            return status;
+        strangers += status == MUCMM_OK && known == 0;
+    }
     if (strangers)
         mucmm__warn(ctx,
                     "%" PRId64 " of %" PRId64 " texts hold none of the %" PRId64
                     " words of the vocabulary; their features are zero",
                     strangers, s->n, mucmm__bag_size(s->bag));
+    return MUCMM_OK;
 }
 
 mucmm_status mucmm__source_fit(mucmm_ctx *ctx, mucmm_source *s, const bool *left_out)
@@ -400,7 +405,7 @@ mucmm_status mucmm__source_fit(mucmm_ctx *ctx, mucmm_source *s, const bool *left
     s->cols = s->shape[0] = mucmm__bag_size(s->bag);
     s->vocabulary = mucmm__bag_fingerprint(s->bag);
     TRY(tell_fitted(ctx, s));
-    warn_of_strangers(ctx, s);
+    TRY(warn_of_strangers(ctx, s));
 done:
     return status;
 }

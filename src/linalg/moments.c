@@ -30,7 +30,7 @@ enum {
 
 /* Versions of a loop for several instruction sets, chosen when the library is loaded. Elements are
  * independent and products are not fused with sums, so all give the same bytes. */
-#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) &&                  \
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) &&                 \
     !defined(MUCMM_NO_CLONES)
 #define VECTOR __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
 #else
