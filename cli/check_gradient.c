@@ -42,16 +42,20 @@ typedef struct gradient_case {
 static int check_case(session *s, const mucmm_model *m, const inputs *in, const sample_list *rows,
                       const gradient_case *c, double *worst)
 {
+    mucmm_explanation *e = NULL;
     mucmm_explain_params p;
+    int code = 0;
 
     mucmm_explain_params_init(&p);
     p.representation = c->representation;
     p.map = MUCMM_MAP_GRADIENT;
-    int code = score_parse(c->score, &p);
-    if (code != 0)
-        return code;
-    return check(s, mucmm_check_gradient(s->ctx, m, in->views, in->n, c->view, rows->rows, rows->n,
-                                         &p, worst));
+    TRY(score_parse(c->score, &p));
+    TRY(check(s, mucmm_explanation_create(s->ctx, m, in->views, in->n, c->view, rows->rows, rows->n,
+                                          &p, &e)));
+    TRY(check(s, mucmm_explanation_check_gradient(s->ctx, e, worst)));
+done:
+    mucmm_explanation_free(e);
+    return code;
 }
 
 static json_t *case_json(const char *view, const gradient_case *c, double worst, bool passed)

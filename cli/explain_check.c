@@ -71,13 +71,12 @@ void null_models_close(null_models *n)
         mucmm_data_free(n->data[i]);
 }
 
-int null_p_values(session *s, const null_models *n, const inputs *in, int32_t view,
-                  const sample_list *samples, const mucmm_explain_params *p, int64_t cols,
+int null_p_values(session *s, const null_models *n, const mucmm_explanation *e, int64_t cols,
                   float *p_values)
 {
-    return check(s, mucmm_null_p_values(s->ctx, n->null, in->views, in->n, view, samples->rows,
-                                        samples->n, p, MUCMM_P_POOLED,
-                                        &(mucmm_mat){p_values, samples->n, cols, cols}));
+    return check(s, mucmm_explanation_p_values(
+                        s->ctx, e, n->null, MUCMM_P_POOLED,
+                        &(mucmm_mat){p_values, mucmm_explanation_count(e), cols, cols}));
 }
 
 void mask_maps(float *maps, const float *p_values, int64_t n, double level)
@@ -115,8 +114,9 @@ typedef struct checked_view {
     output_dir *dir;
     int32_t view;
     int64_t cols;
-    float *maps, *p; /* [samples, cols] */
-    bool p_known;    /* p is of this score, and the same for all methods */
+    mucmm_explanation *e; /* of this score */
+    float *maps, *p;      /* [samples, cols] */
+    bool p_known;         /* p is of this score, and the same for all methods */
     const char *score;
 } checked_view;
 
@@ -156,7 +156,7 @@ static int check_masked(checked_view *v, const char *method, const mucmm_explain
     int code = 0;
 
     if (!v->p_known)
-        TRY(null_p_values(v->s, v->null, v->in, v->view, v->samples, p, v->cols, v->p));
+        TRY(null_p_values(v->s, v->null, v->e, v->cols, v->p));
     v->p_known = p->score == MUCMM_SCORE_INDIVIDUAL || p->score == MUCMM_SCORE_INDIVIDUAL_COMPONENT;
     TRY(write_rows(v, method, ".p", v->p));
     for (int64_t i = 0; i < cells; i++)
@@ -168,8 +168,7 @@ static int check_masked(checked_view *v, const char *method, const mucmm_explain
     c.maps = &maps;
     c.random_models = 0;
     c.skip_gradient = 1;
-    TRY(check(v->s, mucmm_check_maps(v->s->ctx, v->m, v->in->views, v->in->n, v->view,
-                                     v->samples->rows, v->samples->n, p, &c, &masked)));
+    TRY(check(v->s, mucmm_explanation_check(v->s->ctx, v->e, &c, &masked)));
     f->masked_deletion = masked.deletion.area;
     f->masked_insertion = masked.insertion.area;
 done:
@@ -186,16 +185,19 @@ static int check_method(checked_view *v, const mucmm_explain_params *p, bool fir
 
     choice_word(METHODS, p->map, method, sizeof method);
     f->kept = f->masked_deletion = f->masked_insertion = NAN;
-    TRY(check(v->s, mucmm_explain(v->s->ctx, v->m, v->in->views, v->in->n, v->view,
-                                  v->samples->rows, v->samples->n, p, &out, NULL)));
+    if (first)
+        TRY(check(v->s, mucmm_explanation_create(v->s->ctx, v->m, v->in->views, v->in->n, v->view,
+                                                 v->samples->rows, v->samples->n, p, &v->e)));
+    else
+        TRY(check(v->s, mucmm_explanation_remap(v->s->ctx, v->e, p)));
+    TRY(check(v->s, mucmm_explanation_maps(v->s->ctx, v->e, &out)));
     TRY(write_rows(v, method, "", v->maps));
     mucmm_map_check_init(&f->check);
     mucmm_map_check_params_init(&c);
     c.null = v->null->null;
     c.maps = &maps;
     c.skip_gradient = !first;
-    TRY(check(v->s, mucmm_check_maps(v->s->ctx, v->m, v->in->views, v->in->n, v->view,
-                                     v->samples->rows, v->samples->n, p, &c, &f->check)));
+    TRY(check(v->s, mucmm_explanation_check(v->s->ctx, v->e, &c, &f->check)));
     if (v->null->null)
         TRY(check_masked(v, method, p, f));
 done:
@@ -355,6 +357,8 @@ static int check_score(checked_view *v, const mucmm_explain_params *base, json_t
     else
         print_gradients(&first);
 done:
+    mucmm_explanation_free(v->e);
+    v->e = NULL;
     return code;
 }
 

@@ -600,11 +600,34 @@ done:
     return code;
 }
 
+/* Values, scores and, of maps of sounds that are products, differences; what the mask leaves. */
+static int explain_maps(session *s, const mucmm_explanation *e, const map_mask *mask, map_set *out,
+                        float **differences)
+{
+    int64_t n = out->n, cols = out->look.cols;
+    const mucmm_mat values = {out->values, n, cols, cols};
+    int code = 0;
+
+    TRY(check(s, mucmm_explanation_maps(s->ctx, e, &values)));
+    memcpy(out->scores, mucmm_explanation_scores(e), (size_t)n * sizeof *out->scores);
+    if (out->look.kind == LOOK_SOUND && is_measured(mucmm_explanation_params(e))) {
+        TRY(allocate(differences, n * cols, sizeof **differences));
+        TRY(check(s, mucmm_explanation_differences(s->ctx, e,
+                                                   &(mucmm_mat){*differences, n, cols, cols})));
+    }
+    if (mask) {
+        TRY(null_p_values(s, mask->null, e, cols, mask->p_values));
+        mask_maps(out->values, mask->p_values, n * cols, mask->level);
+    }
+done:
+    return code;
+}
+
 int maps_compute(session *s, const mucmm_model *m, const inputs *in, int32_t view, const look *l,
                  const int64_t *rows, int64_t n, const mucmm_explain_params *p,
                  const map_mask *mask, map_set *out)
 {
-    mucmm_explain_params params = *p;
+    mucmm_explanation *e = NULL;
     float *differences = NULL;
     int code = 0;
 
@@ -613,18 +636,11 @@ int maps_compute(session *s, const mucmm_model *m, const inputs *in, int32_t vie
         out->look.kind = LOOK_BARS;
     TRY(allocate(&out->values, n * l->cols, sizeof *out->values));
     TRY(allocate(&out->scores, n, sizeof *out->scores));
-    if (l->kind == LOOK_SOUND && is_measured(p))
-        TRY(allocate(&differences, n * l->cols, sizeof *differences));
-    params.differences = differences;
-    TRY(check(s, mucmm_explain(s->ctx, m, in->views, in->n, view, rows, n, &params,
-                               &(mucmm_mat){out->values, n, l->cols, l->cols}, out->scores)));
-    if (mask) {
-        const sample_list samples = {(int64_t *)rows, n};
-        TRY(null_p_values(s, mask->null, in, view, &samples, p, l->cols, mask->p_values));
-        mask_maps(out->values, mask->p_values, n * l->cols, mask->level);
-    }
+    TRY(check(s, mucmm_explanation_create(s->ctx, m, in->views, in->n, view, rows, n, p, &e)));
+    TRY(explain_maps(s, e, mask, out, &differences));
     TRY(maps_fill(s, rows, differences, out));
 done:
+    mucmm_explanation_free(e);
     free(differences);
     return code;
 }

@@ -26,37 +26,26 @@ typedef struct parts {
     float *of[N_PARTS]; /* [n, cols] */
 } parts;
 
-static int explain_part(session *s, const mucmm_model *m, const inputs *in, int32_t view,
-                        const parts *p, const mucmm_explain_params *params, float *out)
-{
-    int64_t n = p->samples->n, cols = p->look.cols;
-
-    return check(s, mucmm_explain(s->ctx, m, in->views, in->n, view, p->samples->rows, n, params,
-                                  &(mucmm_mat){out, n, cols, cols}, NULL));
-}
-
 static int compute(session *s, const mucmm_model *m, const inputs *in, int32_t view,
                    const mucmm_explain_params *usual, parts *p)
 {
     mucmm_explain_params params = *usual;
     int64_t n = p->samples->n, cols = p->look.cols;
+    const mucmm_mat difference = {p->difference, n, cols, cols};
+    mucmm_explanation *e = NULL;
     int code = 0;
 
-    for (int i = 0; i < N_PARTS; i++)
-        TRY(allocate(&p->of[i], n * cols, sizeof(float)));
-    TRY(allocate(&p->difference, n * cols, sizeof(float)));
-    TRY(allocate(&p->mean, cols, sizeof(float)));
     params.score = MUCMM_SCORE_COMMON_ENERGY;
-    params.map = MUCMM_MAP_INPUT_X_GRADIENT; /* for the difference alone */
-    params.baseline = MUCMM_BASELINE_MEAN;
-    params.differences = p->difference;
-    TRY(explain_part(s, m, in, view, p, &params, p->of[COMMON]));
     params.map = MUCMM_MAP_PATTERN;
-    params.differences = NULL;
-    TRY(explain_part(s, m, in, view, p, &params, p->of[COMMON]));
+    params.baseline = MUCMM_BASELINE_MEAN;
+    TRY(check(s, mucmm_explanation_create(s->ctx, m, in->views, in->n, view, p->samples->rows, n,
+                                          &params, &e)));
+    TRY(check(s, mucmm_explanation_differences(s->ctx, e, &difference)));
+    TRY(check(s, mucmm_explanation_maps(s->ctx, e, &(mucmm_mat){p->of[COMMON], n, cols, cols})));
     params.score = MUCMM_SCORE_INDIVIDUAL;
     if (mucmm_model_individual(m, view) > 0)
-        TRY(explain_part(s, m, in, view, p, &params, p->of[INDIVIDUAL]));
+        TRY(check(s, mucmm_explain(s->ctx, m, in->views, in->n, view, p->samples->rows, n, &params,
+                                   &(mucmm_mat){p->of[INDIVIDUAL], n, cols, cols}, NULL)));
     for (int64_t i = 0; i < n * cols; i++)
         p->of[REST][i] = p->difference[i] - p->of[COMMON][i] - p->of[INDIVIDUAL][i];
     TRY(check(s, mucmm_data_read_raw(s->ctx, p->view->data, p->samples->rows, 1,
@@ -64,6 +53,7 @@ static int compute(session *s, const mucmm_model *m, const inputs *in, int32_t v
     for (int64_t j = 0; j < cols; j++)
         p->mean[j] -= p->difference[j];
 done:
+    mucmm_explanation_free(e);
     return code;
 }
 
@@ -188,6 +178,10 @@ int parts_write(session *s, const mucmm_model *m, const inputs *in, int32_t view
 
     if (p.look.kind != LOOK_PICTURE)
         p.look.kind = LOOK_BARS;
+    for (int i = 0; i < N_PARTS; i++)
+        TRY(allocate(&p.of[i], samples->n * l->cols, sizeof(float)));
+    TRY(allocate(&p.difference, samples->n * l->cols, sizeof(float)));
+    TRY(allocate(&p.mean, l->cols, sizeof(float)));
     TRY(compute(s, m, in, view, usual, &p));
     p.look.lo = p.look.hi = p.mean[0];
     for (int64_t i = 0; i < samples->n * l->cols; i++) { /* grey: inputs and mean alike */

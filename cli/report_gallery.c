@@ -305,6 +305,7 @@ static int compute_patterns(const report_page *p, int32_t v, const look *l, comp
 {
     int64_t cols = l->cols;
     mucmm_data *training = NULL;
+    mucmm_explanation *e = NULL;
     float *g = NULL;
     mucmm_explain_params params = component_params(p, 0);
     int code = 0;
@@ -319,7 +320,9 @@ static int compute_patterns(const report_page *p, int32_t v, const look *l, comp
                           &(mucmm_mat){g + j * cols, 1, cols, cols}, NULL));
     }
     params.training = training;
-    ADD(mucmm_explain_patterns(p->s->ctx, p->m, p->in->views, p->in->n, v, &params, out->n, g));
+    ADD(mucmm_explanation_create(p->s->ctx, p->m, p->in->views, p->in->n, v, out->row, 1, &params,
+                                 &e));
+    ADD(mucmm_explanation_patterns(p->s->ctx, e, out->n, g));
     for (int64_t j = 0; j < out->n; j++) {
         map_set *m = &out->maps[j][v];
         *m = (map_set){.look = *l, .n = 1};
@@ -330,6 +333,7 @@ static int compute_patterns(const report_page *p, int32_t v, const look *l, comp
         TRY(maps_fill(p->s, &out->row[j], NULL, m));
     }
 done:
+    mucmm_explanation_free(e);
     mucmm_data_free(training);
     free(g);
     return code;

@@ -485,37 +485,60 @@ MUCMM_API const mucmm_stability *mucmm_model_stability(const mucmm_model *m,
 
 /* ---- explain ----------------------------------------------------------------------- */
 
+/* X(name, value, word): s_C of the sample; e_m; s_m; c_{m,j} and u_{m,j}, j = params.component. */
+#define MUCMM_SCORE_KINDS(X)                                                                       \
+    X(COMMON, 0, "common")                                                                         \
+    X(COMMON_ENERGY, 1, "common-energy")                                                           \
+    X(INDIVIDUAL, 2, "individual")                                                                 \
+    X(COMMON_COMPONENT, 3, "common:J")                                                             \
+    X(INDIVIDUAL_COMPONENT, 4, "individual:J")
+
 typedef enum mucmm_score_kind {
-    MUCMM_SCORE_COMMON = 0,              /* s_C of the sample                  */
-    MUCMM_SCORE_COMMON_ENERGY = 1,       /* e_m                                */
-    MUCMM_SCORE_INDIVIDUAL = 2,          /* s_m                                */
-    MUCMM_SCORE_COMMON_COMPONENT = 3,    /* c_{m,j}, j = params.component      */
-    MUCMM_SCORE_INDIVIDUAL_COMPONENT = 4 /* u_{m,j}                            */
+#define X(name, value, word) MUCMM_SCORE_##name = value,
+    MUCMM_SCORE_KINDS(X)
+#undef X
 } mucmm_score_kind;
 
+/* DEFAULT is what suits the view: a pattern of rows of numbers; integrated gradients of pictures,
+ * texts and sounds behind an encoder. GRADIENT; INPUT_X_GRADIENT, gradient * (input - baseline);
+ * PATTERN, covariance of the raw inputs times gradient; SMOOTHGRAD, mean gradient of noisy copies
+ * of the input; INTEGRATED_GRADIENTS, (input - baseline) * mean gradient on the way between. */
+#define MUCMM_MAP_KINDS(X)                                                                         \
+    X(DEFAULT, -1, "default")                                                                      \
+    X(GRADIENT, 0, "gradient")                                                                     \
+    X(INPUT_X_GRADIENT, 1, "input-x-gradient")                                                     \
+    X(PATTERN, 2, "pattern")                                                                       \
+    X(SMOOTHGRAD, 3, "smoothgrad")                                                                 \
+    X(INTEGRATED_GRADIENTS, 4, "integrated-gradients")
+
 typedef enum mucmm_map_kind {
-    MUCMM_MAP_GRADIENT = 0,
-    MUCMM_MAP_INPUT_X_GRADIENT = 1,    /* gradient * (input - baseline)                          */
-    MUCMM_MAP_PATTERN = 2,             /* covariance of the raw inputs times gradient            */
-    MUCMM_MAP_SMOOTHGRAD = 3,          /* mean gradient of noisy copies of the input             */
-    MUCMM_MAP_INTEGRATED_GRADIENTS = 4 /* (input - baseline) * mean gradient on the way between  */
+#define X(name, value, word) MUCMM_MAP_##name = value,
+    MUCMM_MAP_KINDS(X)
+#undef X
 } mucmm_map_kind;
 
-/* The input that holds nothing, from which two of the maps are measured. */
+/* The input that holds nothing, from which two of the maps are measured. DEFAULT: of texts and
+ * sounds zero (no word, silence); else the mean, but of encoded data without params.training zero.
+ * ZERO: a raw input of zeros. MEAN: of the rows the model was fitted to; of encoded data the raw
+ * inputs of params.training. BLURRED: the sample's own picture, out of focus: rows of rank 2 or
+ * more, not text or sound. ROW: row params.baseline_row of the view that is explained. */
+#define MUCMM_BASELINES(X)                                                                         \
+    X(DEFAULT, 0, "default")                                                                       \
+    X(ZERO, 1, "zero")                                                                             \
+    X(MEAN, 2, "mean")                                                                             \
+    X(BLURRED, 3, "blurred")                                                                       \
+    X(ROW, 4, "ROW")
+
 typedef enum mucmm_baseline {
-    MUCMM_BASELINE_DEFAULT = 0, /* the mean; of encoded data without params.training: zero       */
-    MUCMM_BASELINE_ZERO = 1,    /* a raw input of zeros                                          */
-    MUCMM_BASELINE_MEAN = 2,    /* of the rows the model was fitted to; of encoded data the raw
-                                   inputs of params.training                                     */
-    MUCMM_BASELINE_BLURRED = 3, /* the sample's own picture, out of focus: rows of rank 2 or more,
-                                   not text or sound                                             */
-    MUCMM_BASELINE_ROW = 4      /* row params.baseline_row of the view that is explained         */
+#define X(name, value, word) MUCMM_BASELINE_##name = value,
+    MUCMM_BASELINES(X)
+#undef X
 } mucmm_baseline;
 
 typedef struct mucmm_explain_params {
     uint32_t struct_size;
     mucmm_score_kind score;              /* default common                                     */
-    mucmm_map_kind map;                  /* default pattern                                    */
+    mucmm_map_kind map;                  /* default MUCMM_MAP_DEFAULT                          */
     mucmm_representation representation; /* default MUCMM_HEADS                                */
     int64_t component;                   /* for the *_COMPONENT scores, from 0                 */
     const mucmm_data *training;          /* pattern: rows whose covariance is taken; NULL =
@@ -530,40 +553,93 @@ typedef struct mucmm_explain_params {
                                 1 to 4096; default 32                              */
     mucmm_baseline baseline; /* input-x-gradient, integrated gradients             */
     int64_t baseline_row;    /* MUCMM_BASELINE_ROW: from 0                         */
-    double *gaps;            /* [n] or NULL; integrated gradients: sum of the map less
-                                score(input) - score(baseline), which is 0 when complete */
-    float *differences;      /* [n, raw cols] or NULL; input-x-gradient, integrated gradients:
-                                raw input less baseline                            */
 } mucmm_explain_params;
 
 MUCMM_API void mucmm_explain_params_init_sized(mucmm_explain_params *p, size_t size);
 #define mucmm_explain_params_init(p) mucmm_explain_params_init_sized((p), sizeof *(p))
 
-/* view counts in the model's order; views may come in any. Maps d score / d raw input for samples
- * rows[0..n): maps [n, mucmm_data_raw_cols], scores [n] or NULL. Only MUCMM_SCORE_COMMON needs the
- * other views, which are held fixed. Of encoded data the maps lie in the raw input, before the
- * encoder, and a pattern needs params.training. Points and noisy copies go through the encoder in
- * batches that fit its memory; the noise depends on the seed and the row only. */
+/* The word of a kind of map, "unknown map" if there is none; and back. EARG: no such word; the
+ * message offers the nearest. */
+MUCMM_API const char *mucmm_map_text(mucmm_map_kind map);
+MUCMM_API mucmm_status mucmm_map_parse(mucmm_ctx *ctx, const char *text, mucmm_map_kind *out);
+/* Of scores, with component J from 0, such as "individual:3". text: cut to size. */
+MUCMM_API void mucmm_score_text(mucmm_score_kind score, int64_t component, char *out, size_t size);
+MUCMM_API mucmm_status mucmm_score_parse(mucmm_ctx *ctx, const char *text, mucmm_score_kind *score,
+                                         int64_t *component);
+/* Of baselines; that of a row is its number. */
+MUCMM_API void mucmm_baseline_text(mucmm_baseline baseline, int64_t row, char *out, size_t size);
+MUCMM_API mucmm_status mucmm_baseline_parse(mucmm_ctx *ctx, const char *text,
+                                            mucmm_baseline *baseline, int64_t *row);
+
+/* *out (an init has seen it; may be params): params with what is left to the default, map and
+ * baseline, as it suits the rows of data. */
+MUCMM_API mucmm_status mucmm_explain_defaults(mucmm_ctx *ctx, const mucmm_data *data,
+                                              const mucmm_explain_params *params,
+                                              mucmm_explain_params *out);
+/* 1: such maps of a view of m, of rows like data, take params.training, the rows the model was
+ * fitted to; 0: they do not, as the model holds all they need; -1: no init has seen params. */
+MUCMM_API int32_t mucmm_explain_takes_training(const mucmm_model *m, int32_t view,
+                                               const mucmm_data *data,
+                                               const mucmm_explain_params *params);
+
+/* One score of one view at n samples. It keeps the model and the data alive, and is read-only, but
+ * for remap. */
+typedef struct mucmm_explanation mucmm_explanation;
+
+/* view counts in the model's order; views may come in any, and only MUCMM_SCORE_COMMON needs those
+ * besides the one explained, which are held fixed. rows [n] of the view, copied. EARG, ESHAPE,
+ * ENUMERIC name what does not fit. */
+MUCMM_API mucmm_status mucmm_explanation_create(mucmm_ctx *ctx, const mucmm_model *m,
+                                                const mucmm_view *views, int32_t n_views,
+                                                int32_t view, const int64_t *rows, int64_t n,
+                                                const mucmm_explain_params *params,
+                                                mucmm_explanation **out);
+MUCMM_API void mucmm_explanation_free(mucmm_explanation *e);
+/* Other parameters of the maps from now on; NULL: the defaults. EARG if score, component or
+ * representation are others. On failure the old ones stay. */
+MUCMM_API mucmm_status mucmm_explanation_remap(mucmm_ctx *ctx, mucmm_explanation *e,
+                                               const mucmm_explain_params *params);
+
+/* What it was made of. Rows and scores are [count]; params are resolved: no MUCMM_MAP_DEFAULT. */
+MUCMM_API const mucmm_model *mucmm_explanation_model(const mucmm_explanation *e);
+MUCMM_API int32_t mucmm_explanation_view(const mucmm_explanation *e);
+MUCMM_API const mucmm_data *mucmm_explanation_data(const mucmm_explanation *e);
+MUCMM_API int64_t mucmm_explanation_count(const mucmm_explanation *e);
+MUCMM_API const int64_t *mucmm_explanation_rows(const mucmm_explanation *e);
+MUCMM_API const double *mucmm_explanation_scores(const mucmm_explanation *e);
+MUCMM_API const mucmm_explain_params *mucmm_explanation_params(const mucmm_explanation *e);
+
+/* maps [n, mucmm_data_raw_cols]: d score / d raw input, or what the kind of map makes of it. Of
+ * encoded data they lie in the raw input, before the encoder, and a pattern needs params.training
+ * (EARG). Points and noisy copies go through the encoder in batches that fit its memory; the noise
+ * depends on the seed and the row only. */
+MUCMM_API mucmm_status mucmm_explanation_maps(mucmm_ctx *ctx, const mucmm_explanation *e,
+                                              const mucmm_mat *maps);
+/* gaps [n] of integrated gradients (EARG: another map): sum of the map less score(input) -
+ * score(baseline), which is 0 when complete. They take as long as the maps. */
+MUCMM_API mucmm_status mucmm_explanation_gaps(mucmm_ctx *ctx, const mucmm_explanation *e,
+                                              double *gaps);
+/* differences [n, raw cols]: raw input less baseline. */
+MUCMM_API mucmm_status mucmm_explanation_differences(mucmm_ctx *ctx, const mucmm_explanation *e,
+                                                     const mucmm_mat *differences);
+/* In place: n maps [n, raw cols] of MUCMM_MAP_GRADIENT, of any scores of the view -> patterns, in
+ * one pass over params.training where that is needed. */
+MUCMM_API mucmm_status mucmm_explanation_patterns(mucmm_ctx *ctx, const mucmm_explanation *e,
+                                                  int64_t n, float *maps);
+
+/* The short form: create, maps, scores [n] or NULL, free. */
 MUCMM_API mucmm_status mucmm_explain(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
                                      int32_t n_views, int32_t view, const int64_t *rows, int64_t n,
                                      const mucmm_explain_params *params, const mucmm_mat *maps,
                                      double *scores);
-/* In place: n maps [n, raw cols] of MUCMM_MAP_GRADIENT, of any scores of the view -> patterns, in
- * one pass over params.training where that is needed; of params nothing else counts. */
-MUCMM_API mucmm_status mucmm_explain_patterns(mucmm_ctx *ctx, const mucmm_model *m,
-                                              const mucmm_view *views, int32_t n_views,
-                                              int32_t view, const mucmm_explain_params *params,
-                                              int64_t n, float *maps);
 
 /* Central differences of the score along random directions and coordinates
  * against the analytic gradient; of encoded data, in the raw input, against its
  * mean along the way (networks have kinks). *worst: the largest
  * |numeric - analytic| / (|numeric| + |analytic| + tiny), tiny relative to the
  * gradient's norm. */
-MUCMM_API mucmm_status mucmm_check_gradient(mucmm_ctx *ctx, const mucmm_model *m,
-                                            const mucmm_view *views, int32_t n_views, int32_t view,
-                                            const int64_t *rows, int64_t n,
-                                            const mucmm_explain_params *params, double *worst);
+MUCMM_API mucmm_status mucmm_explanation_check_gradient(mucmm_ctx *ctx, const mucmm_explanation *e,
+                                                        double *worst);
 
 /* ---- is a map right? --------------------------------------------------------------- */
 
@@ -583,8 +659,8 @@ typedef struct mucmm_null mucmm_null;
 
 MUCMM_API void mucmm_null_params_init_sized(mucmm_null_params *p, size_t size);
 #define mucmm_null_params_init(p) mucmm_null_params_init_sized((p), sizeof *(p))
-/* m is borrowed and must outlive *out; training: the rows m was fitted to, all its views. The time
- * is that of N fits of the common heads. */
+/* m and the data are kept alive; training: the rows m was fitted to, all its views. The time is
+ * that of N fits of the common heads. */
 MUCMM_API mucmm_status mucmm_null_fit(mucmm_ctx *ctx, const mucmm_model *m,
                                       mucmm_representation representation,
                                       const mucmm_view *training, int32_t n_views,
@@ -597,17 +673,15 @@ typedef enum mucmm_p_kind {
     MUCMM_P_EXACT = 1 /* (1 + #{null >= observed}) / (N + 1) of each cell by itself              */
 } mucmm_p_kind;
 
-/* p-values [n, raw cols] of the cells of the maps that mucmm_explain makes of the same arguments
- * (params.representation: that of the null). What is compared: of individual scores the size of
- * Cov(x, u) u, whatever the map; of common ones the size of a pattern, and in other maps a cell's
- * share. All channels of a pixel have one p-value, and all of a token's width. They are not
- * corrected for the number of cells: of cells in which there is nothing, a share p lies at or below
- * p. rows should be none the model was fitted to. */
-MUCMM_API mucmm_status mucmm_null_p_values(mucmm_ctx *ctx, const mucmm_null *null,
-                                           const mucmm_view *views, int32_t n_views, int32_t view,
-                                           const int64_t *rows, int64_t n,
-                                           const mucmm_explain_params *params, mucmm_p_kind kind,
-                                           const mucmm_mat *p_values);
+/* p-values [n, raw cols] of the cells of the maps of e, whose model and representation are those of
+ * null (else EARG). What is compared: of individual scores the size of Cov(x, u) u, whatever the
+ * map; of common ones the size of a pattern, and in other maps a cell's share. All channels of a
+ * pixel have one p-value, and all of a token's width. They are not corrected for the number of
+ * cells: of cells in which there is nothing, a share p lies at or below p. The rows of e should be
+ * none the model was fitted to. */
+MUCMM_API mucmm_status mucmm_explanation_p_values(mucmm_ctx *ctx, const mucmm_explanation *e,
+                                                  const mucmm_null *null, mucmm_p_kind kind,
+                                                  const mucmm_mat *p_values);
 
 /* How alike the maps of unrelated models are (Adebayo et al. 2018). rho: the mean, over the other
  * models and the samples, of Spearman's correlation of their maps with the one that is checked;
@@ -634,7 +708,7 @@ typedef struct mucmm_map_check {
     uint32_t struct_size;
     double completeness;   /* integrated gradients: largest |sum of map - (s(x) - s(b))| over the
                               range of the score on the view's first 1000 rows                   */
-    double gradient_error; /* as *worst of mucmm_check_gradient                                  */
+    double gradient_error; /* as *worst of mucmm_explanation_check_gradient                      */
     mucmm_curve deletion, insertion;
     mucmm_rank_test random_heads;   /* heads of random weights                                  */
     mucmm_rank_test permuted_pairs; /* the null models; none without a null                     */
@@ -649,19 +723,17 @@ typedef struct mucmm_map_check_params {
     uint64_t seed;          /* of random heads and random orders; default 1                      */
     const mucmm_null *null; /* of m; NULL = without the test of permuted pairs                   */
     const mucmm_cmat *maps; /* [n, raw cols] whose order deletion and insertion take, such as masked
-                               ones; NULL = those of mucmm_explain                               */
+                               ones; NULL = those of the explanation                             */
     int32_t skip_gradient; /* 1: completeness and gradient_error, which are the same for all maps of
                               a score, are left out (NaN)                                       */
 } mucmm_map_check_params;
 
 MUCMM_API void mucmm_map_check_params_init_sized(mucmm_map_check_params *p, size_t size);
 #define mucmm_map_check_params_init(p) mucmm_map_check_params_init_sized((p), sizeof *(p))
-/* Everything above for the maps of one view; the arguments as in mucmm_explain. */
-MUCMM_API mucmm_status mucmm_check_maps(mucmm_ctx *ctx, const mucmm_model *m,
-                                        const mucmm_view *views, int32_t n_views, int32_t view,
-                                        const int64_t *rows, int64_t n,
-                                        const mucmm_explain_params *params,
-                                        const mucmm_map_check_params *check, mucmm_map_check *out);
+/* Everything above for the maps of e. *out: an init has seen it. */
+MUCMM_API mucmm_status mucmm_explanation_check(mucmm_ctx *ctx, const mucmm_explanation *e,
+                                               const mucmm_map_check_params *params,
+                                               mucmm_map_check *out);
 
 /* ---- pictures ---------------------------------------------------------------------- */
 
@@ -1094,8 +1166,8 @@ typedef struct mucmm_encode_params {
 MUCMM_API void mucmm_encode_params_init_sized(mucmm_encode_params *p, size_t size);
 #define mucmm_encode_params_init(p) mucmm_encode_params_init_sized((p), sizeof *(p))
 
-/* The features of all rows as float32 data, which keeps source and encoder: mucmm_explain and
- * mucmm_check_gradient on it, and on its subsets, reach the raw input. The shape of a row is the
+/* The features of all rows as float32 data, which keeps source and encoder: explanations
+ * of it, and on its subsets, reach the raw input. The shape of a row is the
  * tensor's (pooled), without the batch. */
 MUCMM_API mucmm_status mucmm_data_encode(mucmm_ctx *ctx, mucmm_source *source,
                                          mucmm_encoder *encoder, const mucmm_encode_params *params,

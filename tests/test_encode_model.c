@@ -2,6 +2,7 @@
  *
  * Views through encoders: features, caches, study files, and gradients back to the raw input. */
 #include "encode/encode.h"
+#include "explain_case.h"
 #include "generators.h"
 #include "onnx_builder.h"
 
@@ -699,10 +700,12 @@ static void test_check_gradient_finds_a_wrong_vjp(void **state)
     double worst = 1;
 
     (void)state;
-    CHECK_OK(ctx, mucmm_check_gradient(ctx, t->m, t->view, 2, 0, rows, 2, NULL, &worst));
+    CHECK_OK(ctx,
+             gradient_error_of(ctx, (explain_case){t->m, t->view, 2, 0, rows, 2, NULL}, &worst));
     assert_true(worst < 1e-3);
     t->l.wrong = true;
-    CHECK_OK(ctx, mucmm_check_gradient(ctx, t->m, t->view, 2, 0, rows, 2, NULL, &worst));
+    CHECK_OK(ctx,
+             gradient_error_of(ctx, (explain_case){t->m, t->view, 2, 0, rows, 2, NULL}, &worst));
     assert_true(worst > 1e-2);
     drop_two_views(t);
 }
@@ -743,12 +746,17 @@ static void check_pictures(const mucmm_model *m, const mucmm_data *const picture
             p.baseline_row = 5;
             p.map = MUCMM_MAP_INTEGRATED_GRADIENTS;
             p.training = kind == MUCMM_BASELINE_MEAN ? pictures[0] : NULL;
-            p.gaps = gaps;
             for (int k = 0; k < 2; k++)
                 explain_pictures(ctx, m, pictures[k], other, &p, maps[k]);
             assert_memory_equal(maps[0], maps[1], sizeof maps[0]);
             explain_pictures(three, m, pictures[0], other, &p, maps[2]);
             assert_memory_equal(maps[0], maps[2], sizeof maps[0]);
+            CHECK_OK(ctx, gaps_and_differences_of(
+                              ctx,
+                              (explain_case){
+                                  m, (mucmm_view[]){{"picture", pictures[1]}, {"other", other}}, 2,
+                                  0, (const int64_t[]){3, 150}, 2, &p},
+                              gaps, NULL, PIXELS));
             CHECK_CLOSE(gaps[0], 0, 1e-3);
             CHECK_CLOSE(gaps[1], 0, 1e-3);
             p.map = MUCMM_MAP_SMOOTHGRAD;
@@ -904,7 +912,8 @@ static void test_study_from_files_to_maps(void **state)
     assert_non_null(strstr(mucmm_model_json(m), "picture.onnx"));
     for (int32_t v = 0; v < 2; v++) {
         check_vjp(d[v], 50 + (uint64_t)v);
-        CHECK_OK(ctx, mucmm_check_gradient(ctx, m, views, 2, v, rows, 2, NULL, &worst));
+        CHECK_OK(ctx,
+                 gradient_error_of(ctx, (explain_case){m, views, 2, v, rows, 2, NULL}, &worst));
         assert_true(worst < 5e-3);
     }
     mucmm_explain_params_init(&ep);

@@ -2,6 +2,7 @@
  *
  * Maps against finite differences and the closed form, and what is refused. */
 #include "explain/baseline.h"
+#include "explain_case.h"
 #include "generators.h"
 
 static mucmm_ctx *ctx;
@@ -271,8 +272,9 @@ static void check_by_itself(const mucmm_model *m, const problem *q, int32_t view
 {
     double worst = NAN;
 
-    CHECK_OK(ctx, mucmm_check_gradient(ctx, m, q->view, q->n_views, view, sample_rows, SAMPLES, p,
-                                       &worst));
+    CHECK_OK(ctx, gradient_error_of(
+                      ctx, (explain_case){m, q->view, q->n_views, view, sample_rows, SAMPLES, p},
+                      &worst));
     if (!(worst >= 0 && worst < 1e-3))
         fail_msg("score %d of view %d: %g", (int)p->score, view, worst);
 }
@@ -399,15 +401,17 @@ static void check_complete(const mucmm_model *m, const problem *q, int32_t view,
     for (size_t k = 0; k < 3; k++) {
         mucmm_explain_params e = *p;
         double scores[SAMPLES], gaps[SAMPLES];
-        float *maps;
+        float *maps, *differences = test_floats(SAMPLES * cols);
 
         e.map = MUCMM_MAP_INTEGRATED_GRADIENTS;
         e.baseline = kinds[k];
         e.baseline_row = 7;
-        e.gaps = gaps;
-        e.differences = test_floats(SAMPLES * cols);
         e.steps = linear ? 1 : 64; /* a linear gradient needs but one point */
         maps = explain(m, q, view, sample_rows, SAMPLES, &e, scores);
+        CHECK_OK(ctx,
+                 gaps_and_differences_of(
+                     ctx, (explain_case){m, q->view, q->n_views, view, sample_rows, SAMPLES, &e},
+                     gaps, differences, cols));
         for (int64_t i = 0; i < SAMPLES; i++) {
             double way = scores[i] - score_of_baseline(m, q, view, sample_rows[i], &e), sum = 0;
             double bound = linear ? 1e-5 : 1e-3, range = 1 + fabs(scores[i]) + fabs(way);
@@ -416,10 +420,10 @@ static void check_complete(const mucmm_model *m, const problem *q, int32_t view,
             CHECK_CLOSE(sum, way, bound * range);
             CHECK_CLOSE(gaps[i], sum - way, 2e-5 * range);
             for (int64_t j = 0; j < cols && e.baseline == MUCMM_BASELINE_ZERO; j++)
-                CHECK_CLOSE(e.differences[i * cols + j], q->x[view][sample_rows[i] * cols + j],
+                CHECK_CLOSE(differences[i * cols + j], q->x[view][sample_rows[i] * cols + j],
                             1e-5 * (1 + fabs((double)q->x[view][sample_rows[i] * cols + j])));
         }
-        free(e.differences);
+        free(differences);
         free(maps);
     }
 }
@@ -705,7 +709,8 @@ static void test_explain_refusals(void **state)
     p.component = 2;
     REFUSED(q.view, 2, 0, rows, &out, MUCMM_EARG,
             "component 2 is out of range: view 'left' has 2 common dimensions, counted from 0");
-    check_message(ctx, mucmm_check_gradient(ctx, m, &left, 1, 0, rows, SAMPLES, &p, &worst),
+    check_message(ctx,
+                  gradient_error_of(ctx, (explain_case){m, &left, 1, 0, rows, SAMPLES, &p}, &worst),
                   MUCMM_EARG, "component 2 is out of range");
     p.component = -1;
     REFUSED(q.view, 2, 0, rows, &out, MUCMM_EARG, "component -1 is out of range");
@@ -722,7 +727,7 @@ static void test_explain_refusals(void **state)
     p = explain_params(MUCMM_SCORE_COMMON, MUCMM_MAP_PATTERN);
     mucmm__free(m->view[0].covariance); /* as of a view with very many columns */
     m->view[0].covariance = NULL;
-    REFUSED(q.view, 2, 0, rows, &out, MUCMM_EARG, "give the training rows (--training left=FILE)");
+    REFUSED(q.view, 2, 0, rows, &out, MUCMM_EARG, "give the training rows");
     p.training = left.data;
     CHECK_OK(ctx, mucmm_explain(ctx, m, q.view, 2, 0, rows, SAMPLES, &p, &out, NULL));
     q.x[0][17 * 8 + 3] = NAN;
@@ -755,7 +760,8 @@ static mucmm_status call_check(mucmm_ctx *c, void *arg)
     memory_case *t = arg;
     double worst;
 
-    return mucmm_check_gradient(c, t->m, t->q.view, 2, 0, sample_rows, 1, &t->p, &worst);
+    return gradient_error_of(c, (explain_case){t->m, t->q.view, 2, 0, sample_rows, 1, &t->p},
+                             &worst);
 }
 
 static void test_every_failed_allocation_is_reported(void **state)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Fit: stages, what trained heads are kept for, beta, sizes and the ridge. */
-#include "explain/stack.h"
+#include "explain/explanation.h"
+#include "explain/other_models.h"
 #include "model/model.h"
 #include "model/trainer.h"
 #include "workspace.h"
@@ -41,7 +42,7 @@ static double component_at(const mucmm_model *m, int32_t v, const float *x, int6
 }
 
 /* The gradient of component j along random directions against differences of fourth order: a cosine
- * that was learned is too curved for those of mucmm_check_gradient. */
+ * that was learned is too curved for those of mucmm_explanation_check_gradient. */
 static void check_slope(const mucmm_model *m, const problem *q, int32_t v, int64_t j)
 {
     static const double weight[] = {1, -8, 8, -1}, at[] = {-2, -1, 1, 2};
@@ -78,14 +79,16 @@ static float *random_maps(const mucmm_model *m, const problem *q, int32_t view,
 {
     const int64_t row = 17, p = mucmm_data_cols(q->data[view]);
     float *maps = test_floats(2 * p);
-    mucmm_explain_params e;
+    mucmm_explanation *e = NULL;
+    mucmm_explain_params ep;
 
-    mucmm_explain_params_init(&e);
-    e.score = score;
-    e.map = MUCMM_MAP_GRADIENT;
-    e.component = component;
-    const mucmm__question question = {q->view, 2, view, &row, 1, p, &e};
-    CHECK_OK(ctx, mucmm__random_maps(ctx, m, 2, 5, &question, maps));
+    mucmm_explain_params_init(&ep);
+    ep.score = score;
+    ep.map = MUCMM_MAP_GRADIENT;
+    ep.component = component;
+    CHECK_OK(ctx, mucmm_explanation_create(ctx, m, q->view, 2, view, &row, 1, &ep, &e));
+    CHECK_OK(ctx, mucmm__random_maps(ctx, &e->s, 2, 5, maps));
+    mucmm_explanation_free(e);
     for (int64_t i = 0; i < 2 * p; i++)
         assert_true(maps[i] != 0 && maps[i] != maps[(i + p) % (2 * p)]);
     return maps;

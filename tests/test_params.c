@@ -145,39 +145,53 @@ static mucmm_status use_explain(void *p)
     return mucmm_explain(ctx, model, q.view, 2, 0, some_rows, 2, p, &out, NULL);
 }
 
-static mucmm_status use_explain_patterns(void *p)
+static mucmm_status use_explanation_create(void *p)
 {
-    return mucmm_explain_patterns(ctx, model, q.view, 2, 0, p, 2, maps);
+    mucmm_explanation *e = NULL;
+    mucmm_status status = mucmm_explanation_create(ctx, model, q.view, 2, 0, some_rows, 2, p, &e);
+
+    mucmm_explanation_free(e);
+    return status;
 }
 
-static mucmm_status use_check_gradient(void *p)
+static mucmm_status use_explanation_remap(void *p)
 {
-    double worst;
+    mucmm_explanation *e = NULL;
+    mucmm_status status;
 
-    return mucmm_check_gradient(ctx, model, q.view, 2, 0, some_rows, 2, p, &worst);
+    CHECK_OK(ctx, mucmm_explanation_create(ctx, model, q.view, 2, 0, some_rows, 2, NULL, &e));
+    status = mucmm_explanation_remap(ctx, e, p);
+    mucmm_explanation_free(e);
+    return status;
 }
 
-static mucmm_status use_null_p_values(void *p)
+static mucmm_status use_explain_defaults(void *p)
 {
-    mucmm_mat out = map_cells();
+    mucmm_explain_params out;
 
-    SET(mucmm_explain_params, p, representation, MUCMM_LINEAR);
-    return mucmm_null_p_values(ctx, null_models, q.view, 2, 0, some_rows, 2, p, MUCMM_P_EXACT,
-                               &out);
+    mucmm_explain_params_init(&out);
+    return mucmm_explain_defaults(ctx, q.data[0], p, &out);
 }
 
-static mucmm_status check_maps(const mucmm_explain_params *e, const mucmm_map_check_params *c,
-                               mucmm_map_check *out)
+static mucmm_status use_explain_defaults_in_place(void *p)
 {
-    return mucmm_check_maps(ctx, model, q.view, 2, 0, some_rows, 2, e, c, out);
+    return mucmm_explain_defaults(ctx, q.data[0], p, p);
 }
 
-static mucmm_status use_check_maps_explain(void *p)
+static mucmm_status use_takes_training(void *p)
 {
-    mucmm_map_check out;
+    return mucmm_explain_takes_training(model, 0, q.data[0], p) < 0 ? MUCMM_EARG : MUCMM_OK;
+}
 
-    mucmm_map_check_init(&out);
-    return check_maps(p, NULL, &out);
+static mucmm_status check_maps(const mucmm_map_check_params *c, mucmm_map_check *out)
+{
+    mucmm_explanation *e = NULL;
+    mucmm_status status;
+
+    CHECK_OK(ctx, mucmm_explanation_create(ctx, model, q.view, 2, 0, some_rows, 2, NULL, &e));
+    status = mucmm_explanation_check(ctx, e, c, out);
+    mucmm_explanation_free(e);
+    return status;
 }
 
 static mucmm_status use_check_maps(void *p)
@@ -185,12 +199,12 @@ static mucmm_status use_check_maps(void *p)
     mucmm_map_check out;
 
     mucmm_map_check_init(&out);
-    return check_maps(NULL, p, &out);
+    return check_maps(p, &out);
 }
 
 static mucmm_status use_check_maps_result(void *p)
 {
-    return check_maps(NULL, NULL, p);
+    return check_maps(NULL, p);
 }
 
 static void set_null(void *p)
@@ -390,12 +404,14 @@ static const sized all[] = {
     SIZED(mucmm_fit_params, set_fit, TAKES, {"mucmm_fit", use_fit}),
     SIZED(mucmm_score_params, NULL, TAKES, {"mucmm_score", use_score}),
     SIZED(mucmm_explain_params, NULL, TAKES, {"mucmm_explain", use_explain},
-          {"mucmm_explain_patterns", use_explain_patterns},
-          {"mucmm_check_gradient", use_check_gradient},
-          {"mucmm_check_maps", use_check_maps_explain}, {"mucmm_null_p_values", use_null_p_values}),
+          {"mucmm_explanation_create", use_explanation_create},
+          {"mucmm_explanation_remap", use_explanation_remap},
+          {"mucmm_explain_defaults", use_explain_defaults},
+          {"mucmm_explain_defaults", use_explain_defaults_in_place},
+          {"mucmm_explain_takes_training", use_takes_training}),
     SIZED(mucmm_null_params, set_null, TAKES, {"mucmm_null_fit", use_null_fit}),
-    SIZED(mucmm_map_check, NULL, GIVES, {"mucmm_check_maps", use_check_maps_result}),
-    SIZED(mucmm_map_check_params, NULL, TAKES, {"mucmm_check_maps", use_check_maps}),
+    SIZED(mucmm_map_check, NULL, GIVES, {"mucmm_explanation_check", use_check_maps_result}),
+    SIZED(mucmm_map_check_params, NULL, TAKES, {"mucmm_explanation_check", use_check_maps}),
     SIZED(mucmm_sheet_params, set_sheet, TAKES, {"mucmm_sheet_create", use_sheet_create}),
     SIZED(mucmm_display_params, NULL, TAKES, {"mucmm_display_of_values", use_display_of_values}),
     SIZED(mucmm_mel_params, NULL, TAKES, {"mucmm_mel_frames", use_mel_frames},
@@ -570,7 +586,7 @@ static mucmm_status call(const sized *s, const use *u, size_t size, uint32_t tol
     memcpy(p, &told, sizeof told);
     if (size > s->size)
         p[size - 1] = last;
-    if (!s->result && u->call != use_null_p_values)
+    if (!s->result && u->call != use_explain_defaults_in_place)
         read_only(&e, true);
     status = u->call(p);
     read_only(&e, false);

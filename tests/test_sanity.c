@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * Checks of maps on data whose truth is known. */
-#include "explain/null.h"
+#include "explain/p_values.h"
+#include "explain/rank_test.h"
 #include "explain/units.h"
+#include "explain_case.h"
 #include "generators.h"
 
 static mucmm_ctx *ctx;
@@ -92,8 +94,8 @@ static void p_values(const planted *t, const planted *other, int64_t individual,
     mucmm_null_params_init(&np);
     np.models = models;
     CHECK_OK(ctx, mucmm_null_fit(ctx, m, MUCMM_HEADS, t->view, 2, &np, &null));
-    CHECK_OK(ctx, mucmm_null_p_values(ctx, null, other->view, 2, 0, sample_rows, SAMPLES, p, kind,
-                                      &(mucmm_mat){out, SAMPLES, COLS, COLS}));
+    CHECK_OK(ctx, p_values_of(ctx, (explain_case){m, other->view, 2, 0, sample_rows, SAMPLES, p},
+                              null, kind, &(mucmm_mat){out, SAMPLES, COLS, COLS}));
     mucmm_null_free(null);
     mucmm_model_free(m);
 }
@@ -306,8 +308,9 @@ static mucmm_map_check check_maps(const mucmm_model *m, const problem *q, int32_
     mucmm_map_check out;
 
     mucmm_map_check_init(&out);
-    CHECK_OK(ctx,
-             mucmm_check_maps(ctx, m, q->view, q->n_views, view, sample_rows, SAMPLES, p, c, &out));
+    CHECK_OK(ctx, map_check_of(
+                      ctx, (explain_case){m, q->view, q->n_views, view, sample_rows, SAMPLES, p}, c,
+                      &out));
     return out;
 }
 
@@ -394,7 +397,8 @@ static void test_random_heads_lose_the_map(void **state)
     fp.common = 10;
     fp.individual = 5;
     CHECK_OK(ctx, mucmm_fit(ctx, views, 2, &fp, &m));
-    CHECK_OK(ctx, mucmm_check_maps(ctx, m, views, 2, 0, sample_rows, SAMPLES, &p, NULL, &c));
+    CHECK_OK(ctx,
+             map_check_of(ctx, (explain_case){m, views, 2, 0, sample_rows, SAMPLES, &p}, NULL, &c));
     assert_true(c.random_heads.magnitude < .2 && fabs(c.random_heads.rho) < .1);
     mucmm_model_free(m);
     for (int v = 0; v < 2; v++) {
@@ -459,22 +463,25 @@ static void test_bad_arguments(void **state)
                   "'right' of the model is not given");
     CHECK_OK(ctx, mucmm_null_fit(ctx, m, MUCMM_HEADS, t.view, 2, &np, &null));
     check_message(ctx,
-                  mucmm_null_p_values(ctx, null, t.view, 2, 0, sample_rows, SAMPLES, &p,
-                                      MUCMM_P_EXACT, &(mucmm_mat){maps, 1, COLS, COLS}),
+                  p_values_of(ctx, (explain_case){m, t.view, 2, 0, sample_rows, SAMPLES, &p}, null,
+                              MUCMM_P_EXACT, &(mucmm_mat){maps, 1, COLS, COLS}),
                   MUCMM_ESHAPE, "p_values must be [4, 12]");
     check_message(ctx,
-                  mucmm_null_p_values(ctx, null, t.view, 2, 0, sample_rows, SAMPLES, &p,
-                                      (mucmm_p_kind)7, &(mucmm_mat){maps, SAMPLES, COLS, COLS}),
+                  p_values_of(ctx, (explain_case){m, t.view, 2, 0, sample_rows, SAMPLES, &p}, null,
+                              (mucmm_p_kind)7, &(mucmm_mat){maps, SAMPLES, COLS, COLS}),
                   MUCMM_EARG, "there is no kind 7");
     mucmm_map_check_params_init(&cp);
     cp.null = null;
     check_message(ctx,
-                  mucmm_check_maps(ctx, another, t.view, 2, 0, sample_rows, SAMPLES, &p, &cp, &out),
+                  map_check_of(ctx, (explain_case){another, t.view, 2, 0, sample_rows, SAMPLES, &p},
+                               &cp, &out),
                   MUCMM_EARG, "another model");
     cp.null = NULL;
     cp.random_models = -1;
-    check_message(ctx, mucmm_check_maps(ctx, m, t.view, 2, 0, sample_rows, SAMPLES, &p, &cp, &out),
-                  MUCMM_EARG, "-1 random models");
+    check_message(
+        ctx,
+        map_check_of(ctx, (explain_case){m, t.view, 2, 0, sample_rows, SAMPLES, &p}, &cp, &out),
+        MUCMM_EARG, "-1 random models");
     mucmm_null_free(null);
     mucmm_model_free(m);
     mucmm_model_free(another);
@@ -503,13 +510,13 @@ static mucmm_status null_and_check(mucmm_ctx *own, void *arg)
     mucmm_map_check_params_init(&cp);
     cp.random_models = 2;
     TRY(mucmm_null_fit(own, c->m, MUCMM_HEADS, c->t->view, 2, &np, &null));
-    TRY(mucmm_null_p_values(own, null, c->t->view, 2, 0, sample_rows, 1, &p, MUCMM_P_POOLED,
-                            &(mucmm_mat){maps, 1, COLS, COLS}));
+    TRY(p_values_of(own, (explain_case){c->m, c->t->view, 2, 0, sample_rows, 1, &p}, null,
+                    MUCMM_P_POOLED, &(mucmm_mat){maps, 1, COLS, COLS}));
     p.score = MUCMM_SCORE_INDIVIDUAL;
-    TRY(mucmm_null_p_values(own, null, c->t->view, 2, 0, sample_rows, 1, &p, MUCMM_P_EXACT,
-                            &(mucmm_mat){maps, 1, COLS, COLS}));
+    TRY(p_values_of(own, (explain_case){c->m, c->t->view, 2, 0, sample_rows, 1, &p}, null,
+                    MUCMM_P_EXACT, &(mucmm_mat){maps, 1, COLS, COLS}));
     cp.null = null;
-    TRY(mucmm_check_maps(own, c->m, c->t->view, 2, 0, sample_rows, 1, &p, &cp, &out));
+    TRY(map_check_of(own, (explain_case){c->m, c->t->view, 2, 0, sample_rows, 1, &p}, &cp, &out));
 done:
     mucmm_null_free(null);
     return status;

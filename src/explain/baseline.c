@@ -4,7 +4,7 @@
 #include "explain/baseline.h"
 
 #include "encode/encoded.h"
-#include "explain/raw.h"
+#include "explain/raw_moments.h"
 
 #include <inttypes.h>
 #include <math.h>

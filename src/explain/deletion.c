@@ -88,7 +88,7 @@ done:
     return status;
 }
 
-static mucmm_status enter_sample(mucmm_ctx *ctx, removal *r, int64_t i, const float *h)
+static mucmm_status enter_sample(mucmm_ctx *ctx, removal *r, int64_t i)
 {
     mucmm_status status = MUCMM_OK;
     const mucmm__samples *s = r->s;
@@ -104,7 +104,7 @@ static mucmm_status enter_sample(mucmm_ctx *ctx, removal *r, int64_t i, const fl
         TRY(mucmm_data_read_raw(ctx, s->data[s->view], s->rows + i, 1,
                                 &(mucmm_mat){r->x, 1, s->cols, s->cols}));
     else
-        memcpy(r->x, h, bytes);
+        memcpy(r->x, s->h + i * s->cols, bytes);
     TRY(mucmm__baseline(ctx, &r->baselines, r->x, r->base));
     memcpy(r->points, r->x, bytes);
     memcpy(r->points + s->cols, r->base, bytes);
@@ -180,9 +180,8 @@ static void finish_curve(mucmm_curve *c, double *random, double total)
     c->random = area_of(random);
 }
 
-mucmm_status mucmm__deletion(mucmm_ctx *ctx, const mucmm__samples *s, const float *h,
-                             const mucmm_cmat *maps, uint64_t seed, mucmm_curve *deletion,
-                             mucmm_curve *insertion)
+mucmm_status mucmm__deletion(mucmm_ctx *ctx, const mucmm__samples *s, const mucmm_cmat *maps,
+                             uint64_t seed, mucmm_curve *deletion, mucmm_curve *insertion)
 {
     mucmm_status status = MUCMM_OK;
     removal r = {.s = s, .at = *s, .units = mucmm__units_of(s->data[s->view])};
@@ -196,7 +195,7 @@ mucmm_status mucmm__deletion(mucmm_ctx *ctx, const mucmm__samples *s, const floa
     for (int64_t i = 0; i < s->n; i++) {
         uint64_t key = mucmm__rng_key(seed, (uint64_t)s->rows[i]);
         TRY(mucmm__progress(ctx, "deletion and insertion", i, s->n, NULL));
-        TRY(enter_sample(ctx, &r, i, h + i * s->m->view[s->view].p));
+        TRY(enter_sample(ctx, &r, i));
         total += fabs(r.end[0] - r.end[1]);
         choose_order(&r, maps->data + i * maps->stride, key);
         for (int c = 0; c < 2; c++)

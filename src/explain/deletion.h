@@ -6,9 +6,8 @@
 
 #include "explain/samples.h"
 
-/* For the samples s at scaled features h [n, p]; maps [n, cols] give the order. */
-mucmm_status mucmm__deletion(mucmm_ctx *ctx, const mucmm__samples *s, const float *h,
-                             const mucmm_cmat *maps, uint64_t seed, mucmm_curve *deletion,
-                             mucmm_curve *insertion);
+/* maps [n, cols] give the order. */
+mucmm_status mucmm__deletion(mucmm_ctx *ctx, const mucmm__samples *s, const mucmm_cmat *maps,
+                             uint64_t seed, mucmm_curve *deletion, mucmm_curve *insertion);
 
 #endif

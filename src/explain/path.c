@@ -294,8 +294,8 @@ static void find_noise(path *p)
     p->key = mucmm__rng_key(p->s->p->seed, (uint64_t)p->s->rows[p->i]);
 }
 
-/* Points of sample i start from here. h [p] are its scaled features. */
-static mucmm_status enter_sample(mucmm_ctx *ctx, path *p, int64_t i, const float *h)
+/* Points of sample i start from here. */
+static mucmm_status enter_sample(mucmm_ctx *ctx, path *p, int64_t i)
 {
     mucmm_status status = MUCMM_OK;
     const mucmm__samples *s = p->s;
@@ -311,17 +311,16 @@ static mucmm_status enter_sample(mucmm_ctx *ctx, path *p, int64_t i, const float
         TRY(mucmm_data_read_raw(ctx, s->data[s->view], s->rows + i, 1,
                                 &(mucmm_mat){p->x, 1, s->cols, s->cols}));
     else
-        memcpy(p->x, h, (size_t)s->cols * sizeof *h);
-    if (integrates(s)) {
+        memcpy(p->x, s->h + i * s->cols, (size_t)s->cols * sizeof *p->x);
+    if (integrates(s))
         TRY(mucmm__baseline(ctx, &p->baselines, p->x, p->base));
-        mucmm__samples_difference(s, i, p->x, p->base);
-    } else
+    else
         find_noise(p);
 done:
     return status;
 }
 
-static mucmm_status map_sample(mucmm_ctx *ctx, path *p, double score, float *map)
+static mucmm_status map_sample(mucmm_ctx *ctx, path *p, double score, float *map, double *gap)
 {
     mucmm_status status = MUCMM_OK;
     const mucmm__samples *s = p->s;
@@ -338,9 +337,9 @@ static mucmm_status map_sample(mucmm_ctx *ctx, path *p, double score, float *map
         map[j] = (float)value;
         total += value;
     }
-    if (integrates(s) && s->p->gaps) {
+    if (integrates(s) && gap) {
         TRY(score_baseline(ctx, p, &base));
-        s->p->gaps[p->i] = total - (score - base);
+        *gap = total - (score - base);
     }
 done:
     return status;
@@ -419,11 +418,10 @@ static void path_drop(path *p)
     mucmm__free(p->sum);
 }
 
-mucmm_status mucmm__path_maps(mucmm_ctx *ctx, const mucmm__samples *s, const float *h,
-                              const double *scores, float *maps)
+mucmm_status mucmm__path_maps(mucmm_ctx *ctx, const mucmm__samples *s, const double *scores,
+                              float *maps, double *gaps)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t width = s->m->view[s->view].p;
     path p = {.s = s, .n = integrates(s) ? s->p->steps : s->p->samples};
 
     divide(ctx, &p);
@@ -435,8 +433,8 @@ mucmm_status mucmm__path_maps(mucmm_ctx *ctx, const mucmm__samples *s, const flo
         for (int64_t k = 0; k < p.n; k++)
             p.weight[k] = 1 / (double)p.n;
     for (int64_t i = 0; i < s->n; i++) {
-        TRY(enter_sample(ctx, &p, i, h + i * width));
-        TRY(map_sample(ctx, &p, scores[i], maps + i * s->cols));
+        TRY(enter_sample(ctx, &p, i));
+        TRY(map_sample(ctx, &p, scores[i], maps + i * s->cols, gaps ? gaps + i : NULL));
     }
     TRY(mucmm__progress(ctx, integrates(s) ? "integrated gradients" : "smoothgrad", s->n * p.n,
                         s->n * p.n, NULL));

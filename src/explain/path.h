@@ -7,9 +7,8 @@
 
 #include "explain/samples.h"
 
-/* maps [n, cols] of samples at scaled features h [n, p] with these scores [n]; sets the gaps of
- * the parameters if they are asked for. */
-mucmm_status mucmm__path_maps(mucmm_ctx *ctx, const mucmm__samples *s, const float *h,
-                              const double *scores, float *maps);
+/* maps [n, cols] of samples with these scores [n]; gaps as in mucmm__samples_maps. */
+mucmm_status mucmm__path_maps(mucmm_ctx *ctx, const mucmm__samples *s, const double *scores,
+                              float *maps, double *gaps);
 
 #endif

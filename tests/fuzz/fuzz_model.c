@@ -66,6 +66,7 @@ static void explain_all(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *
 {
     static float maps[2 * FUZZ_COLS];
     const int64_t rows[2] = {0, 3};
+    mucmm_explanation *e = NULL;
     mucmm_map_check_params c;
     mucmm_map_check result;
     mucmm_explain_params p;
@@ -83,7 +84,10 @@ static void explain_all(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *
     mucmm_map_check_params_init(&c);
     c.random_models = 1;
     mucmm_explain_params_init(&p);
-    mucmm_check_maps(ctx, m, view, n, 0, rows, 2, &p, &c, &result);
+    mucmm_map_check_init(&result);
+    if (mucmm_explanation_create(ctx, m, view, n, 0, rows, 2, &p, &e) == MUCMM_OK)
+        mucmm_explanation_check(ctx, e, &c, &result);
+    mucmm_explanation_free(e);
 }
 
 static void use(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *view, int32_t n)

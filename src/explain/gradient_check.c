@@ -2,8 +2,10 @@
  *
  * Gradients against differences of the score. Directions of each sample: its own gradient, random
  * Gaussian ones, and the gradient's largest coordinates alone. */
+#include "explain/gradient_check.h"
+
 #include "encode/encoded.h"
-#include "explain/samples.h"
+#include "explain/explanation.h"
 
 #include <math.h>
 #include <string.h>
@@ -194,21 +196,21 @@ done:
 
 /* Points [n, cols] and gradients of all samples in the space where they are checked: the scaled
  * columns, or the raw input. */
-static mucmm_status points_and_gradients(mucmm_ctx *ctx, const mucmm__samples *s, const float *h,
-                                         double *values, float *x, float *g)
+static mucmm_status points_and_gradients(mucmm_ctx *ctx, const mucmm__samples *s, double *values,
+                                         float *x, float *g)
 {
     mucmm_status status = MUCMM_OK;
     int64_t p = s->m->view[s->view].p;
     float *dh = NULL;
 
     TRY(mucmm__alloc(ctx, s->n * p, sizeof *dh, &dh));
-    TRY(mucmm__samples_score(ctx, s, 0, s->n, h, values, dh));
+    TRY(mucmm__samples_score(ctx, s, 0, s->n, s->h, values, dh));
     if (s->encoded) {
         TRY(mucmm_data_read_raw(ctx, s->data[s->view], s->rows, s->n,
                                 &(mucmm_mat){x, s->n, s->cols, s->cols}));
         TRY(mucmm__samples_raw_gradient(ctx, s, s->rows, s->n, NULL, dh, g));
     } else {
-        memcpy(x, h, (size_t)(s->n * p) * sizeof *x);
+        memcpy(x, s->h, (size_t)(s->n * p) * sizeof *x);
         memcpy(g, dh, (size_t)(s->n * p) * sizeof *g);
     }
 done:
@@ -216,47 +218,61 @@ done:
     return status;
 }
 
-mucmm_status mucmm_check_gradient(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
-                                  int32_t n_views, int32_t view, const int64_t *rows, int64_t n,
-                                  const mucmm_explain_params *params, double *worst)
+static mucmm_status point_alloc(mucmm_ctx *ctx, point *at)
 {
     mucmm_status status = MUCMM_OK;
-    mucmm_explain_params p;
-    mucmm__samples s = {0};
-    point at = {.s = &s};
-    float *h = NULL, *x = NULL, *g = NULL;
+    const mucmm__samples *s = at->s;
+    int64_t p = s->m->view[s->view].p;
+
+    TRY(mucmm__alloc(ctx, POINTS * s->cols, sizeof *at->shifted, &at->shifted));
+    TRY(mucmm__alloc(ctx, PATH * s->cols, sizeof *at->grads, &at->grads));
+    TRY(mucmm__alloc(ctx, POINTS * p, sizeof *at->h, &at->h));
+    TRY(mucmm__alloc(ctx, POINTS * p, sizeof *at->dh, &at->dh));
+    TRY(mucmm__alloc(ctx, s->cols, sizeof *at->direction, &at->direction));
+done:
+    return status;
+}
+
+static void point_drop(point *at)
+{
+    mucmm__free(at->shifted);
+    mucmm__free(at->grads);
+    mucmm__free(at->h);
+    mucmm__free(at->dh);
+    mucmm__free(at->direction);
+}
+
+mucmm_status mucmm__gradient_error(mucmm_ctx *ctx, const mucmm__samples *s, double *worst)
+{
+    mucmm_status status = MUCMM_OK;
+    point at = {.s = s};
+    float *x = NULL, *g = NULL;
     double *values = NULL;
 
-    mucmm_explain_params_init(&p);
-    TRY(mucmm__params_take(ctx, "mucmm_explain_params", params, &p, sizeof p));
-    TRY(mucmm__samples_start(ctx, m, views, n_views, view, rows, n, &p, &s, &h));
-    TRY(mucmm__alloc(ctx, n * s.cols, sizeof *x, &x));
-    TRY(mucmm__alloc(ctx, n * s.cols, sizeof *g, &g));
-    TRY(mucmm__alloc(ctx, n, sizeof *values, &values));
-    TRY(mucmm__alloc(ctx, POINTS * s.cols, sizeof *at.shifted, &at.shifted));
-    TRY(mucmm__alloc(ctx, PATH * s.cols, sizeof *at.grads, &at.grads));
-    TRY(mucmm__alloc(ctx, POINTS * m->view[view].p, sizeof *at.h, &at.h));
-    TRY(mucmm__alloc(ctx, POINTS * m->view[view].p, sizeof *at.dh, &at.dh));
-    TRY(mucmm__alloc(ctx, s.cols, sizeof *at.direction, &at.direction));
-    TRY(points_and_gradients(ctx, &s, h, values, x, g));
+    TRY(mucmm__alloc(ctx, s->n * s->cols, sizeof *x, &x));
+    TRY(mucmm__alloc(ctx, s->n * s->cols, sizeof *g, &g));
+    TRY(mucmm__alloc(ctx, s->n, sizeof *values, &values));
+    TRY(point_alloc(ctx, &at));
+    TRY(points_and_gradients(ctx, s, values, x, g));
     *worst = 0;
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < s->n; i++) {
         at.i = i;
-        at.x = x + i * s.cols;
-        at.g = g + i * s.cols;
+        at.x = x + i * s->cols;
+        at.g = g + i * s->cols;
         at.score = values[i];
         TRY(check_sample(ctx, &at, worst));
     }
 done:
-    mucmm__free(s.others);
-    mucmm__free(h);
     mucmm__free(x);
     mucmm__free(g);
     mucmm__free(values);
-    mucmm__free(at.shifted);
-    mucmm__free(at.grads);
-    mucmm__free(at.h);
-    mucmm__free(at.dh);
-    mucmm__free(at.direction);
+    point_drop(&at);
     return status;
+}
+
+mucmm_status mucmm_explanation_check_gradient(mucmm_ctx *ctx, const mucmm_explanation *e,
+                                              double *worst)
+{
+    *worst = 0;
+    return mucmm__gradient_error(ctx, &e->s, worst);
 }

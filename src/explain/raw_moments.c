@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * raw.c - maps in the raw input of encoded data: sums over the raw inputs of the training rows,
- * which are read, and for inner tensors computed, once. */
-#include "explain/raw.h"
+ * Sums over the raw inputs of the training rows of encoded data, which are read, and for inner
+ * tensors computed, once. */
+#include "explain/raw_moments.h"
 
 #include "encode/encoded.h"
 #include "io/data.h"

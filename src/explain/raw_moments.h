@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * raw.h - maps in the raw input of encoded data, before the encoder. */
-#ifndef MUCMM_EXPLAIN_RAW_H
-#define MUCMM_EXPLAIN_RAW_H
+ * raw_moments.h - mean, and covariance times gradients, of the raw inputs before an encoder. */
+#ifndef MUCMM_EXPLAIN_RAW_MOMENTS_H
+#define MUCMM_EXPLAIN_RAW_MOMENTS_H
 
 #include "core/core.h"
 

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * null_models.h - models of permuted pairs. */
+#ifndef MUCMM_EXPLAIN_NULL_MODELS_H
+#define MUCMM_EXPLAIN_NULL_MODELS_H
+
+#include "explain/samples.h"
+
+struct mucmm_null {
+    mucmm_model *m; /* kept */
+    mucmm_representation representation;
+    int64_t models, rows;
+    uint64_t seed;
+    mucmm_model **model;                   /* [models] fitted to permuted pairs   */
+    mucmm_data *training[MUCMM_MAX_VIEWS]; /* in the order of the model's views */
+};
+
+/* EARG if the null was not made for the model and the representation of s. */
+mucmm_status mucmm__null_check(mucmm_ctx *ctx, const mucmm_null *null, const mucmm__samples *s);
+
+#endif

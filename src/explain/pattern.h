@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pattern.h - covariance times gradient: what goes with a score, instead of what moves it. */
+#ifndef MUCMM_EXPLAIN_PATTERN_H
+#define MUCMM_EXPLAIN_PATTERN_H
+
+#include "explain/samples.h"
+
+/* EARG, ESHAPE unless what a pattern takes is there: the covariance in the model or, of encoded
+ * data always, s->p->training. */
+mucmm_status mucmm__pattern_check(mucmm_ctx *ctx, const mucmm__samples *s);
+/* In place: n gradients [n, p] in units of the scaled features -> patterns in the same units, by
+ * the covariance of s->p->training or that in the model. */
+mucmm_status mucmm__pattern(mucmm_ctx *ctx, const mucmm__samples *s, int64_t n, float *g);
+/* The same in the raw input, [n, cols]. */
+mucmm_status mucmm__raw_input_pattern(mucmm_ctx *ctx, const mucmm__samples *s, int64_t n, float *g);
+
+#endif

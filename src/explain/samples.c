@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Scores of samples and their gradients: section 6 of the method. */
+#include "explain/samples.h"
+
+#include "encode/encoded.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+/* ---- the score and its gradient at the variates ------------------------------------ */
+
+/* For one sample with variates z [d] (c or u): the score, and ds/dz if dz is given. */
+static double score_of(const mucmm__samples *s, int64_t i, const float *z, int64_t d, float *dz)
+{
+    double sum = 0;
+
+    if (dz)
+        memset(dz, 0, (size_t)d * sizeof *dz);
+    switch (s->p->score) {
+    case MUCMM_SCORE_COMMON:
+        for (int64_t j = 0; j < d; j++) {
+            float weight = s->others[i * d + j];
+            sum += (double)weight * (double)z[j];
+            if (dz)
+                dz[j] = weight;
+        }
+        return sum;
+    case MUCMM_SCORE_COMMON_ENERGY:
+    case MUCMM_SCORE_INDIVIDUAL:
+        for (int64_t j = 0; j < d; j++)
+            sum += (double)z[j] * (double)z[j] / 2;
+        if (dz)
+            memcpy(dz, z, (size_t)d * sizeof *dz);
+        return sum;
+    case MUCMM_SCORE_COMMON_COMPONENT:
+    case MUCMM_SCORE_INDIVIDUAL_COMPONENT:
+        if (dz)
+            dz[s->p->component] = 1;
+        return (double)z[s->p->component];
+    }
+    return NAN;
+}
+
+/* What the other views contribute to the common score's gradient: with M views,
+ * ds_C/dc_m = 2/(M(M-1)) rho * sum_{l != m} c_l. */
+static mucmm_status gather_others(mucmm_ctx *ctx, mucmm__samples *s)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t k = s->m->k;
+    float *c = NULL;
+    double factor = 2.0 / (s->m->n_views * (s->m->n_views - 1));
+
+    TRY(mucmm__alloc(ctx, s->n * k, sizeof *c, &c));
+    TRY(mucmm__alloc(ctx, s->n * k, sizeof *s->others, &s->others));
+    for (int32_t l = 0; l < s->m->n_views; l++) {
+        if (l == s->view)
+            continue;
+        TRY(mucmm__represent(ctx, s->m, s->rep, l, s->data[l], s->rows, s->n, c, NULL));
+        for (int64_t i = 0; i < s->n; i++)
+            for (int64_t j = 0; j < k; j++)
+                s->others[i * k + j] += (float)(factor * s->rep->rho[j] * (double)c[i * k + j]);
+    }
+done:
+    mucmm__free(c);
+    return status;
+}
+
+mucmm_status mucmm__samples_score(mucmm_ctx *ctx, const mucmm__samples *s, int64_t first, int64_t n,
+                                  const float *h, double *scores, float *dh)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__view_heads *v = &s->rep->view[s->view];
+    bool individual = mucmm__is_individual(s->p->score);
+    int64_t k = s->m->k, q = s->m->view[s->view].q, d = individual ? q : k;
+    float *c = NULL, *u = NULL, *dz = NULL;
+
+    TRY(mucmm__alloc(ctx, n * k, sizeof *c, &c));
+    TRY(mucmm__alloc(ctx, n * q, sizeof *u, &u));
+    TRY(mucmm__alloc(ctx, n * d, sizeof *dz, &dz));
+    TRY(mucmm__heads_forward(ctx, v, n, h, c, individual ? u : NULL));
+    for (int64_t i = 0; i < n; i++)
+        scores[i] = score_of(s, first + i, (individual ? u : c) + i * d, d, dz + i * d);
+    if (dh)
+        TRY(mucmm__heads_vjp(ctx, v, n, h, individual ? NULL : dz, individual ? dz : NULL, dh));
+done:
+    mucmm__free(c);
+    mucmm__free(u);
+    mucmm__free(dz);
+    return status;
+}
+
+mucmm_status mucmm__samples_raw_gradient(mucmm_ctx *ctx, const mucmm__samples *s,
+                                         const int64_t *rows, int64_t n, const float *raw,
+                                         float *dh, float *grads)
+{
+    const mucmm__view_info *v = &s->m->view[s->view];
+
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < v->p; j++)
+            dh[i * v->p + j] = (float)((double)dh[i * v->p + j] / v->scale[j]);
+    return mucmm__encoded_vjp(ctx, s->data[s->view], rows, n, raw, dh, grads);
+}
+
+/* ---- which samples ----------------------------------------------------------------- */
+
+static mucmm_status check_score(mucmm_ctx *ctx, const mucmm_model *m, int32_t view,
+                                const mucmm_explain_params *p)
+{
+    bool component =
+        p->score == MUCMM_SCORE_COMMON_COMPONENT || p->score == MUCMM_SCORE_INDIVIDUAL_COMPONENT;
+    int64_t d;
+
+    if (p->score < MUCMM_SCORE_COMMON || p->score > MUCMM_SCORE_INDIVIDUAL_COMPONENT)
+        return mucmm__fail(ctx, MUCMM_EARG, "there is no score %d", (int)p->score);
+    if (view < 0 || view >= m->n_views)
+        return mucmm__fail(ctx, MUCMM_EARG, "view %d is out of range: the model has %d", view,
+                           m->n_views);
+    d = mucmm__is_individual(p->score) ? m->view[view].q : m->k;
+    if (component && (p->component < 0 || p->component >= d))
+        return mucmm__fail(ctx, MUCMM_EARG,
+                           "component %" PRId64 " is out of range: view '%s' has %" PRId64
+                           " %s dimensions, counted from 0",
+                           p->component, m->view[view].name, d,
+                           mucmm__is_individual(p->score) ? "individual" : "common");
+    return MUCMM_OK;
+}
+
+mucmm_status mucmm__samples_find(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
+                                 int32_t n_views, int32_t view, const int64_t *rows, int64_t n,
+                                 const mucmm_explain_params *p, const mucmm_data **data)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm_data *own = NULL;
+
+    TRY(check_score(ctx, m, view, p));
+    if (n < 0)
+        return mucmm__fail(ctx, MUCMM_EARG, "%" PRId64 " samples cannot be had", n);
+    if (p->score == MUCMM_SCORE_COMMON)
+        TRY(mucmm__match_views(ctx, m, views, n_views, data));
+    for (int32_t i = 0; i < n_views; i++)
+        if (views[i].name && strcmp(views[i].name, m->view[view].name) == 0)
+            own = views[i].data;
+    if (!own)
+        return mucmm__fail(ctx, MUCMM_EARG, "view '%s' of the model is not given",
+                           m->view[view].name);
+    if (mucmm_data_cols(own) != m->view[view].p)
+        return mucmm__fail(ctx, MUCMM_ESHAPE, "%s: view '%s' needs %" PRId64 " columns",
+                           mucmm_data_label(own), m->view[view].name, m->view[view].p);
+    for (int64_t i = 0; i < n; i++)
+        if (rows[i] < 0 || rows[i] >= mucmm_data_rows(own))
+            return mucmm__fail(ctx, MUCMM_EARG,
+                               "sample %" PRId64 " is out of range: %s has %" PRId64
+                               " rows, counted from 0",
+                               rows[i], mucmm_data_label(own), mucmm_data_rows(own));
+    data[view] = own;
+    status = mucmm__encoded_check(ctx, own);
+done:
+    return status;
+}
+
+mucmm_status mucmm__samples_start(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__solution *rep,
+                                  const mucmm_data *const *data, int32_t view, const int64_t *rows,
+                                  int64_t n, const mucmm_explain_params *p, mucmm__samples *s)
+{
+    mucmm_status status = MUCMM_OK;
+
+    *s = (mucmm__samples){.m = m,
+                          .rep = rep,
+                          .view = view,
+                          .rows = rows,
+                          .n = n,
+                          .p = p,
+                          .encoded = mucmm__encoded_of(data[view]) != NULL,
+                          .cols = mucmm_data_raw_cols(data[view])};
+    memcpy(s->data, data, (size_t)m->n_views * sizeof(mucmm_data *));
+    if (p->score == MUCMM_SCORE_COMMON)
+        TRY(gather_others(ctx, s));
+    TRY(mucmm__alloc(ctx, n * m->view[view].p, sizeof *s->h, &s->h));
+    TRY(mucmm__features(ctx, &m->view[view], data[view], rows, n, s->h));
+done:
+    return status;
+}
+
+void mucmm__samples_drop(mucmm__samples *s)
+{
+    mucmm__free(s->h);
+    mucmm__free(s->others);
+    s->h = s->others = NULL;
+}
