@@ -3,6 +3,7 @@
  * One model, its data, a graph and an encoder, shared by eight threads with a context each: every
  * thread gets the bytes that one alone gets. Under the thread sanitizer: without a race. */
 #include "everything.h"
+#include "explain_case.h"
 
 #include <pthread.h>
 
@@ -69,8 +70,8 @@ static mucmm_status do_explain(mucmm_ctx *c, results *r)
     mucmm_explain_params_init(&p);
     p.representation = MUCMM_LINEAR;
     out = mat(r->null_p, N_EXPLAINED, q.p[1]);
-    TRY(mucmm_null_p_values(c, null_models, q.view, 2, 1, explained, N_EXPLAINED, &p,
-                            MUCMM_P_POOLED, &out));
+    TRY(p_values_of(c, (explain_case){model, q.view, 2, 1, explained, N_EXPLAINED, &p}, null_models,
+                    MUCMM_P_POOLED, &out));
     p.map = MUCMM_MAP_GRADIENT;
     out = mat(r->raw_maps, N_EXPLAINED, 8);
     TRY(mucmm_explain(c, encoded_model, encoded_view, 2, 0, explained, N_EXPLAINED, &p, &out,
