@@ -5,6 +5,7 @@
 #include "fuzz/fixtures.h"
 
 #include "everything.h"
+#include "explain_case.h"
 
 #include <jansson.h>
 
@@ -112,11 +113,22 @@ static void json_release(void *p)
 
 /* Functions whose use of the JSON library does not yet tell that memory ran out. */
 static const char *const heap_only[] = {
-    "mucmm_fit",          "mucmm_model_save",   "mucmm_model_load",
-    "mucmm_score",        "mucmm_explain",      "mucmm_check_gradient",
-    "mucmm_null_fit",     "mucmm_report_chart", "mucmm_source_create",
-    "mucmm_encoder_load", "mucmm_encoder_wrap", "mucmm_data_encode",
-    "mucmm_study_load",   "mucmm_study_encode", NULL,
+    "mucmm_fit",
+    "mucmm_model_save",
+    "mucmm_model_load",
+    "mucmm_score",
+    "mucmm_explain",
+    "mucmm_explanation_check_gradient",
+    "mucmm_explanation_create",
+    "mucmm_null_fit",
+    "mucmm_report_chart",
+    "mucmm_source_create",
+    "mucmm_encoder_load",
+    "mucmm_encoder_wrap",
+    "mucmm_data_encode",
+    "mucmm_study_load",
+    "mucmm_study_encode",
+    NULL,
 };
 
 static bool with_json(const char *name)
@@ -338,21 +350,63 @@ static mucmm_status m_explain(mucmm_ctx *c)
                          NULL);
 }
 
-static mucmm_status m_explain_patterns(mucmm_ctx *c)
+static mucmm_status m_explanation_maps(mucmm_ctx *c)
 {
+    const explain_case t = {encoded_model, encoded_view, 2, 0, explained, N_EXPLAINED, NULL};
+    mucmm_mat out = mat(numbers, N_EXPLAINED, 8);
+    mucmm_status status = MUCMM_OK;
     mucmm_explain_params p;
+    mucmm_explanation *e;
 
     mucmm_explain_params_init(&p);
+    p.map = MUCMM_MAP_INTEGRATED_GRADIENTS;
+    p.steps = 2;
+    status = create_explanation(c, &t, &e);
+    GONE(status, e);
+    TRY(status);
+    TRY(mucmm_explanation_remap(c, e, &p));
+    TRY(mucmm_explanation_maps(c, e, &out));
+    TRY(mucmm_explanation_differences(c, e, &out));
+    TRY(mucmm_explanation_gaps(c, e, (double[N_EXPLAINED]){0}));
+done:
+    mucmm_explanation_free(e);
+    return status;
+}
+
+static mucmm_status m_explanation_patterns(mucmm_ctx *c)
+{
+    const explain_case t = {model, q.view, 2, 1, explained, N_EXPLAINED, NULL};
+    mucmm_status status = MUCMM_OK;
+    mucmm_explanation *e = NULL;
+
+    TRY(create_explanation(c, &t, &e));
     memset(numbers, 0, sizeof numbers);
-    return mucmm_explain_patterns(c, model, q.view, 2, 1, &p, 2, numbers);
+    TRY(mucmm_explanation_patterns(c, e, 2, numbers));
+done:
+    mucmm_explanation_free(e);
+    return status;
 }
 
 static mucmm_status m_check_gradient(mucmm_ctx *c)
 {
     double worst;
 
-    return mucmm_check_gradient(c, encoded_model, encoded_view, 2, 0, explained, N_EXPLAINED, NULL,
-                                &worst);
+    return gradient_error_of(
+        c, (explain_case){encoded_model, encoded_view, 2, 0, explained, N_EXPLAINED, NULL}, &worst);
+}
+
+static mucmm_status m_explain_words(mucmm_ctx *c)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_explain_params p;
+
+    mucmm_explain_params_init(&p);
+    TRY(mucmm_explain_defaults(c, pictures, &p, &p));
+    TRY(mucmm_map_parse(c, "gradient", &p.map));
+    TRY(mucmm_score_parse(c, "individual:1", &p.score, &p.component));
+    TRY(mucmm_baseline_parse(c, "7", &p.baseline, &p.baseline_row));
+done:
+    return status;
 }
 
 static mucmm_status m_null_fit(mucmm_ctx *c)
@@ -376,8 +430,8 @@ static mucmm_status m_null_p_values(mucmm_ctx *c)
 
     mucmm_explain_params_init(&p);
     p.representation = MUCMM_LINEAR;
-    return mucmm_null_p_values(c, null_models, q.view, 2, 1, explained, N_EXPLAINED, &p,
-                               MUCMM_P_POOLED, &out);
+    return p_values_of(c, (explain_case){model, q.view, 2, 1, explained, N_EXPLAINED, &p},
+                       null_models, MUCMM_P_POOLED, &out);
 }
 
 static mucmm_status m_check_maps(mucmm_ctx *c)
@@ -389,7 +443,8 @@ static mucmm_status m_check_maps(mucmm_ctx *c)
     mucmm_map_check_init(&out);
     p.random_models = 1;
     p.skip_gradient = 1;
-    return mucmm_check_maps(c, model, q.view, 2, 1, explained, N_EXPLAINED, NULL, &p, &out);
+    return map_check_of(c, (explain_case){model, q.view, 2, 1, explained, N_EXPLAINED, NULL}, &p,
+                        &out);
 }
 
 /* ---- pictures and pages ------------------------------------------------------------ */
@@ -987,11 +1042,20 @@ static const swept table[] = {
     CALL(predict_common),
     CALL(score),
     CALL(explain),
-    CALL(explain_patterns),
-    CALL(check_gradient),
+    {"mucmm_explanation_create", m_explanation_maps, NULL},
+    {"mucmm_explanation_remap", m_explanation_maps, NULL},
+    {"mucmm_explanation_maps", m_explanation_maps, NULL},
+    {"mucmm_explanation_gaps", m_explanation_maps, NULL},
+    {"mucmm_explanation_differences", m_explanation_maps, NULL},
+    CALL(explanation_patterns),
+    {"mucmm_explanation_check_gradient", m_check_gradient, NULL},
     CALL(null_fit),
-    CALL(null_p_values),
-    CALL(check_maps),
+    {"mucmm_explanation_p_values", m_null_p_values, NULL},
+    {"mucmm_explanation_check", m_check_maps, NULL},
+    {"mucmm_explain_defaults", m_explain_words, NULL},
+    {"mucmm_map_parse", m_explain_words, NULL},
+    {"mucmm_score_parse", m_explain_words, NULL},
+    {"mucmm_baseline_parse", m_explain_words, NULL},
     CALL(sheet_create),
     CALL(sheet_grey),
     CALL(sheet_map),
