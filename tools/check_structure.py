@@ -7,6 +7,8 @@ reads its environment, and a few habits. Prints TAP; every violation names file,
 """
 import os
 import re
+import shutil
+import subprocess
 import sys
 
 # What each folder of src/ may use directly; what those use is allowed too. docs/architecture.md explains the order.
@@ -44,6 +46,9 @@ HABITS = [
     ('no path of one machine', r'.',
      r'(?<![\w.)}>*$/-])/(?:home|root|Users|mnt|media|work|workspace|builds)/[\w.]'),
 ]
+MAX_FUNCTION = 56  # lines from brace to brace
+MAX_P90 = 30
+FORMATTER = 14  # version of clang-format
 SPDX_FILES = re.compile(r'\.(c|h|py|sh)$|(^|/)meson\.build$')
 SPDX = 'SPDX-License-Identifier: MIT'
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
@@ -234,6 +239,54 @@ def check_test_list(files):
             yield f"{path}:1: '{m[1]}' is not in the list of tests/meson.build, so it never runs"
 
 
+def function_lengths(text):
+    """(lines from brace to brace, line of the opening one) of every function of a formatted file."""
+    lines, start = text.splitlines(), None
+    for number, line in enumerate(lines, 1):
+        if line == '{':
+            start = number
+        elif line == '}' and start:
+            yield number - start + 1, start
+            start = None
+
+
+def check_function_lengths(files):
+    """Prints the figures; src/ and cli/ count."""
+    found = sorted((n, path, line) for path, text in files.items() if re.match(r'(src|cli)/.*\.[ch]$', path)
+                   for n, line in function_lengths(text))
+    if not found:
+        return
+    p90, longest = found[int(.9 * len(found))][0], found[-1]
+    print(f'# {len(found)} functions: median {found[len(found) // 2][0]} lines, p90 {p90}, '
+          f'longest {longest[0]} ({longest[1]}:{longest[2]})')
+    for n, path, line in found:
+        if n > MAX_FUNCTION:
+            yield f'{path}:{line}: a function of {n} lines; the most is {MAX_FUNCTION}'
+    if p90 >= MAX_P90:
+        yield f'src:1: one function in ten has {p90} lines or more; it should stay below {MAX_P90}'
+
+
+def find_formatter():
+    """clang-format of the version whose layout this is, or None: other versions break lines elsewhere."""
+    for name in (f'clang-format-{FORMATTER}', 'clang-format'):
+        path = shutil.which(name)
+        if path:
+            version = subprocess.run([path, '--version'], capture_output=True, text=True, check=False).stdout
+            if re.search(rf'version {FORMATTER}\.', version):
+                return path
+    return None
+
+
+def format_check(formatter, root):
+    def check(files):
+        paths = [p for p in files if re.match(r'(include|src|cli|tests|bench|examples)/.*\.[ch]$', p)
+                 and not p.endswith('/font.h')]
+        run = subprocess.run([formatter, '--dry-run'] + paths, cwd=root, capture_output=True, text=True, check=False)
+        for m in re.finditer(r'^(\S+?:\d+):\d+: warning: ', run.stderr, re.M):
+            yield f'{m[1]}: not as clang-format {FORMATTER} lays it out: make format'
+    return check
+
+
 def main(arguments):
     root = arguments[0] if arguments else os.path.join(os.path.dirname(os.path.abspath(__file__)), '..')
     files = {}
@@ -249,11 +302,17 @@ def main(arguments):
         ('every C file says what it is for', check_purpose),
         ('every test program is run', check_test_list),
         ('files of one folder do not call each other in circles', check_cycles),
+        (f'no function has more than {MAX_FUNCTION} lines, nine in ten fewer than {MAX_P90}', check_function_lengths),
     ] + [(what, habit_check(names, pattern)) for what, names, pattern in HABITS]
+    formatter = find_formatter()
+    checks.append(('C files are laid out by clang-format', format_check(formatter, root) if formatter else None))
 
     status = 0
     print(f'1..{len(checks)}')
     for number, (name, check) in enumerate(checks, 1):
+        if not check:
+            print(f'ok {number} - {name} # SKIP there is no clang-format {FORMATTER}')
+            continue
         violations = list(check(files))
         print(f'{"not " if violations else ""}ok {number} - {name.replace("#if", "if")}')
         for v in violations:
