@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <zlib.h>
 
 /* ---- .npy -------------------------------------------------------------------------- */
@@ -492,10 +493,68 @@ static void test_io_writer_failure_keeps_the_old_file(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
     CHECK_OK(ctx, mucmm__writer_create(ctx, in_folder("keep.txt"), &w));
     CHECK_OK(ctx, mucmm__writer_put(ctx, w, "new", 3));
-    assert_int_equal(count_files(), files + 1);
     mucmm__writer_free(w); /* given up */
     assert_int_equal(get_file("keep.txt", text, sizeof text), 3);
     assert_memory_equal(text, "old", 3);
+    assert_int_equal(count_files(), files);
+}
+
+/* A process that is killed while it writes; false where the file system has only files with names.
+ */
+static bool write_and_be_killed(const char *name)
+{
+    int probe = open(folder, O_WRONLY | O_TMPFILE, 0600), status = 0;
+    pid_t child;
+
+    if (probe < 0)
+        return false;
+    close(probe);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        static char big[300000];
+        mucmm__writer *w;
+        if (mucmm__writer_create(ctx, name, &w) == MUCMM_OK &&
+            mucmm__writer_put(ctx, w, big, sizeof big) == MUCMM_OK)
+            kill(getpid(), SIGKILL);
+        _exit(1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    return true;
+}
+
+static void test_io_writer_that_is_killed_leaves_nothing(void **state)
+{
+    char text[100];
+    int files;
+
+    (void)state;
+    put_file("kept.txt", "old", 3);
+    files = count_files();
+    if (!write_and_be_killed(in_folder("kept.txt")) || !write_and_be_killed(in_folder("new.txt")))
+        skip();
+    assert_int_equal(count_files(), files);
+    assert_int_equal(get_file("kept.txt", text, sizeof text), 3);
+}
+
+static void test_io_writer_takes_any_name_that_a_file_may_have(void **state)
+{
+    char name[260], whole[400];
+    int files = count_files();
+
+    (void)state;
+    for (size_t n = 255; n <= 256; n++) {
+        mucmm__writer *w = NULL;
+        memset(name, 'n', n);
+        name[n] = '\0';
+        snprintf(whole, sizeof whole, "%s/%s", folder, name);
+        if (n == 255) {
+            CHECK_OK(ctx, mucmm_file_write(ctx, whole, "x", 1));
+            assert_int_equal(unlink(whole), 0);
+        } else /* told before anything is written */
+            check_message(mucmm__writer_create(ctx, whole, &w), MUCMM_EIO, "File name too long");
+    }
     assert_int_equal(count_files(), files);
 }
 
@@ -880,6 +939,8 @@ int main(void)
         cmocka_unit_test(test_io_gzip_bomb_meets_max_alloc),
         cmocka_unit_test(test_io_writer_replaces_whole_files),
         cmocka_unit_test(test_io_writer_failure_keeps_the_old_file),
+        cmocka_unit_test(test_io_writer_that_is_killed_leaves_nothing),
+        cmocka_unit_test(test_io_writer_takes_any_name_that_a_file_may_have),
         cmocka_unit_test(test_io_writer_reports_places_it_cannot_write),
         cmocka_unit_test(test_io_png_round_trip),
         cmocka_unit_test(test_io_safetensors_round_trip),

@@ -379,10 +379,25 @@ static void write_file(const char *path, const void *bytes, size_t size)
     fclose(f);
 }
 
+/* The same model with another number in the other file is another network. */
+static void check_content_follows_weights(mucmm_ctx *ctx, const mucmm_graph *g, const char *path,
+                                          const char *weights, const float numbers[4])
+{
+    float changed[4] = {numbers[0], numbers[1], numbers[2] + 1, numbers[3]};
+    mucmm_graph *again = NULL;
+
+    for (int i = 0; i < 2; i++) {
+        write_file(weights, i ? numbers : changed, sizeof changed);
+        CHECK_OK(ctx, mucmm_graph_load(ctx, path, &again));
+        assert_int_equal(mucmm__graph_content(again) == mucmm__graph_content(g), i);
+        mucmm_graph_free(again);
+    }
+}
+
 static void test_onnx_reads_weights_beside_the_model(void **state)
 {
     mucmm_ctx *ctx = new_ctx();
-    char folder[] = "/tmp/test_onnx_XXXXXX", path[64], inner[64], weights[64];
+    char folder[] = "/tmp/test_onnx_XXXXXX", path[64], inner[64], weights[64], links[3][64];
     static const struct {
         const char *location, *offset, *says;
         mucmm_status status;
@@ -396,6 +411,11 @@ static void test_onnx_reads_weights_beside_the_model(void **state)
         {"sub/../../w.bin", "0", "inside", MUCMM_EFORMAT},
         {"/etc/passwd", "0", "inside", MUCMM_EFORMAT},
         {"", "0", "inside", MUCMM_EFORMAT},
+        {"out.bin", "4", "symbolic link", MUCMM_EIO},
+        {"inner.bin", "4", "symbolic link", MUCMM_EIO},
+        {"up/w.bin", "4", "symbolic link", MUCMM_EIO},
+        {"sub/w.bin/w.bin", "4", "symbolic link or no folder", MUCMM_EIO},
+        {"sub", "4", "folder", MUCMM_EIO},
     };
     static const float numbers[4] = {9, 2, 3, 4};
 
@@ -406,6 +426,12 @@ static void test_onnx_reads_weights_beside_the_model(void **state)
     snprintf(weights, sizeof weights, "%s/sub/w.bin", folder);
     assert_int_equal(mkdir(inner, 0700), 0);
     write_file(weights, numbers, sizeof numbers);
+    snprintf(links[0], sizeof links[0], "%s/out.bin", folder);
+    snprintf(links[1], sizeof links[1], "%s/inner.bin", folder);
+    snprintf(links[2], sizeof links[2], "%s/up", folder);
+    assert_int_equal(symlink("/etc/passwd", links[0]), 0);
+    assert_int_equal(symlink("sub/w.bin", links[1]), 0);
+    assert_int_equal(symlink("sub", links[2]), 0);
     for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
         net n = net_new(13);
         mucmm_graph *g = NULL;
@@ -429,14 +455,54 @@ static void test_onnx_reads_weights_beside_the_model(void **state)
             CHECK_OK(ctx, mucmm_graph_run(ctx, g, &in, 1, NULL, &r));
             CHECK_CLOSE((double)((float *)mucmm_run_output(r, 0)->data)[2], 4, 0);
             mucmm_run_free(r);
+            check_content_follows_weights(ctx, g, path, weights, numbers);
             mucmm_graph_free(g);
             check_message(ctx, load_bytes(ctx, bytes, size), MUCMM_EUNSUPPORTED, "another file");
         }
         net_drop(&n);
     }
+    for (int i = 0; i < 3; i++)
+        unlink(links[i]);
     unlink(weights);
     unlink(path);
     rmdir(inner);
+    rmdir(folder);
+    mucmm_ctx_free(ctx);
+}
+
+/* A shape of terabytes over a file of some bytes: refused for the file, before any memory is asked
+ * for. */
+static void test_onnx_asks_the_file_before_memory(void **state)
+{
+    mucmm_ctx_params p;
+    mucmm_ctx *ctx = NULL;
+    char folder[] = "/tmp/test_onnx_XXXXXX", path[64], weights[64];
+    net n = net_new(13);
+    Onnx__TensorProto *w;
+    mucmm_graph *g = NULL;
+    size_t size;
+    uint8_t *bytes;
+
+    (void)state;
+    mucmm_ctx_params_init(&p);
+    p.max_alloc = 1 << 20;
+    assert_int_equal(mucmm_ctx_create(&p, &ctx), MUCMM_OK);
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/m.onnx", folder);
+    snprintf(weights, sizeof weights, "%s/w.bin", folder);
+    write_file(weights, "1234", 4);
+    net_input(&n, "x", MUCMM_F32, "1");
+    w = net_constant(&n, "w", MUCMM_F32, "1", "1234");
+    external(&n, w, "w.bin", "0");
+    w->dims[0] = (int64_t)1 << 40;
+    net_node(&n, "Mul", "x w", "y", "");
+    net_output(&n, "y");
+    bytes = net_bytes(&n, &size);
+    write_file(path, bytes, size);
+    check_message(ctx, mucmm_graph_load(ctx, path, &g), MUCMM_EFORMAT, "the file has 4");
+    net_drop(&n);
+    unlink(weights);
+    unlink(path);
     rmdir(folder);
     mucmm_ctx_free(ctx);
 }
@@ -453,6 +519,7 @@ int main(void)
         cmocka_unit_test(test_onnx_names_the_node_that_refuses),
         cmocka_unit_test(test_onnx_refuses_sizes_that_are_not_there),
         cmocka_unit_test(test_onnx_reads_weights_beside_the_model),
+        cmocka_unit_test(test_onnx_asks_the_file_before_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

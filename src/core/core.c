@@ -404,3 +404,21 @@ void mucmm__rng_permutation(uint64_t key, int64_t *perm, int64_t n)
         perm[j] = t;
     }
 }
+
+/* ---- hashes ------------------------------------------------------------------------ */
+
+/* Eight bytes at a time through the mixer of the random numbers. */
+uint64_t mucmm__hash(uint64_t hash, const void *data, size_t size)
+{
+    const unsigned char *p = data;
+    uint64_t word;
+
+    for (; size > 0; p += sizeof word) {
+        size_t n = size < sizeof word ? size : sizeof word;
+        word = 0;
+        memcpy(&word, p, n);
+        hash = mucmm__rng_bits(hash ^ word, n);
+        size -= n;
+    }
+    return hash;
+}

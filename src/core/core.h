@@ -101,4 +101,11 @@ double mucmm__rng_normal(uint64_t key, uint64_t i);  /* Box-Muller of uniforms 2
 /* Fisher-Yates: perm [n] becomes a uniform permutation of 0..n-1. */
 void mucmm__rng_permutation(uint64_t key, int64_t *perm, int64_t n);
 
+/* ---- hashes that tie a file to what it was made from ------------------------------- */
+
+/* Of the hash so far and more bytes; the same bytes in other pieces give another one. No defence
+ * against somebody who wants two things to have the same. */
+#define MUCMM__HASH_START 0xcbf29ce484222325u
+uint64_t mucmm__hash(uint64_t hash, const void *data, size_t size);
+
 #endif

@@ -61,10 +61,8 @@ mucmm_status mucmm__json_text(mucmm_ctx *ctx, const json_t *object, char **out);
 /* folder/name, or name itself if it is absolute or folder is NULL. */
 mucmm_status mucmm__path_join(mucmm_ctx *ctx, const char *folder, const char *name, char **out);
 
-/* ---- hashes that tie a cache to what it was made from ------------------------------ */
+/* ---- cache.c: what a cache is tied to ----------------------------------------------- */
 
-#define MUCMM__HASH_START 0xcbf29ce484222325u
-uint64_t mucmm__hash(uint64_t hash, const void *data, size_t size);
 mucmm_status mucmm__hash_file(mucmm_ctx *ctx, const char *path, uint64_t *hash);
 /* Size and time of a file; a missing one counts as such. */
 void mucmm__hash_stat(const char *path, uint64_t *hash);
@@ -237,16 +235,19 @@ mucmm_status mucmm__pass_memory(mucmm_ctx *ctx, const mucmm__pass *p, bool gradi
 /* Features on their way into a file that can be resumed. */
 typedef struct mucmm__cache {
     char *path, *side, *part; /* NAME.npy, NAME.npy.json, NAME.npy.part */
-    uint64_t fingerprint;
-    int64_t n, cols, done; /* rows, columns, rows finished */
-    bool *bad;             /* [n] rows that cannot be read */
-    int fd;                /* of the part; -1 = path is whole */
-    int64_t header;        /* bytes before the numbers */
-    double saved;          /* when the side file was written, with saved_done */
+    uint64_t fingerprint;     /* of what the features are made from     */
+    int64_t n, cols, done;    /* rows, columns, rows finished           */
+    uint64_t content;         /* hash of the rows that are done         */
+    bool *bad;                /* [n] rows that cannot be read           */
+    int fd;                   /* of the part; -1 = path is whole        */
+    char header[MUCMM__NPY_HEADER];
+    int64_t header_size; /* bytes before the numbers */
+    double saved;        /* when the side file was written, with saved_done */
     int64_t saved_done;
 } mucmm__cache;
 
-/* Finds what is there and can be gone on with: done rows, and whether path is whole (fd -1). */
+/* Finds what is there and can be gone on with: done rows, and whether path is whole (fd -1). A file
+ * counts only if its numbers are those that the side file tells of. */
 mucmm_status mucmm__cache_open(mucmm_ctx *ctx, const char *path, uint64_t fingerprint, int64_t n,
                                const int64_t *shape, int32_t rank, mucmm__cache *c);
 /* The next rows of features [rows, cols]. */

@@ -3,6 +3,7 @@
  * encoder.c - which network, or chain of networks, rows go through, where features are taken and
  * where explanations live. How rows go through is in pass.c. */
 #include "encode/encode.h"
+#include "graph/graph.h"
 
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -142,15 +143,12 @@ static mucmm_status load_graph(mucmm_ctx *ctx, mucmm__description *d, mucmm_enco
                                mucmm__link *link, const char *file)
 {
     mucmm_status status = MUCMM_OK;
-    static const char *const external[] = {".data", "_data"}; /* usual names of weights beside it */
-    char name[4096];
+    uint64_t content;
 
     TRY(mucmm__path_join(ctx, d->folder, file, &link->file));
     TRY(mucmm_graph_load(ctx, link->file, &link->graph));
-    TRY(mucmm__hash_file(ctx, link->file, &e->fingerprint));
-    for (int i = 0; i < 2; i++)
-        if ((size_t)snprintf(name, sizeof name, "%s%s", link->file, external[i]) < sizeof name)
-            mucmm__hash_stat(name, &e->fingerprint);
+    content = mucmm__graph_content(link->graph);
+    e->fingerprint = mucmm__hash(e->fingerprint, &content, sizeof content);
 done:
     return status;
 }

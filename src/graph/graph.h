@@ -295,4 +295,7 @@ const mucmm__op *mucmm__op_find(const char *type, int32_t opset, bool *known_typ
 /* A row of MUCMM__INTERNAL by its name. */
 const mucmm__op *mucmm__op_internal(const char *type);
 
+/* network.c: hash of everything the network was loaded from, external weights too. */
+uint64_t mucmm__graph_content(const mucmm_graph *g);
+
 #endif

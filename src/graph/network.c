@@ -105,6 +105,11 @@ void mucmm_graph_free(mucmm_graph *g)
 
 /* ---- looking ----------------------------------------------------------------------- */
 
+uint64_t mucmm__graph_content(const mucmm_graph *g)
+{
+    return g->content;
+}
+
 int32_t mucmm_graph_inputs(const mucmm_graph *g)
 {
     return g->n_inputs;

@@ -32,6 +32,7 @@ struct mucmm_graph {
     _Atomic int64_t references;
     char *label;
     int32_t opset;
+    uint64_t content; /* hash of the model's bytes and of its external weights */
     mucmm__body body;
     int32_t n_inputs, n_outputs;
     mucmm_named_tensor *inputs, *outputs; /* as declared                       */

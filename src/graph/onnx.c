@@ -1,338 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * onnx.c - from the bytes of an ONNX model to a graph. The protobuf reader is generated from ONNX's
- * schema; what it does not bound (depth, memory) is bounded here, and everything it yields is
- * checked before use. */
-#include "graph/network.h"
+ * onnx.c - from the bytes of an ONNX model to a graph: names, nodes, bodies, the interface. The
+ * protobuf reader is generated from ONNX's schema; everything it yields is checked before use. */
+#include "graph/onnx_file.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-#include <onnx.pb-c.h>
-
-/* ---- unpacking with bounds --------------------------------------------------------- */
-
-#define MAX_DEPTH 64
-
-static bool varint(const unsigned char **at, const unsigned char *end, uint64_t *out)
-{
-    *out = 0;
-    for (int shift = 0; shift < 64 && *at < end; shift += 7) {
-        unsigned char b = *(*at)++;
-        *out |= (uint64_t)(b & 0x7f) << shift;
-        if (!(b & 0x80))
-            return true;
-    }
-    return false;
-}
-
-/* Are the messages inside each other at most MAX_DEPTH deep (the generated reader recurses)? */
-static bool check_depth(const ProtobufCMessageDescriptor *type, const unsigned char *at,
-                        const unsigned char *end, int32_t depth)
-{
-    while (at < end) {
-        const ProtobufCFieldDescriptor *field;
-        uint64_t tag, n;
-
-        if (!varint(&at, end, &tag))
-            return false;
-        switch (tag & 7) {
-        case 0:
-            if (!varint(&at, end, &n))
-                return false;
-            continue;
-        case 1:
-            n = 8;
-            break;
-        case 5:
-            n = 4;
-            break;
-        case 2:
-            if (!varint(&at, end, &n))
-                return false;
-            break;
-        default:
-            return false;
-        }
-        if (n > (uint64_t)(end - at))
-            return false;
-        field = tag >> 3 <= UINT32_MAX
-                    ? protobuf_c_message_descriptor_get_field(type, (unsigned)(tag >> 3))
-                    : NULL;
-        if ((tag & 7) == 2 && field && field->type == PROTOBUF_C_TYPE_MESSAGE &&
-            (depth == 0 || !check_depth(field->descriptor, at, at + n, depth - 1)))
-            return false;
-        at += n;
-    }
-    return true;
-}
-
-/* The reader's memory: at most so much for a file of a given size. */
-typedef struct arena_limit {
-    mucmm_ctx *ctx;
-    uint64_t left;
-    bool exhausted;
-} arena_limit;
-
-static void *limited_alloc(void *arg, size_t size)
-{
-    arena_limit *limit = arg;
-    void *p = NULL;
-
-    if (size > limit->left || mucmm__alloc(limit->ctx, (int64_t)size, 1, &p) != MUCMM_OK) {
-        limit->exhausted = true;
-        return NULL;
-    }
-    limit->left -= size;
-    return p;
-}
-
-static void limited_free(void *arg, void *p)
-{
-    (void)arg;
-    mucmm__free(p);
-}
-
-static mucmm_status unpack(mucmm_ctx *ctx, const ProtobufCMessageDescriptor *type,
-                           const unsigned char *bytes, size_t size, ProtobufCMessage **out)
-{
-    arena_limit limit = {ctx, 64 * (uint64_t)size + (1 << 20), false};
-    ProtobufCAllocator allocator = {limited_alloc, limited_free, &limit};
-
-    *out = NULL;
-    if (size == 0)
-        return mucmm__fail(ctx, MUCMM_EFORMAT, "the file is empty");
-    if (!check_depth(type, bytes, bytes + size, MAX_DEPTH))
-        return mucmm__fail(
-            ctx, MUCMM_EFORMAT,
-            "not an ONNX model, or a damaged or truncated one (its protobuf structure is broken)");
-    *out = protobuf_c_message_unpack(type, &allocator, size, bytes);
-    if (!*out && limit.exhausted)
-        return mucmm__fail(ctx, MUCMM_ENOMEM, "out of memory: reading a model of %zu bytes", size);
-    if (!*out)
-        return mucmm__fail(ctx, MUCMM_EFORMAT,
-                           "not an ONNX model (its protobuf structure is broken)");
-    return MUCMM_OK;
-}
-
-static void unpacked_free(ProtobufCMessage *m)
-{
-    ProtobufCAllocator allocator = {limited_alloc, limited_free, NULL};
-
-    if (m)
-        protobuf_c_message_free_unpacked(m, &allocator);
-}
-
-/* ---- tensors ----------------------------------------------------------------------- */
-
-/* Numbers in one of the typed lists: a copy with the width of the type. */
-#define COPY_LIST(list, count)                                                                     \
-    do {                                                                                           \
-        if ((int64_t)(count) != n)                                                                 \
-            return mucmm__fail(                                                                    \
-                ctx, MUCMM_EFORMAT,                                                                \
-                "tensor '%.100s' holds %zu numbers and its shape asks for %" PRId64, name,         \
-                (size_t)(count), n);                                                               \
-        for (int64_t i = 0; i < n; i++)                                                            \
-            mucmm__integer_put(t->dtype, t->data, i, (int64_t)p->list[i]);                         \
-    } while (0)
-
-static mucmm_status copy_typed(mucmm_ctx *ctx, const Onnx__TensorProto *p, int64_t n,
-                               mucmm_tensor *t)
-{
-    const char *name = p->name ? p->name : "";
-
-    switch (t->dtype) {
-    case MUCMM_F32:
-        if ((int64_t)p->n_float_data != n)
-            return mucmm__fail(ctx, MUCMM_EFORMAT,
-                               "tensor '%.100s' holds %zu numbers and its shape asks for %" PRId64,
-                               name, p->n_float_data, n);
-        if (n)
-            memcpy(t->data, p->float_data, (size_t)n * sizeof(float));
-        return MUCMM_OK;
-    case MUCMM_F64:
-        if ((int64_t)p->n_double_data != n)
-            return mucmm__fail(ctx, MUCMM_EFORMAT,
-                               "tensor '%.100s' holds %zu numbers and its shape asks for %" PRId64,
-                               name, p->n_double_data, n);
-        if (n)
-            memcpy(t->data, p->double_data, (size_t)n * sizeof(double));
-        return MUCMM_OK;
-    case MUCMM_I64:
-        COPY_LIST(int64_data, p->n_int64_data);
-        return MUCMM_OK;
-    case MUCMM_U32:
-    case MUCMM_U64:
-        COPY_LIST(uint64_data, p->n_uint64_data);
-        return MUCMM_OK;
-    case MUCMM_F16: /* the bits, in an int32 each */
-    case MUCMM_BF16:
-        if ((int64_t)p->n_int32_data != n)
-            return mucmm__fail(ctx, MUCMM_EFORMAT,
-                               "tensor '%.100s' holds %zu numbers and its shape asks for %" PRId64,
-                               name, p->n_int32_data, n);
-        for (int64_t i = 0; i < n; i++)
-            ((uint16_t *)t->data)[i] = (uint16_t)p->int32_data[i];
-        return MUCMM_OK;
-    case MUCMM_U8:
-    case MUCMM_I8:
-    case MUCMM_U16:
-    case MUCMM_I16:
-    case MUCMM_I32:
-    case MUCMM_BOOL:
-        COPY_LIST(int32_data, p->n_int32_data);
-        return MUCMM_OK;
-    }
-    return MUCMM_OK;
-}
-#undef COPY_LIST
-
-static const char *external_entry(const Onnx__TensorProto *p, const char *key)
-{
-    for (size_t i = 0; i < p->n_external_data; i++)
-        if (p->external_data[i]->key && p->external_data[i]->value &&
-            strcmp(p->external_data[i]->key, key) == 0)
-            return p->external_data[i]->value;
-    return NULL;
-}
-
-/* A path below the model's folder: relative, and no part of it is "..". */
-static bool is_inside(const char *path)
-{
-    if (!*path || *path == '/')
-        return false;
-    for (const char *at = path; at; at = strchr(at, '/')) {
-        at += *at == '/';
-        if (strncmp(at, "..", 2) == 0 && (at[2] == '/' || at[2] == '\0'))
-            return false;
-    }
-    return true;
-}
-
-static bool whole_number(const char *text, int64_t otherwise, int64_t *out)
-{
-    *out = text ? 0 : otherwise;
-    if (text && !*text)
-        return false;
-    for (; text && *text; text++) {
-        if (*text < '0' || *text > '9' || *out > (INT64_MAX - 9) / 10)
-            return false;
-        *out = 10 * *out + (*text - '0');
-    }
-    return true;
-}
-
-static mucmm_status copy_external(mucmm_ctx *ctx, const Onnx__TensorProto *p, const char *folder,
-                                  int64_t bytes, mucmm_tensor *t)
-{
-    mucmm_status status = MUCMM_OK;
-    const char *name = p->name ? p->name : "", *location = external_entry(p, "location");
-    char path[4096], quoted[MUCMM__QUOTE];
-    int64_t offset, length;
-    mucmm__map map = {NULL, 0};
-
-    if (!folder)
-        return mucmm__fail(ctx, MUCMM_EUNSUPPORTED,
-                           "tensor '%.100s' lies in another file; load the model from its own file",
-                           name);
-    if (!location || !is_inside(location))
-        return mucmm__fail(ctx, MUCMM_EFORMAT,
-                           "tensor '%.100s' lies in the file '%s'; only relative paths inside the "
-                           "model's folder are read",
-                           name, location ? mucmm__quote(quoted, location) : "");
-    if (!whole_number(external_entry(p, "offset"), 0, &offset) ||
-        !whole_number(external_entry(p, "length"), bytes, &length) || length != bytes)
-        return mucmm__fail(
-            ctx, MUCMM_EFORMAT,
-            "tensor '%.100s': its offset or length in '%s' does not fit its shape (%" PRId64
-            " bytes)",
-            name, mucmm__quote(quoted, location), bytes);
-    snprintf(path, sizeof path, "%s/%s", folder, location);
-    TRY(mucmm__map_open(ctx, path, &map));
-    if ((uint64_t)offset > map.size || (uint64_t)bytes > map.size - (uint64_t)offset)
-        TRY(mucmm__fail(ctx, MUCMM_EFORMAT,
-                        "%s: tensor '%.100s' needs bytes %" PRId64 " to %" PRId64
-                        ", the file has %zu",
-                        path, name, offset, offset + bytes, map.size));
-    if (bytes)
-        memcpy(t->data, map.data + offset, (size_t)bytes);
-done:
-    mucmm__map_close(&map);
-    return status;
-}
-
-static mucmm_status decode_tensor(mucmm_ctx *ctx, const Onnx__TensorProto *p, const char *folder,
-                                  mucmm_tensor *out)
-{
-    mucmm_status status = MUCMM_OK;
-    const char *name = p->name ? p->name : "";
-    mucmm_tensor t = {.dtype = (mucmm_dtype)(p->has_data_type ? p->data_type : 0)};
-    int64_t n = 1, bytes = 0, size = mucmm__dtype_size(t.dtype);
-
-    if (size == 0)
-        return mucmm__fail(ctx, MUCMM_EUNSUPPORTED,
-                           "tensor '%.100s' is of %s (data type %d), which is not supported", name,
-                           mucmm__dtype_name(t.dtype), (int)t.dtype);
-    if (p->n_dims > MUCMM_MAX_RANK)
-        return mucmm__fail(ctx, MUCMM_EUNSUPPORTED,
-                           "tensor '%.100s' has %zu dimensions; at most %d are supported", name,
-                           p->n_dims, MUCMM_MAX_RANK);
-    t.rank = (int32_t)p->n_dims;
-    for (int32_t k = 0; k < t.rank; k++) {
-        t.shape[k] = p->dims[k];
-        if (!mucmm__mul(n, t.shape[k], &n))
-            return mucmm__fail(ctx, MUCMM_EFORMAT,
-                               "tensor '%.100s': dimension %d is %" PRId64
-                               ", or the shape is too large",
-                               name, k, t.shape[k]);
-    }
-    if (!mucmm__mul(n, size, &bytes))
-        return mucmm__fail(ctx, MUCMM_EFORMAT, "tensor '%.100s': the shape is too large", name);
-    /* Before memory is taken: can the file hold so much? */
-    if (!p->has_data_location || p->data_location != ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL) {
-        int64_t held = p->has_raw_data
-                           ? (int64_t)p->raw_data.len / size
-                           : (int64_t)(p->n_float_data + p->n_int32_data + p->n_int64_data +
-                                       p->n_double_data + p->n_uint64_data);
-        if (held != n || (p->has_raw_data && (int64_t)p->raw_data.len != bytes))
-            return mucmm__fail(ctx, MUCMM_EFORMAT,
-                               "tensor '%.100s' holds %" PRId64
-                               " numbers and its shape asks for %" PRId64,
-                               name, held, n);
-    }
-    TRY(mucmm__alloc(ctx, bytes, 1, &t.data));
-    if (p->has_data_location && p->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL)
-        TRY(copy_external(ctx, p, folder, bytes, &t));
-    else if (p->has_raw_data)
-        memcpy(t.data, p->raw_data.data ? p->raw_data.data : (const unsigned char *)"",
-               (size_t)bytes);
-    else
-        TRY(copy_typed(ctx, p, n, &t));
-    if (t.dtype == MUCMM_BOOL)
-        for (int64_t i = 0; i < n; i++)
-            ((uint8_t *)t.data)[i] = ((uint8_t *)t.data)[i] != 0;
-    *out = t;
-    t.data = NULL;
-done:
-    mucmm__free(t.data);
-    return status;
-}
-
-mucmm_status mucmm__onnx_tensor(mucmm_ctx *ctx, const unsigned char *bytes, size_t size,
-                                mucmm_tensor *out)
-{
-    ProtobufCMessage *m = NULL;
-    mucmm_status status = MUCMM_OK;
-
-    out->data = NULL;
-    TRY(unpack(ctx, &onnx__tensor_proto__descriptor, bytes, size, &m));
-    TRY(decode_tensor(ctx, (const Onnx__TensorProto *)m, NULL, out));
-done:
-    unpacked_free(m);
-    return status;
-}
 
 /* ---- names ------------------------------------------------------------------------- */
 
@@ -345,7 +19,7 @@ typedef struct scope {
 typedef struct import {
     mucmm_ctx *ctx;
     mucmm_graph *g;
-    const char *folder;
+    mucmm__external external;
     int32_t capacity; /* of values */
     /* nodes that cannot be run, for one message */
     char unsupported[3000];
@@ -470,7 +144,7 @@ static mucmm_status read_attribute(import *im, const Onnx__AttributeProto *p, co
         a->kind = MUCMM__ATTR_TENSOR;
         if (!p->t)
             TRY(mucmm__fail(im->ctx, MUCMM_EFORMAT, "attribute '%.100s' holds no tensor", a->name));
-        TRY(decode_tensor(im->ctx, p->t, im->folder, &a->t));
+        TRY(mucmm__onnx_decode(im->ctx, p->t, &im->external, &a->t));
         break;
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH:
         a->kind = MUCMM__ATTR_GRAPH;
@@ -632,98 +306,6 @@ done:
     return status;
 }
 
-/* ---- order ------------------------------------------------------------------------- */
-
-typedef struct order {
-    const mucmm__body *body;
-    int32_t *producer;            /* [n_values] node of the body, -1 = none */
-    int32_t *waits;               /* [n_nodes] inputs not computed yet      */
-    int32_t *first, *next, *user; /* lists: users of each node              */
-    int32_t n_edges;
-} order;
-
-static void add_edge(order *o, int32_t value, int32_t node)
-{
-    int32_t from = value >= 0 ? o->producer[value] : -1;
-
-    if (from < 0)
-        return;
-    o->user[o->n_edges] = node;
-    o->next[o->n_edges] = o->first[from];
-    o->first[from] = o->n_edges++;
-    o->waits[node]++;
-}
-
-static mucmm_status order_alloc(mucmm_ctx *ctx, const mucmm_graph *g, const mucmm__body *b,
-                                order *o)
-{
-    mucmm_status status = MUCMM_OK;
-    int64_t edges = 0;
-
-    o->body = b;
-    for (int32_t k = 0; k < b->n_nodes; k++)
-        edges += b->nodes[k].n_in + b->nodes[k].n_captures;
-    TRY(mucmm__alloc(ctx, g->n_values, sizeof *o->producer, &o->producer));
-    TRY(mucmm__alloc(ctx, b->n_nodes, sizeof *o->waits, &o->waits));
-    TRY(mucmm__alloc(ctx, b->n_nodes, sizeof *o->first, &o->first));
-    TRY(mucmm__alloc(ctx, edges, sizeof *o->next, &o->next));
-    TRY(mucmm__alloc(ctx, edges, sizeof *o->user, &o->user));
-    memset(o->producer, -1, (size_t)g->n_values * sizeof *o->producer);
-    memset(o->first, -1, (size_t)b->n_nodes * sizeof *o->first);
-    for (int32_t k = 0; k < b->n_nodes; k++)
-        for (int32_t i = 0; i < b->nodes[k].n_out; i++)
-            if (b->nodes[k].out[i] >= 0)
-                o->producer[b->nodes[k].out[i]] = k;
-    for (int32_t k = 0; k < b->n_nodes; k++) {
-        for (int32_t i = 0; i < b->nodes[k].n_in; i++)
-            add_edge(o, b->nodes[k].in[i], k);
-        for (int32_t i = 0; i < b->nodes[k].n_captures; i++)
-            add_edge(o, b->nodes[k].captures[i], k);
-    }
-done:
-    return status;
-}
-
-/* Nodes in the order of the file, except where one has to wait for another. */
-static mucmm_status sort_nodes(mucmm_ctx *ctx, const mucmm_graph *g, mucmm__body *b)
-{
-    mucmm_status status = MUCMM_OK;
-    order o = {0};
-    mucmm__node *sorted = NULL;
-    int32_t *queue = NULL, head = 0, tail = 0;
-
-    TRY(order_alloc(ctx, g, b, &o));
-    TRY(mucmm__alloc(ctx, b->n_nodes, sizeof *sorted, &sorted));
-    TRY(mucmm__alloc(ctx, b->n_nodes, sizeof *queue, &queue));
-    for (int32_t k = 0; k < b->n_nodes; k++)
-        if (o.waits[k] == 0)
-            queue[tail++] = k;
-    for (; head < tail; head++)
-        for (int32_t e = o.first[queue[head]]; e >= 0; e = o.next[e])
-            if (--o.waits[o.user[e]] == 0)
-                queue[tail++] = o.user[e];
-    for (int32_t k = 0; k < b->n_nodes && tail < b->n_nodes; k++)
-        if (o.waits[k] > 0)
-            TRY(mucmm__fail(ctx, MUCMM_EFORMAT,
-                            "node '%.200s' (%s) is part of a cycle, or waits for one: its inputs "
-                            "depend on its outputs",
-                            b->nodes[k].name, b->nodes[k].op->type));
-    for (int32_t k = 0; k < b->n_nodes; k++)
-        sorted[k] = b->nodes[queue[k]];
-    mucmm__free(b->nodes);
-    b->nodes = sorted;
-    sorted = NULL;
-done:
-    mucmm__free(sorted);
-    mucmm__free(queue);
-    mucmm__free(o.producer);
-    mucmm__free(o.waits);
-    mucmm__free(o.first);
-    mucmm__free(o.next);
-    mucmm__free(o.user);
-    return status;
-}
-
 /* ---- bodies ------------------------------------------------------------------------ */
 
 static mucmm_status read_initializers(import *im, const Onnx__GraphProto *p, scope *s)
@@ -737,7 +319,8 @@ static mucmm_status read_initializers(import *im, const Onnx__GraphProto *p, sco
         int32_t id;
         TRY(add_value(im, s, p->initializer[i]->name ? p->initializer[i]->name : "", "constant",
                       &id));
-        TRY(decode_tensor(im->ctx, p->initializer[i], im->folder, &im->g->values[id].constant));
+        TRY(mucmm__onnx_decode(im->ctx, p->initializer[i], &im->external,
+                               &im->g->values[id].constant));
     }
 done:
     return status;
@@ -811,7 +394,7 @@ static mucmm_status read_body(import *im, const Onnx__GraphProto *p, const scope
     TRY(read_nodes(im, p, s, out));
     if (im->n_unsupported == 0) {
         TRY(read_outputs(im, p, s, out));
-        TRY(sort_nodes(im->ctx, im->g, out));
+        TRY(mucmm__onnx_sort_nodes(im->ctx, im->g, out));
     }
 done:
     return status;
@@ -898,9 +481,9 @@ mucmm_status mucmm__onnx_import(mucmm_ctx *ctx, const unsigned char *bytes, size
     ProtobufCMessage *m = NULL;
     const Onnx__ModelProto *model;
     scope s = {0};
-import im = {.ctx = ctx, .g = g, .folder = folder };
+import im = {.ctx = ctx, .g = g, .external = { folder, mucmm__hash(MUCMM__HASH_START, bytes, size) } };
 
-    TRY(unpack(ctx, &onnx__model_proto__descriptor, bytes, size, &m));
+    TRY(mucmm__onnx_unpack(ctx, &onnx__model_proto__descriptor, bytes, size, &m));
     model = (const Onnx__ModelProto *)m;
     if (!model->graph || (!model->graph->n_node && !model->graph->n_output))
         TRY(mucmm__fail(ctx, MUCMM_EFORMAT, "not an ONNX model: it holds no graph"));
@@ -911,9 +494,10 @@ import im = {.ctx = ctx, .g = g, .folder = folder };
     TRY(read_interface(&im, model->graph, &s));
     g->index = s.index; /* the names of the outer scope stay */
     s.index = (mucmm__index){0};
+    g->content = im.external.content;
 done:
     mucmm__index_drop(&s.index);
-    unpacked_free(m);
+    mucmm__onnx_unpacked_free(m);
     return status;
 }
 

@@ -15,6 +15,10 @@ typedef struct mucmm__map {
 } mucmm__map;
 /* Messages name the path. EIO for a folder, a missing file, no permission. */
 mucmm_status mucmm__map_open(mucmm_ctx *ctx, const char *path, mucmm__map *out);
+/* folder/path, where path is what another file asks for: relative, and no part of it may be a
+ * symbolic link or "..", so that it cannot lead out of the folder. */
+mucmm_status mucmm__map_open_below(mucmm_ctx *ctx, const char *folder, const char *path,
+                                   mucmm__map *out);
 void mucmm__map_close(mucmm__map *m);
 
 /* ---- atomic write: temporary file beside the target, sync, rename ------------------ */

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -49,6 +50,56 @@ mucmm_status mucmm__map_open(mucmm_ctx *ctx, const char *path, mucmm__map *out)
     if (fd < 0)
         return fail_open(ctx, path, strerror(errno));
     status = map_file(ctx, path, fd, out);
+    close(fd);
+    return status;
+}
+
+/* Opens part after part, so that nothing can be exchanged between a check and its use. */
+static int open_below(const char *folder, const char *path)
+{
+    char part[NAME_MAX + 1];
+    int at = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), next;
+
+    while (at >= 0 && *path) {
+        size_t n = strcspn(path, "/");
+        bool last = path[n + strspn(path + n, "/")] == '\0';
+
+        errno = n > NAME_MAX ? ENAMETOOLONG : ELOOP;
+        if (n <= NAME_MAX) {
+            memcpy(part, path, n);
+            part[n] = '\0';
+        }
+        if (n > NAME_MAX || strcmp(part, "..") == 0)
+            next = -1;
+        else
+            next = openat(at, n ? part : ".",
+                          O_RDONLY | O_CLOEXEC | O_NOFOLLOW | (last ? O_NONBLOCK : O_DIRECTORY));
+        n = n + strspn(path + n, "/");
+        path += n;
+        int error = errno;
+        close(at);
+        errno = error;
+        at = next;
+    }
+    return at;
+}
+
+mucmm_status mucmm__map_open_below(mucmm_ctx *ctx, const char *folder, const char *path,
+                                   mucmm__map *out)
+{
+    char whole[PATH_MAX];
+    mucmm_status status;
+    int fd = open_below(folder, path);
+
+    *out = (mucmm__map){NULL, 0};
+    snprintf(whole, sizeof whole, "%s/%s", folder, path);
+    if (fd < 0)
+        return fail_open(ctx, whole,
+                         errno == ELOOP || errno == ENOTDIR
+                             ? "a part of the path is a symbolic link or no folder; what a file "
+                               "asks for must lie in the file's own folder"
+                             : strerror(errno));
+    status = map_file(ctx, whole, fd, out);
     close(fd);
     return status;
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * writer.c - files that are there whole or not at all: a temporary file beside the
- * target, sync, rename. Devices and pipes are written directly. */
+ * target, sync, rename. Where the file system can, the temporary file has no name until it is
+ * whole, so that a process that is killed leaves nothing. Devices and pipes are written directly.
+ */
 #include "io/io.h"
 
 #include <errno.h>
@@ -17,9 +19,12 @@
 
 struct mucmm__writer {
     int fd;
-    char *path;      /* as given, for messages                             */
-    char *target;    /* path with symbolic links followed                  */
-    char *temporary; /* NULL: the target is a device, written directly      */
+    char *path;            /* as given, for messages                             */
+    char *target;          /* path with symbolic links followed                  */
+    char folder[PATH_MAX]; /* that holds the target                                 */
+    /* Beside the target, but not made of its name: one as long as a name may be is fine. */
+    char temporary[PATH_MAX + 32];
+    bool is_device; /* written directly */
     bool temporary_exists, failed, may_be_lost;
     size_t used;
     unsigned char buffer[BUFFER];
@@ -31,29 +36,81 @@ static mucmm_status fail_write(mucmm_ctx *ctx, mucmm__writer *w, int error)
     return mucmm__fail(ctx, MUCMM_EIO, "cannot write %s: %s", w->path, strerror(error));
 }
 
-/* O_EXCL makes the name ours; the clock and the address make a second try rare. The mode
- * goes through the umask as in any open; a file that is replaced hands on its own. */
-static mucmm_status open_temporary(mucmm_ctx *ctx, mucmm__writer *w, const struct stat *old)
+/* The folder that holds the file: ".", or what stands before the last slash. */
+static bool folder_of(const char *path, char out[PATH_MAX])
 {
-    size_t size = strlen(w->target) + 40;
-    mucmm_status status = mucmm__alloc(ctx, (int64_t)size, 1, &w->temporary);
+    const char *slash = strrchr(path, '/');
+
+    if (slash && slash - path >= PATH_MAX)
+        return false;
+    snprintf(out, PATH_MAX, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+    if (!out[0])
+        snprintf(out, PATH_MAX, "/");
+    return true;
+}
+
+static void name_descriptor(int fd, char out[32])
+{
+    snprintf(out, 32, "/proc/self/fd/%d", fd);
+}
+
+/* A file without a name, which ends with the process; -1: not here. It gets its name in commit. */
+static int open_nameless(const char *folder)
+{
+    char link[32];
+    int fd = open(folder, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return -1;
+    name_descriptor(fd, link);
+    if (access(link, F_OK) == 0) /* without /proc it could never be named */
+        return fd;
+    close(fd);
+    return -1;
+}
+
+/* Calls make with names until one is free: the clock and the address make a second try rare. */
+static int make_temporary(mucmm__writer *w, int (*make)(mucmm__writer *w))
+{
     struct timespec now;
     uint64_t key;
+    int result = -1;
 
-    if (status != MUCMM_OK)
-        return status;
     clock_gettime(CLOCK_MONOTONIC, &now);
     key = mucmm__rng_key((uint64_t)now.tv_nsec ^ (uint64_t)getpid() << 32, (uint64_t)(uintptr_t)w);
     for (uint64_t i = 0; i < 100; i++) {
-        snprintf(w->temporary, size, "%s.%08llx.tmp", w->target,
+        snprintf(w->temporary, sizeof w->temporary, "%s/.mucmm-%08llx.tmp", w->folder,
                  (unsigned long long)(mucmm__rng_bits(key, i) & 0xffffffff));
-        w->fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (w->fd >= 0 || errno != EEXIST)
+        result = make(w);
+        if (result >= 0 || errno != EEXIST)
             break;
     }
+    w->temporary_exists = result >= 0;
+    return result;
+}
+
+static int open_named(mucmm__writer *w) /* O_EXCL makes the name ours */
+{
+    return open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+}
+
+static int name_file(mucmm__writer *w)
+{
+    char link[32];
+
+    name_descriptor(w->fd, link);
+    return linkat(AT_FDCWD, link, AT_FDCWD, w->temporary, AT_SYMLINK_FOLLOW);
+}
+
+/* The mode goes through the umask as in any open; a file that is replaced hands on its own. */
+static mucmm_status open_temporary(mucmm_ctx *ctx, mucmm__writer *w, const struct stat *old)
+{
+    if (!folder_of(w->target, w->folder))
+        return fail_write(ctx, w, ENAMETOOLONG);
+    w->fd = open_nameless(w->folder);
+    if (w->fd < 0)
+        w->fd = make_temporary(w, open_named);
     if (w->fd < 0)
         return fail_write(ctx, w, errno);
-    w->temporary_exists = true;
     if (old && fchmod(w->fd, old->st_mode & 0777) != 0)
         return fail_write(ctx, w, errno);
     return MUCMM_OK;
@@ -63,12 +120,15 @@ static mucmm_status open_target(mucmm_ctx *ctx, mucmm__writer *w)
 {
     char real[PATH_MAX];
     struct stat st;
-    bool exists = stat(w->path, &st) == 0;
+    bool exists = w->path[0] && stat(w->path, &st) == 0;
     mucmm_status status;
 
+    if (!exists && (!w->path[0] || errno != ENOENT))
+        return fail_write(ctx, w, w->path[0] ? errno : ENOENT);
     if (exists && S_ISDIR(st.st_mode))
         return fail_write(ctx, w, EISDIR);
     if (exists && !S_ISREG(st.st_mode)) {
+        w->is_device = true;
         w->fd = open(w->path, O_WRONLY | O_CLOEXEC);
         return w->fd < 0 ? fail_write(ctx, w, errno) : MUCMM_OK;
     }
@@ -134,16 +194,10 @@ done:
 }
 
 /* Makes the rename itself durable. Best effort: some file systems cannot. */
-static void sync_folder(const char *path)
+static void sync_folder(const char *folder)
 {
-    char folder[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    int fd;
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    if (slash && slash - path >= PATH_MAX)
-        return;
-    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
-    fd = open(folder[0] ? folder : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return;
     fsync(fd);
@@ -158,19 +212,21 @@ mucmm_status mucmm__writer_commit(mucmm_ctx *ctx, mucmm__writer *w)
     if (w->failed) /* an earlier failure that the caller passed over; its message stands */
         return MUCMM_EIO;
     TRY(flush(ctx, w));
-    if (w->temporary && !w->may_be_lost && fsync(w->fd) != 0)
+    if (!w->is_device && !w->may_be_lost && fsync(w->fd) != 0)
+        return fail_write(ctx, w, errno);
+    if (!w->is_device && !w->temporary_exists && make_temporary(w, name_file) < 0)
         return fail_write(ctx, w, errno);
     closed = close(w->fd);
     w->fd = -1;
     if (closed != 0)
         return fail_write(ctx, w, errno);
-    if (!w->temporary)
+    if (w->is_device)
         return MUCMM_OK;
     if (rename(w->temporary, w->target) != 0)
         return fail_write(ctx, w, errno);
     w->temporary_exists = false;
     if (!w->may_be_lost)
-        sync_folder(w->target);
+        sync_folder(w->folder);
 done:
     return status;
 }
@@ -185,7 +241,6 @@ void mucmm__writer_free(mucmm__writer *w)
         unlink(w->temporary);
     mucmm__free(w->path);
     mucmm__free(w->target);
-    mucmm__free(w->temporary);
     mucmm__free(w);
 }
 
