@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <onnx.pb-c.h>
+
 /* ---- names ------------------------------------------------------------------------- */
 
 /* Names that can be seen from a body: its own, then those around it. */

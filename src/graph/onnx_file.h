@@ -6,7 +6,9 @@
 
 #include "graph/network.h"
 
-#include <onnx.pb-c.h>
+#include <protobuf-c/protobuf-c.h>
+
+typedef struct Onnx__TensorProto Onnx__TensorProto; /* of the generated onnx.pb-c.h */
 
 /* onnx_unpack.c: a message; freed with mucmm__onnx_unpacked_free. EFORMAT: broken, or nested too
  * deeply; ENOMEM: it takes more memory than a file of that size may. */

@@ -7,6 +7,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include <onnx.pb-c.h>
+
 /* ---- tensors ----------------------------------------------------------------------- */
 
 /* Numbers in one of the typed lists: a copy with the width of the type. */
