@@ -354,6 +354,11 @@ static mucmm_status build_something(mucmm_ctx *ctx, char **text)
     mucmm__json_add(&b, list, mucmm__json_real(0.5));
     mucmm__json_add(&b, list, mucmm__json_real((double)NAN));
     mucmm__json_set(&b, root, "list", list);
+    for (int i = 0; i < 40; i++) { /* the text grows at keys, too */
+        char key[32];
+        snprintf(key, sizeof key, "zero: key number %02d", i);
+        mucmm__json_set(&b, root, key, json_null());
+    }
     TRY(mucmm__json_done(ctx, &b, root));
     TRY(mucmm__json_dump(ctx, root, JSON_COMPACT | JSON_SORT_KEYS, text));
 done:
@@ -363,7 +368,8 @@ done:
 
 static void test_json_without_memory_is_told_from_damaged_json(void **state)
 {
-    const char *want = "{\"list\":[0.5,null],\"name\":\"a name\xef\xbf\xbd\",\"none\":null}";
+    const char *begins = "{\"list\":[0.5,null],\"name\":\"a "
+                         "name\xef\xbf\xbd\",\"none\":null,\"zero: key number 00\":";
     mucmm_ctx *ctx = failing_ctx();
     mucmm_status status = MUCMM_ENOMEM;
     int64_t live = heap.live;
@@ -380,9 +386,10 @@ static void test_json_without_memory_is_told_from_damaged_json(void **state)
         heap.sticky = false;
         status = build_something(ctx, &text);
         heap.fail_at = 0;
-        if (status == MUCMM_OK)
-            assert_string_equal(text, want);
-        else
+        if (status == MUCMM_OK) {
+            assert_memory_equal(text, begins, strlen(begins));
+            assert_int_equal(strlen(text), strlen(begins) + 4 + 39 * 27 + 1);
+        } else
             assert_int_equal(status, MUCMM_ENOMEM);
         mucmm__free(text);
         assert_int_equal(heap.live, live);

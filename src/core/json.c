@@ -91,19 +91,45 @@ mucmm_status mucmm__json_done(mucmm_ctx *ctx, const mucmm__json_build *b, const 
     return b->failed || !root ? mucmm__fail(ctx, MUCMM_ENOMEM, "out of memory: JSON") : MUCMM_OK;
 }
 
+/* A text that grows; what comes after a failure is dropped. jansson ignores that a key could not be
+ * written, so that its own buffer may lack some. */
+typedef struct dumped {
+    mucmm_ctx *ctx;
+    char *text; /* ends in NUL, once there is any */
+    int64_t used, room;
+    mucmm_status status;
+} dumped;
+
+static int dump_some(const char *bytes, size_t n, void *arg)
+{
+    dumped *d = arg;
+    int64_t needed = d->used + (int64_t)n + 1;
+
+    if (d->status == MUCMM_OK && needed > d->room) {
+        int64_t room = 2 * d->room + needed;
+        d->status = mucmm__realloc(d->ctx, d->used, room, 1, &d->text);
+        d->room = room;
+    }
+    if (d->status != MUCMM_OK)
+        return -1;
+    memcpy(d->text + d->used, bytes, n);
+    d->used += (int64_t)n;
+    d->text[d->used] = '\0';
+    return 0;
+}
+
 mucmm_status mucmm__json_dump(mucmm_ctx *ctx, const json_t *value, size_t flags, char **out)
 {
-    char *text = json_dumps(value, flags);
-    json_free_t release; /* the program around the library may have set its own */
-    mucmm_status status;
+    dumped d = {.ctx = ctx};
 
     *out = NULL;
-    if (!text)
-        return mucmm__fail(ctx, MUCMM_ENOMEM, "out of memory: JSON");
-    status = mucmm__strdup(ctx, text, out);
-    json_get_alloc_funcs(NULL, &release);
-    release(text);
-    return status;
+    if (json_dump_callback(value, dump_some, &d, flags) != 0 && d.status == MUCMM_OK)
+        d.status = mucmm__fail(ctx, MUCMM_ENOMEM, "out of memory: JSON");
+    if (d.status != MUCMM_OK)
+        mucmm__free(d.text);
+    else
+        *out = d.text;
+    return d.status;
 }
 
 /* ---- parsing ----------------------------------------------------------------------- */

@@ -3,10 +3,10 @@
  * report.c - the page: sections, texts, tables, charts, glossary. Pictures are in draw.c. */
 #include "report/report.h"
 
+#include "core/json.h"
 #include "report/page.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -332,10 +332,10 @@ done:
 static mucmm_status script_json(mucmm_ctx *ctx, mucmm__page_text *t, const json_t *spec)
 {
     mucmm_status status = MUCMM_OK;
-    char *text = json_dumps(spec, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6));
+    char *text = NULL;
 
-    if (!text)
-        return mucmm__fail(ctx, MUCMM_ENOMEM, "out of memory: a chart of the report");
+    TRY(mucmm__json_dump(ctx, spec, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6),
+                         &text));
     for (const char *at = text; *at;) {
         int64_t plain = (int64_t)strcspn(at, "<>&");
         TRY(mucmm__page_raw(ctx, t, at, plain));
@@ -344,7 +344,7 @@ static mucmm_status script_json(mucmm_ctx *ctx, mucmm__page_text *t, const json_
             TRY(mucmm__page_markup(ctx, t, "\\u%04x", (unsigned)(unsigned char)*at++));
     }
 done:
-    free(text);
+    mucmm__free(text);
     return status;
 }
 
@@ -376,18 +376,19 @@ mucmm_status mucmm_report_chart(mucmm_ctx *ctx, mucmm_report *r, const char *tit
                                 const char *caption, const char *spec)
 {
     mucmm_status status = MUCMM_OK;
-    json_error_t error;
-    json_t *root = json_loads(spec, 0, &error);
-    json_t *values = json_object_get(json_object_get(root, "data"), "values");
+    json_t *root = NULL, *values;
+    int line = 0;
 
-    if (!root)
-        status = mucmm__fail(ctx, MUCMM_EFORMAT, "report: chart '%s': line %d: %s", title,
-                             error.line, error.text);
-    else if (json_array_size(values) == 0 || json_object_size(json_array_get(values, 0)) == 0)
-        status = mucmm__fail(ctx, MUCMM_EFORMAT,
-                             "report: chart '%s' has no rows of objects in data.values", title);
-    else
-        status = chart(ctx, r, title, caption, root, values);
+    status = mucmm__json_parse(ctx, spec, strlen(spec), &line, &root);
+    if (status == MUCMM_EFORMAT)
+        status = mucmm__prefix(ctx, status, "report: chart '%s': line %d", title, line);
+    TRY(status);
+    values = json_object_get(json_object_get(root, "data"), "values");
+    if (json_array_size(values) == 0 || json_object_size(json_array_get(values, 0)) == 0)
+        TRY(mucmm__fail(ctx, MUCMM_EFORMAT,
+                        "report: chart '%s' has no rows of objects in data.values", title));
+    TRY(chart(ctx, r, title, caption, root, values));
+done:
     json_decref(root);
     return status;
 }
