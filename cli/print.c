@@ -195,39 +195,22 @@ static void print_count(const char *label, const summary_column *columns, int n,
 static void print_significant(const summary_column *columns, int n)
 {
     bool any = false;
+    char label[64];
 
     for (int c = 0; c < n; c++)
         any = any || has_p(columns[c].summary);
     if (!any)
         return;
-    print_count("significant (p <= 0.05)", columns, n, false);
+    snprintf(label, sizeof label, "significant (p <= %g)", MUCMM_SIGNIFICANT);
+    print_count(label, columns, n, false);
     print_count("  of these no harmonics", columns, n, true);
-}
-
-const char *carriers(const mucmm_model *m, const mucmm_summary *s, int64_t j, char out[CARRIERS])
-{
-    const double *carried = s->carried + j * s->views;
-    int64_t count = 0;
-    size_t used = 0;
-
-    if (isnan(carried[0]))
-        return strcpy(out, "not computed");
-    for (int32_t v = 0; v < s->views; v++)
-        count += carried[v] == 1;
-    if (count == 0 || count == s->views)
-        return strcpy(out, count == 0 ? "none beyond chance" : "all");
-    for (int32_t v = 0; v < s->views; v++)
-        if (carried[v] == 1)
-            used += (size_t)snprintf(out + used, CARRIERS - used, "%s%s", used > 0 ? " + " : "",
-                                     mucmm_model_view_name(m, v));
-    return out;
 }
 
 /* Of more than two views: which of them a component is about. */
 static void print_carriers(const mucmm_model *m, const summary_column *columns, int n)
 {
     int64_t k = columns[0].summary->components;
-    char text[CARRIERS];
+    char text[MUCMM_CARRIERS_SIZE];
 
     for (int c = 0; c < n; c++) {
         if (!columns[c].summary->carried || !has_p(columns[c].summary))
@@ -235,7 +218,7 @@ static void print_carriers(const mucmm_model *m, const summary_column *columns, 
         printf("views that carry a component (%s, %s)\n", columns[c].group, columns[c].title);
         for (int64_t j = 0; j < k && j < SHOWN_COMPONENTS; j++)
             printf("  component %-*" PRId64 "%s\n", LABEL_WIDTH - 12, j,
-                   carriers(m, columns[c].summary, j, text));
+                   mucmm_summary_carriers(m, columns[c].summary, j, text, sizeof text));
         if (k > SHOWN_COMPONENTS)
             printf("  ... and %" PRId64 " more\n", k - SHOWN_COMPONENTS);
     }

@@ -22,11 +22,6 @@ void print_summaries(const mucmm_model *m, const summary_column *columns, int n)
 void print_stability(const mucmm_model *m);
 json_t *stability_json(const mucmm_model *m);
 
-/* The views that carry component j, for people: "all", "image + words", "none beyond chance", or
- * "not computed" without p-values. Of summaries of more than two views. Returns out. */
-enum { CARRIERS = MUCMM_MAX_VIEWS * 68 };
-const char *carriers(const mucmm_model *m, const mucmm_summary *s, int64_t j, char out[CARRIERS]);
-
 /* {"correlations": .., .., "linear": {the same keys of `linear`}} */
 json_t *summary_json(const mucmm_model *m, const mucmm_summary *heads, const mucmm_summary *linear);
 

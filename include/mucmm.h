@@ -15,9 +15,9 @@
  *   mucmm_fit_params_init(&p);
  *   p.common = 8;
  *   p.individual = 16;
- *   if (mucmm_fit(ctx, views, 2, &p, &model) != MUCMM_OK)
- *       fprintf(stderr, "fit: %s\n", mucmm_ctx_message(ctx));
- *   mucmm_model_save(ctx, model, "pair.mucmm");
+ *   if (mucmm_fit(ctx, views, 2, &p, &model) != MUCMM_OK ||
+ *       mucmm_model_save(ctx, model, "pair.mucmm") != MUCMM_OK)
+ *       fprintf(stderr, "%s\n", mucmm_ctx_message(ctx));
  *   mucmm_model_free(model);
  *   mucmm_data_free(left);
  *   mucmm_data_free(right);
@@ -368,6 +368,9 @@ MUCMM_API mucmm_status mucmm_predict_common(mucmm_ctx *ctx, const mucmm_model *m
                                             const mucmm_cmat *common, int32_t view,
                                             const mucmm_mat *predicted, const mucmm_mat *sd);
 
+/* p-values up to this are called significant. */
+#define MUCMM_SIGNIFICANT 0.05
+
 /* A component whose R2 from nonlinear features of those before it is at least this is a harmonic.
  */
 #define MUCMM_HARMONIC_R2 0.5
@@ -378,7 +381,7 @@ typedef struct mucmm_summary {
     double *correlations;     /* [k] of fixed projections; mean over pairs of views  */
     double *p_values;         /* [k] pairing permuted, step-down maximum statistic;
                                  NaN if not computed                                 */
-    int64_t significant;      /* how many p_values are <= 0.05                       */
+    int64_t significant;      /* how many p_values are <= MUCMM_SIGNIFICANT          */
     double total_correlation; /* sum of correlations                                 */
     double *common_share, *individual_share, *rest_share; /* [M] of the view's variance */
     /* The next three are NaN where there are too few rows to say anything. */
@@ -1295,6 +1298,65 @@ MUCMM_API const char *mucmm_views_label(const mucmm_views *v, int64_t row, const
  * study without a split. OK and NULL without a study or such a view. */
 MUCMM_API mucmm_status mucmm_views_training(mucmm_ctx *ctx, const mucmm_views *v, const char *view,
                                             mucmm_data **out);
+
+/* ---- report of a model ------------------------------------------------------------- */
+
+/* Sections of the page, in their order; their sum is a choice of them. */
+typedef enum mucmm_section {
+    MUCMM_SECTION_SHORT = 1,        /* in short: components, harmonics, shares                    */
+    MUCMM_SECTION_SHARED = 2,       /* correlations, dimensions, carriers, stability              */
+    MUCMM_SECTION_SHARES = 4,       /* of the variance of each view                               */
+    MUCMM_SECTION_RETRIEVAL = 8,    /* partners found                                             */
+    MUCMM_SECTION_LEAKAGE = 16,     /* dependence left                                            */
+    MUCMM_SECTION_SCORES = 32,      /* histograms                                                 */
+    MUCMM_SECTION_SAMPLES = 64,     /* the ends of the scores, with maps                          */
+    MUCMM_SECTION_COMPONENTS = 128, /* the ends of the first components, with what makes them     */
+    MUCMM_SECTION_TRAINING = 256,   /* history of the heads                                       */
+    MUCMM_SECTION_FITTED = 512,     /* views and parameters                                       */
+    MUCMM_SECTION_AGAIN = 1024,     /* how to make the page again; none if params.again is NULL   */
+    MUCMM_SECTION_GLOSSARY = 2048,  /* the words                                                  */
+    MUCMM_SECTION_ALL = 4095
+} mucmm_section;
+
+#define MUCMM_REPORT_MAX_SHOWN 100
+
+/* Texts are read during the call. */
+typedef struct mucmm_report_params {
+    uint32_t struct_size;
+    uint32_t sections; /* sum of mucmm_section; default all                                 */
+    int64_t shown;     /* samples of a gallery, 1 to 100; default 6, or as many as there are */
+    const char *label; /* column of a study's table that names a sample; NULL = none        */
+    int32_t map;       /* a mucmm_map_kind, or MUCMM_MAP_DEFAULT: by the kind of view       */
+    const char *model_label; /* such as the model's file; NULL = none                             */
+    const char *again;       /* commands or code that make the page again, shown as they are      */
+    const char *again_note;  /* a sentence on them; NULL = none                                   */
+    /* Words for what a reader may do: to leave out the test, and to keep trained heads. Default:
+     * the parameters of this interface.                                                          */
+    const char *untested_word, *keep_heads_word;
+    const mucmm_views *training; /* the rows that the model was fitted to, for maps of encoded rows;
+                                    NULL = those of the study that the views are of               */
+    const mucmm_score_params *score; /* of mucmm_model_report; NULL = the defaults                */
+} mucmm_report_params;
+
+MUCMM_API void mucmm_report_params_init_sized(mucmm_report_params *p, size_t size);
+#define mucmm_report_params_init(p) mucmm_report_params_init_sized((p), sizeof *(p))
+
+/* Adds what a model shows of rows: all views of the model by name, in any order, and the scores of
+ * these rows. EARG  a view or the label's column is missing, or a parameter is out of range;
+ * ESHAPE  the scores are of other rows, or a row lacks a view. */
+MUCMM_API mucmm_status mucmm_report_add(mucmm_ctx *ctx, mucmm_report *r, const mucmm_model *m,
+                                        const mucmm_views *views, const mucmm_scores *scores,
+                                        const mucmm_report_params *params);
+/* All in one: scores, and a page on them at path, written as mucmm_report_write does. */
+MUCMM_API mucmm_status mucmm_model_report(mucmm_ctx *ctx, const mucmm_model *m,
+                                          const mucmm_views *views,
+                                          const mucmm_report_params *params, const char *path);
+
+/* The views that carry a component, for people, in out [size]: "all", "image + words", "none beyond
+ * chance", or "not computed" without p-values or for two views. Returns out. */
+#define MUCMM_CARRIERS_SIZE (MUCMM_MAX_VIEWS * 68)
+MUCMM_API const char *mucmm_summary_carriers(const mucmm_model *m, const mucmm_summary *s,
+                                             int64_t component, char *out, size_t size);
 
 /* ---- benchmarks -------------------------------------------------------------------- */
 

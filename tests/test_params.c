@@ -65,6 +65,7 @@ INIT(mucmm_ctx_params)
 INIT(mucmm_data_params)
 INIT(mucmm_fit_params)
 INIT(mucmm_score_params)
+INIT(mucmm_report_params)
 INIT(mucmm_explain_params)
 INIT(mucmm_null_params)
 INIT(mucmm_map_check)
@@ -386,6 +387,45 @@ static mucmm_status use_bench_train(void *p)
     return status == MUCMM_ENOMEM ? MUCMM_OK : status;
 }
 
+/* A whole page takes its time: of a struct that has the field, its first section. */
+static void set_report(void *p)
+{
+    SET(mucmm_report_params, p, shown, 1);
+    SET(mucmm_report_params, p, sections, MUCMM_SECTION_SHORT);
+}
+
+static mucmm_status use_report_add(void *p)
+{
+    mucmm_views *views = NULL;
+    mucmm_scores *scores = NULL;
+    mucmm_report *r = NULL;
+    mucmm_score_params sp;
+    mucmm_status status;
+
+    mucmm_score_params_init(&sp);
+    sp.permutations = 0;
+    CHECK_OK(ctx, mucmm_views_create(ctx, q.view, q.n_views, &views));
+    CHECK_OK(ctx, mucmm_score(ctx, model, q.view, q.n_views, &sp, &scores));
+    CHECK_OK(ctx, mucmm_report_create(ctx, "", &r));
+    status = mucmm_report_add(ctx, r, model, views, scores, p);
+    mucmm_report_free(r);
+    mucmm_scores_free(scores);
+    mucmm_views_free(views);
+    return status;
+}
+
+static mucmm_status use_model_report(void *p)
+{
+    mucmm_views *views = NULL;
+    mucmm_status status;
+
+    CHECK_OK(ctx, mucmm_views_create(ctx, q.view, q.n_views, &views));
+    status = mucmm_model_report(ctx, model, views, p, in_folder("page.html"));
+    unlink(in_folder("page.html"));
+    mucmm_views_free(views);
+    return status;
+}
+
 #define SIZED(type, set, result, ...)                                                              \
     {                                                                                              \
 #type, sizeof(type), _Alignof(type), init_##type, set, result,                             \
@@ -417,6 +457,8 @@ static const sized all[] = {
     SIZED(mucmm_mel_params, NULL, TAKES, {"mucmm_mel_frames", use_mel_frames},
           {"mucmm_mel_hertz", use_mel_hertz}, {"mucmm_mel_power", use_mel_power},
           {"mucmm_mel_map", use_mel_map}),
+    SIZED(mucmm_report_params, set_report, TAKES, {"mucmm_report_add", use_report_add},
+          {"mucmm_model_report", use_model_report}),
     SIZED(mucmm_node_info, NULL, GIVES, {"mucmm_graph_node", use_graph_node}),
     SIZED(mucmm_op_info, NULL, GIVES, {"mucmm_op", use_op}),
     SIZED(mucmm_run_params, NULL, TAKES, {"mucmm_graph_run", use_graph_run},

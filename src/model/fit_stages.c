@@ -17,9 +17,8 @@
 #include <math.h>
 #include <string.h>
 
-/* Permutations of the tests that decide on sizes of stages, and their level. */
+/* Of the tests that decide on sizes of stages. */
 #define PERMUTATIONS 1000
-#define LEVEL 0.05
 /* Fewer rows than these decide nothing: one stage, trained heads, and no restarts. */
 #define LEAST_HELD_OUT 20
 /* Trained heads must say more than the closed form by this share; of a component at least so much
@@ -128,8 +127,8 @@ static mucmm_status choose_components(mucmm__fit *f, int64_t first, bool *keep,
                                 correlations, p_values, NULL));
     *significant = *kept = 0;
     for (int64_t j = 0; j < fresh; j++) {
-        keep[j] = p_values[j] <= LEVEL && !(r2[first + j] >= MUCMM_HARMONIC_R2);
-        *significant += p_values[j] <= LEVEL;
+        keep[j] = p_values[j] <= MUCMM_SIGNIFICANT && !(r2[first + j] >= MUCMM_HARMONIC_R2);
+        *significant += p_values[j] <= MUCMM_SIGNIFICANT;
         *kept += keep[j];
     }
 done:

@@ -8,7 +8,6 @@
 
 /* Of a component's strongest pair: what a pair must have to carry it too. */
 #define PAIR_SHARE 0.3
-#define LEVEL 0.05
 
 mucmm_status mucmm__sharing_alloc(mucmm_ctx *ctx, mucmm_summary *s)
 {
@@ -121,7 +120,7 @@ static const double *strongest_pair(const mucmm_summary *s, int64_t j)
     const double *best = NULL;
 
     for (int64_t i = 0; i < size; i++)
-        if (p[i] <= LEVEL && (!best || r[i] > *best))
+        if (p[i] <= MUCMM_SIGNIFICANT && (!best || r[i] > *best))
             best = r + i;
     return best;
 }
@@ -136,7 +135,8 @@ static void connect_views(mucmm_summary *s, int64_t j, const double *strongest)
     carried[(strongest - r) / views] = 1;
     for (int64_t round = 1; round < views; round++)
         for (int64_t i = 0; i < views * views; i++)
-            if (carried[i / views] == 1 && p[i] <= LEVEL && r[i] >= PAIR_SHARE * *strongest)
+            if (carried[i / views] == 1 && p[i] <= MUCMM_SIGNIFICANT &&
+                r[i] >= PAIR_SHARE * *strongest)
                 carried[i % views] = 1;
 }
 

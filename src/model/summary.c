@@ -70,7 +70,7 @@ static mucmm_status correlations(mucmm_ctx *ctx, int32_t n_views, const mucmm__b
     s->total_correlation = 0;
     for (int64_t j = 0; j < s->components; j++) {
         s->total_correlation += s->correlations[j];
-        s->significant += s->p_values[j] <= 0.05;
+        s->significant += s->p_values[j] <= MUCMM_SIGNIFICANT;
     }
 done:
     return status;
@@ -81,7 +81,8 @@ void mucmm__summary_harmonics(const mucmm__solution *r, mucmm_summary *s)
     s->dimensions = 0;
     for (int64_t j = 0; j < s->components; j++) {
         s->harmonic[j] = r->harmonic ? r->harmonic[j] : NAN;
-        s->dimensions += s->p_values[j] <= 0.05 && !(s->harmonic[j] >= MUCMM_HARMONIC_R2);
+        s->dimensions +=
+            s->p_values[j] <= MUCMM_SIGNIFICANT && !(s->harmonic[j] >= MUCMM_HARMONIC_R2);
     }
 }
 

@@ -6,6 +6,7 @@ Runs the program on small arrays: what each command writes and prints, exit stat
 one clear line and leaves nothing behind. Prints TAP. MUCMM_TEST_DEMO=1 also runs the demo on the real data.
 """
 import csv
+import html
 import json
 import math
 import os
@@ -519,6 +520,61 @@ def report_takes_every_method():
                  '--method', method)
         with open('page.html', encoding='utf-8') as f:
             check('--method %s ' % method in f.read(), 'the command that makes the page again')
+
+
+def commands_of(page):
+    """The commands of "Make it again", as they stand on the page."""
+    part = page.split('<h2>Make it again</h2>', 1)[1].split('</section>', 1)[0]
+    return html.unescape(re.search(r'<pre>(.*?)</pre>', part, re.S)[1]).splitlines()
+
+
+def page_made_again(fit_args, report_args, training=None):
+    """The report's page, and the one that its own commands make in the place of both files."""
+    succeeds(*fit_args)
+    succeeds(*report_args)
+    with open('page.html', 'rb') as f:
+        first = f.read()
+    commands = commands_of(first.decode())
+    check([c.split()[:2] for c in commands] == [['mucmm', 'fit'], ['mucmm', 'report']], commands)
+    with open(fit_args[fit_args.index('-o') + 1], 'rb') as f:
+        model = f.read()
+    os.remove('page.html')
+    os.remove(fit_args[fit_args.index('-o') + 1])
+    for command in commands:
+        for view, path in (training or {}).items():
+            command = command.replace('%s=TRAINING_FILE' % view, '%s=%s' % (view, path))
+        check('TRAINING_FILE' not in command, command)
+        result = subprocess.run(['sh', '-c', 'mucmm() { "$MUCMM" "$@"; }; ' + command], capture_output=True, text=True,
+                                env=dict(os.environ, MUCMM=PROGRAM, OMP_WAIT_POLICY='PASSIVE'))
+        check(result.returncode == 0, '%s: exit %d: %s' % (command, result.returncode, result.stderr))
+    with open('page.html', 'rb') as f:
+        again = f.read()
+    return commands, first, again, model
+
+
+@test
+def making_it_again_gives_the_same_page():
+    """Every option that changes the page: of the fit as the model knows it, of the report as it was given."""
+    left_right = {'left': 'l.npy', 'right': 'r.npy'}
+    report = ['report', 'again.mucmm', *UNSEEN, '--samples-shown', '2', '--permutations', '60', '-o', 'page.html']
+    cases = [
+        (fit('--bootstrap', '5', '--scale', 'column', '--validation', '0.2', out='again.mucmm'),
+         [*report, '--seed', '3', '--method', 'gradient'], left_right),
+    ]
+    for fit_args, report_args, training in cases:
+        commands, first, again, _ = page_made_again(fit_args, report_args, training)
+        check(first == again, 'another page: %s' % commands)
+
+
+@test
+def making_it_again_of_a_study_and_awkward_names():
+    write_study(name="stu dy's.json")
+    name = "mo'del $HOME.mucmm"
+    _, first, again, _ = page_made_again(
+        fit_study(study="stu dy's.json", out=name),
+        ['report', name, "stu dy's.json", '--cache', 'cache', '--part', 'all', '--label', 'group', '--samples-shown', '1',
+         '--permutations', '30', '-o', 'page.html'])
+    check(first == again, 'another page')
 
 
 @test

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Words of a model's report: in short, what was fitted on what, how to make it again, and the
+ * meaning of the words. */
+#include "present/report_page.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+
+/* ---- in short ---------------------------------------------------------------------- */
+
+static mucmm_status say_components(const mucmm__page *p)
+{
+    const mucmm_summary *s = p->heads;
+
+    if (isfinite(s->p_values[0]))
+        return mucmm__page_say(
+            p,
+            "%" PRId64 " samples, %d views. %" PRId64 " of %" PRId64
+            " components are shared by the views beyond chance; the first correlates %.2f.",
+            p->rows, p->n_views, s->significant, s->components, s->correlations[0]);
+    return mucmm__page_say(p,
+                           "%" PRId64 " samples, %d views. %" PRId64
+                           " components, not tested against chance (%s); the first correlates "
+                           "%.2f.",
+                           p->rows, p->n_views, s->components, p->params->untested_word,
+                           s->correlations[0]);
+}
+
+static mucmm_status say_harmonics(const mucmm__page *p)
+{
+    int64_t n = mucmm__page_harmonics(p->heads);
+
+    if (n == 0)
+        return MUCMM_OK;
+    return mucmm__page_say(
+        p, "%" PRId64 " of these %s, which leaves %" PRId64 " common dimensions.", n,
+        n == 1 ? "is a curve of others (a harmonic)" : "are curves of others (harmonics)",
+        p->heads->dimensions);
+}
+
+/* What of the heads is the closed form, because training brought nothing. */
+static mucmm_status say_closed_form(const mucmm__page *p)
+{
+    const json_t *kept = json_object_get(p->about, "closed_form_kept");
+    size_t n = json_array_size(kept);
+
+    if (n == 0)
+        return MUCMM_OK;
+    return mucmm__page_say(
+        p,
+        "The heads' %s part%s the closed form: on the held-out rows trained networks say no more\n"
+        "(%s keeps them all the same).",
+        n == 2 ? "common and individual" : json_string_value(json_array_get(kept, 0)),
+        n == 2 ? "s are" : " is", p->params->keep_heads_word);
+}
+
+mucmm_status mucmm__report_short(const mucmm__page *p)
+{
+    const mucmm_summary *s = p->heads;
+    mucmm_status status = MUCMM_OK;
+
+    TRY(say_components(p));
+    TRY(say_harmonics(p));
+    TRY(say_closed_form(p));
+    for (int32_t v = 0; v < p->n_views; v++)
+        if (isfinite(s->common_share[v]))
+            TRY(mucmm__page_say(
+                p, "%s: %.0f %% of its variance is common, %.0f %% individual, %.0f %% neither.",
+                p->view[v].name, 100 * s->common_share[v], 100 * s->individual_share[v],
+                100 * s->rest_share[v]));
+done:
+    return status;
+}
+
+mucmm_status mucmm__report_shared(const mucmm__page *p)
+{
+    mucmm_status status = MUCMM_OK;
+
+    TRY(mucmm__chart_spectrum(p));
+    TRY(mucmm__chart_dimensions(p));
+    TRY(mucmm__table_carriers(p));
+    TRY(mucmm__table_stability(p));
+done:
+    return status;
+}
+
+/* ---- what was fitted on what ------------------------------------------------------- */
+
+static mucmm_status views_table(const mucmm__page *p)
+{
+    const char *head[] = {"view", "rows", "columns", "individual", "from"};
+    mucmm__page_cells c = {0};
+
+    for (int32_t v = 0; v < p->n_views; v++) {
+        mucmm__page_cell(p, &c, "%s", p->view[v].name);
+        mucmm__page_cell(p, &c, "%" PRId64, mucmm_data_rows(p->view[v].data));
+        mucmm__page_cell(p, &c, "%" PRId64, mucmm_model_view_cols(p->m, v));
+        mucmm__page_cell(p, &c, "%" PRId64, mucmm_model_individual(p->m, v));
+        mucmm__page_cell(p, &c, "%s", mucmm_data_label(p->view[v].data));
+    }
+    return mucmm__page_table(p, "The rows that this page is about.", head,
+                             sizeof head / sizeof *head, &c);
+}
+
+/* The parameters of the fit, under the names that they have in a model's JSON. */
+static mucmm_status settings_table(const mucmm__page *p)
+{
+    const char *head[] = {"setting", "value"}, *key;
+    mucmm__page_cells c = {0};
+    mucmm_status status = MUCMM_OK;
+    json_t *value;
+
+    json_object_foreach(json_object_get(p->about, "params"), key, value)
+    {
+        char *text = NULL;
+        mucmm__page_cell(p, &c, "%s", key);
+        status = mucmm__json_dump(p->ctx, value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6), &text);
+        if (status != MUCMM_OK)
+            break;
+        mucmm__page_cell(p, &c, "%s", text);
+        mucmm__free(text);
+    }
+    c.status = status != MUCMM_OK ? status : c.status;
+    return mucmm__page_table(p, "Settings of the fit.", head, sizeof head / sizeof *head, &c);
+}
+
+static int64_t about(const mucmm__page *p, const char *key)
+{
+    return json_integer_value(json_object_get(p->about, key));
+}
+
+mucmm_status mucmm__report_fitted(const mucmm__page *p)
+{
+    const char *name = p->params->model_label;
+    mucmm_status status = MUCMM_OK;
+
+    TRY(mucmm__page_say(p,
+                        "Model %s%s%" PRId64 " common components, fitted on %" PRId64
+                        " rows; %" PRId64
+                        " more were held out to choose by. The numbers below are of the %" PRId64
+                        " rows given to the report.",
+                        name ? name : "of ", name ? ": " : "", mucmm_model_common(p->m),
+                        about(p, "training_rows"), about(p, "held_out_rows"), p->rows));
+    TRY(views_table(p));
+    TRY(settings_table(p));
+done:
+    return status;
+}
+
+/* ---- how to make it again ---------------------------------------------------------- */
+
+mucmm_status mucmm__report_again(const mucmm__page *p)
+{
+    mucmm_status status = MUCMM_OK;
+    const char *charts = mucmm_report_charts();
+
+    TRY(mucmm_report_code(p->ctx, p->r, p->params->again));
+    TRY(mucmm__page_say(p, "mucmm %d.%d.%d%s%s; %d threads", MUCMM_VERSION_MAJOR,
+                        MUCMM_VERSION_MINOR, MUCMM_VERSION_PATCH, charts[0] ? ", " : "", charts,
+                        mucmm_ctx_threads(p->ctx)));
+    if (p->params->again_note)
+        TRY(mucmm__page_say(p, "%s", p->params->again_note));
+done:
+    return status;
+}
+
+/* ---- glossary ---------------------------------------------------------------------- */
+
+mucmm_status mucmm__report_glossary(const mucmm__page *p)
+{
+    static const char *const terms[][2] = {
+        {"Common part", "What the views of one sample share: what one view tells about the other."},
+        {"Individual part", "What a view holds that the other views tell nothing about."},
+        {"Variate",
+         "A number computed from one view of a sample, such as its place on a component."},
+        {"Component", "One direction of the common part: one variate in each view, made to agree."},
+        {"Harmonic",
+         "A component that is only a curve of those before it, as an overtone is of its note: the "
+         "square of the first, for example. It correlates truly, but is no dimension of its own. "
+         "Marked where those before it predict at least half of its variance."},
+        {"Comes back",
+         "A component comes back if other fits, to samples of the same kind or from another start, "
+         "find it again: the "
+         "correlation of its variate with that of the most similar component there, its "
+         "similarity, is 0.7 or more on average, and its correlation between the views there is "
+         "above 0 but for the worst 5 % (of starts: in all). If not, the maps and names of this "
+         "component may be those of chance. Is the subspace large beside it, the component is "
+         "mixed with others there, but what they hold together stays."},
+        {"Correlation",
+         "How well the variates of two views agree over the samples: 1 fully, 0 not at "
+         "all."},
+        {"Loading",
+         "How strongly a column, pixel or word goes with a variate; a pattern map is made "
+         "of loadings."},
+        {"Pattern",
+         "A map that shows what in the input goes up and down with a score. It leaves out "
+         "what only serves to cancel noise, which a gradient does not."},
+        {"Share",
+         "How much of a view's variance can be told from its common part, and how much more "
+         "from its individual part."},
+        {"Leakage",
+         "Dependence that should not be there: of the individual part on the common one, "
+         "or between the individual parts of two views."},
+        {"Yardstick",
+         "The same numbers for the best linear method, in closed form. Trained networks "
+         "are worth their price only where they are better."},
+        {"p-value", "How often wrong pairings of the views, drawn at random, correlate at least as "
+                    "much. Below 0.05 is called significant; all components are accounted for."},
+        {"Common score", "How much the views of one sample agree, compared with other samples."},
+        {"Individual score", "How unusual the individual part of one view of a sample is."},
+    };
+    mucmm_status status = MUCMM_OK;
+
+    for (size_t i = 0; i < sizeof terms / sizeof *terms; i++)
+        TRY(mucmm_report_term(p->ctx, p->r, terms[i][0], terms[i][1]));
+done:
+    return status;
+}
