@@ -139,7 +139,7 @@ lint:
 
 format:
 	@tools/install_packages.sh format
-	@clang-format -i $$(find include src cli tests bench -name '*.[ch]' ! -name font.h)
+	@clang-format -i $$(find include src cli tests bench examples -name '*.[ch]' ! -name font.h)
 
 clean:
 	rm -rf build build-asan build-asan-clang build-tsan build-fuzz build-browser demo
