@@ -34,14 +34,14 @@ static linear_case solve_linear_golden(void)
         t.w[m] = zeros(p[m] * t.k);
         t.individual[m] = zeros(p[m] * t.q);
     }
-    CHECK_OK(t.ctx, mucmm__linear_common(t.ctx, 2, p, names, t.cov, t.ridge, t.k, 6, t.rho, t.w));
+    CHECK_OK(t.ctx, mucmm__closed_form_common(t.ctx, 2, p, names, t.cov, t.ridge, t.k, 6, t.rho, t.w));
     t.cross = sub_matrix(t.cov, p[0] + p[1], 0, p[0], p[0], p[1]);
     for (int m = 0; m < 2; at += p[m++]) {
         t.x[m] = centered(t.view + m);
         t.s[m] = sub_matrix(t.cov, p[0] + p[1], at, at, p[m], p[m]);
         t.ridged[m] = sub_matrix(t.cov, p[0] + p[1], at, at, p[m], p[m]);
         add_ridge(t.ridged[m], p[m], t.ridge);
-        CHECK_OK(t.ctx, mucmm__linear_individual(t.ctx, p[m], t.ridged[m], t.k, t.w[m], t.q,
+        CHECK_OK(t.ctx, mucmm__closed_form_individual(t.ctx, p[m], t.ridged[m], t.k, t.w[m], t.q,
                                                  names[m], t.individual[m]));
         t.c[m] = product(false, t.n, t.k, p[m], t.x[m], t.w[m]);
         t.u[m] = product(false, t.n, t.q, p[m], t.x[m], t.individual[m]);
@@ -217,8 +217,8 @@ static void test_linear_leading_equals_whole(void **state)
         double *cov = joint_covariance(2, x), rho[5], *all = zeros(140);
         double *w[2] = {zeros(p[0] * 5), zeros(p[1] * 5)};
         double *v[2] = {zeros(p[0] * 5), zeros(p[1] * 5)};
-        CHECK_OK(ctx, mucmm__linear_common(ctx, 2, p, three_names, cov, 1e-6, 5, 5, rho, w));
-        CHECK_OK(ctx, mucmm__linear_common(ctx, 2, p, three_names, cov, 1e-6, 5, 140, all, v));
+        CHECK_OK(ctx, mucmm__closed_form_common(ctx, 2, p, three_names, cov, 1e-6, 5, 5, rho, w));
+        CHECK_OK(ctx, mucmm__closed_form_common(ctx, 2, p, three_names, cov, 1e-6, 5, 140, all, v));
         check_array("rho", rho, all, 5, 1e-12);
         for (int m = 0; m < 2; m++)
             check_array("weights", w[m], v[m], p[m] * 5, 1e-9);
@@ -257,12 +257,12 @@ static void test_linear_parts_are_uncorrelated_and_additive(void **state)
     int64_t at = 0;
 
     (void)state;
-    CHECK_OK(ctx, mucmm__linear_common(ctx, 2, p, three_names, cov, 0, k, k, rho, w));
+    CHECK_OK(ctx, mucmm__closed_form_common(ctx, 2, p, three_names, cov, 0, k, k, rho, w));
     for (int m = 0; m < 2; at += p[m++]) {
         int64_t q = p[m] - k;
         double *s = sub_matrix(cov, p[0] + p[1], at, at, p[m], p[m]), *u = zeros(p[m] * q);
         double explained = 2, share;
-        CHECK_OK(ctx, mucmm__linear_individual(ctx, p[m], s, k, w[m], q, three_names[m], u));
+        CHECK_OK(ctx, mucmm__closed_form_individual(ctx, p[m], s, k, w[m], q, three_names[m], u));
         check_cross_covariance("Cov(c, c)", p[m], p[m], k, k, w[m], s, w[m], true);
         check_cross_covariance("Cov(u, u)", p[m], p[m], q, q, u, s, u, true);
         check_cross_covariance("Cov(u, c)", p[m], p[m], q, k, u, s, w[m], false);
@@ -303,7 +303,7 @@ static void test_linear_sign_of_a_zero_sum(void **state)
     for (int flip = -1; flip <= 1; flip += 2) {
         double a = 0.5 * flip, rho[1], w0[2], w1[2], *w[2] = {w0, w1};
         double cov[16] = {1, 0, a, 0, 0, 1, -a, 0, a, -a, 1, 0, 0, 0, 0, 1};
-        CHECK_OK(ctx, mucmm__linear_common(ctx, 2, p, three_names, cov, 0, 1, 1, rho, w));
+        CHECK_OK(ctx, mucmm__closed_form_common(ctx, 2, p, three_names, cov, 0, 1, 1, rho, w));
         CHECK_CLOSE(rho[0], sqrt(0.5), 1e-14);
         if (w0[0] + w0[1] == 0) {
             CHECK_CLOSE(w0[0], sqrt(0.5), 1e-14);
@@ -373,7 +373,7 @@ static void test_linear_three_views_turn_the_eigenvectors(void **state)
         w[m] = zeros(p[m] * k);
     }
     s = joint_covariance(3, x);
-    CHECK_OK(ctx, mucmm__linear_common(ctx, 3, p, three_names, s, ridge, k, 5, rho, w));
+    CHECK_OK(ctx, mucmm__closed_form_common(ctx, 3, p, three_names, s, ridge, k, 5, rho, w));
     add_ridge(s, total, ridge);
     v = zeros(total * k);
     CHECK_OK(ctx, mucmm__correlation_max(ctx, 3, x, k, ridge, other, &loss, NULL, v));
@@ -445,31 +445,31 @@ static void test_linear_refusals(void **state)
 
     (void)state;
     add_ridge(cov, total, 1);
-    expect(ctx, mucmm__linear_common(ctx, 3, p, three_names, cov, 0, 4, 4, rho, w), MUCMM_ESHAPE,
+    expect(ctx, mucmm__closed_form_common(ctx, 3, p, three_names, cov, 0, 4, 4, rho, w), MUCMM_ESHAPE,
            "right has 3 columns");
     cov[4 * total + 4] = 0;
-    expect(ctx, mucmm__linear_common(ctx, 3, p, three_names, cov, 0, 2, 2, rho, w), MUCMM_ENUMERIC,
+    expect(ctx, mucmm__closed_form_common(ctx, 3, p, three_names, cov, 0, 2, 2, rho, w), MUCMM_ENUMERIC,
            "right (3 columns) with ridge 0 is not positive definite; raise the ridge");
-    CHECK_OK(ctx, mucmm__linear_common(ctx, 3, p, three_names, cov, 1e-3, 2, 2, rho, w));
+    CHECK_OK(ctx, mucmm__closed_form_common(ctx, 3, p, three_names, cov, 1e-3, 2, 2, rho, w));
     cov[0 * total + 8] = cov[8 * total + 0] = NAN;
-    expect(ctx, mucmm__linear_common(ctx, 3, p, three_names, cov, 1e-3, 2, 2, rho, w),
+    expect(ctx, mucmm__closed_form_common(ctx, 3, p, three_names, cov, 1e-3, 2, 2, rho, w),
            MUCMM_ENUMERIC, "left with words has a value that is not finite");
     cov[0] = NAN;
-    expect(ctx, mucmm__linear_common(ctx, 3, p, three_names, cov, 1e-3, 2, 2, rho, w),
+    expect(ctx, mucmm__closed_form_common(ctx, 3, p, three_names, cov, 1e-3, 2, 2, rho, w),
            MUCMM_ENUMERIC, "left has a value that is not finite");
 
     memset(cov, 0, 16 * sizeof *cov);
     cov[0] = cov[5] = 1; /* 4 columns of rank 2 */
     memset(w[0], 0, 4 * sizeof **w);
     w[0][0] = 1;
-    expect(ctx, mucmm__linear_individual(ctx, 4, cov, 1, w[0], 4, "left", u), MUCMM_ESHAPE,
+    expect(ctx, mucmm__closed_form_individual(ctx, 4, cov, 1, w[0], 4, "left", u), MUCMM_ESHAPE,
            "left has 4 columns; 1 common and 4 individual");
-    expect(ctx, mucmm__linear_individual(ctx, 4, cov, 1, w[0], 2, "left", u), MUCMM_ENUMERIC,
+    expect(ctx, mucmm__closed_form_individual(ctx, 4, cov, 1, w[0], 2, "left", u), MUCMM_ENUMERIC,
            "left: 2 individual components, but only 1");
-    CHECK_OK(ctx, mucmm__linear_individual(ctx, 4, cov, 1, w[0], 1, "left", u));
+    CHECK_OK(ctx, mucmm__closed_form_individual(ctx, 4, cov, 1, w[0], 1, "left", u));
     CHECK_CLOSE(u[1], 1, 1e-14);
     w[0][0] = NAN;
-    expect(ctx, mucmm__linear_individual(ctx, 4, cov, 1, w[0], 1, "left", u), MUCMM_ENUMERIC,
+    expect(ctx, mucmm__closed_form_individual(ctx, 4, cov, 1, w[0], 1, "left", u), MUCMM_ENUMERIC,
            "left");
     free(cov);
     for (int m = 0; m < 3; m++)

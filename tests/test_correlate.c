@@ -782,9 +782,9 @@ static mucmm_status run_everything(mucmm_ctx *ctx, double *out)
     at += 51 * 8;
     for (int m = 0; m < 3; at += p[m++] * 3)
         w[m] = at;
-    TRY(mucmm__linear_common(ctx, 3, p, names, cov, 1e-6, 3, 4, at, w));
+    TRY(mucmm__closed_form_common(ctx, 3, p, names, cov, 1e-6, 3, 4, at, w));
     at += 4;
-    TRY(mucmm__linear_individual(ctx, 8, own, 3, w[0], 4, "left", at));
+    TRY(mucmm__closed_form_individual(ctx, 8, own, 3, w[0], 4, "left", at));
     at += 32;
     for (int m = 0; m < 3; m++)
         x[m].rows = 30, x[m].cols = 6;

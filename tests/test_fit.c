@@ -154,7 +154,7 @@ static void check_closed_form(int32_t n_views, mucmm_scaling scaling)
     cov = scaled_covariance(&t, scaling, &total);
     for (int32_t v = 0; v < n_views; v++)
         w[v] = test_doubles(t.p[v] * 2);
-    CHECK_OK(ctx, mucmm__linear_common(ctx, n_views, t.p, names, cov, 1e-4, 2, 2, rho, w));
+    CHECK_OK(ctx, mucmm__closed_form_common(ctx, n_views, t.p, names, cov, 1e-4, 2, 2, rho, w));
     for (int j = 0; j < 2; j++)
         CHECK_CLOSE(m->linear.rho[j], rho[j], 1e-9);
     for (int32_t v = 0; v < n_views; v++) {
@@ -162,7 +162,7 @@ static void check_closed_form(int32_t n_views, mucmm_scaling scaling)
         double *own = test_doubles(d * d), *u = test_doubles(d * 3);
         for (int64_t i = 0; i < d; i++)
             memcpy(own + i * d, cov + (at + i) * total + at, (size_t)d * sizeof *own);
-        CHECK_OK(ctx, mucmm__linear_individual(ctx, d, own, 2, w[v], 3, "test", u));
+        CHECK_OK(ctx, mucmm__closed_form_individual(ctx, d, own, 2, w[v], 3, "test", u));
         check_head(&m->linear.view[v].common, w[v]);
         check_head(&m->linear.view[v].individual, u);
         for (int64_t i = 0; i < d * d; i++)

@@ -4,6 +4,7 @@
 #include "generators.h"
 #include "model/incomplete.h"
 #include "model/represent.h"
+#include "model/summary.h"
 
 static mucmm_ctx *ctx; /* one thread */
 
@@ -346,6 +347,27 @@ static mucmm_scores *score(const mucmm_model *m, const mucmm_view *views, int32_
     return s;
 }
 
+/* Every array of a summary of views 0 and 2 of three has room for all, NaN where view 1 is needed,
+ * and elsewhere what it has in a summary of all. */
+static void check_arrays(const mucmm_summary *all, const mucmm_summary *some)
+{
+    mucmm_summary a = *all, s = *some;
+    mucmm__extent extent;
+    size_t n = 0;
+
+    for (double **x, **y; (x = mucmm__summary_array(&s, n, &extent)); n++) {
+        y = mucmm__summary_array(&a, n, &extent);
+        for (int i = 0; i < 9 && extent == MUCMM__PER_PAIR; i++)
+            if (i / 3 != i % 3)
+                assert_true(isnan((*x)[i]) == (i / 3 == 1 || i % 3 == 1 || isnan((*y)[i])));
+        for (int i = 0; i < 3 && extent == MUCMM__PER_VIEW; i++)
+            assert_true(isnan((*x)[i]) == (i == 1 || isnan((*y)[i])));
+    }
+    assert_false(isnan(some->leakage_linear_p[0]) || isnan(some->leakage_individual_p[2]));
+    /* the list has all arrays but the three of sharing, beside seven numbers */
+    assert_int_equal(sizeof a, (n + 3) * sizeof(double *) + 7 * sizeof(int64_t));
+}
+
 static void test_scores_of_two_views_of_three(void **state)
 {
     problem q = new_problem(ctx, 3, 400, false, 12);
@@ -360,6 +382,7 @@ static void test_scores_of_two_views_of_three(void **state)
         const mucmm_summary *a = mucmm_scores_summary(all, (mucmm_representation)representation);
         const mucmm_summary *s = mucmm_scores_summary(some, (mucmm_representation)representation);
         assert_int_equal(s->views, 3);
+        check_arrays(a, s);
         for (int32_t i = 0; i < 3; i += 2) {
             CHECK_CLOSE(s->common_share[i], a->common_share[i], 0);
             CHECK_CLOSE(s->individual_share[i], a->individual_share[i], 0);

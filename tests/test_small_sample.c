@@ -69,7 +69,7 @@ static void check_exact(int32_t n_views, mucmm_scaling scaling)
     cov = scaled_covariance(&t, p.scaling, &total);
     for (int32_t v = 0; v < n_views; v++)
         w[v] = test_doubles(t.p[v] * 2);
-    CHECK_OK(ctx, mucmm__linear_common(ctx, n_views, t.p, names, cov, p.ridge, 2, 2, rho, w));
+    CHECK_OK(ctx, mucmm__closed_form_common(ctx, n_views, t.p, names, cov, p.ridge, 2, 2, rho, w));
     for (int j = 0; j < 2; j++)
         CHECK_CLOSE(m->linear.rho[j], rho[j], 1e-12);
     for (int32_t v = 0; v < n_views; v++) {
@@ -78,7 +78,7 @@ static void check_exact(int32_t n_views, mucmm_scaling scaling)
             memcpy(own + i * t.p[v], cov + (at + i) * total + at, (size_t)t.p[v] * sizeof *own);
             trace += own[i * t.p[v] + i];
         }
-        CHECK_OK(ctx, mucmm__linear_individual(ctx, t.p[v], own, 2, w[v], 3, names[v], u));
+        CHECK_OK(ctx, mucmm__closed_form_individual(ctx, t.p[v], own, 2, w[v], 3, names[v], u));
         check_head(&m->linear.view[v].common, w[v]);
         check_head(&m->linear.view[v].individual, u);
         CHECK_CLOSE(m->view[v].variance, trace, 1e-10 * trace);
@@ -149,7 +149,7 @@ static void test_ledoit_wolf_is_as_defined(void **state)
             for (int64_t j = at; j < at + t.p[v]; j++)
                 cov[j * (total + 1)] += m->view[v].ridge;
         }
-        CHECK_OK(ctx, mucmm__linear_common(ctx, 3, t.p, names, cov, 0, 2, 2, rho, w));
+        CHECK_OK(ctx, mucmm__closed_form_common(ctx, 3, t.p, names, cov, 0, 2, 2, rho, w));
         for (int32_t v = 0; v < 3; v++) {
             CHECK_CLOSE(m->linear.rho[v % 2], rho[v % 2], 1e-10);
             check_head(&m->linear.view[v].common, w[v]);

@@ -72,9 +72,10 @@ void mucmm__standardize_vjp(const mucmm__block *y, const double *sd, const doubl
  * the k leading rho with them; their sum stays. A view that has no part in a component has a
  * variate of noise. ENUMERIC names the view (names[m]) whose covariance is not positive definite,
  * and says to raise the ridge. */
-mucmm_status mucmm__linear_common(mucmm_ctx *ctx, int32_t n_views, const int64_t *p,
-                                  const char *const *names, const double *cov, double ridge,
-                                  int64_t k, int64_t k_all, double *rho, double *const *weights);
+mucmm_status mucmm__closed_form_common(mucmm_ctx *ctx, int32_t n_views, const int64_t *p,
+                                       const char *const *names, const double *cov, double ridge,
+                                       int64_t k, int64_t k_all, double *rho,
+                                       double *const *weights);
 
 /* +1 or -1: the sign of the sum of column j of w [p, k], of its first nonzero entry if that is 0.
  */
@@ -89,9 +90,9 @@ double mucmm__column_sign(int64_t p, int64_t k, const double *w, int64_t j);
  * is what the reference values do. There only the variance shares are of the plain covariance.
  * ENUMERIC, naming the view, if fewer than q directions of variance are left or the k variates are
  * dependent. */
-mucmm_status mucmm__linear_individual(mucmm_ctx *ctx, int64_t p, const double *cov, int64_t k,
-                                      const double *weights, int64_t q, const char *name,
-                                      double *individual);
+mucmm_status mucmm__closed_form_individual(mucmm_ctx *ctx, int64_t p, const double *cov, int64_t k,
+                                           const double *weights, int64_t q, const char *name,
+                                           double *individual);
 
 /* ---- pairing permutation test (section 5) ------------------------------------------ */
 

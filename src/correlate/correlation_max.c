@@ -2,7 +2,7 @@
  *
  * correlation_max.c - the objective of the common heads and its gradient.
  * n rows, M views of d_m columns, P = sum d_m, k components. */
-#include "correlate/views.h"
+#include "correlate/whitened.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -99,7 +99,7 @@ mucmm_status mucmm__correlation_max(mucmm_ctx *ctx, int32_t n_views, const mucmm
 {
     double *centered = NULL, *cov = NULL, *z = NULL;
     int64_t dims[MUCMM_MAX_VIEWS], n, total = 0;
-    mucmm__views v = {0};
+    mucmm__whitened v = {0};
     mucmm_status status = MUCMM_OK;
 
     TRY(check_views(ctx, n_views, f, k, ridge));
@@ -111,10 +111,11 @@ mucmm_status mucmm__correlation_max(mucmm_ctx *ctx, int32_t n_views, const mucmm
     TRY(mucmm__alloc(ctx, total * k, sizeof *z, &z));
     TRY(mucmm__center(ctx, n_views, f, view_names, centered));
     TRY(mucmm__covariance(ctx, n, total, centered, (double)(n - 1), cov));
-    v = (mucmm__views){.n = n_views, .dims = dims, .names = view_names, .cov = cov, .ridge = ridge};
-    TRY(mucmm__views_factor(ctx, &v));
-    TRY(mucmm__views_solve(ctx, &v, k, rho, z));
-    TRY(mucmm__views_unwhiten(ctx, &v, k, z));
+    v = (mucmm__whitened){
+        .n = n_views, .dims = dims, .names = view_names, .cov = cov, .ridge = ridge};
+    TRY(mucmm__whitened_factor(ctx, &v));
+    TRY(mucmm__whitened_solve(ctx, &v, k, rho, z));
+    TRY(mucmm__whitened_unwhiten(ctx, &v, k, z));
     if (grads)
         TRY(gradients(ctx, n_views, centered, total, k, rho, z, grads));
     if (vectors)
@@ -123,7 +124,7 @@ mucmm_status mucmm__correlation_max(mucmm_ctx *ctx, int32_t n_views, const mucmm
     for (int64_t j = 0; j < k; j++)
         *loss -= rho[j];
 done:
-    mucmm__views_drop(&v);
+    mucmm__whitened_drop(&v);
     mucmm__free(centered);
     mucmm__free(cov);
     mucmm__free(z);

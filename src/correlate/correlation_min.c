@@ -2,7 +2,7 @@
  *
  * correlation_min.c - the dependence K between two blocks of columns, its
  * cross-fitted form, and their gradients. a [n, d], b or c [n, e]. */
-#include "correlate/views.h"
+#include "correlate/whitened.h"
 
 #include <inttypes.h>
 #include <math.h>

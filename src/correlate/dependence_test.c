@@ -3,7 +3,7 @@
  * dependence_test.c - is what is left between blocks of columns more than chance?
  * n rows, S statistics, N permutations. A statistic is a product of two blocks of rows that are
  * whitened once; a permutation moves rows, and whitening does not see their order. */
-#include "correlate/views.h"
+#include "correlate/whitened.h"
 #include "linalg/blas.h"
 
 #include <math.h>

@@ -2,7 +2,7 @@
  *
  * nonlinear_features.c - features psi(c) of variates that are known already, and the ridge
  * regression on them: what staged deflation takes away, and what marks a harmonic. */
-#include "correlate/views.h"
+#include "correlate/whitened.h"
 
 #include <math.h>
 #include <string.h>

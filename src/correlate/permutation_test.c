@@ -3,7 +3,7 @@
  * permutation_test.c - is the pairing of the rows better than chance?
  * n rows, M views, k components, N permutations. */
 #include "core/vmath.h"
-#include "correlate/views.h"
+#include "correlate/whitened.h"
 
 #include <inttypes.h>
 #include <math.h>

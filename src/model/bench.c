@@ -30,8 +30,8 @@ static mucmm_status closed_form(mucmm_ctx *ctx, const mucmm_view *views, int32_t
                              cov));
     for (int64_t i = 0; i < total; i++)
         trace += cov[i * (total + 1)];
-    TRY(mucmm__linear_common(ctx, n_views, p, names, cov, 1e-8 * trace / (double)total, k, k, rho,
-                             weights));
+    TRY(mucmm__closed_form_common(ctx, n_views, p, names, cov, 1e-8 * trace / (double)total, k, k,
+                                  rho, weights));
 done:
     for (int32_t m = 0; m < n_views; m++)
         mucmm__free(weights[m]);

@@ -7,8 +7,8 @@
 #include "model/bootstrap.h"
 #include "model/checkpoint.h"
 #include "model/dimensions.h"
+#include "model/fit_closed_form.h"
 #include "model/fit_individual.h"
-#include "model/fit_linear.h"
 #include "model/fit_moments.h"
 #include "model/fit_params.h"
 #include "model/fit_ridge.h"
@@ -302,7 +302,7 @@ mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t 
         (p.ridge == MUCMM_RIDGE_CHOSEN && !f.small_sample ? MUCMM__CHOSE_RIDGE : 0) |
         (asked.common == MUCMM_AUTO || asked.individual == MUCMM_AUTO ? MUCMM__CHOSE_DIMENSIONS
                                                                       : 0);
-    TRY(mucmm__fit_linear(&f));
+    TRY(mucmm__fit_closed_form(&f));
     if (p.bootstrap > 0) /* first: what is wrong with it shows before anything is trained */
         TRY(mucmm__bootstrap(&f));
     if (p.head != MUCMM_HEAD_LINEAR) {

@@ -202,8 +202,9 @@ static mucmm_status output_weights(mucmm__fit *f, int64_t k, const double *cov, 
         p[m] = k;
         names[m] = f->model->view[m].name;
     }
-    return mucmm__linear_common(f->ctx, f->model->n_views, p, names, cov,
-                                MAP_RIDGE * trace / (double)total + 1e-300, k, k, rho, weights);
+    return mucmm__closed_form_common(f->ctx, f->model->n_views, p, names, cov,
+                                     MAP_RIDGE * trace / (double)total + 1e-300, k, k, rho,
+                                     weights);
 }
 
 static mucmm_status common_evaluate(mucmm__fit *f, mucmm__trainer *t, void *arg, double *value)

@@ -94,8 +94,8 @@ static mucmm_status solve(mucmm__fit *f, const double *cov, double ridge, double
         p[m] = f->offset[m + 1] - f->offset[m];
         names[m] = f->model->view[m].name;
     }
-    return mucmm__linear_common(f->ctx, f->model->n_views, p, names, cov, ridge, f->model->k,
-                                f->model->k, rho, weights);
+    return mucmm__closed_form_common(f->ctx, f->model->n_views, p, names, cov, ridge, f->model->k,
+                                     f->model->k, rho, weights);
 }
 
 mucmm_status mucmm__solve_own(mucmm__fit *f, const double *given, double *rho,

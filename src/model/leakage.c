@@ -17,40 +17,6 @@ enum { KERNEL_ROWS = 100 }; /* fewer say nothing */
 /* Random numbers of this file. */
 enum { STREAM_FEATURES = 77, STREAM_ORDER = 78, STREAM_LEAKAGE = 79, STREAM_BETWEEN = 80 };
 
-mucmm_status mucmm__leakage_create(mucmm_ctx *ctx, int64_t n_views, mucmm_summary *s)
-{
-    double **const of_view[] = {&s->leakage_linear, &s->leakage_kernel, &s->leakage_linear_chance,
-                                &s->leakage_linear_p, &s->leakage_kernel_p};
-    double **const of_pair[] = {&s->leakage_individual, &s->leakage_individual_chance,
-                                &s->leakage_individual_p};
-    mucmm_status status = MUCMM_OK;
-
-    for (size_t i = 0; i < sizeof of_view / sizeof *of_view; i++) {
-        TRY(mucmm__alloc(ctx, n_views, sizeof(double), of_view[i]));
-        for (int64_t m = 0; m < n_views; m++)
-            (*of_view[i])[m] = NAN;
-    }
-    for (size_t i = 0; i < sizeof of_pair / sizeof *of_pair; i++) {
-        TRY(mucmm__alloc(ctx, n_views * n_views, sizeof(double), of_pair[i]));
-        for (int64_t m = 0; m < n_views * n_views; m++)
-            (*of_pair[i])[m] = NAN;
-    }
-done:
-    return status;
-}
-
-void mucmm__leakage_drop(mucmm_summary *s)
-{
-    mucmm__free(s->leakage_linear);
-    mucmm__free(s->leakage_kernel);
-    mucmm__free(s->leakage_individual);
-    mucmm__free(s->leakage_linear_chance);
-    mucmm__free(s->leakage_linear_p);
-    mucmm__free(s->leakage_kernel_p);
-    mucmm__free(s->leakage_individual_chance);
-    mucmm__free(s->leakage_individual_p);
-}
-
 /* ---- blocks of rows ---------------------------------------------------------------- */
 
 /* The blocks [n, cols] side by side, rows in the given order. */

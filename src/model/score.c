@@ -124,11 +124,12 @@ typedef struct some_views {
     int64_t n_complete, *complete; /* rows that have all of them; NULL = all rows */
 } some_views;
 
-/* from [n] or, for pairs, [n, n] of the views given; to [views] or [views, views]. */
+/* from [n] or, for pairs, [n, n] of the views given; to [views] or [views, views]. The diagonal is
+ * the same for all views. */
 static void spread(const some_views *g, int64_t views, bool pairs, const double *from, double *to)
 {
     for (int64_t i = 0; i < (pairs ? views * views : views); i++)
-        to[i] = pairs && i / views == i % views ? 0 : NAN;
+        to[i] = pairs && i / views == i % views ? from[0] : NAN;
     for (int32_t a = 0; a < g->n; a++)
         if (!pairs)
             to[g->at[a]] = from[a];
@@ -142,17 +143,18 @@ static mucmm_status spread_summary(mucmm_ctx *ctx, const some_views *g, int32_t 
                                    mucmm_summary *s)
 {
     mucmm_status status = MUCMM_OK;
-    double **const single[] = {&s->common_share, &s->individual_share, &s->rest_share,
-                               &s->leakage_linear, &s->leakage_kernel};
-    double **const pairs[] = {&s->leakage_individual, &s->retrieval_1, &s->retrieval_10};
-    const size_t n_single = sizeof single / sizeof *single, n_pairs = sizeof pairs / sizeof *pairs;
+    mucmm__extent extent;
+    double **array;
 
-    for (size_t i = 0; i < n_single + n_pairs && g->n < n_views; i++) {
-        bool pair = i >= n_single;
-        double **x = pair ? pairs[i - n_single] : single[i], *old = *x;
-        TRY(mucmm__alloc(ctx, pair ? n_views * n_views : n_views, sizeof **x, x));
-        spread(g, n_views, pair, old, *x);
-        mucmm__free(old);
+    for (size_t i = 0; g->n < n_views && (array = mucmm__summary_array(s, i, &extent)); i++) {
+        bool pair = extent == MUCMM__PER_PAIR;
+        double *all = NULL;
+        if (extent == MUCMM__PER_COMPONENT)
+            continue;
+        TRY(mucmm__alloc(ctx, pair ? n_views * n_views : n_views, sizeof *all, &all));
+        spread(g, n_views, pair, *array, all);
+        mucmm__free(*array);
+        *array = all;
     }
     if (g->n < n_views)
         mucmm__sharing_drop(s); /* who carries a component takes all views */

@@ -7,30 +7,63 @@
 #include "model/represent.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
+
+/* ---- its arrays -------------------------------------------------------------------- */
+
+/* Every array of a summary but those of sharing.c, how many numbers it has, and whether they are
+ * unknown before they are computed. What allocates, frees or moves a summary goes by this list. */
+static const struct {
+    size_t offset;
+    mucmm__extent extent;
+    bool unknown;
+} arrays[] = {
+    {offsetof(mucmm_summary, correlations), MUCMM__PER_COMPONENT, true},
+    {offsetof(mucmm_summary, p_values), MUCMM__PER_COMPONENT, true},
+    {offsetof(mucmm_summary, null_95), MUCMM__PER_COMPONENT, true},
+    {offsetof(mucmm_summary, harmonic), MUCMM__PER_COMPONENT, true},
+    {offsetof(mucmm_summary, common_share), MUCMM__PER_VIEW, false},
+    {offsetof(mucmm_summary, individual_share), MUCMM__PER_VIEW, false},
+    {offsetof(mucmm_summary, rest_share), MUCMM__PER_VIEW, false},
+    {offsetof(mucmm_summary, leakage_linear), MUCMM__PER_VIEW, true},
+    {offsetof(mucmm_summary, leakage_linear_chance), MUCMM__PER_VIEW, true},
+    {offsetof(mucmm_summary, leakage_linear_p), MUCMM__PER_VIEW, true},
+    {offsetof(mucmm_summary, leakage_kernel), MUCMM__PER_VIEW, true},
+    {offsetof(mucmm_summary, leakage_kernel_p), MUCMM__PER_VIEW, true},
+    {offsetof(mucmm_summary, leakage_individual), MUCMM__PER_PAIR, true},
+    {offsetof(mucmm_summary, leakage_individual_chance), MUCMM__PER_PAIR, true},
+    {offsetof(mucmm_summary, leakage_individual_p), MUCMM__PER_PAIR, true},
+    {offsetof(mucmm_summary, retrieval_1), MUCMM__PER_PAIR, false},
+    {offsetof(mucmm_summary, retrieval_10), MUCMM__PER_PAIR, false},
+};
+
+double **mucmm__summary_array(mucmm_summary *s, size_t i, mucmm__extent *extent)
+{
+    if (i >= sizeof arrays / sizeof *arrays)
+        return NULL;
+    *extent = arrays[i].extent;
+    return (double **)(void *)((char *)s + arrays[i].offset);
+}
 
 mucmm_status mucmm__summary_create(mucmm_ctx *ctx, int64_t k, int64_t n_views, mucmm_summary **out)
 {
     mucmm_status status = MUCMM_OK;
+    const int64_t sizes[] = {k, n_views, n_views * n_views}; /* by mucmm__extent */
     mucmm_summary *s = NULL;
+    mucmm__extent extent;
+    double **array;
 
     TRY(mucmm__alloc(ctx, 1, sizeof *s, &s));
     s->components = k;
     s->views = n_views;
-    TRY(mucmm__alloc(ctx, k, sizeof(double), &s->correlations));
-    TRY(mucmm__alloc(ctx, k, sizeof(double), &s->p_values));
-    TRY(mucmm__alloc(ctx, k, sizeof(double), &s->null_95));
-    TRY(mucmm__alloc(ctx, k, sizeof(double), &s->harmonic));
-    TRY(mucmm__alloc(ctx, n_views, sizeof(double), &s->common_share));
-    TRY(mucmm__alloc(ctx, n_views, sizeof(double), &s->individual_share));
-    TRY(mucmm__alloc(ctx, n_views, sizeof(double), &s->rest_share));
-    TRY(mucmm__leakage_create(ctx, n_views, s));
-    TRY(mucmm__alloc(ctx, n_views * n_views, sizeof(double), &s->retrieval_1));
-    TRY(mucmm__alloc(ctx, n_views * n_views, sizeof(double), &s->retrieval_10));
-    TRY(mucmm__sharing_alloc(ctx, s));
-    for (int64_t j = 0; j < k; j++)
-        s->correlations[j] = s->p_values[j] = s->null_95[j] = s->harmonic[j] = NAN;
     s->total_correlation = NAN;
+    for (size_t i = 0; (array = mucmm__summary_array(s, i, &extent)); i++) {
+        TRY(mucmm__alloc(ctx, sizes[extent], sizeof **array, array));
+        for (int64_t j = 0; j < sizes[extent] && arrays[i].unknown; j++)
+            (*array)[j] = NAN;
+    }
+    TRY(mucmm__sharing_alloc(ctx, s));
     *out = s;
     s = NULL;
 done:
@@ -40,18 +73,13 @@ done:
 
 void mucmm__summary_free(mucmm_summary *s)
 {
+    mucmm__extent extent;
+    double **array;
+
     if (!s)
         return;
-    mucmm__free(s->correlations);
-    mucmm__free(s->p_values);
-    mucmm__free(s->null_95);
-    mucmm__free(s->harmonic);
-    mucmm__free(s->common_share);
-    mucmm__free(s->individual_share);
-    mucmm__free(s->rest_share);
-    mucmm__leakage_drop(s);
-    mucmm__free(s->retrieval_1);
-    mucmm__free(s->retrieval_10);
+    for (size_t i = 0; (array = mucmm__summary_array(s, i, &extent)); i++)
+        mucmm__free(*array);
     mucmm__sharing_drop(s);
     mucmm__free(s);
 }

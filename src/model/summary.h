@@ -6,8 +6,17 @@
 
 #include "model/model.h"
 
+/* What an array of a summary has a number for. */
+typedef enum mucmm__extent {
+    MUCMM__PER_COMPONENT,
+    MUCMM__PER_VIEW,
+    MUCMM__PER_PAIR /* of views, [M * M] */
+} mucmm__extent;
+
 mucmm_status mucmm__summary_create(mucmm_ctx *ctx, int64_t k, int64_t n_views, mucmm_summary **out);
 void mucmm__summary_free(mucmm_summary *s);
+/* Array number i of a summary, where its pointer is; NULL after the last. */
+double **mucmm__summary_array(mucmm_summary *s, size_t i, mucmm__extent *extent);
 /* What r says of its components, into a summary of its rows. */
 void mucmm__summary_harmonics(const mucmm__solution *r, mucmm_summary *s);
 /* permutations 0: no p-values. c[m], u[m] (float, of the rows): the variates already computed. */
@@ -25,8 +34,6 @@ mucmm_status mucmm__sharing(mucmm_ctx *ctx, int32_t n_views, const mucmm__block 
 
 /* leakage.c: the summary's leakage_* of c[m] [n, k] and u[m] [n, q_m]; permutations 0: no p-values.
  */
-mucmm_status mucmm__leakage_create(mucmm_ctx *ctx, int64_t n_views, mucmm_summary *s);
-void mucmm__leakage_drop(mucmm_summary *s);
 mucmm_status mucmm__leakage(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
                             const mucmm__block *u, int64_t permutations, uint64_t seed,
                             mucmm_summary *s);

@@ -2,7 +2,7 @@
  *
  * A head: a multilayer perceptron over one flat vector of parameters. */
 #include "nn/mlp.h"
-#include "nn/kernels.h"
+#include "nn/layers.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * What a forward pass keeps for the backward pass. */
-#include "nn/kernels.h"
+#include "nn/layers.h"
 #include "nn/mlp.h"
 
 #include <inttypes.h>

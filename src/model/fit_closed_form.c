@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The closed form as a representation: section 4 of the method. */
-#include "model/fit_linear.h"
+#include "model/fit_closed_form.h"
 
 #include "model/fit_ridge.h"
 #include "model/small_sample.h"
@@ -33,7 +33,7 @@ static mucmm_status individual_weights(mucmm__fit *f, int32_t m, const double *a
     for (int64_t i = 0; i < dims; i++)
         memcpy(cov + i * dims, f->cov[MUCMM_ROWS_TRAIN] + (f->offset[m] + i) * total + f->offset[m],
                (size_t)dims * sizeof *cov);
-    TRY(mucmm__linear_individual(f->ctx, dims, cov, f->model->k, a, v->q, v->name, u));
+    TRY(mucmm__closed_form_individual(f->ctx, dims, cov, f->model->k, a, v->q, v->name, u));
     TRY(mucmm__from_coordinates(f, m, v->q, u, weights));
     fix_signs(v->p, weights, v->p, v->q, weights);
     TRY(mucmm__linear_head(f->ctx, v->p, v->q, weights, &f->model->linear.view[m].individual));
@@ -44,7 +44,7 @@ done:
     return status;
 }
 
-mucmm_status mucmm__fit_linear(mucmm__fit *f)
+mucmm_status mucmm__fit_closed_form(mucmm__fit *f)
 {
     mucmm_status status = MUCMM_OK;
     mucmm_model *model = f->model;

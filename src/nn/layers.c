@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Layers, forward and backward side by side. */
-#include "nn/kernels.h"
+#include "nn/layers.h"
 #include "core/vmath.h"
 
 #include <math.h>

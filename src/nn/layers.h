@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * kernels.h - the elementwise half of a training step: BatchNorm with GELU, forward and backward,
+ * layers.h - the elementwise half of a training step: BatchNorm with GELU, forward and backward,
  * bias and column sums. Work is cut into blocks of rows that do not depend on the number of
  * threads, and partial sums of blocks are added in order: the same bytes for any number. */
-#ifndef MUCMM_KERNELS_H
-#define MUCMM_KERNELS_H
+#ifndef MUCMM_NN_LAYERS_H
+#define MUCMM_NN_LAYERS_H
 
 #include "nn/nn.h"
 

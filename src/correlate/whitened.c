@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * views.c - batches to covariances, covariances to the leading correlations. */
-#include "correlate/views.h"
+ * whitened.c - batches to covariances, covariances to the leading correlations. */
+#include "correlate/whitened.h"
 
 #include "linalg/blas.h"
 #include <inttypes.h>
@@ -192,7 +192,7 @@ done:
 
 /* ---- several views ----------------------------------------------------------------- */
 
-static int64_t view_offset(const mucmm__views *v, int32_t m)
+static int64_t view_offset(const mucmm__whitened *v, int32_t m)
 {
     int64_t at = 0;
 
@@ -201,7 +201,7 @@ static int64_t view_offset(const mucmm__views *v, int32_t m)
     return at;
 }
 
-mucmm_status mucmm__views_factor(mucmm_ctx *ctx, mucmm__views *v)
+mucmm_status mucmm__whitened_factor(mucmm_ctx *ctx, mucmm__whitened *v)
 {
     mucmm_status status = MUCMM_OK;
 
@@ -216,14 +216,14 @@ done:
     return status;
 }
 
-void mucmm__views_drop(mucmm__views *v)
+void mucmm__whitened_drop(mucmm__whitened *v)
 {
     for (int32_t m = 0; m < v->n; m++)
         mucmm__free(v->factor[m]);
 }
 
 /* out [d_m, d_l] = L_m^-1 S_ml L_l'^-1; scratch [d_l, d_m]. */
-static mucmm_status whiten_pair(mucmm_ctx *ctx, const mucmm__views *v, int32_t m, int32_t l,
+static mucmm_status whiten_pair(mucmm_ctx *ctx, const mucmm__whitened *v, int32_t m, int32_t l,
                                 double *scratch, double *out)
 {
     int64_t dm = v->dims[m], dl = v->dims[l];
@@ -295,7 +295,7 @@ done:
 
 /* Two views: lambda = 1 +- s, z = [u; w]/sqrt 2 with the singular pairs of L_1^-1 S_12 L_2'^-1.
  * Small problems, and those that want many values, take the whole decomposition. */
-static mucmm_status solve_two(mucmm_ctx *ctx, const mucmm__views *v, int64_t k, double *rho,
+static mucmm_status solve_two(mucmm_ctx *ctx, const mucmm__whitened *v, int64_t k, double *rho,
                               double *z)
 {
     int64_t p = v->dims[0], q = v->dims[1], r = least(p, q);
@@ -320,7 +320,7 @@ done:
 }
 
 /* t [P, P] += the whitened pair (m, l) and its transpose. */
-static mucmm_status place_pair(mucmm_ctx *ctx, const mucmm__views *v, int32_t m, int32_t l,
+static mucmm_status place_pair(mucmm_ctx *ctx, const mucmm__whitened *v, int32_t m, int32_t l,
                                double *t)
 {
     int64_t dm = v->dims[m], dl = v->dims[l], total = v->total;
@@ -342,7 +342,7 @@ done:
 
 /* More views: eigenvectors of L^-1 (S + r I) L'^-1, whose diagonal blocks are the identity; without
  * them the eigenvalues are lambda - 1. */
-static mucmm_status solve_many(mucmm_ctx *ctx, const mucmm__views *v, int64_t k, double *rho,
+static mucmm_status solve_many(mucmm_ctx *ctx, const mucmm__whitened *v, int64_t k, double *rho,
                                double *z)
 {
     double *t = NULL;
@@ -360,13 +360,14 @@ done:
     return status;
 }
 
-mucmm_status mucmm__views_solve(mucmm_ctx *ctx, const mucmm__views *v, int64_t k, double *rho,
-                                double *z)
+mucmm_status mucmm__whitened_solve(mucmm_ctx *ctx, const mucmm__whitened *v, int64_t k, double *rho,
+                                   double *z)
 {
     return v->n == 2 ? solve_two(ctx, v, k, rho, z) : solve_many(ctx, v, k, rho, z);
 }
 
-mucmm_status mucmm__views_unwhiten(mucmm_ctx *ctx, const mucmm__views *v, int64_t k, double *z)
+mucmm_status mucmm__whitened_unwhiten(mucmm_ctx *ctx, const mucmm__whitened *v, int64_t k,
+                                      double *z)
 {
     mucmm_status status = MUCMM_OK;
 

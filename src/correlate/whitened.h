@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * views.h - what the files of this folder share: centring, covariances of a batch,
+ * whitened.h - what the files of this folder share: centring, covariances of a batch,
  * and the eigenproblem of several views, each whitened by its own Cholesky factor. */
-#ifndef MUCMM_CORRELATE_VIEWS_H
-#define MUCMM_CORRELATE_VIEWS_H
+#ifndef MUCMM_CORRELATE_WHITENED_H
+#define MUCMM_CORRELATE_WHITENED_H
 
 #include "correlate/correlate.h"
 
@@ -24,7 +24,7 @@ mucmm_status mucmm__solve_spd(mucmm_ctx *ctx, int64_t n, int64_t m, const double
 void mucmm__transpose(int64_t rows, int64_t cols, const double *x, int64_t ld, double *out);
 
 /* M views with the joint covariance cov [P, P], P = sum dims; D = blockdiag(cov + ridge I). */
-typedef struct mucmm__views {
+typedef struct mucmm__whitened {
     int32_t n;
     const int64_t *dims;
     const char *const *names;
@@ -32,17 +32,18 @@ typedef struct mucmm__views {
     const double *cov;
     double ridge;
     double *factor[MUCMM_MAX_VIEWS]; /* L_m [d_m, d_m], the Cholesky factor of block m of D */
-} mucmm__views;
+} mucmm__whitened;
 
 /* Fills total and factor; the fields in front of them are the caller's, names may not be NULL. */
-mucmm_status mucmm__views_factor(mucmm_ctx *ctx, mucmm__views *v);
-void mucmm__views_drop(mucmm__views *v);
+mucmm_status mucmm__whitened_factor(mucmm_ctx *ctx, mucmm__whitened *v);
+void mucmm__whitened_drop(mucmm__whitened *v);
 /* (cov + ridge I) v = lambda D v in the coordinates z = L'v: rho_j = (lambda_j - 1)/(M - 1) [k], k
  * <= min d_m, z [P, k] with Z'Z = I. */
-mucmm_status mucmm__views_solve(mucmm_ctx *ctx, const mucmm__views *v, int64_t k, double *rho,
-                                double *z);
+mucmm_status mucmm__whitened_solve(mucmm_ctx *ctx, const mucmm__whitened *v, int64_t k, double *rho,
+                                   double *z);
 /* z [P, k] -> V = L'^-1 z, so that V'DV = I. */
-mucmm_status mucmm__views_unwhiten(mucmm_ctx *ctx, const mucmm__views *v, int64_t k, double *z);
+mucmm_status mucmm__whitened_unwhiten(mucmm_ctx *ctx, const mucmm__whitened *v, int64_t k,
+                                      double *z);
 
 /* Step-down maxima over k statistics: observed [k], permuted [permutations, k] -> p_values [k].
  * Statistics that differ by less than `tie` count as equal. In permutation_test.c. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * linear.c - the linear setting in closed form. M views of p_m columns,
+ * closed_form.c - the linear setting in closed form. M views of p_m columns,
  * P = sum p_m, k common and q individual components. */
-#include "correlate/views.h"
+#include "correlate/whitened.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -60,7 +60,7 @@ static void scale_column(int64_t p, int64_t k, double *w, int64_t j, double fact
 }
 
 /* z [P, k_all] whitened -> weights[m] [p_m, k], a common sign per component. */
-static mucmm_status take_weights(mucmm_ctx *ctx, const mucmm__views *v, int64_t k, int64_t k_all,
+static mucmm_status take_weights(mucmm_ctx *ctx, const mucmm__whitened *v, int64_t k, int64_t k_all,
                                  const double *z, double *const *weights)
 {
     mucmm_status status = MUCMM_OK;
@@ -83,8 +83,8 @@ done:
 
 /* sym(Z_m' C_ml Z_l) of the k leading columns of z [P, k_all], for every pair of views m < l, C_ml
  * whitened: a [pairs, k, k]. */
-static mucmm_status pair_products(mucmm_ctx *ctx, const mucmm__views *v, int64_t k, int64_t k_all,
-                                  const double *z, double *a)
+static mucmm_status pair_products(mucmm_ctx *ctx, const mucmm__whitened *v, int64_t k,
+                                  int64_t k_all, const double *z, double *a)
 {
     mucmm_status status = MUCMM_OK;
     double *w = NULL, *sw = NULL;
@@ -94,7 +94,7 @@ static mucmm_status pair_products(mucmm_ctx *ctx, const mucmm__views *v, int64_t
     TRY(mucmm__alloc(ctx, v->total * k, sizeof *sw, &sw));
     for (int64_t i = 0; i < v->total; i++)
         memcpy(w + i * k, z + i * k_all, (size_t)k * sizeof *z);
-    TRY(mucmm__views_unwhiten(ctx, v, k, w));
+    TRY(mucmm__whitened_unwhiten(ctx, v, k, w));
     for (int32_t m = 0; m < v->n; m++)
         at[m + 1] = at[m] + v->dims[m];
     for (int32_t m = 0; m < v->n; m++)
@@ -136,8 +136,8 @@ static void sort_columns(int64_t rows, int64_t k, int64_t k_all, double *rho, do
  * all views share and one that only two do may have. In the space of the k leading vectors a factor
  * has its own correlation in every pair of views, so the axes are turned to where every pair's
  * products are as diagonal as can be. The sum of rho stays. */
-static mucmm_status turn_to_factors(mucmm_ctx *ctx, const mucmm__views *v, int64_t k, int64_t k_all,
-                                    double *rho, double *z)
+static mucmm_status turn_to_factors(mucmm_ctx *ctx, const mucmm__whitened *v, int64_t k,
+                                    int64_t k_all, double *rho, double *z)
 {
     mucmm_status status = MUCMM_OK;
     int64_t pairs = (int64_t)v->n * (v->n - 1) / 2;
@@ -164,24 +164,25 @@ done:
     return status;
 }
 
-mucmm_status mucmm__linear_common(mucmm_ctx *ctx, int32_t n_views, const int64_t *p,
-                                  const char *const *names, const double *cov, double ridge,
-                                  int64_t k, int64_t k_all, double *rho, double *const *weights)
+mucmm_status mucmm__closed_form_common(mucmm_ctx *ctx, int32_t n_views, const int64_t *p,
+                                       const char *const *names, const double *cov, double ridge,
+                                       int64_t k, int64_t k_all, double *rho,
+                                       double *const *weights)
 {
-    mucmm__views v = {0};
+    mucmm__whitened v = {0};
     double *z = NULL;
     mucmm_status status = MUCMM_OK;
 
     TRY(check_common(ctx, n_views, p, names, ridge, k, k_all));
-    v = (mucmm__views){.n = n_views, .dims = p, .names = names, .cov = cov, .ridge = ridge};
-    TRY(mucmm__views_factor(ctx, &v));
+    v = (mucmm__whitened){.n = n_views, .dims = p, .names = names, .cov = cov, .ridge = ridge};
+    TRY(mucmm__whitened_factor(ctx, &v));
     TRY(mucmm__alloc(ctx, v.total * k_all, sizeof *z, &z));
-    TRY(mucmm__views_solve(ctx, &v, k_all, rho, z));
+    TRY(mucmm__whitened_solve(ctx, &v, k_all, rho, z));
     if (n_views > 2 && k > 1)
         TRY(turn_to_factors(ctx, &v, k, k_all, rho, z));
     TRY(take_weights(ctx, &v, k, k_all, z, weights));
 done:
-    mucmm__views_drop(&v);
+    mucmm__whitened_drop(&v);
     mucmm__free(z);
     return status;
 }
@@ -282,9 +283,9 @@ static mucmm_status check_variance(mucmm_ctx *ctx, const residual *r, const doub
     return MUCMM_OK;
 }
 
-mucmm_status mucmm__linear_individual(mucmm_ctx *ctx, int64_t p, const double *cov, int64_t k,
-                                      const double *weights, int64_t q, const char *name,
-                                      double *individual)
+mucmm_status mucmm__closed_form_individual(mucmm_ctx *ctx, int64_t p, const double *cov, int64_t k,
+                                           const double *weights, int64_t q, const char *name,
+                                           double *individual)
 {
     residual r = {.p = p, .k = k, .q = q};
     mucmm_status status = MUCMM_OK;
