@@ -34,7 +34,8 @@ static linear_case solve_linear_golden(void)
         t.w[m] = zeros(p[m] * t.k);
         t.individual[m] = zeros(p[m] * t.q);
     }
-    CHECK_OK(t.ctx, mucmm__closed_form_common(t.ctx, 2, p, names, t.cov, t.ridge, t.k, 6, t.rho, t.w));
+    CHECK_OK(t.ctx,
+             mucmm__closed_form_common(t.ctx, 2, p, names, t.cov, t.ridge, t.k, 6, t.rho, t.w));
     t.cross = sub_matrix(t.cov, p[0] + p[1], 0, p[0], p[0], p[1]);
     for (int m = 0; m < 2; at += p[m++]) {
         t.x[m] = centered(t.view + m);
@@ -42,7 +43,7 @@ static linear_case solve_linear_golden(void)
         t.ridged[m] = sub_matrix(t.cov, p[0] + p[1], at, at, p[m], p[m]);
         add_ridge(t.ridged[m], p[m], t.ridge);
         CHECK_OK(t.ctx, mucmm__closed_form_individual(t.ctx, p[m], t.ridged[m], t.k, t.w[m], t.q,
-                                                 names[m], t.individual[m]));
+                                                      names[m], t.individual[m]));
         t.c[m] = product(false, t.n, t.k, p[m], t.x[m], t.w[m]);
         t.u[m] = product(false, t.n, t.q, p[m], t.x[m], t.individual[m]);
     }
@@ -445,10 +446,11 @@ static void test_linear_refusals(void **state)
 
     (void)state;
     add_ridge(cov, total, 1);
-    expect(ctx, mucmm__closed_form_common(ctx, 3, p, three_names, cov, 0, 4, 4, rho, w), MUCMM_ESHAPE,
-           "right has 3 columns");
+    expect(ctx, mucmm__closed_form_common(ctx, 3, p, three_names, cov, 0, 4, 4, rho, w),
+           MUCMM_ESHAPE, "right has 3 columns");
     cov[4 * total + 4] = 0;
-    expect(ctx, mucmm__closed_form_common(ctx, 3, p, three_names, cov, 0, 2, 2, rho, w), MUCMM_ENUMERIC,
+    expect(ctx, mucmm__closed_form_common(ctx, 3, p, three_names, cov, 0, 2, 2, rho, w),
+           MUCMM_ENUMERIC,
            "right (3 columns) with ridge 0 is not positive definite; raise the ridge");
     CHECK_OK(ctx, mucmm__closed_form_common(ctx, 3, p, three_names, cov, 1e-3, 2, 2, rho, w));
     cov[0 * total + 8] = cov[8 * total + 0] = NAN;

@@ -228,8 +228,8 @@ static void solve_rows(const problem *t, const int64_t *times, const double *sca
                 covariance(drawn.x[i / COLUMNS], COLUMNS, i % COLUMNS, drawn.x[j / COLUMNS],
                            COLUMNS, j % COLUMNS, drawn.n) /
                 (scale[i / COLUMNS] * scale[j / COLUMNS]);
-    CHECK_OK(ctx, mucmm__closed_form_common(ctx, 2, drawn.p, (const char *const[]){"a", "b"}, cov, ridge,
-                                       2, 2, rho, w));
+    CHECK_OK(ctx, mucmm__closed_form_common(ctx, 2, drawn.p, (const char *const[]){"a", "b"}, cov,
+                                            ridge, 2, 2, rho, w));
     free(cov);
     free(drawn.x[0]);
     free(drawn.x[1]);
