@@ -121,7 +121,7 @@ static const char *const heap_only[] = {
     "mucmm_explanation_check_gradient",
     "mucmm_explanation_create",
     "mucmm_null_fit",
-    "mucmm_report_chart",
+
     "mucmm_source_create",
     "mucmm_encoder_load",
     "mucmm_encoder_wrap",

@@ -27,7 +27,8 @@ json_t *mucmm__json_string(const char *s);
 json_t *mucmm__json_real(double x);
 /* ENOMEM if anything failed or root is NULL: something is missing in it. */
 mucmm_status mucmm__json_done(mucmm_ctx *ctx, const mucmm__json_build *b, const json_t *root);
-/* json_dumps with these flags, as a block for mucmm__free. ENOMEM. */
+/* json_dumps with these flags, as a block for mucmm__free. ENOMEM: jansson's own gives a text that
+ * lacks a key's name when its buffer cannot grow. */
 mucmm_status mucmm__json_dump(mucmm_ctx *ctx, const json_t *value, size_t flags, char **out);
 
 /* ---- parsing ----------------------------------------------------------------------- */

@@ -4,6 +4,8 @@
  * the nearest one. */
 #include "encode/encode.h"
 
+#include "core/json.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -256,14 +258,8 @@ mucmm_status mucmm__get_numbers(mucmm_ctx *ctx, mucmm__description *d, const jso
 
 mucmm_status mucmm__json_text(mucmm_ctx *ctx, const json_t *object, char **out)
 {
-    char *text = json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
-    mucmm_status status;
-
-    if (!text)
-        return mucmm__fail(ctx, MUCMM_ENOMEM, "out of memory: a description");
-    status = mucmm__strdup(ctx, text, out);
-    free(text);
-    return status;
+    return mucmm__json_dump(ctx, object, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17),
+                            out);
 }
 
 mucmm_status mucmm__path_join(mucmm_ctx *ctx, const char *folder, const char *name, char **out)
