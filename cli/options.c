@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -251,7 +252,7 @@ static bool take_value(const option *o, const char *text, settings *out)
 
 /* ---- the command line -------------------------------------------------------------- */
 
-static void mark_not_given(settings *s)
+void options_none(settings *s)
 {
     int64_t *whole[] = {&s->common,         &s->individual,  &s->epochs,    &s->individual_epochs,
                         &s->batch,          &s->seed,        &s->threads,   &s->permutations,
@@ -333,6 +334,12 @@ static bool is_given(const option *o, const settings *s)
 {
     const void *at = (const char *)s + o->offset;
 
+    if (o->kind == OPTION_FLAG)
+        return *(const bool *)at;
+    if (o->kind == OPTION_REAL)
+        return !isnan(*(const double *)at);
+    if (o->kind == OPTION_COUNTS)
+        return ((const counts *)at)->n >= 0;
     if (o->kind == OPTION_TEXT)
         return *(const char *const *)at != NULL;
     if (o->kind == OPTION_PAIRS)
@@ -348,7 +355,7 @@ bool options_parse(const char *command, const option *table, int argc, char **ar
 {
     bool options_end = false;
 
-    mark_not_given(out);
+    options_none(out);
     for (int i = 0; i < argc;) {
         if (!options_end && strcmp(argv[i], "--") == 0) {
             options_end = true;
@@ -375,6 +382,102 @@ bool options_complete(const char *command, const option *table, const settings *
             return false;
         }
     return true;
+}
+
+/* ---- back to words ----------------------------------------------------------------- */
+
+void word_put(FILE *out, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_-./,:=@%+";
+
+    fputc(' ', out);
+    if (word[0] && strspn(word, plain) == strlen(word)) {
+        fputs(word, out);
+        return;
+    }
+    fputc('\'', out);
+    for (; *word; word++)
+        fputs(*word == '\'' ? "'\\''" : (char[]){*word, '\0'}, out);
+    fputc('\'', out);
+}
+
+/* 15 digits if they are the number, as they are of what was typed; -1, -2 of "R|one|two" are words.
+ */
+static void put_real(FILE *out, const option *o, double x)
+{
+    const char *words = strchr(o->value, '|');
+    char text[64];
+
+    if (words && x < 0)
+        choice_word(words + 1, (int64_t)(-1 - x), text, sizeof text);
+    else
+        snprintf(text, sizeof text, "%.15g", x);
+    if (!(words && x < 0) && (strtod(text, NULL) < x || strtod(text, NULL) > x))
+        snprintf(text, sizeof text, "%.17g", x);
+    fprintf(out, " %s", text);
+}
+
+static void put_count(FILE *out, const option *o, int64_t n)
+{
+    char word[64];
+
+    if (o->kind == OPTION_CHOICE)
+        fprintf(out, " %s", choice_word(o->value, n, word, sizeof word));
+    else if (o->kind == OPTION_AUTO && n == COUNT_AUTO)
+        fprintf(out, " auto");
+    else
+        fprintf(out, " %" PRId64, n);
+}
+
+static void put_counts(FILE *out, const counts *c)
+{
+    for (int32_t i = 0; i < c->n; i++)
+        fprintf(out, "%c%" PRId64, i == 0 ? ' ' : ',', c->value[i]);
+    if (c->n == 0)
+        fputs(" ''", out);
+}
+
+static void put_pairs(FILE *out, const option *o, const pairs *p)
+{
+    for (int32_t i = 0; i < p->n; i++) {
+        char *word = NULL;
+        if (asprintf(&word, "%s=%s", p->name[i], p->value[i]) < 0)
+            word = NULL;
+        fprintf(out, " --%s", o->name);
+        word_put(out, word ? word : "");
+        free(word);
+    }
+}
+
+static void put_option(FILE *out, const option *o, const settings *s)
+{
+    const void *at = (const char *)s + o->offset;
+
+    if (o->kind == OPTION_PAIRS) {
+        put_pairs(out, o, at);
+        return;
+    }
+    if (o->letter)
+        fprintf(out, " -%c", o->letter);
+    else
+        fprintf(out, " --%s", o->name);
+    if (o->kind == OPTION_TEXT)
+        word_put(out, *(const char *const *)at);
+    else if (o->kind == OPTION_REAL)
+        put_real(out, o, *(const double *)at);
+    else if (o->kind == OPTION_COUNTS)
+        put_counts(out, at);
+    else if (o->kind != OPTION_FLAG)
+        put_count(out, o, *(const int64_t *)at);
+}
+
+void options_put(FILE *out, const option *table, const settings *s)
+{
+    for (int last = 0; last < 2; last++)
+        for (const option *o = table; o->name; o++)
+            if (o->help && is_given(o, s) && (o->offset == AT(output)) == (last == 1))
+                put_option(out, o, s);
 }
 
 void options_print(const option *table)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 enum { MAX_OPERANDS = 2, MAX_NAME = 64, MAX_TENSORS = 32, MAX_TENSOR_NAME = 512 };
 
@@ -165,6 +166,15 @@ bool options_parse(const char *command, const option *table, int argc, char **ar
 
 /* Are all required options there? Else the same as above. */
 bool options_complete(const char *command, const option *table, const settings *s);
+
+/* Nothing given. */
+void options_none(settings *out);
+
+/* Writes what is given of the table's options as they would be typed, each after a space; the
+ * output comes last. */
+void options_put(FILE *out, const option *table, const settings *s);
+/* A space and a word of a shell command, in quotes where it needs them. */
+void word_put(FILE *out, const char *word);
 
 /* One line an option, for the help text. */
 void options_print(const option *table);

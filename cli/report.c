@@ -4,7 +4,7 @@
  */
 #include "cli.h"
 
-#include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,152 +30,171 @@ const option report_options[] = {
 
 /* ---- how to make it again ---------------------------------------------------------- */
 
-/* What the commands are about. */
-typedef struct again {
-    const settings *given;
-    const mucmm_model *m;
-    const json_t *about; /* the model's metadata */
-    bool trained;        /* the heads are not the closed form */
-} again;
-
-/* A word of a shell command, in quotes where it needs them. */
-static void put_word(FILE *out, const char *word)
+/* x, unless it is the default. */
+static double other_real(double x, double usual)
 {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                "_-./,:=@%+";
-
-    fputc(' ', out);
-    if (word[0] && strspn(word, plain) == strlen(word)) {
-        fputs(word, out);
-        return;
-    }
-    fputc('\'', out);
-    for (; *word; word++)
-        fputs(*word == '\'' ? "'\\''" : (char[]){*word, '\0'}, out);
-    fputc('\'', out);
+    return x < usual || x > usual ? x : (double)NAN;
 }
 
-/* 15 digits if they are the number, as they are of what was typed. */
-static char *number_word(const json_t *value)
+static int64_t other_count(int64_t x, int64_t usual)
 {
-    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
-    json_t *same = text ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
-
-    if (text && !json_equal(same, value)) {
-        free(text);
-        text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
-    }
-    json_decref(same);
-    return text;
+    return x != usual ? x : -1;
 }
 
-static void put_option(FILE *out, const char *name, const json_t *value)
+static int64_t count_or_auto(int64_t x)
 {
-    char *text = json_is_string(value) ? strdup(json_string_value(value)) : number_word(value);
-
-    if (text && !json_is_null(value) && value) {
-        fprintf(out, " --%s", name);
-        put_word(out, text);
-    }
-    free(text);
+    return x == MUCMM_AUTO ? COUNT_AUTO : x;
 }
 
-static void put_views(FILE *out, const again *p)
+static double number_of(const json_t *o, const char *key)
 {
-    char word[MAX_PATH + MAX_NAME];
-
-    if (p->given->n_operands > 1)
-        put_word(out, p->given->operand[1]);
-    for (int32_t i = 0; i < p->given->view.n; i++) {
-        snprintf(word, sizeof word, "%s=%s", p->given->view.name[i], p->given->view.value[i]);
-        fputs(" --view", out);
-        put_word(out, word);
-    }
+    return json_number_value(json_object_get(o, key));
 }
 
-static void put_fit(FILE *out, const again *p)
+static int64_t count_of(const json_t *o, const char *key)
 {
-    static const char *const same[] = {"scale",       "validation",    "seed",
-                                       "batch",       "learning_rate", "weight_decay",
-                                       "input_noise", "alpha",         "beta"};
-    const json_t *params = json_object_get(p->about, "params");
+    const char *word = json_string_value(json_object_get(o, key));
+
+    return word ? MUCMM_AUTO : json_integer_value(json_object_get(o, key));
+}
+
+/* Place of the word in a choice of the table of fit, -1 if it is the default. */
+static int64_t choice_of(const json_t *o, const char *key, const char *const *words, int64_t usual)
+{
+    const char *word = json_string_value(json_object_get(o, key));
+
+    for (int64_t i = 0; word && words[i]; i++)
+        if (strcmp(words[i], word) == 0)
+            return other_count(i, usual);
+    return -1;
+}
+
+/* What was trained on, and how, in the words of the table of fit; about: the model's metadata. */
+static void training_settings(const json_t *params, const mucmm_fit_params *usual, settings *out)
+{
     const json_t *hidden = json_object_get(params, "hidden");
+    bool same = (int32_t)json_array_size(hidden) == usual->n_hidden;
 
-    fputs("mucmm fit", out);
-    if (p->given->n_operands > 1)
-        put_views(out, p);
-    for (int32_t v = 0; p->given->n_operands < 2 && v < mucmm_model_views(p->m); v++)
-        fprintf(out, " --view %s=TRAINING_FILE", mucmm_model_view_name(p->m, v));
-    fprintf(out, " --common %" PRId64 " --individual %" PRId64, mucmm_model_common(p->m),
-            mucmm_model_individual(p->m, 0));
-    put_option(out, "head", json_object_get(params, "head"));
-    put_option(out, "ridge", json_object_get(p->about, "ridge"));
-    if (p->trained) {
-        for (size_t i = 0; i < json_array_size(hidden); i++)
-            fprintf(out, "%s%" JSON_INTEGER_FORMAT, i == 0 ? " --hidden " : ",",
-                    json_integer_value(json_array_get(hidden, i)));
-        put_option(out, "epochs", json_object_get(params, "common_epochs"));
-        put_option(out, "individual-epochs", json_object_get(params, "individual_epochs"));
+    out->hidden.n = (int32_t)json_array_size(hidden);
+    for (int32_t i = 0; i < out->hidden.n && i < MUCMM_MAX_HIDDEN; i++) {
+        out->hidden.value[i] = json_integer_value(json_array_get(hidden, (size_t)i));
+        same = same && out->hidden.value[i] == usual->hidden[i];
     }
-    for (size_t i = 0; i < (p->trained ? sizeof same / sizeof *same : 3); i++) {
-        char name[32];
-        snprintf(name, sizeof name, "%s", same[i]);
-        for (char *c = name; *c; c++)
-            *c = *c == '_' ? '-' : *c;
-        put_option(out, name, json_object_get(params, same[i]));
-    }
-    put_option(out, "restarts", json_object_get(params, "restarts"));
-    put_option(out, "bootstrap", json_object_get(params, "bootstrap"));
-    fputs(" -o", out);
-    put_word(out, p->given->operand[0]);
+    out->hidden.n = same ? -1 : out->hidden.n;
+    out->epochs = count_of(params, "common_epochs");
+    out->individual_epochs = other_count(count_of(params, "individual_epochs"), out->epochs);
+    out->batch = count_of(params, "batch");
+    out->learning_rate = other_real(number_of(params, "learning_rate"), 2e-3);
+    out->weight_decay = other_real(number_of(params, "weight_decay"), usual->weight_decay);
+    out->input_noise = other_real(number_of(params, "input_noise"), usual->input_noise);
+    out->alpha = other_real(number_of(params, "alpha"), usual->alpha);
+    out->beta = other_real(number_of(params, "beta"), usual->beta);
+    out->stages = other_count(count_of(params, "stages"), usual->stages);
+    out->stages = out->stages == 0 ? COUNT_AUTO : out->stages;
+    out->restarts = other_count(count_of(params, "restarts"), usual->restarts);
 }
 
-static void put_report(FILE *out, const again *p)
+/* Is there an object in the list whose `key` is the word, or with key NULL the word itself? */
+static bool has_word(const json_t *list, const char *key, const char *word)
 {
-    static const char *const parts[] = {"test", "train", "all"};
-    char method[32];
-    const settings *g = p->given;
+    const json_t *x;
+    size_t i;
 
+    json_array_foreach(list, i, x)
+    {
+        const char *text = json_string_value(key ? json_object_get(x, key) : x);
+        if (text && strcmp(text, word) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What was chosen is not given again: the choice is another way to the same number. */
+static void chosen_settings(const json_t *about, settings *out)
+{
+    if (has_word(json_object_get(about, "held_out_chose"), NULL, "the ridge"))
+        out->ridge = (double)NAN;
+    if (has_word(json_object_get(about, "history"), "stage", "individual-2"))
+        out->beta = (double)NAN;
+}
+
+/* Were there training rows that lack a view? */
+static bool had_gaps(const json_t *about)
+{
+    const json_t *view;
+    size_t i;
+
+    json_array_foreach(json_object_get(about, "views"), i,
+                       view) if (count_of(view, "training_rows") !=
+                                 count_of(about, "training_rows")) return true;
+    return false;
+}
+
+static void fit_settings(const json_t *about, settings *out)
+{
+    static const char *const heads[] = {"linear", "mlp", "auto", NULL};
+    static const char *const scales[] = {"view", "column", NULL};
+    const json_t *params = json_object_get(about, "params");
+    const json_t *ridge = json_object_get(about, "ridge");
+    mucmm_fit_params usual;
+
+    mucmm_fit_params_init(&usual);
+    out->common = count_or_auto(count_of(params, "common"));
+    out->individual = count_or_auto(count_of(params, "individual"));
+    out->head = choice_of(params, "head", heads, 2);
+    out->scale = choice_of(params, "scale", scales, 0);
+    out->validation = other_real(number_of(params, "validation"), usual.validation);
+    out->seed = other_count(count_of(params, "seed"), (int64_t)usual.seed);
+    out->ridge = json_is_string(ridge) ? MUCMM_RIDGE_LEDOIT_WOLF : json_number_value(ridge);
+    out->bootstrap = other_count(count_of(params, "bootstrap"), usual.bootstrap);
+    out->missing = had_gaps(about) ? MISSING_ALLOW : -1;
+    training_settings(params, &usual, out);
+    chosen_settings(about, out);
+}
+
+/* The fit; what the model does not know is as in the report: the study, its cache and bad rows, the
+ * key, and the names of the views, whose files it does not know. */
+static void put_fit(FILE *out, const settings *given, const mucmm_model *m, const json_t *about)
+{
+    settings fit;
+
+    options_none(&fit);
+    fit_settings(about, &fit);
+    for (int32_t v = 0; given->n_operands < 2 && v < mucmm_model_views(m); v++) {
+        snprintf(fit.view.name[v], MAX_NAME, "%s", mucmm_model_view_name(m, v));
+        fit.view.value[v] = "TRAINING_FILE";
+        fit.view.n = v + 1;
+    }
+    fit.key = given->key;
+    fit.cache = given->cache;
+    fit.skip_bad = given->skip_bad;
+    fit.output = given->operand[0];
+    fputs("mucmm fit", out);
+    if (given->n_operands > 1)
+        word_put(out, given->operand[1]);
+    options_put(out, fit_options, &fit);
+}
+
+static void put_report(FILE *out, const settings *given)
+{
     fputs("\nmucmm report", out);
-    put_word(out, g->operand[0]);
-    put_views(out, p);
-    const char *named[][2] = {{"key", g->key}, {"cache", g->cache}, {"label", g->label}};
-    for (size_t i = 0; i < sizeof named / sizeof *named; i++)
-        if (named[i][1]) {
-            fprintf(out, " --%s", named[i][0]);
-            put_word(out, named[i][1]);
-        }
-    if (g->part >= 0)
-        fprintf(out, " --part %s", parts[g->part]);
-    if (g->method >= 0)
-        fprintf(out, " --method %s", choice_word(METHODS, g->method, method, sizeof method));
-    const struct {
-        const char *name;
-        int64_t value;
-    } numbers[] = {
-        {"samples-shown", g->shown}, {"permutations", g->permutations}, {"seed", g->seed}};
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        if (numbers[i].value >= 0)
-            fprintf(out, " --%s %" PRId64, numbers[i].name, numbers[i].value);
-    if (g->skip_bad)
-        fputs(" --skip-bad", out);
-    fputs(" -o", out);
-    put_word(out, g->output);
+    for (int32_t i = 0; i < given->n_operands; i++)
+        word_put(out, given->operand[i]);
+    options_put(out, report_options, given);
 }
 
 /* The commands; the caller frees. */
 static int again_text(const settings *given, const mucmm_model *m, char **out)
 {
     json_t *about = json_loads(mucmm_model_json(m), 0, NULL);
-    again a = {given, m, about, json_object_get(about, "heads") != NULL};
     size_t size = 0;
-    FILE *file = open_memstream(out, &size);
+    FILE *file = about ? open_memstream(out, &size) : NULL;
     int code = 0;
 
     if (!file)
         TRY(fail(EXIT_RUN, "out of memory"));
-    put_fit(file, &a);
-    put_report(file, &a);
+    put_fit(file, given, m, about);
+    put_report(file, given);
     if (fclose(file) != 0)
         TRY(fail(EXIT_RUN, "out of memory"));
 done:

@@ -560,10 +560,29 @@ def making_it_again_gives_the_same_page():
     cases = [
         (fit('--bootstrap', '5', '--scale', 'column', '--validation', '0.2', out='again.mucmm'),
          [*report, '--seed', '3', '--method', 'gradient'], left_right),
+        (fit('--ridge', 'lw', '--seed', '9', common='auto', individual='auto', out='again.mucmm'), report, left_right),
+        (fit(*MLP, '--stages', '2', '--alpha', '5', '--learning-rate', '0.001', '--weight-decay', '0.01', '--input-noise', '0.1',
+             '--individual-epochs', '3', out='again.mucmm'), [*report, '--threads', '1'], left_right),
+        (fit(*MLP, '--restarts', '1', '--beta', '40', '--seed', '12345678901', out='again.mucmm'), report, left_right),
+        (fit('--head', 'auto', '--hidden', '8,8', '--epochs', '1', '--stages', 'auto', out='again.mucmm'), report, left_right),
     ]
     for fit_args, report_args, training in cases:
         commands, first, again, _ = page_made_again(fit_args, report_args, training)
         check(first == again, 'another page: %s' % commands)
+
+
+@test
+def making_it_again_of_keys_that_are_missing():
+    with open('l.csv') as f:
+        lines = f.read().splitlines()
+    with open('some.csv', 'w') as f:
+        f.write('\n'.join(lines[:400]) + '\n')
+    both = ['--view', 'left=some.csv', '--view', 'right=r.csv', '--key', 'id']
+    _, first, again, _ = page_made_again(
+        ['fit', *both, '--missing', 'allow', '--common', '2', '--individual', '1', '--head', 'linear', '-o', 'again.mucmm'],
+        ['report', 'again.mucmm', *views('l.csv', 'r.csv'), '--key', 'id', '--samples-shown', '1', '--permutations', '30', '-o', 'page.html'],
+        {'left': 'some.csv', 'right': 'r.csv'})
+    check(first == again, 'another page')
 
 
 @test
