@@ -622,6 +622,43 @@ static mucmm_status m_report_pictures(mucmm_ctx *c)
     return with_report(c, add_pictures);
 }
 
+static mucmm_views *model_views;
+static mucmm_scores *model_scores;
+
+static mucmm_report_params page_params(void)
+{
+    mucmm_report_params p;
+
+    mucmm_report_params_init(&p);
+    p.shown = 1;
+    p.sections = MUCMM_SECTION_ALL & ~MUCMM_SECTION_COMPONENTS;
+    return p;
+}
+
+static mucmm_status add_model(mucmm_ctx *c, mucmm_report *r)
+{
+    mucmm_report_params p = page_params();
+
+    return mucmm_report_add(c, r, model, model_views, model_scores, &p);
+}
+
+static mucmm_status m_report_add(mucmm_ctx *c)
+{
+    return with_report(c, add_model);
+}
+
+static mucmm_status m_model_report(mucmm_ctx *c)
+{
+    mucmm_report_params p = page_params();
+    mucmm_score_params sp;
+
+    mucmm_score_params_init(&sp);
+    sp.permutations = 3;
+    p.score = &sp;
+    p.sections = MUCMM_SECTION_SHORT | MUCMM_SECTION_FITTED;
+    return mucmm_model_report(c, model, model_views, &p, folder_path("out"));
+}
+
 static mucmm_status m_report_write(mucmm_ctx *c)
 {
     return with_report(c, add_file);
@@ -1087,6 +1124,8 @@ static const swept table[] = {
     {"mucmm_report_words", m_report_pictures, NULL},
     {"mucmm_report_bars", m_report_pictures, NULL},
     CALL(report_write),
+    CALL(report_add),
+    CALL(model_report),
     CALL(npy_read),
     CALL(npy_write_tensor),
     CALL(graph_load),
@@ -1187,6 +1226,8 @@ static int set_up_memory(void **state)
     make_folder();
     make_fixtures(ctx);
     make_study();
+    CHECK_OK(ctx, mucmm_views_create(ctx, q.view, 2, &model_views));
+    CHECK_OK(ctx, mucmm_score(ctx, model, q.view, 2, NULL, &model_scores));
     for (int v = 0; v < 2; v++)
         CHECK_OK(ctx, mucmm_npy_write(ctx, folder_path(v ? "right.npy" : "left.npy"), q.x[v],
                                       (const int64_t[]){q.n, q.p[v]}, 2));
@@ -1198,6 +1239,8 @@ static int set_up_memory(void **state)
 
 static int tear_down_memory(void **state)
 {
+    mucmm_scores_free(model_scores);
+    mucmm_views_free(model_views);
     mucmm_study_free(study);
     mucmm_data_free(texts);
     mucmm_data_free(pictures);
