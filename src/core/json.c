@@ -33,6 +33,15 @@ static size_t utf8_length(const unsigned char *p, size_t n)
     return length;
 }
 
+bool mucmm__json_is_utf8(const char *s)
+{
+    size_t n = strlen(s), k = 1;
+
+    for (size_t i = 0; i < n && k > 0; i += k)
+        k = utf8_length((const unsigned char *)s + i, n - i);
+    return k > 0;
+}
+
 /* The code point in UTF-8 at out; its bytes. */
 static size_t utf8_put(uint32_t point, char *out)
 {

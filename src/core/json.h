@@ -25,6 +25,7 @@ void mucmm__json_add(mucmm__json_build *b, json_t *array, json_t *value);
 json_t *mucmm__json_string(const char *s);
 /* A number; null for one that is not finite, which JSON does not have. */
 json_t *mucmm__json_real(double x);
+bool mucmm__json_is_utf8(const char *s);
 /* ENOMEM if anything failed or root is NULL: something is missing in it. */
 mucmm_status mucmm__json_done(mucmm_ctx *ctx, const mucmm__json_build *b, const json_t *root);
 /* json_dumps with these flags, as a block for mucmm__free. ENOMEM: jansson's own gives a text that

@@ -154,11 +154,14 @@ static const int64_t *meeting_rows(const family *f, int64_t lane, const mucmm__d
                                    const int64_t *order)
 {
     int64_t *inverse = f->relative + lane * 2 * f->n, *meets = inverse + f->n;
-    const int64_t *left = s->mover_left > 0 ? order + (s->mover_left - 1) * f->n : NULL;
-    const int64_t *right = s->mover_right > 0 ? order + (s->mover_right - 1) * f->n : NULL;
+    const int64_t *left, *right;
 
-    if (!order || !left)
-        return order ? right : NULL;
+    if (!order)
+        return NULL;
+    left = s->mover_left > 0 ? order + (s->mover_left - 1) * f->n : NULL;
+    right = s->mover_right > 0 ? order + (s->mover_right - 1) * f->n : NULL;
+    if (!left)
+        return right;
     for (int64_t i = 0; i < f->n; i++)
         inverse[left[i]] = i;
     for (int64_t i = 0; i < f->n; i++)

@@ -4,10 +4,10 @@
  * bytes, each written as a character of its own; then the pair whose merge was learned first is
  * merged, again and again. Two ways to find words: GPT-2's, and CLIP's with "</w>" at a word's end.
  */
+#include "core/json.h"
 #include "encode/text.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
@@ -68,13 +68,12 @@ static mucmm_status add_words(mucmm_ctx *ctx, const char *file, json_t *root, mu
 static mucmm_status load_words(mucmm_ctx *ctx, const char *file, const mucmm__map *bytes,
                                mucmm__tokenizer *t)
 {
-    json_error_t error;
-    json_t *root =
-        json_loadb((const char *)bytes->data, bytes->size, JSON_REJECT_DUPLICATES, &error);
-    mucmm_status status;
+    json_t *root;
+    int line = 0;
+    mucmm_status status = mucmm__json_parse(ctx, bytes->data, bytes->size, &line, &root);
 
-    if (!root)
-        return mucmm__fail(ctx, MUCMM_EFORMAT, "%s:%d: %s", file, error.line, error.text);
+    if (status != MUCMM_OK)
+        return mucmm__prefix(ctx, status, "%s:%d", file, line);
     if (json_is_object(root))
         status = add_words(ctx, file, root, t);
     else

@@ -159,15 +159,15 @@ done:
 mucmm_status mucmm__description_parse(mucmm_ctx *ctx, const char *text, const char *folder,
                                       mucmm__description *out)
 {
-    json_error_t error;
+    mucmm_status status;
 
     *out = (mucmm__description){.folder = folder};
     if (!text)
         return mucmm__fail(ctx, MUCMM_EARG, "no description");
-    out->root = json_loads(text, JSON_REJECT_DUPLICATES, &error);
-    if (!out->root)
-        return mucmm__fail(ctx, MUCMM_EARG, "description: line %d: %s", error.line, error.text);
-    return mucmm__description_check(ctx, out);
+    status = mucmm__json_parse(ctx, text, strlen(text), NULL, &out->root);
+    if (status == MUCMM_EFORMAT)
+        return mucmm__prefix(ctx, MUCMM_EARG, "description");
+    return status == MUCMM_OK ? mucmm__description_check(ctx, out) : status;
 }
 
 void mucmm__description_drop(mucmm__description *d)

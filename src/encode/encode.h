@@ -10,10 +10,9 @@
 #ifndef MUCMM_ENCODE_ENCODE_H
 #define MUCMM_ENCODE_ENCODE_H
 
+#include "core/json.h"
 #include "encode/encoded.h"
 #include "encode/source.h"
-
-#include <jansson.h>
 
 /* ---- describe.c: JSON objects with checked keys ------------------------------------ */
 

@@ -280,14 +280,17 @@ static void encoded_free(void *encoded)
 /* The source's keys and the encoder's. */
 static mucmm_status join_descriptions(mucmm_ctx *ctx, mucmm__encoded *e)
 {
-    json_t *o = json_loads(e->source->description, 0, NULL);
-    json_t *more = json_loads(e->encoder->description, 0, NULL);
-    mucmm_status status;
+    const char *source = e->source->description, *encoder = e->encoder->description;
+    mucmm__json_build b = {false};
+    json_t *o = NULL, *more = NULL;
+    mucmm_status status = MUCMM_OK;
 
-    if (o && more && json_object_update_missing(o, more) == 0)
-        status = mucmm__json_text(ctx, o, &e->description);
-    else
-        status = mucmm__fail(ctx, MUCMM_ENOMEM, "out of memory: a description");
+    TRY(mucmm__json_parse(ctx, source, strlen(source), NULL, &o));
+    TRY(mucmm__json_parse(ctx, encoder, strlen(encoder), NULL, &more));
+    b.failed = json_object_update_missing(o, more) != 0;
+    TRY(mucmm__json_done(ctx, &b, o));
+    TRY(mucmm__json_text(ctx, o, &e->description));
+done:
     json_decref(o);
     json_decref(more);
     return status;
@@ -493,17 +496,22 @@ mucmm_status mucmm__encoded_match(mucmm_ctx *ctx, const mucmm_data *d, const cha
 {
     mucmm_status status = MUCMM_OK;
     const mucmm__encoded *e = mucmm__encoded_of(d);
-    json_t *want = description ? json_loads(description, 0, NULL) : NULL;
-    json_t *have = e ? json_loads(e->description, 0, NULL) : NULL;
-    const char *a = json_string_value(json_object_get(want, "fitted"));
-    const char *b = json_string_value(json_object_get(have, "fitted"));
+    json_t *want = NULL, *have = NULL;
+    const char *a, *b;
 
+    if (description)
+        TRY(mucmm__json_parse(ctx, description, strlen(description), NULL, &want));
+    if (e)
+        TRY(mucmm__json_parse(ctx, e->description, strlen(e->description), NULL, &have));
+    a = json_string_value(json_object_get(want, "fitted"));
+    b = json_string_value(json_object_get(have, "fitted"));
     if (a && b && strcmp(a, b) != 0)
         status = mucmm__fail(ctx, MUCMM_EARG,
                              "the vocabulary of these words is not the one that the model was "
                              "fitted on (%.32s, not %.32s): a study makes it from its training "
                              "rows, so table, split and keys of the view must be the same",
                              b, a);
+done:
     json_decref(want);
     json_decref(have);
     return status;

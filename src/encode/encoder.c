@@ -205,7 +205,8 @@ done:
 static mucmm_status load_links(mucmm_ctx *ctx, mucmm__description *d, mucmm_encoder *e)
 {
     mucmm_status status = MUCMM_OK;
-    const json_t *value = json_object_get(d->root, "encoder");
+    mucmm__json_build b = {false};
+    json_t *value = json_object_get(d->root, "encoder");
     static const char *const moved[] = {"tensor", "input"};
     json_t *single = NULL;
 
@@ -213,10 +214,13 @@ static mucmm_status load_links(mucmm_ctx *ctx, mucmm__description *d, mucmm_enco
         return mucmm__key_fail(ctx, d, "encoder", "is missing: the .onnx file%s",
                                d->kind == MUCMM_SOURCE_TEXT ? ", or " MUCMM__TF_IDF : "");
     if (json_is_string(value)) {
-        single = json_pack("{s:O}", "file", value);
-        for (int i = 0; i < 2 && single; i++)
+        single = json_object();
+        mucmm__json_set(&b, single, "file", json_incref(value));
+        for (int i = 0; i < 2; i++)
             if (json_object_get(d->root, moved[i]))
-                json_object_set(single, moved[i], json_object_get(d->root, moved[i]));
+                mucmm__json_set(&b, single, moved[i],
+                                json_incref(json_object_get(d->root, moved[i])));
+        TRY(mucmm__json_done(ctx, &b, single));
         TRY(load_link(ctx, d, single, e));
         goto done;
     }
@@ -434,6 +438,7 @@ mucmm_status mucmm_encoder_wrap(mucmm_ctx *ctx, const mucmm_encoder_callbacks *c
     mucmm_status status = MUCMM_OK;
     mucmm_encoder_callbacks own;
     mucmm_encoder *e = NULL;
+    mucmm__json_build b = {false};
     json_t *o = NULL;
 
     *out = NULL;
@@ -441,9 +446,11 @@ mucmm_status mucmm_encoder_wrap(mucmm_ctx *ctx, const mucmm_encoder_callbacks *c
     TRY(mucmm__params_take(ctx, "mucmm_encoder_callbacks", callbacks, &own, sizeof own));
     TRY(check_callbacks(ctx, &own));
     TRY(create(ctx, &e));
-    o = json_pack("{s:s}", "encoder", own.name);
-    if (!o)
+    if (!mucmm__json_is_utf8(own.name))
         TRY(mucmm__fail(ctx, MUCMM_EARG, "the encoder's name is not UTF-8"));
+    o = json_object();
+    mucmm__json_set(&b, o, "encoder", json_string(own.name));
+    TRY(mucmm__json_done(ctx, &b, o));
     TRY(mucmm__json_text(ctx, o, &e->description));
     TRY(mucmm__strdup(ctx, own.name, &e->name));
     e->callbacks = own;

@@ -356,16 +356,19 @@ static const char *fitted_item(const void *arg, int64_t i)
 static mucmm_status tell_fitted(mucmm_ctx *ctx, mucmm_source *s)
 {
     mucmm_status status = MUCMM_OK;
-    json_t *o = json_loads(s->description, 0, NULL);
-    const char *want = json_string_value(json_object_get(o, "fitted"));
+    mucmm__json_build b = {false};
+    json_t *o = NULL;
+    const char *want;
     char *text = NULL, print[24];
 
+    TRY(mucmm__json_parse(ctx, s->description, strlen(s->description), NULL, &o));
+    want = json_string_value(json_object_get(o, "fitted"));
     snprintf(print, sizeof print, "%016" PRIx64, s->vocabulary);
     if (want && strcmp(want, print) != 0)
         TRY(mucmm__fail(ctx, MUCMM_EARG,
                         "'fitted' is %.32s, and the vocabulary of these texts is %s", want, print));
-    if (!o || json_object_set_new(o, "fitted", json_string(print)) != 0)
-        TRY(mucmm__fail(ctx, MUCMM_ENOMEM, "out of memory: a description"));
+    mucmm__json_set(&b, o, "fitted", json_string(print));
+    TRY(mucmm__json_done(ctx, &b, o));
     TRY(mucmm__json_text(ctx, o, &text));
     mucmm__free(s->description);
     s->description = text;

@@ -91,15 +91,15 @@ static mucmm_status read_text(mucmm_ctx *ctx, mucmm_study *s)
 {
     mucmm_status status = MUCMM_OK;
     mucmm__map map = {0};
-    json_error_t error;
+    int line = 1;
 
     TRY(mucmm__map_open(ctx, s->path, &map));
     TRY(mucmm__alloc(ctx, (int64_t)map.size + 1, 1, &s->text));
     if (map.size)
         memcpy(s->text, map.data, map.size);
-    s->root = json_loadb(s->text, map.size, JSON_REJECT_DUPLICATES, &error);
-    if (!s->root)
-        TRY(mucmm__fail(ctx, MUCMM_EFORMAT, "%s:%d: %s", s->path, error.line, error.text));
+    status = mucmm__json_parse(ctx, s->text, map.size, &line, &s->root);
+    if (status != MUCMM_OK)
+        TRY(mucmm__prefix(ctx, status, "%s:%d", s->path, line));
     if (!json_is_object(s->root))
         TRY(mucmm__fail(ctx, MUCMM_EFORMAT, "%s:1: a study is a JSON object: {\"views\": ...}",
                         s->path));

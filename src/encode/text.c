@@ -63,12 +63,14 @@ static bool parse_score(const char *s, int64_t n, double *out)
 static bool parse_id(const char *s, int64_t n, int64_t *out)
 {
     *out = 0;
+    if (n < 1 || n > 9)
+        return false;
     for (int64_t i = 0; i < n; i++) {
         if (s[i] < '0' || s[i] > '9')
             return false;
         *out = 10 * *out + (s[i] - '0');
     }
-    return n >= 1 && n <= 9;
+    return true;
 }
 
 static mucmm_status add_line(mucmm_ctx *ctx, mucmm__tokenizer *t, const char *where,

@@ -5,9 +5,9 @@
  *   {"__metadata__": {"key": "text"}, "name": {"dtype": "F32", "shape": [2, 3],
  *    "data_offsets": [begin, end]}}            offsets count from the end of the header
  * https://github.com/huggingface/safetensors#format */
+#include "core/json.h"
 #include "io/data.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,31 +61,48 @@ static mucmm_status place_tensors(mucmm_ctx *ctx, const char *path, const mucmm_
 /* NULL when memory runs out. */
 static json_t *describe_tensor(const mucmm__tensor *t, int64_t begin)
 {
-    json_t *shape = json_array();
+    mucmm__json_build b = {false};
+    json_t *o = json_object(), *shape = json_array(), *offsets = json_array();
     int64_t bytes = 0;
 
     tensor_bytes(t, &bytes);
     for (int32_t k = 0; k < t->rank; k++)
-        if (json_array_append_new(shape, json_integer(t->shape[k])) != 0) {
-            json_decref(shape);
-            return NULL;
-        }
-    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtypes[t->dtype].name, "shape", shape,
-                     "data_offsets", (json_int_t)begin, (json_int_t)(begin + bytes));
+        mucmm__json_add(&b, shape, json_integer(t->shape[k]));
+    mucmm__json_add(&b, offsets, json_integer(begin));
+    mucmm__json_add(&b, offsets, json_integer(begin + bytes));
+    mucmm__json_set(&b, o, "dtype", json_string(dtypes[t->dtype].name));
+    mucmm__json_set(&b, o, "shape", shape);
+    mucmm__json_set(&b, o, "data_offsets", offsets);
+    if (!b.failed)
+        return o;
+    json_decref(o);
+    return NULL;
 }
 
+/* Takes over the value, which is NULL without memory. */
 static mucmm_status add_entry(mucmm_ctx *ctx, const char *path, json_t *object, const char *key,
                               json_t *value)
 {
-    bool twice = json_object_get(object, key) != NULL;
+    const char *fault = json_object_get(object, key) ? "stands twice"
+                        : !mucmm__json_is_utf8(key)  ? "cannot be stored: it is not UTF-8"
+                                                     : NULL;
 
-    if (!twice && json_object_set_new(object, key, value) == 0)
-        return MUCMM_OK;
-    if (twice)
-        json_decref(value);
-    return mucmm__fail(ctx, MUCMM_EARG, "cannot write %s: '%s' %s", path, key,
-                       twice ? "stands twice"
-                             : "cannot be stored: it is not UTF-8, or memory ran out");
+    if (!fault)
+        return json_object_set_new(object, key, value) == 0
+                   ? MUCMM_OK
+                   : mucmm__fail(ctx, MUCMM_ENOMEM, "out of memory: the header of %s", path);
+    json_decref(value);
+    return mucmm__fail(ctx, MUCMM_EARG, "cannot write %s: '%s' %s", path, key, fault);
+}
+
+/* Metadata are texts. */
+static mucmm_status add_text(mucmm_ctx *ctx, const char *path, json_t *object, const char *key,
+                             const char *text)
+{
+    if (!mucmm__json_is_utf8(text))
+        return mucmm__fail(ctx, MUCMM_EARG, "cannot write %s: the text of '%s' is not UTF-8", path,
+                           key);
+    return add_entry(ctx, path, object, key, json_string(text));
 }
 
 static mucmm_status build_header(mucmm_ctx *ctx, const char *path, const mucmm__tensor *tensors,
@@ -96,7 +113,7 @@ static mucmm_status build_header(mucmm_ctx *ctx, const char *path, const mucmm__
     json_t *texts = json_object();
 
     for (int64_t i = 0; i < n_metadata; i++)
-        TRY(add_entry(ctx, path, texts, metadata[2 * i], json_string(metadata[2 * i + 1])));
+        TRY(add_text(ctx, path, texts, metadata[2 * i], metadata[2 * i + 1]));
     if (n_metadata)
         TRY(add_entry(ctx, path, header, METADATA, json_incref(texts)));
     for (int64_t i = 0; i < n_tensors; i++)
@@ -109,12 +126,11 @@ done:
 static mucmm_status put_header(mucmm_ctx *ctx, mucmm__writer *w, const json_t *header)
 {
     mucmm_status status = MUCMM_OK;
-    char *text = json_dumps(header, JSON_COMPACT);
+    char *text = NULL;
     size_t length;
     unsigned char prefix[8];
 
-    if (!text)
-        return mucmm__fail(ctx, MUCMM_ENOMEM, "out of memory in jansson");
+    TRY(mucmm__json_dump(ctx, header, JSON_COMPACT, &text));
     length = (strlen(text) + 7) / 8 * 8; /* so that the data are aligned */
     for (int k = 0; k < 8; k++)
         prefix[k] = (unsigned char)((uint64_t)length >> 8 * k);
@@ -122,7 +138,7 @@ static mucmm_status put_header(mucmm_ctx *ctx, mucmm__writer *w, const json_t *h
     TRY(mucmm__writer_put(ctx, w, text, strlen(text)));
     TRY(mucmm__writer_put(ctx, w, "        ", length - strlen(text)));
 done:
-    free(text);
+    mucmm__free(text);
     return status;
 }
 
@@ -150,7 +166,7 @@ mucmm_status mucmm__safetensors_write(mucmm_ctx *ctx, const char *path,
     json_t *header = json_object();
 
     if (!header)
-        TRY(mucmm__fail(ctx, MUCMM_ENOMEM, "out of memory in jansson"));
+        TRY(mucmm__fail(ctx, MUCMM_ENOMEM, "out of memory: a header"));
     TRY(mucmm__alloc(ctx, n_tensors, sizeof *begins, &begins));
     TRY(place_tensors(ctx, path, tensors, n_tensors, begins));
     TRY(build_header(ctx, path, tensors, begins, n_tensors, metadata, n_metadata, header));
@@ -205,8 +221,7 @@ static mucmm_status fail_tensor(parser *p, const char *name, const char *what)
 static mucmm_status parse_header(parser *p, const unsigned char *bytes, size_t size)
 {
     uint64_t length = 0;
-    json_error_t error;
-    char text[JSON_ERROR_TEXT_LENGTH + 64];
+    mucmm_status status;
 
     if (size < 8)
         return fail_file(p, "it is shorter than 8 bytes");
@@ -218,14 +233,10 @@ static mucmm_status parse_header(parser *p, const unsigned char *bytes, size_t s
         return fail_file(p, "the header is longer than 100 MB or the limit of memory");
     if (length == 0 || bytes[8] != '{')
         return fail_file(p, "the header does not begin with '{'");
-    p->out->header =
-        json_loadb((const char *)bytes + 8, (size_t)length, JSON_REJECT_DUPLICATES, &error);
-    if (!p->out->header) {
-        if (json_error_code(&error) == json_error_out_of_memory)
-            return mucmm__fail(p->ctx, MUCMM_ENOMEM, "%s: out of memory in jansson", p->name);
-        snprintf(text, sizeof text, "the header, byte %d: %s", error.position, error.text);
-        return fail_file(p, text);
-    }
+    status = mucmm__json_parse(p->ctx, bytes + 8, (size_t)length, NULL, &p->out->header);
+    if (status != MUCMM_OK)
+        return mucmm__prefix(p->ctx, status, "%s: %sthe header", p->name,
+                             status == MUCMM_EFORMAT ? "not a sound safetensors file: " : "");
     p->data = bytes + 8 + length;
     p->size = (int64_t)(size - 8 - length);
     return MUCMM_OK;
