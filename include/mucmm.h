@@ -162,6 +162,25 @@ typedef struct mucmm_cmat {
 
 #define MUCMM_MAX_RANK 8
 
+/* ---- types of numbers --------------------------------------------------------------- */
+
+/* The numbers are ONNX's (TensorProto.DataType). */
+typedef enum mucmm_dtype {
+    MUCMM_F32 = 1,
+    MUCMM_U8 = 2,
+    MUCMM_I8 = 3,
+    MUCMM_U16 = 4,
+    MUCMM_I16 = 5,
+    MUCMM_I32 = 6,
+    MUCMM_I64 = 7,
+    MUCMM_BOOL = 9, /* one byte, 0 or 1 */
+    MUCMM_F16 = 10,
+    MUCMM_F64 = 11,
+    MUCMM_U32 = 12,
+    MUCMM_U64 = 13,
+    MUCMM_BF16 = 16
+} mucmm_dtype;
+
 /* ---- data: the rows of one view ---------------------------------------------------- */
 
 typedef struct mucmm_data mucmm_data;
@@ -193,6 +212,34 @@ MUCMM_API mucmm_status mucmm_data_open(mucmm_ctx *ctx, const char *path,
  * is m->cols); rank 0 = flat. */
 MUCMM_API mucmm_status mucmm_data_wrap(mucmm_ctx *ctx, const mucmm_cmat *m, const char *label,
                                        const int64_t *shape, int32_t rank, mucmm_data **out);
+
+/* Rows in memory with everything that a file can say of them. Names are copied, and so are shape,
+ * label, columns and keys. */
+typedef struct mucmm_array {
+    uint32_t struct_size;
+    mucmm_dtype dtype;           /* of data; default MUCMM_F32; all but MUCMM_BF16. The rows
+                                    become float32 when they are read, as those of a file    */
+    const void *data;            /* number (i, j) is the (i * stride + j)-th; aligned or not  */
+    int64_t rows, cols, stride;  /* stride in numbers, at least cols; 0 (default) = cols      */
+    const int64_t *shape;        /* [rank] of one row; its product is cols                    */
+    int32_t rank;                /* 0 (default) = flat                                        */
+    int32_t missing;             /* as in mucmm_data_params                                   */
+    const char *label;           /* for a file name in messages; NULL = "data"                */
+    const char *const *columns;  /* [cols] names; NULL = unnamed                              */
+    const char *const *keys;     /* [rows] for mucmm_data_pair; NULL = pair by position       */
+    void (*release)(void *user); /* called once, when the last data object that uses the memory
+                                    (also a subset) is freed, by the thread that
+                                    frees it; NULL = the memory outlives the data. Not called
+                                    when mucmm_data_adopt fails: then it stays the caller's   */
+    void *user;
+} mucmm_array;
+
+MUCMM_API void mucmm_array_init_sized(mucmm_array *a, size_t size);
+#define mucmm_array_init(a) mucmm_array_init_sized((a), sizeof *(a))
+
+/* EARG, ESHAPE: data, sizes, type or names do not make sense; with missing EFORMAT: no row holds a
+ * value. */
+MUCMM_API mucmm_status mucmm_data_adopt(mucmm_ctx *ctx, const mucmm_array *array, mucmm_data **out);
 
 /* The given rows of another data object (which is kept alive), in that order; -1 is a row that
  * lacks this view. */
@@ -973,23 +1020,6 @@ MUCMM_API mucmm_status mucmm_report_term(mucmm_ctx *ctx, mucmm_report *r, const 
 MUCMM_API mucmm_status mucmm_report_write(mucmm_ctx *ctx, mucmm_report *r, const char *path);
 
 /* ---- networks: ONNX graphs, forward and backward ----------------------------------- */
-
-/* The numbers are ONNX's (TensorProto.DataType). */
-typedef enum mucmm_dtype {
-    MUCMM_F32 = 1,
-    MUCMM_U8 = 2,
-    MUCMM_I8 = 3,
-    MUCMM_U16 = 4,
-    MUCMM_I16 = 5,
-    MUCMM_I32 = 6,
-    MUCMM_I64 = 7,
-    MUCMM_BOOL = 9, /* one byte, 0 or 1 */
-    MUCMM_F16 = 10,
-    MUCMM_F64 = 11,
-    MUCMM_U32 = 12,
-    MUCMM_U64 = 13,
-    MUCMM_BF16 = 16
-} mucmm_dtype;
 
 /* Dense, row-major, no gaps; rank 0 is a single number. */
 typedef struct mucmm_tensor {

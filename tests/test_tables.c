@@ -239,6 +239,115 @@ static void test_io_wrap_checks_shape_and_stride(void **state)
                   MUCMM_ESHAPE, "is not its 4 columns");
 }
 
+/* ---- data from memory -------------------------------------------------------------- */
+
+static void count_release(void *user)
+{
+    ++*(int *)user;
+}
+
+static mucmm_array array_of(mucmm_dtype dtype, const void *data, int *released)
+{
+    static const char *const columns[] = {"one", "two"}, *const keys[] = {"a", "b", "c"};
+    mucmm_array a;
+
+    mucmm_array_init(&a);
+    a.dtype = dtype;
+    a.data = data;
+    a.rows = 3;
+    a.cols = 2;
+    a.columns = columns;
+    a.keys = keys;
+    a.label = "memory";
+    a.release = count_release;
+    a.user = released;
+    return a;
+}
+
+static void test_io_memory_of_any_type_is_read_as_a_file_is(void **state)
+{
+    static const float f[] = {1, 2, 3, 4, 5, 6};
+    static const double g[] = {1, 2, 3, 4, 5, 6};
+    static const int64_t k[] = {1, 2, 3, 4, 5, 6};
+    static const uint8_t b[] = {1, 2, 3, 4, 5, 6};
+    const struct {
+        mucmm_dtype dtype;
+        const void *data;
+    } kinds[] = {{MUCMM_F32, f}, {MUCMM_F64, g}, {MUCMM_I64, k}, {MUCMM_U8, b}};
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        int released = 0;
+        mucmm_array a = array_of(kinds[i].dtype, kinds[i].data, &released);
+        mucmm_data *d, *rows;
+        float x[6];
+        CHECK_OK(ctx, mucmm_data_adopt(ctx, &a, &d));
+        assert_string_equal(mucmm_data_column(d, 1), "two");
+        assert_string_equal(mucmm_data_key(d, 2), "c");
+        CHECK_OK(ctx, mucmm_data_subset(ctx, d, (int64_t[]){2, 0}, 2, &rows));
+        mucmm_data_free(d);
+        assert_int_equal(released, 0); /* the subset uses it */
+        CHECK_OK(ctx, mucmm_data_read(ctx, rows, NULL, 2, &(mucmm_mat){x, 2, 2, 2}));
+        CHECK_CLOSE((double)x[0], 5, 0);
+        CHECK_CLOSE((double)x[3], 2, 0);
+        mucmm_data_free(rows);
+        assert_int_equal(released, 1);
+    }
+}
+
+static void test_io_memory_with_keys_is_paired(void **state)
+{
+    static const float f[] = {1, 2, 3, 4, 5, 6};
+    static const char *const other[] = {"c", "a", "b"}, *const twice[] = {"c", "a", "c"};
+    int released = 0;
+    mucmm_array a = array_of(MUCMM_F32, f, &released), b = a;
+    mucmm_data *d[2];
+
+    (void)state;
+    b.keys = other;
+    CHECK_OK(ctx, mucmm_data_adopt(ctx, &a, &d[0]));
+    CHECK_OK(ctx, mucmm_data_adopt(ctx, &b, &d[1]));
+    CHECK_OK(ctx, mucmm_data_pair(ctx, d, 2));
+    assert_int_equal(mucmm_data_source_row(d[1], 0), 1);
+    mucmm_data_free(d[1]);
+    b.keys = twice;
+    CHECK_OK(ctx, mucmm_data_adopt(ctx, &b, &d[1]));
+    check_message(mucmm_data_pair(ctx, d, 2), MUCMM_EFORMAT,
+                  "memory: row 2: key 'c' stands already in row 0");
+    mucmm_data_free(d[0]);
+    mucmm_data_free(d[1]);
+    assert_int_equal(released, 3);
+}
+
+/* What is refused stays the caller's, and so does what there was no memory for. */
+static void test_io_memory_that_is_refused_is_not_released(void **state)
+{
+    static const double g[] = {NAN, NAN, 3, 4, NAN, NAN}, none[] = {NAN, NAN, NAN, NAN, NAN, NAN};
+    static const char *const hole[] = {"a", NULL, "c"};
+    int released = 0;
+    mucmm_array a = array_of(MUCMM_F64, g, &released), bad = a;
+    mucmm_data *d;
+
+    (void)state;
+    a.missing = 1;
+    CHECK_OK(ctx, mucmm_data_adopt(ctx, &a, &d));
+    assert_int_equal(mucmm_data_missing(d), 2);
+    mucmm_data_free(d);
+    assert_int_equal(released, 1);
+    a.data = none;
+    check_message(mucmm_data_adopt(ctx, &a, &d), MUCMM_EFORMAT, "no row holds a value");
+    bad.keys = hole;
+    check_message(mucmm_data_adopt(ctx, &bad, &d), MUCMM_EARG, "the key of row 1 is NULL");
+    bad = array_of(MUCMM_BF16, g, &released);
+    check_message(mucmm_data_adopt(ctx, &bad, &d), MUCMM_EARG, "type 16");
+    bad = array_of(MUCMM_F64, g, &released);
+    bad.stride = 1;
+    check_message(mucmm_data_adopt(ctx, &bad, &d), MUCMM_EARG, "stride 1");
+    assert_null(d);
+    assert_int_equal(mucmm_data_adopt(ctx, NULL, &d), MUCMM_EARG);
+    assert_int_equal(released, 1);
+}
+
 static void test_io_subset_keeps_its_parent(void **state)
 {
     mucmm_data *d, *part, *part_of_part;
@@ -491,6 +600,9 @@ int main(void)
         cmocka_unit_test(test_io_read_names_the_first_bad_value),
         cmocka_unit_test(test_io_read_checks_its_arguments),
         cmocka_unit_test(test_io_wrap_checks_shape_and_stride),
+        cmocka_unit_test(test_io_memory_of_any_type_is_read_as_a_file_is),
+        cmocka_unit_test(test_io_memory_with_keys_is_paired),
+        cmocka_unit_test(test_io_memory_that_is_refused_is_not_released),
         cmocka_unit_test(test_io_subset_keeps_its_parent),
         cmocka_unit_test(test_io_pair_reorders_rows),
         cmocka_unit_test(test_io_pair_names_keys_that_do_not_match),

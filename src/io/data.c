@@ -16,7 +16,7 @@ void mucmm_data_params_init_sized(mucmm_data_params *p, size_t size)
 
 /* ---- making and freeing ------------------------------------------------------------ */
 
-static mucmm_status create(mucmm_ctx *ctx, const char *label, mucmm_data **out)
+mucmm_status mucmm__data_create(mucmm_ctx *ctx, const char *label, mucmm_data **out)
 {
     mucmm_status status = MUCMM_OK;
     mucmm_data *d = NULL;
@@ -55,6 +55,8 @@ void mucmm_data_free(mucmm_data *d)
     mucmm__free(d->rows);
     mucmm__free(d->label);
     mucmm__free(d->raw_mean);
+    if (d->release)
+        d->release(d->release_user);
     mucmm__free(d);
 }
 
@@ -157,7 +159,7 @@ static int64_t find_empty_rows(const mucmm_data *d, float *x, bool *marked, int6
     return empty;
 }
 
-static mucmm_status mark_empty_rows(mucmm_ctx *ctx, mucmm_data *d)
+mucmm_status mucmm__data_mark_empty(mucmm_ctx *ctx, mucmm_data *d)
 {
     mucmm_status status = MUCMM_OK;
     int64_t first = 0, empty;
@@ -209,7 +211,7 @@ static mucmm_status parse(mucmm_ctx *ctx, const mucmm__map *file, const mucmm_da
                                "%s: has no key column; only .csv and .tsv files have keys",
                                d->label);
         status = parse_array(ctx, file, d);
-        return status == MUCMM_OK && p && p->missing ? mark_empty_rows(ctx, d) : status;
+        return status == MUCMM_OK && p && p->missing ? mucmm__data_mark_empty(ctx, d) : status;
     }
     if (mucmm__ends_with(d->label, ".csv") || mucmm__ends_with(d->label, ".tsv"))
         return parse_text(ctx, file, p, d);
@@ -228,7 +230,7 @@ static mucmm_status open_file(mucmm_ctx *ctx, const char *name, const mucmm_data
 
     mucmm_data_params_init(&p);
     TRY(mucmm__params_take(ctx, "mucmm_data_params", params, &p, sizeof p));
-    TRY(create(ctx, name, &d));
+    TRY(mucmm__data_create(ctx, name, &d));
     TRY(parse(ctx, file, &p, d));
     if (map && !d->owned && !d->table.values) {
         d->map = *map;
@@ -265,67 +267,6 @@ done:
     return status;
 }
 
-static mucmm_status check_wrap(mucmm_ctx *ctx, const mucmm_cmat *m, const char *label,
-                               const int64_t *shape, int32_t rank)
-{
-    int64_t cols = 1;
-
-    if (m->rows < 0 || m->cols < 1 || m->stride < m->cols || (!m->data && m->rows))
-        return mucmm__fail(ctx, MUCMM_EARG,
-                           "%s: a matrix of %" PRId64 " x %" PRId64 ", stride %" PRId64
-                           "; it needs a column, and the stride is at least the columns",
-                           label, m->rows, m->cols, m->stride);
-    if (rank < 0 || rank > MUCMM_MAX_RANK)
-        return mucmm__fail(ctx, MUCMM_EARG, "%s: rank %d of a row is not in 0..%d", label, rank,
-                           MUCMM_MAX_RANK);
-    for (int32_t k = 0; k < rank; k++)
-        if (!mucmm__mul(cols, shape[k], &cols))
-            cols = -1;
-    if (rank && cols != m->cols)
-        return mucmm__fail(ctx, MUCMM_ESHAPE,
-                           "%s: the product of the row's shape is not its %" PRId64 " columns",
-                           label, m->cols);
-    return MUCMM_OK;
-}
-
-mucmm_status mucmm_data_wrap(mucmm_ctx *ctx, const mucmm_cmat *m, const char *label,
-                             const int64_t *shape, int32_t rank, mucmm_data **out)
-{
-    mucmm_status status = MUCMM_OK;
-    mucmm_data *d = NULL;
-
-    *out = NULL;
-    label = label ? label : "data";
-    TRY(check_wrap(ctx, m, label, shape, rank));
-    TRY(create(ctx, label, &d));
-    d->n = m->rows;
-    d->cols = d->shape[0] = m->cols;
-    d->rank = rank ? rank : 1;
-    if (rank)
-        memcpy(d->shape, shape, (size_t)rank * sizeof *shape);
-    d->values = (const unsigned char *)m->data;
-    d->type = MUCMM__NUMBER_FLOAT32;
-    d->column_step = sizeof(float);
-    d->row_step = m->stride * (int64_t)sizeof(float);
-    *out = d;
-done:
-    return status;
-}
-
-mucmm_status mucmm__data_own(mucmm_ctx *ctx, const char *label, float *values, int64_t n,
-                             const int64_t *shape, int32_t rank, mucmm_data **out)
-{
-    int64_t cols = 1;
-    mucmm_status status;
-
-    for (int32_t k = 0; k < rank; k++)
-        cols *= shape[k];
-    status = mucmm_data_wrap(ctx, &(mucmm_cmat){values, n, cols, cols}, label, shape, rank, out);
-    if (status == MUCMM_OK)
-        (*out)->owned = (unsigned char *)values;
-    return status;
-}
-
 /* least: 0, or -1 where a row may be missing. */
 static mucmm_status check_rows(mucmm_ctx *ctx, const mucmm_data *d, const int64_t *rows, int64_t n,
                                int64_t least)
@@ -352,7 +293,7 @@ mucmm_status mucmm_data_subset(mucmm_ctx *ctx, const mucmm_data *from, const int
 
     *out = NULL;
     TRY(check_rows(ctx, from, rows, n, -1));
-    TRY(create(ctx, NULL, &d));
+    TRY(mucmm__data_create(ctx, NULL, &d));
     TRY(mucmm__alloc(ctx, n, sizeof *d->rows, &d->rows));
     for (int64_t i = 0; i < n; i++)
         d->rows[i] = rows && rows[i] < 0 ? -1 : mucmm__data_row(from, rows ? rows[i] : i);

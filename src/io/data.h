@@ -117,10 +117,12 @@ struct mucmm_data {
     bool swap;
     int64_t row_step, column_step;
     int64_t *column_at;
-    mucmm__map map;       /* what values point into, if mapped         */
-    unsigned char *owned; /* or if decompressed                        */
-    mucmm__table table;   /* or if parsed                              */
-    bool *missing;        /* [n] rows without any value; NULL if there is none */
+    mucmm__map map;              /* what values point into, if mapped         */
+    unsigned char *owned;        /* or if decompressed                        */
+    mucmm__table table;          /* or if parsed                              */
+    void (*release)(void *user); /* or who wants to know that they are not used any more */
+    void *release_user;
+    bool *missing; /* [n] rows without any value; NULL if there is none */
 
     /* What encode/ knows of the raw inputs behind the rows; freed with the data. */
     void *encoded;
@@ -132,6 +134,13 @@ struct mucmm_data {
 /* The same data, for another who will free it. Only the reference count changes, which is no part
  * of what const promises. */
 mucmm_data *mucmm__data_keep(const mucmm_data *d);
+
+/* An empty one; label copied, or NULL. */
+mucmm_status mucmm__data_create(mucmm_ctx *ctx, const char *label, mucmm_data **out);
+/* Rows of nothing but NaN lack the view. EFORMAT: all are. */
+mucmm_status mucmm__data_mark_empty(mucmm_ctx *ctx, mucmm_data *d);
+/* The kind of number of a type; MUCMM__NUMBERS if no file has it. */
+mucmm__number mucmm__number_of(mucmm_dtype t);
 
 /* Rows [n, cols] in memory that the data object takes over (mucmm__alloc). */
 mucmm_status mucmm__data_own(mucmm_ctx *ctx, const char *label, float *values, int64_t n,

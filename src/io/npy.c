@@ -284,8 +284,7 @@ static const mucmm_dtype dtypes[MUCMM__NUMBERS] = {
     [MUCMM__NUMBER_FLOAT32] = MUCMM_F32, [MUCMM__NUMBER_FLOAT64] = MUCMM_F64,
 };
 
-/* The kind of number of a type; MUCMM__NUMBERS if no file has it. */
-static mucmm__number number_of(mucmm_dtype t)
+mucmm__number mucmm__number_of(mucmm_dtype t)
 {
     int k = 0;
 
@@ -379,7 +378,7 @@ mucmm_status mucmm_npy_read(mucmm_ctx *ctx, const char *path, mucmm_dtype want, 
     if (!mucmm__is_npy(map.data, map.size))
         TRY(mucmm__fail(ctx, MUCMM_EFORMAT, "%s: not a .npy file", path));
     TRY(mucmm__npy_parse(ctx, path, map.data, map.size, &a));
-    kind = want == 0 ? a.type : number_of(want);
+    kind = want == 0 ? a.type : mucmm__number_of(want);
     if (kind == MUCMM__NUMBERS || (kind == MUCMM__NUMBER_FLOAT16 && a.type != kind))
         TRY(mucmm__fail(ctx, MUCMM_EUNSUPPORTED,
                         "%s: dtype '%s' is not converted to ONNX's type %d", path,
@@ -497,7 +496,7 @@ done:
 
 mucmm_status mucmm_npy_write_tensor(mucmm_ctx *ctx, const char *path, const mucmm_tensor *t)
 {
-    mucmm__number kind = number_of(t->dtype);
+    mucmm__number kind = mucmm__number_of(t->dtype);
 
     if (t->dtype == MUCMM_BF16)
         return write_bfloat16(ctx, path, t);

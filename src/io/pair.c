@@ -10,9 +10,24 @@ static const char *key_name(const void *arg, int64_t i)
     return mucmm_data_key(arg, i);
 }
 
-static int64_t key_line(const mucmm_data *d, int64_t i)
+/* "line 5", or "row 3" of rows that are from no text. */
+static const char *key_place(const mucmm_data *d, int64_t i, char out[32])
 {
-    return mucmm__data_base(d)->table.line[mucmm__data_row(d, i)];
+    const int64_t *line = mucmm__data_base(d)->table.line;
+    int64_t row = mucmm__data_row(d, i);
+
+    snprintf(out, 32, line ? "line %" PRId64 : "row %" PRId64, line ? line[row] : row);
+    return out;
+}
+
+/* What stands behind the label at the beginning of a message: ":5", or ": row 3". */
+static const char *key_prefix(const mucmm_data *d, int64_t i, char out[32])
+{
+    const int64_t *line = mucmm__data_base(d)->table.line;
+    int64_t row = mucmm__data_row(d, i);
+
+    snprintf(out, 32, line ? ":%" PRId64 : ": row %" PRId64, line ? line[row] : row);
+    return out;
 }
 
 static mucmm_status check_arguments(mucmm_ctx *ctx, mucmm_data **data, int32_t n_data)
@@ -39,17 +54,16 @@ static mucmm_status check_arguments(mucmm_ctx *ctx, mucmm_data **data, int32_t n
 static mucmm_status index_keys(mucmm_ctx *ctx, const mucmm_data *d, mucmm__index *x)
 {
     mucmm_status status = MUCMM_OK;
-    char quoted[MUCMM__QUOTE];
+    char quoted[MUCMM__QUOTE], prefix[32], place[32];
 
     TRY(mucmm__index_init(ctx, x, d->n, key_name, d));
     for (int64_t i = 0; i < d->n; i++) {
         int64_t before = mucmm__index_insert(x, i);
         if (before >= 0)
             TRY(mucmm__fail(ctx, MUCMM_EFORMAT,
-                            "%s:%" PRId64 ": key '%s' stands already in line %" PRId64
-                            "; a key must be unique",
-                            mucmm_data_label(d), key_line(d, i),
-                            mucmm__quote(quoted, key_name(d, i)), key_line(d, before)));
+                            "%s%s: key '%s' stands already in %s; a key must be unique",
+                            mucmm_data_label(d), key_prefix(d, i, prefix),
+                            mucmm__quote(quoted, key_name(d, i)), key_place(d, before, place)));
     }
 done:
     return status;
@@ -59,7 +73,7 @@ done:
 static mucmm_status check_keys(mucmm_ctx *ctx, const mucmm_data *d, const mucmm_data *other,
                                const mucmm__index *others)
 {
-    char quoted[MUCMM__QUOTE];
+    char quoted[MUCMM__QUOTE], prefix[32];
     int64_t first = -1, lost = 0;
 
     for (int64_t i = 0; i < d->n; i++)
@@ -70,10 +84,10 @@ static mucmm_status check_keys(mucmm_ctx *ctx, const mucmm_data *d, const mucmm_
     if (lost == 0)
         return MUCMM_OK;
     return mucmm__fail(ctx, MUCMM_EFORMAT,
-                       "%s:%" PRId64 ": key '%s' is not in %s (%" PRId64 " of %" PRId64
+                       "%s%s: key '%s' is not in %s (%" PRId64 " of %" PRId64
                        " keys are not); all files must have the same keys, or rows that lack a "
                        "view be allowed (--missing allow)",
-                       mucmm_data_label(d), key_line(d, first),
+                       mucmm_data_label(d), key_prefix(d, first, prefix),
                        mucmm__quote(quoted, key_name(d, first)), mucmm_data_label(other), lost,
                        d->n);
 }

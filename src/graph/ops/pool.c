@@ -622,7 +622,7 @@ static void norm_vjp(const reach *r, int64_t lanes, int64_t p, const float *x, c
     }
 }
 
-/* The outputs of one row, out of a plane. */
+/* The outputs of one row, out of a plane. x, y: NULL for averages. */
 static void vjp_row(const job *j, const float *x, const float *y, const float *dy, float *dx,
                     int64_t od, int64_t oh)
 {
@@ -637,15 +637,15 @@ static void vjp_row(const job *j, const float *x, const float *y, const float *d
                .row_step = w->dilation[1] * w->in[2] * lanes,
                .outer_step = w->dilation[0] * w->in[1] * w->in[2] * lanes};
 
-    for (int64_t o = 0; o < w->out[2]; o++, y += lanes, dy += lanes) {
+    for (int64_t o = 0; o < w->out[2]; o++, dy += lanes) {
         int64_t at = (row + input_of(w, 2, o, s->across[o].first)) * lanes;
         r.width = s->across[o].last - s->across[o].first;
         if (s->kind == POOL_MAX)
-            max_vjp(&r, lanes, x + at, y, dy, dx + at);
+            max_vjp(&r, lanes, x + at, y + o * lanes, dy, dx + at);
         else if (s->kind == POOL_AVERAGE)
             average_vjp(&r, lanes, 1.0f / (float)(others * s->share[2][o]), dy, dx + at);
         else
-            norm_vjp(&r, lanes, s->p, x + at, y, dy, dx + at);
+            norm_vjp(&r, lanes, s->p, x + at, y + o * lanes, dy, dx + at);
     }
 }
 
@@ -674,11 +674,12 @@ static void vjp_planes(void *arg, int64_t first, int64_t last)
             spread(j->dx + in, j->dy + out, 1.0f / (float)j->in, j->in, j->lanes);
             continue;
         }
+        const float *x = j->x ? (const float *)j->x + in : NULL;
         memset(j->dx + in, 0, (size_t)(j->in * j->lanes) * sizeof *j->dx);
         for (int64_t od = 0; od < w->out[0]; od++)
             for (int64_t oh = 0; oh < w->out[1]; oh++, out += w->out[2] * j->lanes)
-                vjp_row(j, (const float *)j->x + in, (const float *)j->y + out, j->dy + out,
-                        j->dx + in, od, oh);
+                vjp_row(j, x, j->y ? (const float *)j->y + out : NULL, j->dy + out, j->dx + in, od,
+                        oh);
     }
 }
 
