@@ -20,7 +20,6 @@
 #include "model/small_sample.h"
 #include "model/summary.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -31,31 +30,17 @@
 
 /* ---- checks ------------------------------------------------------------------------ */
 
-static bool good_name(const char *name)
-{
-    size_t n = name ? strlen(name) : 0;
-
-    for (size_t i = 0; i < n; i++)
-        if (!isalnum((unsigned char)name[i]) && name[i] != '_' && name[i] != '-')
-            return false;
-    return n > 0 && n <= 64;
-}
-
 static mucmm_status check_views(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_views)
 {
+    mucmm_status status = MUCMM_OK;
+
     if (n_views < 2 || n_views > MUCMM_MAX_VIEWS)
         return mucmm__fail(ctx, MUCMM_EARG, "%d view%s given; from 2 to %d are needed", n_views,
                            n_views == 1 ? " is" : "s are", MUCMM_MAX_VIEWS);
+    TRY(mucmm__check_view_names(ctx, views, n_views));
     for (int32_t i = 0; i < n_views; i++) {
-        if (!good_name(views[i].name))
-            return mucmm__fail(ctx, MUCMM_EARG,
-                               "view name '%s': use 1 to 64 letters, digits, '_' and '-'",
-                               views[i].name ? views[i].name : "");
         if (!views[i].data || mucmm_data_cols(views[i].data) < 1)
             return mucmm__fail(ctx, MUCMM_EARG, "view '%s' has no columns", views[i].name);
-        for (int32_t j = 0; j < i; j++)
-            if (strcmp(views[i].name, views[j].name) == 0)
-                return mucmm__fail(ctx, MUCMM_EARG, "view '%s' is given twice", views[i].name);
         if (mucmm_data_rows(views[i].data) != mucmm_data_rows(views[0].data))
             return mucmm__fail(ctx, MUCMM_ESHAPE,
                                "view '%s' (%s) has %" PRId64 " rows and view '%s' (%s) has %" PRId64
@@ -64,7 +49,8 @@ static mucmm_status check_views(mucmm_ctx *ctx, const mucmm_view *views, int32_t
                                mucmm_data_rows(views[0].data), views[i].name,
                                mucmm_data_label(views[i].data), mucmm_data_rows(views[i].data));
     }
-    return MUCMM_OK;
+done:
+    return status;
 }
 
 static mucmm_status check_dimensions(mucmm__fit *f, const mucmm_view *views)
