@@ -146,6 +146,8 @@ MUCMM_API int32_t mucmm_ctx_threads(const mucmm_ctx *ctx);
 
 /* Releases a text that came back through a char **; NULL is fine. */
 MUCMM_API void mucmm_text_free(char *text);
+/* The same of bytes that came back through a void **. */
+MUCMM_API void mucmm_bytes_free(void *bytes);
 
 /* ---- matrices over memory the caller owns ------------------------------------------ */
 
@@ -373,6 +375,13 @@ MUCMM_API void mucmm_model_free(mucmm_model *m);
  * metadata. Written atomically. */
 MUCMM_API mucmm_status mucmm_model_save(mucmm_ctx *ctx, const mucmm_model *m, const char *path);
 MUCMM_API mucmm_status mucmm_model_load(mucmm_ctx *ctx, const char *path, mucmm_model **out);
+/* The same file in memory: *bytes [*size], released with mucmm_bytes_free; of those given to load
+ * nothing is borrowed, and label (NULL: "model") stands for the path in messages. What is loaded
+ * holds all that mucmm_fit guarantees, or the message names what does not: EFORMAT, ENUMERIC. */
+MUCMM_API mucmm_status mucmm_model_save_memory(mucmm_ctx *ctx, const mucmm_model *m, void **bytes,
+                                               size_t *size);
+MUCMM_API mucmm_status mucmm_model_load_memory(mucmm_ctx *ctx, const void *bytes, size_t size,
+                                               const char *label, mucmm_model **out);
 
 MUCMM_API int32_t mucmm_model_views(const mucmm_model *m);
 MUCMM_API const char *mucmm_model_view_name(const mucmm_model *m, int32_t view);

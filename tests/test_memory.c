@@ -49,6 +49,23 @@ static mucmm_status call_load(mucmm_ctx *c, void *arg)
     return status;
 }
 
+static mucmm_status call_memory(mucmm_ctx *c, void *arg)
+{
+    memory_case *t = arg;
+    mucmm_model *m = t->m;
+    void *b = m;
+    size_t size = 1;
+    mucmm_status status = mucmm_model_save_memory(c, t->m, &b, &size);
+
+    assert_true((b == NULL) == (status != MUCMM_OK) && (size == 0) == (status != MUCMM_OK));
+    if (status == MUCMM_OK)
+        status = mucmm_model_load_memory(c, b, size, "m", &m);
+    mucmm_bytes_free(b);
+    if (status == MUCMM_OK)
+        mucmm_model_free(m);
+    return status;
+}
+
 static mucmm_status call_transform(mucmm_ctx *c, void *arg)
 {
     memory_case *t = arg;
@@ -89,6 +106,7 @@ static void test_every_failed_allocation_is_reported(void **state)
         CHECK_OK(ctx, mucmm_model_save(ctx, t.m, in_folder("model")));
         assert_true(sweep_out_of_memory(call_load, &t, 1000) > 30);
         unlink(in_folder("model"));
+        assert_true(sweep_out_of_memory(call_memory, &t, 1000) > 30);
         assert_true(sweep_out_of_memory(call_transform, &t, 1000) > 2);
         assert_true(sweep_out_of_memory(call_score, &t, 200) > 40);
         mucmm_model_free(t.m);

@@ -3,6 +3,8 @@
  * The model as an object and as a file: round trip, refusals, damage. */
 #include "workspace.h"
 
+#include "model/model_json.h"
+
 /* ---- the model as an object -------------------------------------------------------- */
 
 static void test_model_tells_its_views(void **state)
@@ -157,7 +159,7 @@ static void test_model_file_refusals(void **state)
         {"\\\"covariance\\\": true", "\\\"covariance\\\": \\\"\\\"", MUCMM_EFORMAT,
          "'covariance' is missing or not"},
         {"\\\"alpha\\\"", "\\\"alpho\\\"", MUCMM_EFORMAT, "'alpha' is missing or no number"},
-        {"\\\"name\\\"", "\\\"nume\\\"", MUCMM_EFORMAT, "a view without a name"},
+        {"\\\"name\\\"", "\\\"nume\\\"", MUCMM_EFORMAT, "a view whose name is not"},
         {"\\\"start\\\": ", "\\\"start\\\":9", MUCMM_EFORMAT, "'start' is missing or out"},
     };
     problem q = new_problem(ctx, 2, 120, true, 20);
@@ -233,6 +235,108 @@ static void test_model_file_refuses_bad_numbers(void **state)
 }
 
 /* Any byte changed: an error or a model, never more. */
+/* The metadata with one text replaced by another of any length. */
+static char *replaced(const char *json, const char *from, const char *to)
+{
+    const char *at = strstr(json, from);
+    char *out = malloc(strlen(json) + strlen(to) + 1);
+
+    if (!at)
+        fail_msg("no %s in the metadata", from);
+    sprintf(out, "%.*s%s%s", (int)(at - json), json, to, at + strlen(from));
+    return out;
+}
+
+static void check_metadata(const char *json, const char *fragment)
+{
+    mucmm_model *tried = NULL;
+
+    CHECK_OK(ctx, mucmm__alloc(ctx, 1, sizeof *tried, &tried));
+    check_message(ctx, mucmm__model_from_json(ctx, json, 20000, tried), MUCMM_EFORMAT, fragment);
+    mucmm_model_free(tried);
+}
+
+/* Whatever fit does not write is refused, before it is used or memory is taken for it. */
+static void test_metadata_holds_what_fit_guarantees(void **state)
+{
+    static const struct {
+        const char *from, *to, *fragment;
+    } cases[] = {
+        {"\"name\": \"left\"", "\"name\": \"../../x\"", "whose name is not"},
+        {"\"name\": \"left\"", "\"name\": \"..\"", "whose name is not"},
+        {"\"name\": \"left\"", "\"name\": \"a\\u001b[31m\\n\"", "whose name is not"},
+        {"\"name\": \"left\"", "\"name\": \"a\\u0000b\"", "the model's metadata: line"},
+        {"\"name\": \"left\"", "\"name\": \"\"", "whose name is not"},
+        {"\"name\": \"left\"", "\"name\": \"right\"", "two views of one name"},
+        {"\"hidden\": [\n   16,", "\"hidden\": [\n   -5,", "a hidden layer's width is -5"},
+        {"\"hidden\": [\n   16,", "\"hidden\": [\n   \"a\",", "a hidden layer's width is 0"},
+        {"\"head\": \"mlp\"", "\"head\": \"deep\"", "'head' is a word"},
+        {"\"scale\": \"view\"", "\"scale\": \"row\"", "'scale' is a word"},
+        {"\"common_epochs\": 3", "\"common_epochs\": 4611686018427387904", "epochs is 4.6"},
+        {"\"batch\": 128", "\"batch\": 1", "'batch' is no number of training rows"},
+        {"\"batch\": 128", "\"batch\": 4000", "'batch' is no number of training rows"},
+        {"\"learning_rate\": ", "\"learning_rate\": 1e300, \"x\": ", "learning rate is 1e+300"},
+        {"\"input_noise\": ", "\"input_noise\": 1e308, \"x\": ", "input noise is 1e+308"},
+        {"\"validation\": ", "\"validation\": null, \"x\": ", "validation is nan"},
+        {"\"beta\": ", "\"beta\": -3, \"x\": ", "beta is -3"},
+        {"\"stages\": 1", "\"stages\": 6", "'stages' is missing or out of range"},
+        {"\"start\": ", "\"start\": 5, \"x\": ", "'start' is none of those"},
+        {"\"training_rows\": ", "\"training_rows\": 9223372036854775807, \"x\": ",
+         "'training_rows' is missing or out"},
+        {"\"variance\": ", "\"variance\": -1, \"x\": ", "'variance' is out of range"},
+        {"\"ridge\": ", "\"ridge\": -2, \"x\": ", "'ridge' is out of range"},
+        {"\"columns\": 8", "\"columns\": 1", "'columns' is missing or out"},
+        {"\"columns\": 8,\n   \"individual\": 3,\n   \"shape\": [\n    8\n",
+         "\"columns\": 60000,\n   \"individual\": 3,\n   \"shape\": [\n    60000\n",
+         "more numbers than the file holds"},
+        {"\"hidden\": [\n      16,", "\"hidden\": [\n      1048576,", "more numbers than the file"},
+        {"\"shape\": [\n    8\n", "\"shape\": [\n    -2, -4\n", "'shape'"},
+        {"\"held_out_chose\": [", "\"held_out_chose\": [\"the weather\",",
+         "'held_out_chose' is a word"},
+        {"\"closed_form_kept\": [", "\"closed_form_kept\": [\"common\"",
+         "'closed_form_kept' and 'start' contradict"},
+    };
+    problem q = new_problem(ctx, 2, 150, true, 19);
+    mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);
+    mucmm_model *m = fit(ctx, &q, &p);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *json = replaced(mucmm_model_json(m), cases[i].from, cases[i].to);
+        check_metadata(json, cases[i].fragment);
+        free(json);
+    }
+    mucmm_model_free(m);
+    drop_problem(&q);
+}
+
+/* The bytes are those of the file, in both directions. */
+static void test_model_in_memory(void **state)
+{
+    problem q = new_problem(ctx, 2, 150, true, 19);
+    mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);
+    mucmm_model *m = fit(ctx, &q, &p), *loaded = m;
+    bytes file = saved(m), memory = {NULL, 1}, again;
+
+    (void)state;
+    CHECK_OK(ctx, mucmm_model_save_memory(ctx, m, (void **)&memory.data, &memory.size));
+    check_same_bytes(&file, &memory);
+    check_message(ctx, mucmm_model_load_memory(ctx, memory.data, memory.size - 1, "here", &loaded),
+                  MUCMM_EFORMAT, "here: ");
+    assert_null(loaded);
+    check_message(ctx, mucmm_model_load_memory(ctx, memory.data, 0, NULL, &loaded), MUCMM_EFORMAT,
+                  "model: ");
+    CHECK_OK(ctx, mucmm_model_load_memory(ctx, memory.data, memory.size, NULL, &loaded));
+    mucmm_bytes_free(memory.data); /* nothing of it is borrowed */
+    again = saved(loaded);
+    check_same_bytes(&file, &again);
+    free(file.data);
+    free(again.data);
+    mucmm_model_free(m);
+    mucmm_model_free(loaded);
+    drop_problem(&q);
+}
+
 static void test_damaged_model_files_do_no_harm(void **state)
 {
     problem q = new_problem(ctx, 2, 60, true, 22);
@@ -289,6 +393,8 @@ int main(void)
         cmocka_unit_test(test_model_file_round_trip),
         cmocka_unit_test(test_model_file_refusals),
         cmocka_unit_test(test_model_file_refuses_bad_numbers),
+        cmocka_unit_test(test_metadata_holds_what_fit_guarantees),
+        cmocka_unit_test(test_model_in_memory),
         cmocka_unit_test(test_damaged_model_files_do_no_harm),
     };
     return cmocka_run_group_tests_name("model_file", tests, set_up, tear_down);

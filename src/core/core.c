@@ -298,6 +298,11 @@ mucmm_status mucmm__realloc(mucmm_ctx *ctx, int64_t old_count, int64_t count, si
     return MUCMM_OK;
 }
 
+void mucmm_bytes_free(void *bytes)
+{
+    mucmm__free(bytes);
+}
+
 void mucmm_text_free(char *text)
 {
     mucmm__free(text);

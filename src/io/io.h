@@ -27,6 +27,10 @@ mucmm_status mucmm__writer_create(mucmm_ctx *ctx, const char *path, mucmm__write
 mucmm_status mucmm__writer_put(mucmm_ctx *ctx, mucmm__writer *w, const void *data, size_t size);
 /* Syncs and renames; on failure the temporary file is gone and the target untouched. */
 mucmm_status mucmm__writer_commit(mucmm_ctx *ctx, mucmm__writer *w);
+/* The same into memory; take instead of commit hands over what has been put: *bytes [*size], a
+ * block for mucmm__free. */
+mucmm_status mucmm__writer_create_memory(mucmm_ctx *ctx, mucmm__writer **out);
+mucmm_status mucmm__writer_take(mucmm_ctx *ctx, mucmm__writer *w, void **bytes, size_t *size);
 void mucmm__writer_free(mucmm__writer *w); /* without commit: removes the temporary file */
 /* As mucmm_file_write, but not synced: what can be made again, and many files of it. */
 mucmm_status mucmm__file_write_unsynced(mucmm_ctx *ctx, const char *path, const void *data,
@@ -49,6 +53,10 @@ typedef struct mucmm__safetensors mucmm__safetensors;
 mucmm_status mucmm__safetensors_write(mucmm_ctx *ctx, const char *path,
                                       const mucmm__tensor *tensors, int64_t n_tensors,
                                       const char *const *metadata, int64_t n_metadata);
+/* The same bytes in memory, *bytes [*size], a block for mucmm__free. */
+mucmm_status mucmm__safetensors_write_memory(mucmm_ctx *ctx, const mucmm__tensor *tensors,
+                                             int64_t n_tensors, const char *const *metadata,
+                                             int64_t n_metadata, void **bytes, size_t *size);
 /* Reads and checks everything: header length and JSON, unknown dtype, offsets inside the file,
  * without gaps or overlap, product(shape) * size == bytes, no name twice. Tensors are memory-mapped
  * (copied if unaligned). */

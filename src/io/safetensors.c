@@ -156,12 +156,12 @@ done:
     return status;
 }
 
-mucmm_status mucmm__safetensors_write(mucmm_ctx *ctx, const char *path,
-                                      const mucmm__tensor *tensors, int64_t n_tensors,
-                                      const char *const *metadata, int64_t n_metadata)
+/* Everything, in the order given; path stands for it in messages. */
+static mucmm_status put_all(mucmm_ctx *ctx, const char *path, mucmm__writer *w,
+                            const mucmm__tensor *tensors, int64_t n_tensors,
+                            const char *const *metadata, int64_t n_metadata)
 {
     mucmm_status status = MUCMM_OK;
-    mucmm__writer *w = NULL;
     int64_t *begins = NULL;
     json_t *header = json_object();
 
@@ -170,14 +170,43 @@ mucmm_status mucmm__safetensors_write(mucmm_ctx *ctx, const char *path,
     TRY(mucmm__alloc(ctx, n_tensors, sizeof *begins, &begins));
     TRY(place_tensors(ctx, path, tensors, n_tensors, begins));
     TRY(build_header(ctx, path, tensors, begins, n_tensors, metadata, n_metadata, header));
-    TRY(mucmm__writer_create(ctx, path, &w));
     TRY(put_header(ctx, w, header));
     TRY(put_data(ctx, w, tensors, n_tensors));
+done:
+    mucmm__free(begins);
+    json_decref(header);
+    return status;
+}
+
+mucmm_status mucmm__safetensors_write(mucmm_ctx *ctx, const char *path,
+                                      const mucmm__tensor *tensors, int64_t n_tensors,
+                                      const char *const *metadata, int64_t n_metadata)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__writer *w = NULL;
+
+    TRY(mucmm__writer_create(ctx, path, &w));
+    TRY(put_all(ctx, path, w, tensors, n_tensors, metadata, n_metadata));
     TRY(mucmm__writer_commit(ctx, w));
 done:
     mucmm__writer_free(w);
-    mucmm__free(begins);
-    json_decref(header);
+    return status;
+}
+
+mucmm_status mucmm__safetensors_write_memory(mucmm_ctx *ctx, const mucmm__tensor *tensors,
+                                             int64_t n_tensors, const char *const *metadata,
+                                             int64_t n_metadata, void **bytes, size_t *size)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__writer *w = NULL;
+
+    *bytes = NULL;
+    *size = 0;
+    TRY(mucmm__writer_create_memory(ctx, &w));
+    TRY(put_all(ctx, "memory", w, tensors, n_tensors, metadata, n_metadata));
+    TRY(mucmm__writer_take(ctx, w, bytes, size));
+done:
+    mucmm__writer_free(w);
     return status;
 }
 

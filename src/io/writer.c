@@ -26,6 +26,9 @@ struct mucmm__writer {
     char temporary[PATH_MAX + 32];
     bool is_device; /* written directly */
     bool temporary_exists, failed, may_be_lost;
+    bool in_memory; /* instead of a file: memory [size], of room bytes     */
+    unsigned char *memory;
+    size_t size, room;
     size_t used;
     unsigned char buffer[BUFFER];
 };
@@ -155,8 +158,37 @@ done:
     return status;
 }
 
+mucmm_status mucmm__writer_create_memory(mucmm_ctx *ctx, mucmm__writer **out)
+{
+    mucmm_status status = mucmm__alloc(ctx, 1, sizeof **out, out);
+
+    if (status == MUCMM_OK) {
+        (*out)->fd = -1;
+        (*out)->in_memory = true;
+    }
+    return status;
+}
+
+static mucmm_status append(mucmm_ctx *ctx, mucmm__writer *w, const unsigned char *p, size_t n)
+{
+    size_t room = w->room;
+
+    if (n > room - w->size) {
+        room = w->size + n > 2 * room ? w->size + n : 2 * room;
+        mucmm_status status = mucmm__realloc(ctx, (int64_t)w->room, (int64_t)room, 1, &w->memory);
+        if (status != MUCMM_OK)
+            return status;
+        w->room = room;
+    }
+    memcpy(w->memory + w->size, p, n);
+    w->size += n;
+    return MUCMM_OK;
+}
+
 static mucmm_status write_all(mucmm_ctx *ctx, mucmm__writer *w, const unsigned char *p, size_t n)
 {
+    if (w->in_memory)
+        return n > 0 ? append(ctx, w, p, n) : MUCMM_OK;
     while (n > 0) {
         ssize_t k = write(w->fd, p, n < (1u << 30) ? n : 1u << 30);
         if (k < 0 && errno == EINTR)
@@ -191,6 +223,19 @@ mucmm_status mucmm__writer_put(mucmm_ctx *ctx, mucmm__writer *w, const void *dat
     w->used += size;
 done:
     return status;
+}
+
+mucmm_status mucmm__writer_take(mucmm_ctx *ctx, mucmm__writer *w, void **bytes, size_t *size)
+{
+    mucmm_status status = flush(ctx, w);
+
+    if (status != MUCMM_OK)
+        return status;
+    *bytes = w->memory;
+    *size = w->size;
+    w->memory = NULL;
+    w->size = w->room = 0;
+    return MUCMM_OK;
 }
 
 /* Makes the rename itself durable. Best effort: some file systems cannot. */
@@ -241,6 +286,7 @@ void mucmm__writer_free(mucmm__writer *w)
         unlink(w->temporary);
     mucmm__free(w->path);
     mucmm__free(w->target);
+    mucmm__free(w->memory);
     mucmm__free(w);
 }
 

@@ -140,18 +140,45 @@ done:
     return status;
 }
 
+typedef struct saving {
+    char version[16];
+    const char *metadata[6];
+    tensor_list list;
+} saving;
+
+static mucmm_status start_saving(mucmm_ctx *ctx, const mucmm_model *m, saving *s)
+{
+    const char *const metadata[6] = {"format",   FORMAT,  "format_version",
+                                     s->version, "model", m->json};
+
+    snprintf(s->version, sizeof s->version, "%d", FORMAT_VERSION);
+    memcpy(s->metadata, metadata, sizeof metadata);
+    return list_tensors(ctx, m, &s->list);
+}
+
 mucmm_status mucmm_model_save(mucmm_ctx *ctx, const mucmm_model *m, const char *path)
 {
-    mucmm_status status = MUCMM_OK;
-    char version[16];
-    const char *metadata[] = {"format", FORMAT, "format_version", version, "model", m->json};
-    tensor_list list;
+    saving s;
+    mucmm_status status = start_saving(ctx, m, &s);
 
-    snprintf(version, sizeof version, "%d", FORMAT_VERSION);
-    TRY(list_tensors(ctx, m, &list));
-    status = mucmm__safetensors_write(ctx, path, list.items, list.n, metadata, 3);
-    list_drop(&list);
-done:
+    if (status == MUCMM_OK)
+        status = mucmm__safetensors_write(ctx, path, s.list.items, s.list.n, s.metadata, 3);
+    list_drop(&s.list);
+    return status;
+}
+
+mucmm_status mucmm_model_save_memory(mucmm_ctx *ctx, const mucmm_model *m, void **bytes,
+                                     size_t *size)
+{
+    saving s;
+    mucmm_status status = start_saving(ctx, m, &s);
+
+    *bytes = NULL;
+    *size = 0;
+    if (status == MUCMM_OK)
+        status = mucmm__safetensors_write_memory(ctx, s.list.items, s.list.n, s.metadata, 3, bytes,
+                                                 size);
+    list_drop(&s.list);
     return status;
 }
 
@@ -213,44 +240,92 @@ static mucmm_status load_tensor(mucmm_ctx *ctx, const mucmm__safetensors *file,
     return MUCMM_OK;
 }
 
+/* Of rows that are floats, as those of a fit are, no mean or scale lies beyond these. */
+#define LEAST_SCALE 1e-60
+#define LARGEST 1e60
+
 static mucmm_status check_scale(mucmm_ctx *ctx, const mucmm_model *m)
 {
     for (int32_t i = 0; i < m->n_views; i++)
-        for (int64_t j = 0; j < m->view[i].p; j++)
-            if (!(m->view[i].scale[j] > 0))
+        for (int64_t j = 0; j < m->view[i].p; j++) {
+            const mucmm__view_info *v = &m->view[i];
+            if (!(v->scale[j] > 0))
                 return mucmm__fail(ctx, MUCMM_EFORMAT,
-                                   "tensor '%s.scale' holds a number that is "
-                                   "not positive",
-                                   m->view[i].name);
+                                   "tensor '%s.scale' holds a number that is not positive",
+                                   v->name);
+            if (v->scale[j] < LEAST_SCALE || v->scale[j] > LARGEST || fabs(v->mean[j]) > LARGEST)
+                return mucmm__fail(ctx, MUCMM_EFORMAT,
+                                   "tensor '%s.mean' or '%s.scale' holds a number that rows of "
+                                   "floats do not have",
+                                   v->name, v->name);
+        }
     return MUCMM_OK;
+}
+
+/* Correlations, up to rounding. */
+static mucmm_status check_correlations(mucmm_ctx *ctx, const mucmm_model *m)
+{
+    for (int i = 0; i < 2; i++) {
+        const mucmm__solution *r = i == 0 ? &m->linear : &m->heads;
+        for (int64_t j = 0; r->rho && j < m->k; j++)
+            if (!(fabs(r->rho[j]) <= 1 + 1e-3))
+                return mucmm__fail(ctx, MUCMM_EFORMAT,
+                                   "tensor '%s.correlations' holds %g, which is no correlation",
+                                   i == 0 ? "linear" : "heads", r->rho[j]);
+    }
+    return MUCMM_OK;
+}
+
+static mucmm_status load_model(mucmm_ctx *ctx, const mucmm__safetensors *file, size_t size,
+                               mucmm_model *m)
+{
+    mucmm_status status = MUCMM_OK;
+    tensor_list list = {0};
+
+    TRY(mucmm__model_from_json(ctx, mucmm__safetensors_metadata(file, "model"), (int64_t)size, m));
+    TRY(list_tensors(ctx, m, &list));
+    for (int64_t i = 0; i < list.n; i++)
+        TRY(load_tensor(ctx, file, &list.items[i]));
+    TRY(check_scale(ctx, m));
+    TRY(check_correlations(ctx, m));
+done:
+    list_drop(&list);
+    return status;
+}
+
+mucmm_status mucmm_model_load_memory(mucmm_ctx *ctx, const void *bytes, size_t size,
+                                     const char *label, mucmm_model **out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__safetensors *file = NULL;
+    mucmm_model *m = NULL;
+
+    *out = NULL;
+    label = label ? label : "model";
+    TRY(mucmm__safetensors_open_memory(ctx, label, bytes, size, &file));
+    TRY(check_format(ctx, label, file));
+    TRY(mucmm__alloc(ctx, 1, sizeof *m, &m));
+    status = load_model(ctx, file, size, m);
+    if (status != MUCMM_OK && status != MUCMM_ENOMEM)
+        TRY(mucmm__prefix(ctx, status, "%s", label));
+    TRY(status);
+    *out = m;
+    m = NULL;
+done:
+    mucmm__safetensors_free(file);
+    mucmm_model_free(m);
+    return status;
 }
 
 mucmm_status mucmm_model_load(mucmm_ctx *ctx, const char *path, mucmm_model **out)
 {
     mucmm_status status = MUCMM_OK;
-    mucmm__safetensors *file = NULL;
-    mucmm_model *m = NULL;
-    tensor_list list = {0};
+    mucmm__map map = {NULL, 0};
 
     *out = NULL;
-    TRY(mucmm__safetensors_open(ctx, path, &file));
-    TRY(check_format(ctx, path, file));
-    TRY(mucmm__alloc(ctx, 1, sizeof *m, &m));
-    status = mucmm__model_from_json(ctx, mucmm__safetensors_metadata(file, "model"), m);
-    if (status == MUCMM_OK)
-        status = list_tensors(ctx, m, &list);
-    for (int64_t i = 0; i < list.n && status == MUCMM_OK; i++)
-        status = load_tensor(ctx, file, &list.items[i]);
-    if (status == MUCMM_OK)
-        status = check_scale(ctx, m);
-    if (status != MUCMM_OK && status != MUCMM_ENOMEM)
-        TRY(mucmm__prefix(ctx, status, "%s", path));
-    TRY(status);
-    *out = m;
-    m = NULL;
+    TRY(mucmm__map_open(ctx, path, &map));
+    TRY(mucmm_model_load_memory(ctx, map.data, map.size, path, out));
 done:
-    list_drop(&list);
-    mucmm__safetensors_free(file);
-    mucmm_model_free(m);
+    mucmm__map_close(&map);
     return status;
 }

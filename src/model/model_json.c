@@ -3,10 +3,13 @@
  * Everything of a model but its tensors, as JSON text and back. */
 #include "model/model_json.h"
 
+#include "core/json.h"
 #include "encode/encode.h"
+#include "model/fit_params.h"
 #include "model/stability.h"
 #include "model/summary.h"
 #include "model/trainer.h"
+
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -31,17 +34,12 @@ static const char *stage_name(int32_t stage, char out[32])
 
 /* ---- writing ----------------------------------------------------------------------- */
 
-static json_t *number(double x)
-{
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
-static json_t *numbers(const double *x, int64_t n)
+static json_t *numbers(mucmm__json_build *b, const double *x, int64_t n)
 {
     json_t *a = json_array();
 
     for (int64_t i = 0; i < n; i++)
-        json_array_append_new(a, number(x[i]));
+        mucmm__json_add(b, a, mucmm__json_real(x[i]));
     return a;
 }
 
@@ -60,34 +58,34 @@ static int64_t sharing_size(const mucmm_summary *s, int i)
     return s->components * s->views * (i < 2 ? s->views : 1);
 }
 
-static json_t *summary_json(const mucmm_summary *s)
+static json_t *summary_json(mucmm__json_build *b, const mucmm_summary *s)
 {
     json_t *o = json_object();
 
-    json_object_set_new(o, "rows", json_integer(s->rows));
-    json_object_set_new(o, "correlations", numbers(s->correlations, s->components));
-    json_object_set_new(o, "p_values", numbers(s->p_values, s->components));
-    json_object_set_new(o, "significant", json_integer(s->significant));
-    json_object_set_new(o, "total_correlation", number(s->total_correlation));
-    json_object_set_new(o, "common_share", numbers(s->common_share, s->views));
-    json_object_set_new(o, "individual_share", numbers(s->individual_share, s->views));
-    json_object_set_new(o, "rest_share", numbers(s->rest_share, s->views));
-    json_object_set_new(o, "leakage_linear", numbers(s->leakage_linear, s->views));
-    json_object_set_new(o, "leakage_kernel", numbers(s->leakage_kernel, s->views));
-    json_object_set_new(o, "leakage_individual",
-                        numbers(s->leakage_individual, s->views * s->views));
-    json_object_set_new(o, "leakage_linear_chance", numbers(s->leakage_linear_chance, s->views));
-    json_object_set_new(o, "leakage_linear_p", numbers(s->leakage_linear_p, s->views));
-    json_object_set_new(o, "leakage_kernel_p", numbers(s->leakage_kernel_p, s->views));
-    json_object_set_new(o, "leakage_individual_chance",
-                        numbers(s->leakage_individual_chance, s->views * s->views));
-    json_object_set_new(o, "leakage_individual_p",
-                        numbers(s->leakage_individual_p, s->views * s->views));
-    json_object_set_new(o, "leakage_permutations", json_integer(s->leakage_permutations));
-    json_object_set_new(o, "retrieval_1", numbers(s->retrieval_1, s->views * s->views));
-    json_object_set_new(o, "retrieval_10", numbers(s->retrieval_10, s->views * s->views));
+    mucmm__json_set(b, o, "rows", json_integer(s->rows));
+    mucmm__json_set(b, o, "correlations", numbers(b, s->correlations, s->components));
+    mucmm__json_set(b, o, "p_values", numbers(b, s->p_values, s->components));
+    mucmm__json_set(b, o, "significant", json_integer(s->significant));
+    mucmm__json_set(b, o, "total_correlation", mucmm__json_real(s->total_correlation));
+    mucmm__json_set(b, o, "common_share", numbers(b, s->common_share, s->views));
+    mucmm__json_set(b, o, "individual_share", numbers(b, s->individual_share, s->views));
+    mucmm__json_set(b, o, "rest_share", numbers(b, s->rest_share, s->views));
+    mucmm__json_set(b, o, "leakage_linear", numbers(b, s->leakage_linear, s->views));
+    mucmm__json_set(b, o, "leakage_kernel", numbers(b, s->leakage_kernel, s->views));
+    mucmm__json_set(b, o, "leakage_individual",
+                    numbers(b, s->leakage_individual, s->views * s->views));
+    mucmm__json_set(b, o, "leakage_linear_chance", numbers(b, s->leakage_linear_chance, s->views));
+    mucmm__json_set(b, o, "leakage_linear_p", numbers(b, s->leakage_linear_p, s->views));
+    mucmm__json_set(b, o, "leakage_kernel_p", numbers(b, s->leakage_kernel_p, s->views));
+    mucmm__json_set(b, o, "leakage_individual_chance",
+                    numbers(b, s->leakage_individual_chance, s->views * s->views));
+    mucmm__json_set(b, o, "leakage_individual_p",
+                    numbers(b, s->leakage_individual_p, s->views * s->views));
+    mucmm__json_set(b, o, "leakage_permutations", json_integer(s->leakage_permutations));
+    mucmm__json_set(b, o, "retrieval_1", numbers(b, s->retrieval_1, s->views * s->views));
+    mucmm__json_set(b, o, "retrieval_10", numbers(b, s->retrieval_10, s->views * s->views));
     for (int i = 0; i < N_SHARING && s->carried; i++)
-        json_object_set_new(o, sharing_keys[i], numbers(sharing_field(s, i), sharing_size(s, i)));
+        mucmm__json_set(b, o, sharing_keys[i], numbers(b, sharing_field(s, i), sharing_size(s, i)));
     return o;
 }
 
@@ -95,232 +93,276 @@ static const char *const stability_keys[MUCMM__STABILITY_FIELDS] = {
     "similarity",      "similarity_low",   "subspace", "correlations",
     "correlation_low", "correlation_high", "averaged"};
 
-static json_t *stability_json(mucmm_stability *s)
+static json_t *stability_json(mucmm__json_build *b, mucmm_stability *s)
 {
     json_t *o = json_object();
 
-    json_object_set_new(o, "compared", json_integer(s->compared));
+    mucmm__json_set(b, o, "compared", json_integer(s->compared));
     for (int i = 0; i < MUCMM__STABILITY_FIELDS; i++)
-        json_object_set_new(o, stability_keys[i],
-                            numbers(*mucmm__stability_field(s, i), s->components));
+        mucmm__json_set(b, o, stability_keys[i],
+                        numbers(b, *mucmm__stability_field(s, i), s->components));
     return o;
 }
 
-static json_t *net_json(const mucmm__mlp *net)
+static json_t *net_json(mucmm__json_build *b, const mucmm__mlp *net)
 {
     json_t *o = json_object(), *hidden = json_array();
 
     for (int32_t i = 0; i + 1 < net->n_layers; i++)
-        json_array_append_new(hidden, json_integer(net->layers[i].out));
-    json_object_set_new(o, "inputs", json_integer(net->in));
-    json_object_set_new(o, "outputs", json_integer(net->out));
-    json_object_set_new(o, "deep", json_boolean(net->n_layers > 0));
-    json_object_set_new(o, "skip", json_boolean(net->skip >= 0));
-    json_object_set_new(o, "hidden", hidden);
+        mucmm__json_add(b, hidden, json_integer(net->layers[i].out));
+    mucmm__json_set(b, o, "inputs", json_integer(net->in));
+    mucmm__json_set(b, o, "outputs", json_integer(net->out));
+    mucmm__json_set(b, o, "deep", json_boolean(net->n_layers > 0));
+    mucmm__json_set(b, o, "skip", json_boolean(net->skip >= 0));
+    mucmm__json_set(b, o, "hidden", hidden);
     return o;
 }
 
-static json_t *later_json(const mucmm__view_heads *v)
+static json_t *later_json(mucmm__json_build *b, const mucmm__view_heads *v)
 {
     json_t *a = json_array();
 
     for (int32_t t = 0; t < v->n_later; t++) {
         json_t *o = json_object();
-        json_object_set_new(o, "head", net_json(&v->later[t].head.net));
-        json_object_set_new(o, "products_of", json_integer(v->later[t].psi.pairs));
-        json_object_set_new(o, "cosines", json_integer(v->later[t].psi.waves));
-        json_array_append_new(a, o);
+        mucmm__json_set(b, o, "head", net_json(b, &v->later[t].head.net));
+        mucmm__json_set(b, o, "products_of", json_integer(v->later[t].psi.pairs));
+        mucmm__json_set(b, o, "cosines", json_integer(v->later[t].psi.waves));
+        mucmm__json_add(b, a, o);
     }
     return a;
 }
 
-static json_t *representation_json(const mucmm_model *m, const mucmm__solution *r)
+static json_t *representation_json(mucmm__json_build *b, const mucmm_model *m,
+                                   const mucmm__solution *r)
 {
     json_t *o = json_object(), *views = json_array();
 
     for (int32_t i = 0; i < m->n_views; i++) {
         json_t *v = json_object();
-        json_object_set_new(v, "common", net_json(&r->view[i].common.net));
-        json_object_set_new(v, "individual", net_json(&r->view[i].individual.net));
-        json_object_set_new(v, "mix", json_boolean(r->view[i].mix != NULL));
-        json_object_set_new(v, "later", later_json(&r->view[i]));
-        json_array_append_new(views, v);
+        mucmm__json_set(b, v, "common", net_json(b, &r->view[i].common.net));
+        mucmm__json_set(b, v, "individual", net_json(b, &r->view[i].individual.net));
+        mucmm__json_set(b, v, "mix", json_boolean(r->view[i].mix != NULL));
+        mucmm__json_set(b, v, "later", later_json(b, &r->view[i]));
+        mucmm__json_add(b, views, v);
     }
-    json_object_set_new(o, "views", views);
-    json_object_set_new(o, "harmonic", numbers(r->harmonic, m->k));
-    json_object_set_new(o, "joint", json_boolean(r->joint.mean != NULL));
-    json_object_set_new(o, "train", summary_json(r->summary[MUCMM_ROWS_TRAIN]));
-    json_object_set_new(o, "held_out", summary_json(r->summary[MUCMM_ROWS_HELD_OUT]));
+    mucmm__json_set(b, o, "views", views);
+    mucmm__json_set(b, o, "harmonic", numbers(b, r->harmonic, m->k));
+    mucmm__json_set(b, o, "joint", json_boolean(r->joint.mean != NULL));
+    mucmm__json_set(b, o, "train", summary_json(b, r->summary[MUCMM_ROWS_TRAIN]));
+    mucmm__json_set(b, o, "held_out", summary_json(b, r->summary[MUCMM_ROWS_HELD_OUT]));
     if (r->stability)
-        json_object_set_new(o, "stability", stability_json(r->stability));
+        mucmm__json_set(b, o, "stability", stability_json(b, r->stability));
     return o;
 }
 
 static json_t *count_or_auto(int64_t count)
 {
-    return count == MUCMM_AUTO ? json_string("auto") : json_integer(count);
+    return count == MUCMM_AUTO ? mucmm__json_string("auto") : json_integer(count);
 }
 
 static const char *const head_names[] = {"linear", "mlp", "auto"}; /* by mucmm_head_kind */
+static const char *const scale_names[] = {"view", "column"};       /* by mucmm_scaling */
 
-static json_t *params_json(const mucmm_fit_params *p)
+static json_t *params_json(mucmm__json_build *b, const mucmm_fit_params *p)
 {
     json_t *o = json_object(), *hidden = json_array();
 
     for (int32_t i = 0; i < p->n_hidden; i++)
-        json_array_append_new(hidden, json_integer(p->hidden[i]));
-    json_object_set_new(o, "head", json_string(head_names[p->head]));
-    json_object_set_new(o, "scale",
-                        json_string(p->scaling == MUCMM_SCALE_COLUMN ? "column" : "view"));
-    json_object_set_new(o, "common", count_or_auto(p->common));
-    json_object_set_new(o, "individual", count_or_auto(p->individual));
-    json_object_set_new(o, "hidden", hidden);
-    json_object_set_new(o, "common_epochs", json_integer(p->common_epochs));
-    json_object_set_new(o, "individual_epochs", json_integer(p->individual_epochs));
-    json_object_set_new(o, "batch", json_integer(p->batch));
-    json_object_set_new(o, "validation", number(p->validation));
-    json_object_set_new(o, "seed", json_integer((json_int_t)p->seed));
-    json_object_set_new(o, "learning_rate", number(p->learning_rate));
-    json_object_set_new(o, "weight_decay", number(p->weight_decay));
-    json_object_set_new(o, "input_noise", number(p->input_noise));
-    json_object_set_new(o, "alpha", number(p->alpha));
-    json_object_set_new(o, "beta", number(p->beta));
-    json_object_set_new(o, "stages", json_integer(p->stages));
+        mucmm__json_add(b, hidden, json_integer(p->hidden[i]));
+    mucmm__json_set(b, o, "head", mucmm__json_string(head_names[p->head]));
+    mucmm__json_set(b, o, "scale", mucmm__json_string(scale_names[p->scaling]));
+    mucmm__json_set(b, o, "common", count_or_auto(p->common));
+    mucmm__json_set(b, o, "individual", count_or_auto(p->individual));
+    mucmm__json_set(b, o, "hidden", hidden);
+    mucmm__json_set(b, o, "common_epochs", json_integer(p->common_epochs));
+    mucmm__json_set(b, o, "individual_epochs", json_integer(p->individual_epochs));
+    mucmm__json_set(b, o, "batch", json_integer(p->batch));
+    mucmm__json_set(b, o, "validation", mucmm__json_real(p->validation));
+    mucmm__json_set(b, o, "seed", json_integer((json_int_t)p->seed));
+    mucmm__json_set(b, o, "learning_rate", mucmm__json_real(p->learning_rate));
+    mucmm__json_set(b, o, "weight_decay", mucmm__json_real(p->weight_decay));
+    mucmm__json_set(b, o, "input_noise", mucmm__json_real(p->input_noise));
+    mucmm__json_set(b, o, "alpha", mucmm__json_real(p->alpha));
+    mucmm__json_set(b, o, "beta", mucmm__json_real(p->beta));
+    mucmm__json_set(b, o, "stages", json_integer(p->stages));
     if (p->bootstrap > 0)
-        json_object_set_new(o, "bootstrap", json_integer(p->bootstrap));
+        mucmm__json_set(b, o, "bootstrap", json_integer(p->bootstrap));
     if (p->restarts > 0)
-        json_object_set_new(o, "restarts", json_integer(p->restarts));
+        mucmm__json_set(b, o, "restarts", json_integer(p->restarts));
     return o;
 }
 
-static json_t *history_json(const mucmm_model *m)
+static json_t *history_json(mucmm__json_build *b, const mucmm_model *m)
 {
     json_t *a = json_array();
 
     for (int64_t i = 0; i < m->n_history; i++) {
         json_t *o = json_object();
         char name[32];
-        json_object_set_new(o, "stage", json_string(stage_name(m->history[i].stage, name)));
-        json_object_set_new(o, "epoch", json_integer(m->history[i].epoch));
-        json_object_set_new(o, "loss", number(m->history[i].loss));
-        json_object_set_new(o, "held_out", number(m->history[i].held_out));
-        json_array_append_new(a, o);
+        mucmm__json_set(b, o, "stage", mucmm__json_string(stage_name(m->history[i].stage, name)));
+        mucmm__json_set(b, o, "epoch", json_integer(m->history[i].epoch));
+        mucmm__json_set(b, o, "loss", mucmm__json_real(m->history[i].loss));
+        mucmm__json_set(b, o, "held_out", mucmm__json_real(m->history[i].held_out));
+        mucmm__json_add(b, a, o);
     }
     return a;
 }
 
-static json_t *view_json(const mucmm__view_info *v)
+static json_t *view_json(mucmm__json_build *b, const mucmm__view_info *v)
 {
     json_t *o = json_object(), *shape = json_array();
 
     for (int32_t i = 0; i < v->rank; i++)
-        json_array_append_new(shape, json_integer(v->shape[i]));
-    json_object_set_new(o, "name", json_string(v->name));
-    json_object_set_new(o, "columns", json_integer(v->p));
-    json_object_set_new(o, "individual", json_integer(v->q));
-    json_object_set_new(o, "shape", shape);
-    json_object_set_new(o, "variance", number(v->variance));
-    json_object_set_new(o, "ridge", number(v->ridge));
-    json_object_set_new(o, "training_rows", json_integer(v->rows));
-    json_object_set_new(o, "covariance", json_boolean(v->covariance != NULL));
-    if (v->description)
-        json_object_set_new(o, "source", json_loads(v->description, 0, NULL));
+        mucmm__json_add(b, shape, json_integer(v->shape[i]));
+    mucmm__json_set(b, o, "name", mucmm__json_string(v->name));
+    mucmm__json_set(b, o, "columns", json_integer(v->p));
+    mucmm__json_set(b, o, "individual", json_integer(v->q));
+    mucmm__json_set(b, o, "shape", shape);
+    mucmm__json_set(b, o, "variance", mucmm__json_real(v->variance));
+    mucmm__json_set(b, o, "ridge", mucmm__json_real(v->ridge));
+    mucmm__json_set(b, o, "training_rows", json_integer(v->rows));
+    mucmm__json_set(b, o, "covariance", json_boolean(v->covariance != NULL));
     return o;
 }
 
 /* The evidence for the numbers of dimensions; an empty object where both were given. */
-static json_t *dimensions_json(const mucmm_model *m)
+static json_t *dimensions_json(mucmm__json_build *b, const mucmm_model *m)
 {
     const mucmm__dimensions *d = &m->dimensions;
     json_t *o = json_object(), *views = json_array();
 
     if (d->candidates > 0) {
         json_t *common = json_object();
-        json_object_set_new(common, "found", json_integer(d->common));
-        json_object_set_new(common, "level", number(d->level));
-        json_object_set_new(common, "correlations", numbers(d->correlations, d->candidates));
-        json_object_set_new(common, "null_95", numbers(d->null_95, d->candidates));
-        json_object_set_new(common, "p_values", numbers(d->p_values, d->candidates));
-        json_object_set_new(o, "common", common);
+        mucmm__json_set(b, common, "found", json_integer(d->common));
+        mucmm__json_set(b, common, "level", mucmm__json_real(d->level));
+        mucmm__json_set(b, common, "correlations", numbers(b, d->correlations, d->candidates));
+        mucmm__json_set(b, common, "null_95", numbers(b, d->null_95, d->candidates));
+        mucmm__json_set(b, common, "p_values", numbers(b, d->p_values, d->candidates));
+        mucmm__json_set(b, o, "common", common);
     }
     for (int32_t i = 0; i < m->n_views; i++)
         if (d->n_errors[i] > 0) {
             json_t *v = json_object();
-            json_object_set_new(v, "view", json_string(m->view[i].name));
-            json_object_set_new(v, "found", json_integer(d->chosen[i]));
-            json_object_set_new(v, "error", numbers(d->error[i], d->n_errors[i]));
-            json_array_append_new(views, v);
+            mucmm__json_set(b, v, "view", mucmm__json_string(m->view[i].name));
+            mucmm__json_set(b, v, "found", json_integer(d->chosen[i]));
+            mucmm__json_set(b, v, "error", numbers(b, d->error[i], d->n_errors[i]));
+            mucmm__json_add(b, views, v);
         }
     if (json_array_size(views) > 0)
-        json_object_set(o, "individual", views);
+        mucmm__json_set(b, o, "individual", json_incref(views));
     json_decref(views);
     return o;
 }
 
-static json_t *chose_json(const mucmm_model *m)
+/* By bit of mucmm__chose. */
+enum { N_CHOSE = 3 };
+static const char *const chose_names[N_CHOSE] = {"the number of dimensions", "the ridge",
+                                                 "the epoch"};
+static const char *const part_names[] = {"common", "individual"};
+
+static json_t *chose_json(mucmm__json_build *b, const mucmm_model *m)
 {
-    static const char *const names[] = {"the number of dimensions", "the ridge", "the epoch"};
     json_t *a = json_array();
 
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < N_CHOSE; i++)
         if (m->held_out_chose >> i & 1)
-            json_array_append_new(a, json_string(names[i]));
+            mucmm__json_add(b, a, mucmm__json_string(chose_names[i]));
     return a;
 }
 
 /* The parts for which trained heads were no better than the closed form. */
-static json_t *kept_json(const mucmm_model *m)
+static json_t *kept_json(mucmm__json_build *b, const mucmm_model *m)
 {
     json_t *a = json_array();
 
     if (m->heads.rho && m->start < 0)
-        json_array_append_new(a, json_string("common"));
+        mucmm__json_add(b, a, mucmm__json_string(part_names[0]));
     if (m->individual_closed)
-        json_array_append_new(a, json_string("individual"));
+        mucmm__json_add(b, a, mucmm__json_string(part_names[1]));
     return a;
+}
+
+/* The description of a view's rows was checked when it was made. */
+static mucmm_status add_sources(mucmm_ctx *ctx, mucmm__json_build *b, const mucmm_model *m,
+                                json_t *views)
+{
+    mucmm_status status = MUCMM_OK;
+    json_t *source = NULL;
+
+    for (int32_t i = 0; i < m->n_views; i++) {
+        const char *text = m->view[i].description;
+        if (!text)
+            continue;
+        TRY(mucmm__json_parse(ctx, text, strlen(text), NULL, &source));
+        mucmm__json_set(b, json_array_get(views, (size_t)i), "source", source);
+    }
+done:
+    return status;
+}
+
+static json_t *ridge_json(double ridge)
+{
+    return ridge == MUCMM_RIDGE_LEDOIT_WOLF ? mucmm__json_string("lw") : mucmm__json_real(ridge);
 }
 
 mucmm_status mucmm__model_make_json(mucmm_ctx *ctx, mucmm_model *m)
 {
+    mucmm_status status = MUCMM_OK;
+    mucmm__json_build build = {0}, *b = &build;
     json_t *o = json_object(), *views = json_array();
-    mucmm_status status;
-    char *text;
 
     for (int32_t i = 0; i < m->n_views; i++)
-        json_array_append_new(views, view_json(&m->view[i]));
-    json_object_set_new(o, "common", json_integer(m->k));
-    json_object_set_new(o, "training_rows", json_integer(m->rows[MUCMM_ROWS_TRAIN]));
-    json_object_set_new(o, "held_out_rows", json_integer(m->rows[MUCMM_ROWS_HELD_OUT]));
-    json_object_set_new(o, "ridge",
-                        m->ridge == MUCMM_RIDGE_LEDOIT_WOLF ? json_string("lw") : number(m->ridge));
-    json_object_set_new(o, "start", json_integer(m->start));
-    json_object_set_new(o, "closed_form_kept", kept_json(m));
-    json_object_set_new(o, "params", params_json(&m->params));
-    json_object_set_new(o, "dimensions", dimensions_json(m));
-    json_object_set_new(o, "held_out_chose", chose_json(m));
-    json_object_set_new(o, "views", views);
-    json_object_set_new(o, "linear", representation_json(m, &m->linear));
+        mucmm__json_add(b, views, view_json(b, &m->view[i]));
+    mucmm__json_set(b, o, "common", json_integer(m->k));
+    mucmm__json_set(b, o, "training_rows", json_integer(m->rows[MUCMM_ROWS_TRAIN]));
+    mucmm__json_set(b, o, "held_out_rows", json_integer(m->rows[MUCMM_ROWS_HELD_OUT]));
+    mucmm__json_set(b, o, "ridge", ridge_json(m->ridge));
+    mucmm__json_set(b, o, "start", json_integer(m->start));
+    mucmm__json_set(b, o, "closed_form_kept", kept_json(b, m));
+    mucmm__json_set(b, o, "params", params_json(b, &m->params));
+    mucmm__json_set(b, o, "dimensions", dimensions_json(b, m));
+    mucmm__json_set(b, o, "held_out_chose", chose_json(b, m));
+    mucmm__json_set(b, o, "views", json_incref(views));
+    mucmm__json_set(b, o, "linear", representation_json(b, m, &m->linear));
     if (m->heads.rho)
-        json_object_set_new(o, "heads", representation_json(m, &m->heads));
-    json_object_set_new(o, "history", history_json(m));
-    text = json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
-    json_decref(o);
-    if (!text)
-        return mucmm__fail(ctx, MUCMM_ENOMEM, "out of memory: the model's metadata");
+        mucmm__json_set(b, o, "heads", representation_json(b, m, &m->heads));
+    mucmm__json_set(b, o, "history", history_json(b, m));
+    TRY(mucmm__json_done(ctx, b, o));
+    TRY(add_sources(ctx, b, m, views));
+    TRY(mucmm__json_done(ctx, b, o));
     mucmm__free(m->json);
     m->json = NULL;
-    status = mucmm__strdup(ctx, text, &m->json);
-    free(text);
+    TRY(mucmm__json_dump(ctx, o, JSON_INDENT(1) | JSON_REAL_PRECISION(17), &m->json));
+done:
+    json_decref(views);
+    json_decref(o);
     return status;
 }
 
 /* ---- reading ----------------------------------------------------------------------- */
+
+/* No number that fit writes is larger, and no model is of more rows. */
+#define LARGE 1e100
+#define MOST_ROWS ((int64_t)1 << 48)
 
 /* Everything is untrusted: a missing or wrong entry is one clear error. */
 
 static mucmm_status wrong(mucmm_ctx *ctx, const char *key, const char *what)
 {
     return mucmm__fail(ctx, MUCMM_EFORMAT, "the model's metadata: '%s' %s", key, what);
+}
+
+/* Memory for `count` numbers that the file has to hold: *room, its bytes, becomes less. So a small
+ * file cannot ask for a large memory. */
+static mucmm_status claim(mucmm_ctx *ctx, int64_t *room, int64_t count, size_t size)
+{
+    int64_t bytes;
+
+    if (!mucmm__mul(count, (int64_t)size, &bytes) || bytes > *room)
+        return mucmm__fail(ctx, MUCMM_EFORMAT,
+                           "the model's metadata speaks of more numbers than the file holds");
+    *room -= bytes;
+    return MUCMM_OK;
 }
 
 static mucmm_status get_integer(mucmm_ctx *ctx, const json_t *o, const char *key, int64_t low,
@@ -342,6 +384,16 @@ static mucmm_status get_number(mucmm_ctx *ctx, const json_t *o, const char *key,
         return wrong(ctx, key, "is missing or no number");
     *out = json_is_null(x) ? NAN : json_number_value(x);
     return MUCMM_OK;
+}
+
+static mucmm_status get_range(mucmm_ctx *ctx, const json_t *o, const char *key, double low,
+                              double high, double *out)
+{
+    mucmm_status status = get_number(ctx, o, key, out);
+
+    if (status == MUCMM_OK && !(*out >= low && *out <= high))
+        status = wrong(ctx, key, "is out of range");
+    return status;
 }
 
 static mucmm_status get_flag(mucmm_ctx *ctx, const json_t *o, const char *key, bool *out)
@@ -423,7 +475,7 @@ done:
 }
 
 static mucmm_status read_net(mucmm_ctx *ctx, const json_t *parent, const char *key, int64_t in,
-                             int64_t out, mucmm__head *head)
+                             int64_t out, int64_t *room, mucmm__head *head)
 {
     mucmm_status status = MUCMM_OK;
     const json_t *o = json_object_get(parent, key), *list = json_object_get(o, "hidden");
@@ -446,6 +498,7 @@ static mucmm_status read_net(mucmm_ctx *ctx, const json_t *parent, const char *k
             return wrong(ctx, "hidden", "holds a width out of range");
     }
     TRY(mucmm__mlp_layout(ctx, in, hidden, (int32_t)json_array_size(list), out, deep, skip, &net));
+    TRY(claim(ctx, room, net.n_params, sizeof *head->params));
     TRY(mucmm__head_alloc(ctx, &net, head));
 done:
     return status;
@@ -453,7 +506,7 @@ done:
 
 /* The stages after the first; outputs of all of them together: k. */
 static mucmm_status read_later(mucmm_ctx *ctx, const json_t *parent, int64_t in, int64_t k,
-                               mucmm__view_heads *v)
+                               int64_t *room, mucmm__view_heads *v)
 {
     mucmm_status status = MUCMM_OK;
     const json_t *list = json_object_get(parent, "later");
@@ -469,8 +522,10 @@ static mucmm_status read_later(mucmm_ctx *ctx, const json_t *parent, int64_t in,
         TRY(get_integer(ctx, o, "products_of", 0, before, &pairs));
         TRY(get_integer(ctx, o, "cosines", 0, 1 << 20, &cosines));
         v->n_later++;
-        TRY(read_net(ctx, o, "head", in, out, &d->head));
+        TRY(read_net(ctx, o, "head", in, out, room, &d->head));
+        TRY(claim(ctx, room, before * cosines, sizeof *d->psi.omega));
         TRY(mucmm__psi_alloc(ctx, before, pairs, cosines, &d->psi));
+        TRY(claim(ctx, room, mucmm__psi_width(&d->psi), (size_t)out * sizeof *d->weights));
         TRY(mucmm__alloc(ctx, mucmm__psi_width(&d->psi) * out, sizeof *d->weights, &d->weights));
     }
     if (mucmm__common_width(v) != k)
@@ -480,23 +535,27 @@ done:
 }
 
 static mucmm_status read_representation(mucmm_ctx *ctx, mucmm_model *m, const json_t *parent,
-                                        const char *key, mucmm__solution *r)
+                                        const char *key, int64_t *room, mucmm__solution *r)
 {
     mucmm_status status = MUCMM_OK;
     const json_t *o = json_object_get(parent, key), *views = json_object_get(o, "views");
 
     if (!json_is_array(views) || (int32_t)json_array_size(views) != m->n_views)
         return wrong(ctx, key, "does not describe every view");
+    TRY(claim(ctx, room, m->k, sizeof *r->rho));
     TRY(mucmm__alloc(ctx, m->k, sizeof *r->rho, &r->rho));
     for (int32_t i = 0; i < m->n_views; i++) {
         const json_t *v = json_array_get(views, (size_t)i);
         bool mix = false;
         int64_t first;
         TRY(get_integer(ctx, json_object_get(v, "common"), "outputs", 1, m->k, &first));
-        TRY(read_net(ctx, v, "common", m->view[i].p, first, &r->view[i].common));
-        TRY(read_later(ctx, v, m->view[i].p, m->k, &r->view[i]));
-        TRY(read_net(ctx, v, "individual", m->view[i].p, m->view[i].q, &r->view[i].individual));
+        TRY(read_net(ctx, v, "common", m->view[i].p, first, room, &r->view[i].common));
+        TRY(read_later(ctx, v, m->view[i].p, m->k, room, &r->view[i]));
+        TRY(read_net(ctx, v, "individual", m->view[i].p, m->view[i].q, room,
+                     &r->view[i].individual));
         TRY(get_flag(ctx, v, "mix", &mix));
+        if (mix)
+            TRY(claim(ctx, room, m->view[i].q * m->k, sizeof(float)));
         if (mix)
             TRY(mucmm__alloc(ctx, m->view[i].q * m->k, sizeof(float), &r->view[i].mix));
     }
@@ -507,6 +566,7 @@ static mucmm_status read_representation(mucmm_ctx *ctx, mucmm_model *m, const js
     if (json_is_true(json_object_get(o, "joint"))) {
         if (m->k > MUCMM__COVARIANCE_MAX / m->n_views)
             return wrong(ctx, "joint", "is there, but for more variates than are kept");
+        TRY(claim(ctx, room, m->n_views * m->k, sizeof(double) * (size_t)(m->n_views * m->k)));
         TRY(mucmm__joint_alloc(ctx, m->n_views * m->k, &r->joint));
     }
     TRY(read_summary(ctx, o, "train", m->k, m->n_views, &r->summary[MUCMM_ROWS_TRAIN]));
@@ -530,6 +590,18 @@ static mucmm_status get_count_or_auto(mucmm_ctx *ctx, const json_t *o, const cha
     return MUCMM_OK;
 }
 
+/* Place of a word among n. */
+static mucmm_status read_word(mucmm_ctx *ctx, const char *word, const char *key,
+                              const char *const *words, int n, int *out)
+{
+    for (int i = 0; i < n; i++)
+        if (strcmp(word, words[i]) == 0) {
+            *out = i;
+            return MUCMM_OK;
+        }
+    return wrong(ctx, key, "is a word that this program does not know");
+}
+
 static mucmm_status read_params(mucmm_ctx *ctx, const json_t *parent, mucmm_fit_params *p)
 {
     mucmm_status status = MUCMM_OK;
@@ -537,6 +609,7 @@ static mucmm_status read_params(mucmm_ctx *ctx, const json_t *parent, mucmm_fit_
     const char *head = json_string_value(json_object_get(o, "head"));
     const char *scale = json_string_value(json_object_get(o, "scale"));
     int64_t seed = 0;
+    int word = 0;
 
     mucmm_fit_params_init(p);
     if (!head || !scale || !json_is_array(list) || json_array_size(list) > MUCMM_MAX_HIDDEN)
@@ -545,12 +618,12 @@ static mucmm_status read_params(mucmm_ctx *ctx, const json_t *parent, mucmm_fit_
         TRY(get_count_or_auto(ctx, o, "common", 1, &p->common));
         TRY(get_count_or_auto(ctx, o, "individual", 0, &p->individual));
     }
-    p->head = MUCMM_HEAD_LINEAR;
-    for (int i = MUCMM_HEAD_LINEAR; i <= MUCMM_HEAD_AUTO; i++)
-        p->head = strcmp(head, head_names[i]) == 0 ? (mucmm_head_kind)i : p->head;
-    p->scaling = strcmp(scale, "column") == 0 ? MUCMM_SCALE_COLUMN : MUCMM_SCALE_VIEW;
+    TRY(read_word(ctx, head, "head", head_names, 3, &word));
+    p->head = (mucmm_head_kind)word;
+    TRY(read_word(ctx, scale, "scale", scale_names, 2, &word));
+    p->scaling = (mucmm_scaling)word;
     p->n_hidden = (int32_t)json_array_size(list);
-    for (int32_t i = 0; i < p->n_hidden; i++)
+    for (int32_t i = 0; i < p->n_hidden; i++) /* no number is 0, which is out of range */
         p->hidden[i] = json_integer_value(json_array_get(list, (size_t)i));
     TRY(get_integer(ctx, o, "common_epochs", 0, INT64_MAX, &p->common_epochs));
     TRY(get_integer(ctx, o, "individual_epochs", 0, INT64_MAX, &p->individual_epochs));
@@ -582,7 +655,8 @@ done:
     return status;
 }
 
-static mucmm_status read_view(mucmm_ctx *ctx, const json_t *o, mucmm__view_info *v)
+static mucmm_status read_view(mucmm_ctx *ctx, const json_t *o, int64_t k, int64_t *room,
+                              mucmm__view_info *v)
 {
     mucmm_status status = MUCMM_OK;
     const json_t *shape = json_object_get(o, "shape");
@@ -590,30 +664,36 @@ static mucmm_status read_view(mucmm_ctx *ctx, const json_t *o, mucmm__view_info 
     int64_t product = 1;
     bool covariance = false;
 
-    if (!name || strlen(name) > 64 || !json_is_array(shape) || json_array_size(shape) < 1 ||
+    if (!mucmm__good_name(name))
+        return wrong(ctx, "views",
+                     "holds a view whose name is not 1 to 64 letters, digits, '_' and '-'");
+    if (!json_is_array(shape) || json_array_size(shape) < 1 ||
         json_array_size(shape) > MUCMM_MAX_RANK)
-        return wrong(ctx, "views", "holds a view without a name or a shape");
+        return wrong(ctx, "views", "holds a view without a shape");
     TRY(mucmm__strdup(ctx, name, &v->name));
-    TRY(get_integer(ctx, o, "columns", 1, INT32_MAX, &v->p));
-    TRY(get_integer(ctx, o, "individual", 0, v->p, &v->q));
-    TRY(get_number(ctx, o, "variance", &v->variance));
+    TRY(get_integer(ctx, o, "columns", k, INT32_MAX, &v->p));
+    TRY(get_integer(ctx, o, "individual", 0, v->p - k, &v->q));
+    TRY(get_range(ctx, o, "variance", 0, LARGE, &v->variance));
     if (json_object_get(o, "ridge")) /* not in the first files */
-        TRY(get_number(ctx, o, "ridge", &v->ridge));
+        TRY(get_range(ctx, o, "ridge", 0, LARGE, &v->ridge));
     if (json_object_get(o, "training_rows")) /* not in the first files */
-        TRY(get_integer(ctx, o, "training_rows", 0, INT64_MAX, &v->rows));
+        TRY(get_integer(ctx, o, "training_rows", 0, MOST_ROWS, &v->rows));
     TRY(get_flag(ctx, o, "covariance", &covariance));
     v->rank = (int32_t)json_array_size(shape);
     for (int32_t i = 0; i < v->rank; i++) {
         v->shape[i] = json_integer_value(json_array_get(shape, (size_t)i));
-        if (!mucmm__mul(product, v->shape[i], &product))
+        if (v->shape[i] < 1 || !mucmm__mul(product, v->shape[i], &product))
             return wrong(ctx, "shape", "is too large");
     }
     if (product != v->p)
         return wrong(ctx, "shape", "does not multiply to the number of columns");
     if (json_is_object(json_object_get(o, "source")))
         TRY(mucmm__json_text(ctx, json_object_get(o, "source"), &v->description));
+    TRY(claim(ctx, room, v->p, 2 * sizeof *v->mean));
     TRY(mucmm__alloc(ctx, v->p, sizeof *v->mean, &v->mean));
     TRY(mucmm__alloc(ctx, v->p, sizeof *v->scale, &v->scale));
+    if (covariance)
+        TRY(claim(ctx, room, v->p, (size_t)v->p * sizeof *v->covariance));
     if (covariance)
         TRY(mucmm__alloc(ctx, v->p * v->p, sizeof *v->covariance, &v->covariance));
 done:
@@ -646,44 +726,161 @@ done:
     return status;
 }
 
+/* The evidence for the numbers of dimensions; in files that have it. */
+static mucmm_status read_evidence(mucmm_ctx *ctx, const json_t *o, mucmm__dimensions *d)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t n = (int64_t)json_array_size(json_object_get(o, "p_values"));
+
+    if (n < 1)
+        return wrong(ctx, "dimensions", "holds no evidence for the common ones");
+    d->candidates = n;
+    TRY(get_integer(ctx, o, "found", 0, n, &d->common));
+    TRY(get_range(ctx, o, "level", 0, 1, &d->level));
+    TRY(mucmm__alloc(ctx, n, sizeof(double), &d->correlations));
+    TRY(mucmm__alloc(ctx, n, sizeof(double), &d->null_95));
+    TRY(mucmm__alloc(ctx, n, sizeof(double), &d->p_values));
+    TRY(get_numbers(ctx, o, "correlations", n, d->correlations));
+    TRY(get_numbers(ctx, o, "null_95", n, d->null_95));
+    TRY(get_numbers(ctx, o, "p_values", n, d->p_values));
+done:
+    return status;
+}
+
+static mucmm_status read_dimensions(mucmm_ctx *ctx, const json_t *parent, mucmm_model *m)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__dimensions *d = &m->dimensions;
+    const json_t *o = json_object_get(parent, "dimensions"), *v;
+    size_t i;
+
+    if (json_object_get(o, "common"))
+        TRY(read_evidence(ctx, json_object_get(o, "common"), d));
+    json_array_foreach(json_object_get(o, "individual"), i, v)
+    {
+        const char *name = json_string_value(json_object_get(v, "view"));
+        int32_t view = name ? mucmm_model_view_index(m, name) : -1;
+        int64_t n = (int64_t)json_array_size(json_object_get(v, "error"));
+        if (view < 0 || d->n_errors[view] > 0 || n < 1)
+            return wrong(ctx, "dimensions", "holds no evidence for a view of the model");
+        TRY(mucmm__alloc(ctx, n, sizeof(double), &d->error[view]));
+        d->n_errors[view] = n;
+        TRY(get_integer(ctx, v, "found", 0, n - 1, &d->chosen[view]));
+        TRY(get_numbers(ctx, v, "error", n, d->error[view]));
+    }
+done:
+    return status;
+}
+
+/* What the held-out rows chose, and which individual heads are the closed form. */
+static mucmm_status read_choices(mucmm_ctx *ctx, const json_t *o, mucmm_model *m)
+{
+    mucmm_status status = MUCMM_OK;
+    const json_t *kept = json_object_get(o, "closed_form_kept"), *x;
+    bool common = false;
+    size_t i;
+    int word = 0;
+
+    json_array_foreach(json_object_get(o, "held_out_chose"), i, x)
+    {
+        if (!json_is_string(x))
+            return wrong(ctx, "held_out_chose", "holds something that is no word");
+        TRY(read_word(ctx, json_string_value(x), "held_out_chose", chose_names, N_CHOSE, &word));
+        m->held_out_chose |= 1u << word;
+    }
+    json_array_foreach(kept, i, x)
+    {
+        if (!json_is_string(x))
+            return wrong(ctx, "closed_form_kept", "holds something that is no word");
+        TRY(read_word(ctx, json_string_value(x), "closed_form_kept", part_names, 2, &word));
+        common = common || word == 0;
+        m->individual_closed = m->individual_closed || word == 1;
+    }
+    if (kept && common != (m->heads.rho && m->start < 0))
+        return wrong(ctx, "closed_form_kept", "and 'start' contradict each other");
+done:
+    return status;
+}
+
 static mucmm_status read_ridge(mucmm_ctx *ctx, const json_t *o, double *ridge)
 {
     const char *word = json_string_value(json_object_get(o, "ridge"));
 
     if (!word || strcmp(word, "lw") != 0)
-        return get_number(ctx, o, "ridge", ridge);
+        return get_range(ctx, o, "ridge", 0, LARGE, ridge);
     *ridge = MUCMM_RIDGE_LEDOIT_WOLF;
     return MUCMM_OK;
 }
 
-mucmm_status mucmm__model_from_json(mucmm_ctx *ctx, const char *text, mucmm_model *m)
+/* Parameters that fit takes, with what it makes of them: a number of components, a batch of the
+ * rows, a start that was tried. */
+static mucmm_status check_params(mucmm_ctx *ctx, const mucmm_model *m)
+{
+    mucmm_fit_params p = m->params;
+
+    p.common = p.common == 0 ? m->k : p.common; /* not in the first files */
+    if (mucmm__fit_params_check(ctx, &p) != MUCMM_OK)
+        return mucmm__prefix(ctx, MUCMM_EFORMAT, "the model's metadata");
+    if (p.batch == 1 || p.batch > m->rows[MUCMM_ROWS_TRAIN])
+        return wrong(ctx, "batch", "is no number of training rows, at least 2");
+    if (m->start > MUCMM__STAGE_SCRATCH + p.restarts)
+        return wrong(ctx, "start", "is none of those that were tried");
+    return MUCMM_OK;
+}
+
+static mucmm_status read_views(mucmm_ctx *ctx, const json_t *o, int64_t *room, mucmm_model *m)
 {
     mucmm_status status = MUCMM_OK;
-    json_error_t error;
-    json_t *o = json_loads(text, JSON_REJECT_DUPLICATES, &error), *views;
-    int64_t start = 0;
+    const json_t *views = json_object_get(o, "views");
 
-    if (!o)
-        return mucmm__fail(ctx, MUCMM_EFORMAT, "the model's metadata: line %d: %s", error.line,
-                           error.text);
-    views = json_object_get(o, "views");
     if (!json_is_array(views) || json_array_size(views) < 2 ||
         json_array_size(views) > MUCMM_MAX_VIEWS)
-        TRY(wrong(ctx, "views", "is missing or has another length"));
-    m->n_views = (int32_t)json_array_size(views);
+        return wrong(ctx, "views", "is missing or has another length");
+    for (int32_t i = 0; i < (int32_t)json_array_size(views); i++) {
+        m->n_views = i + 1;
+        TRY(read_view(ctx, json_array_get(views, (size_t)i), m->k, room, &m->view[i]));
+        for (int32_t j = 0; j < i; j++)
+            if (strcmp(m->view[i].name, m->view[j].name) == 0)
+                return wrong(ctx, "views", "holds two views of one name");
+    }
+done:
+    return status;
+}
+
+static mucmm_status read_model(mucmm_ctx *ctx, const json_t *o, int64_t room, mucmm_model *m)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t start = 0;
+
     TRY(get_integer(ctx, o, "common", 1, INT32_MAX, &m->k));
-    TRY(get_integer(ctx, o, "training_rows", 0, INT64_MAX, &m->rows[MUCMM_ROWS_TRAIN]));
-    TRY(get_integer(ctx, o, "held_out_rows", 0, INT64_MAX, &m->rows[MUCMM_ROWS_HELD_OUT]));
+    TRY(get_integer(ctx, o, "training_rows", 0, MOST_ROWS, &m->rows[MUCMM_ROWS_TRAIN]));
+    TRY(get_integer(ctx, o, "held_out_rows", 0, MOST_ROWS, &m->rows[MUCMM_ROWS_HELD_OUT]));
     TRY(read_ridge(ctx, o, &m->ridge));
     TRY(get_integer(ctx, o, "start", -1, MUCMM__STAGE_LATER - 1, &start));
     m->start = (int32_t)start;
     TRY(read_params(ctx, o, &m->params));
-    for (int32_t i = 0; i < m->n_views; i++)
-        TRY(read_view(ctx, json_array_get(views, (size_t)i), &m->view[i]));
-    TRY(read_representation(ctx, m, o, "linear", &m->linear));
+    TRY(check_params(ctx, m));
+    TRY(read_views(ctx, o, &room, m));
+    TRY(read_representation(ctx, m, o, "linear", &room, &m->linear));
     if (json_object_get(o, "heads"))
-        TRY(read_representation(ctx, m, o, "heads", &m->heads));
+        TRY(read_representation(ctx, m, o, "heads", &room, &m->heads));
     TRY(read_history(ctx, o, m));
+    TRY(read_dimensions(ctx, o, m));
+    TRY(read_choices(ctx, o, m));
+done:
+    return status;
+}
+
+mucmm_status mucmm__model_from_json(mucmm_ctx *ctx, const char *text, int64_t bytes, mucmm_model *m)
+{
+    mucmm_status status = MUCMM_OK;
+    json_t *o = NULL;
+
+    status = mucmm__json_parse(ctx, text, strlen(text), NULL, &o);
+    if (status == MUCMM_EFORMAT)
+        mucmm__prefix(ctx, status, "the model's metadata");
+    TRY(status);
+    TRY(read_model(ctx, o, bytes, m));
     TRY(mucmm__strdup(ctx, text, &m->json));
 done:
     json_decref(o);

@@ -6,8 +6,11 @@
 
 #include "model/model.h"
 
-/* Fills an empty model from its metadata: everything is allocated, the tensors are still zero. */
-mucmm_status mucmm__model_from_json(mucmm_ctx *ctx, const char *text, mucmm_model *m);
+/* Fills an empty model from its metadata: everything is allocated, the tensors are still zero. It
+ * holds what fit guarantees, or EFORMAT says what not. bytes: of the file; there are not more
+ * numbers. */
+mucmm_status mucmm__model_from_json(mucmm_ctx *ctx, const char *text, int64_t bytes,
+                                    mucmm_model *m);
 /* The metadata of a fitted model, into m->json. */
 mucmm_status mucmm__model_make_json(mucmm_ctx *ctx, mucmm_model *m);
 
