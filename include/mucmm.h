@@ -398,6 +398,78 @@ MUCMM_API int32_t mucmm_model_has_covariance(const mucmm_model *m, int32_t view)
 /* The model's metadata as JSON text: everything but the tensors. */
 MUCMM_API const char *mucmm_model_json(const mucmm_model *m);
 
+/* What the held-out rows have chosen of a model: bits. Its p-values there are flattered by it. */
+typedef enum mucmm_chose {
+    MUCMM_CHOSE_DIMENSIONS = 1,
+    MUCMM_CHOSE_RIDGE = 2,
+    MUCMM_CHOSE_EPOCH = 4 /* and the start, and beta */
+} mucmm_chose;
+
+/* Of a part, common or individual: are its heads trained, or the closed form, and why. */
+typedef enum mucmm_kept {
+    MUCMM_KEPT_TRAINED = 0,
+    MUCMM_KEPT_ASKED = 1,    /* the closed form: nothing else was asked for             */
+    MUCMM_KEPT_NO_BETTER = 2 /* the closed form: trained heads say no more on held-out rows */
+} mucmm_kept;
+/* In words, static: "trained", ...; NULL if it is none. */
+MUCMM_API const char *mucmm_kept_text(mucmm_kept kept);
+
+typedef struct mucmm_model_facts {
+    int64_t common;                       /* k                                              */
+    int64_t training_rows, held_out_rows; /* with all views                                 */
+    double ridge; /* of the closed form; MUCMM_RIDGE_LEDOIT_WOLF: each view its own          */
+    mucmm_kept common_kept, individual_kept;
+    uint32_t held_out_chose; /* bits of mucmm_chose                                          */
+    int32_t incomplete;      /* 1: rows that lack views took part                            */
+    int32_t views;
+    double view_ridge[MUCMM_MAX_VIEWS];       /* of each view                                 */
+    int64_t view_rows[MUCMM_MAX_VIEWS];       /* training rows that have it; 0 in the first files */
+    double view_variance[MUCMM_MAX_VIEWS];    /* trace of the covariance of its scaled rows   */
+    int64_t view_individual[MUCMM_MAX_VIEWS]; /* q                                           */
+} mucmm_model_facts;
+MUCMM_API void mucmm_model_facts_get(const mucmm_model *m, mucmm_model_facts *out);
+
+/* The parameters as used: epochs and batch resolved; numbers of dimensions MUCMM_AUTO where they
+ * were found; checkpoint NULL. Of a model from a file ridge is the default (facts have the one that
+ * was used). Belongs to the model, as all below. */
+MUCMM_API const mucmm_fit_params *mucmm_model_params(const mucmm_model *m);
+
+/* What the held-out rows said of the numbers of dimensions, where these were MUCMM_AUTO. */
+typedef struct mucmm_dimensions {
+    int64_t candidates, common; /* components looked at, 0 = k was given; leading ones found */
+    double level;
+    double *correlations, *null_95, *p_values; /* [candidates], held out */
+    int64_t chosen[MUCMM_MAX_VIEWS];           /* individual ones of a view */
+    /* [n_errors]: share of the view's squares that is not rebuilt with so many of them; 0 = q was
+     * given */
+    double *error[MUCMM_MAX_VIEWS];
+    int64_t n_errors[MUCMM_MAX_VIEWS];
+} mucmm_dimensions;
+MUCMM_API const mucmm_dimensions *mucmm_model_dimensions(const mucmm_model *m);
+
+/* One line of the training history: loss NaN before the first epoch. */
+typedef struct mucmm_epoch {
+    int32_t stage; /* for mucmm_stage_text */
+    int64_t epoch;
+    double loss, held_out;
+} mucmm_epoch;
+/* [*n] */
+MUCMM_API const mucmm_epoch *mucmm_model_history(const mucmm_model *m, int64_t *n);
+/* "common-from-closed-form", "common-from-scratch", "common-restart-1", "common-2", "individual",
+ * "individual-2", ... in out; returns out. */
+#define MUCMM_STAGE_TEXT 32
+MUCMM_API const char *mucmm_stage_text(int32_t stage, char out[MUCMM_STAGE_TEXT]);
+
+/* Of a view's training rows x: h = (x - mean) / scale. [p]; NULL if there is no such view. */
+MUCMM_API const double *mucmm_model_mean(const mucmm_model *m, int32_t view);
+MUCMM_API const double *mucmm_model_scale(const mucmm_model *m, int32_t view);
+/* Covariance [p, p] of h; NULL if the model does not hold it (mucmm_model_has_covariance). */
+MUCMM_API const float *mucmm_model_covariance(const mucmm_model *m, int32_t view);
+/* Weights of the closed form: its common variates are h common, common [p, k], its individual ones
+ * h individual, individual [p, q]; either may be NULL. */
+MUCMM_API mucmm_status mucmm_model_weights(mucmm_ctx *ctx, const mucmm_model *m, int32_t view,
+                                           const mucmm_mat *common, const mucmm_mat *individual);
+
 /* A model holds the representation asked for and, as the yardstick, the closed
  * form (they are the same if head is linear). */
 typedef enum mucmm_representation { MUCMM_HEADS = 0, MUCMM_LINEAR = 1 } mucmm_representation;

@@ -284,10 +284,9 @@ mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t 
     TRY(mucmm__choose_batch(&f));
     mucmm__resolve_epochs(&f, &p);
     f.model->held_out_chose =
-        (p.head != MUCMM_HEAD_LINEAR ? MUCMM__CHOSE_EPOCH : 0) |
-        (p.ridge == MUCMM_RIDGE_CHOSEN && !f.small_sample ? MUCMM__CHOSE_RIDGE : 0) |
-        (asked.common == MUCMM_AUTO || asked.individual == MUCMM_AUTO ? MUCMM__CHOSE_DIMENSIONS
-                                                                      : 0);
+        (p.head != MUCMM_HEAD_LINEAR ? MUCMM_CHOSE_EPOCH : 0) |
+        (p.ridge == MUCMM_RIDGE_CHOSEN && !f.small_sample ? MUCMM_CHOSE_RIDGE : 0) |
+        (asked.common == MUCMM_AUTO || asked.individual == MUCMM_AUTO ? MUCMM_CHOSE_DIMENSIONS : 0);
     TRY(mucmm__fit_closed_form(&f));
     if (p.bootstrap > 0) /* first: what is wrong with it shows before anything is trained */
         TRY(mucmm__bootstrap(&f));

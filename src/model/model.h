@@ -37,45 +37,22 @@ typedef struct mucmm__view_info {
     char *description;    /* how the rows were encoded (JSON), or NULL         */
 } mucmm__view_info;
 
-/* One line of the training history. */
-typedef struct mucmm__epoch {
-    int32_t stage; /* of mucmm__stage */
-    int64_t epoch;
-    double loss, held_out;
-} mucmm__epoch;
-
-/* What the held-out rows said of the numbers of dimensions, where these were not given. */
-typedef struct mucmm__dimensions {
-    int64_t candidates, common; /* components looked at, 0 = k was given; leading ones found */
-    double level;
-    double *correlations, *null_95, *p_values; /* [candidates], held out */
-    int64_t chosen[MUCMM_MAX_VIEWS];           /* individual ones of a view */
-    /* [n_errors]: share of the view's squares that is not rebuilt with so many of them; 0 = q was
-     * given */
-    double *error[MUCMM_MAX_VIEWS];
-    int64_t n_errors[MUCMM_MAX_VIEWS];
-} mucmm__dimensions;
-
-/* What the held-out rows have chosen of a model. */
-typedef enum mucmm__chose {
-    MUCMM__CHOSE_DIMENSIONS = 1,
-    MUCMM__CHOSE_RIDGE = 2,
-    MUCMM__CHOSE_EPOCH = 4 /* and the start, and beta */
-} mucmm__chose;
+typedef mucmm_epoch mucmm__epoch;
+typedef mucmm_dimensions mucmm__dimensions;
 
 struct mucmm_model {
     _Atomic int64_t keepers; /* who hold it besides its first owner */
     int32_t n_views;
     int64_t k;
-    mucmm__dimensions dimensions; /* empty in a model that was loaded: it is in its JSON */
-    uint32_t held_out_chose;      /* of mucmm__chose; likewise */
+    mucmm__dimensions dimensions;
+    uint32_t held_out_chose; /* of mucmm_chose */
     mucmm__view_info view[MUCMM_MAX_VIEWS];
     mucmm__solution linear, heads; /* heads is empty when the head is linear */
     mucmm_fit_params params;       /* as used; checkpoint NULL               */
     double ridge;           /* of the closed form, or MUCMM_RIDGE_LEDOIT_WOLF: each view's own */
     int64_t rows[2];        /* training, held-out                     */
     int32_t start;          /* stage whose common heads were kept, -1: the closed form */
-    bool individual_closed; /* its individual heads too; not in a model that was loaded */
+    bool individual_closed; /* its individual heads too */
     mucmm__epoch *history;
     int64_t n_history;
     char *json;

@@ -15,23 +15,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *stage_name(int32_t stage, char out[32])
-{
-    if (stage == MUCMM__STAGE_SKIP)
-        return strcpy(out, "common-from-closed-form");
-    if (stage == MUCMM__STAGE_SCRATCH)
-        return strcpy(out, "common-from-scratch");
-    if (stage == MUCMM__STAGE_INDIVIDUAL)
-        return strcpy(out, "individual");
-    if (stage < MUCMM__STAGE_LATER)
-        snprintf(out, 32, "common-restart-%d", stage - MUCMM__STAGE_RESTART + 1);
-    else if (stage < MUCMM__STAGE_INDIVIDUAL)
-        snprintf(out, 32, "common-%d", stage - MUCMM__STAGE_LATER + 2);
-    else
-        snprintf(out, 32, "individual-%d", stage - MUCMM__STAGE_TUNED + 2);
-    return out;
-}
-
 /* ---- writing ----------------------------------------------------------------------- */
 
 static json_t *numbers(mucmm__json_build *b, const double *x, int64_t n)
@@ -198,8 +181,9 @@ static json_t *history_json(mucmm__json_build *b, const mucmm_model *m)
 
     for (int64_t i = 0; i < m->n_history; i++) {
         json_t *o = json_object();
-        char name[32];
-        mucmm__json_set(b, o, "stage", mucmm__json_string(stage_name(m->history[i].stage, name)));
+        char name[MUCMM_STAGE_TEXT];
+        mucmm__json_set(b, o, "stage",
+                        mucmm__json_string(mucmm_stage_text(m->history[i].stage, name)));
         mucmm__json_set(b, o, "epoch", json_integer(m->history[i].epoch));
         mucmm__json_set(b, o, "loss", mucmm__json_real(m->history[i].loss));
         mucmm__json_set(b, o, "held_out", mucmm__json_real(m->history[i].held_out));
@@ -254,7 +238,7 @@ static json_t *dimensions_json(mucmm__json_build *b, const mucmm_model *m)
     return o;
 }
 
-/* By bit of mucmm__chose. */
+/* By bit of mucmm_chose. */
 enum { N_CHOSE = 3 };
 static const char *const chose_names[N_CHOSE] = {"the number of dimensions", "the ridge",
                                                  "the epoch"};
@@ -713,8 +697,8 @@ static mucmm_status read_history(mucmm_ctx *ctx, const json_t *parent, mucmm_mod
         const char *stage = json_string_value(json_object_get(o, "stage"));
         mucmm__epoch *e = &m->history[i];
         for (int32_t s = 0; s < MUCMM__STAGES && stage; s++) {
-            char name[32];
-            if (strcmp(stage, stage_name(s, name)) == 0)
+            char name[MUCMM_STAGE_TEXT];
+            if (strcmp(stage, mucmm_stage_text(s, name)) == 0)
                 e->stage = s;
         }
         TRY(get_integer(ctx, o, "epoch", 0, INT64_MAX, &e->epoch));

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Facts about a model as numbers: of one that was fitted as of one that was loaded. */
+#include "model/model.h"
+#include "model/trainer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *mucmm_kept_text(mucmm_kept kept)
+{
+    switch (kept) {
+    case MUCMM_KEPT_TRAINED:
+        return "trained";
+    case MUCMM_KEPT_ASKED:
+        return "the closed form, as asked for";
+    case MUCMM_KEPT_NO_BETTER:
+        return "the closed form: trained networks say no more on the held-out rows";
+    }
+    return NULL;
+}
+
+void mucmm_model_facts_get(const mucmm_model *m, mucmm_model_facts *out)
+{
+    const mucmm_kept other = m->heads.rho ? MUCMM_KEPT_TRAINED : MUCMM_KEPT_ASKED;
+
+    *out = (mucmm_model_facts){
+        .common = m->k,
+        .training_rows = m->rows[MUCMM_ROWS_TRAIN],
+        .held_out_rows = m->rows[MUCMM_ROWS_HELD_OUT],
+        .ridge = m->ridge,
+        .common_kept = m->heads.rho && m->start < 0 ? MUCMM_KEPT_NO_BETTER : other,
+        .individual_kept = m->individual_closed ? MUCMM_KEPT_NO_BETTER : other,
+        .held_out_chose = m->held_out_chose,
+        .views = m->n_views,
+    };
+    for (int32_t i = 0; i < m->n_views; i++) {
+        out->view_ridge[i] = m->view[i].ridge;
+        out->view_rows[i] = m->view[i].rows;
+        out->view_variance[i] = m->view[i].variance;
+        out->view_individual[i] = m->view[i].q;
+        out->incomplete = out->incomplete || m->view[i].rows > m->rows[MUCMM_ROWS_TRAIN];
+    }
+}
+
+const mucmm_fit_params *mucmm_model_params(const mucmm_model *m)
+{
+    return &m->params;
+}
+
+const mucmm_dimensions *mucmm_model_dimensions(const mucmm_model *m)
+{
+    return &m->dimensions;
+}
+
+const mucmm_epoch *mucmm_model_history(const mucmm_model *m, int64_t *n)
+{
+    *n = m->n_history;
+    return m->history;
+}
+
+const char *mucmm_stage_text(int32_t stage, char out[MUCMM_STAGE_TEXT])
+{
+    if (stage == MUCMM__STAGE_SKIP)
+        return strcpy(out, "common-from-closed-form");
+    if (stage == MUCMM__STAGE_SCRATCH)
+        return strcpy(out, "common-from-scratch");
+    if (stage == MUCMM__STAGE_INDIVIDUAL)
+        return strcpy(out, "individual");
+    if (stage < MUCMM__STAGE_LATER)
+        snprintf(out, MUCMM_STAGE_TEXT, "common-restart-%d", stage - MUCMM__STAGE_RESTART + 1);
+    else if (stage < MUCMM__STAGE_INDIVIDUAL)
+        snprintf(out, MUCMM_STAGE_TEXT, "common-%d", stage - MUCMM__STAGE_LATER + 2);
+    else
+        snprintf(out, MUCMM_STAGE_TEXT, "individual-%d", stage - MUCMM__STAGE_TUNED + 2);
+    return out;
+}
+
+const double *mucmm_model_mean(const mucmm_model *m, int32_t view)
+{
+    return view >= 0 && view < m->n_views ? m->view[view].mean : NULL;
+}
+
+const double *mucmm_model_scale(const mucmm_model *m, int32_t view)
+{
+    return view >= 0 && view < m->n_views ? m->view[view].scale : NULL;
+}
+
+const float *mucmm_model_covariance(const mucmm_model *m, int32_t view)
+{
+    return view >= 0 && view < m->n_views ? m->view[view].covariance : NULL;
+}
+
+static mucmm_status check_weights(mucmm_ctx *ctx, const char *what, const mucmm_mat *w, int64_t p,
+                                  int64_t cols)
+{
+    if (w && (w->rows != p || w->cols != cols || w->stride < cols))
+        return mucmm__fail(ctx, MUCMM_ESHAPE, "%s is [%lld, %lld]; it must be [%lld, %lld]", what,
+                           (long long)w->rows, (long long)w->cols, (long long)p, (long long)cols);
+    return MUCMM_OK;
+}
+
+/* w [p, cols]: what stands transposed in a head that is one matrix. */
+static void copy_weights(const mucmm__head *head, const mucmm_mat *w)
+{
+    const float *from = head->params + (head->net.skip < 0 ? 0 : head->net.skip);
+
+    for (int64_t i = 0; i < w->rows; i++)
+        for (int64_t j = 0; j < w->cols; j++)
+            w->data[i * w->stride + j] = from[j * head->net.in + i];
+}
+
+mucmm_status mucmm_model_weights(mucmm_ctx *ctx, const mucmm_model *m, int32_t view,
+                                 const mucmm_mat *common, const mucmm_mat *individual)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__view_heads *v;
+    int64_t p, q;
+
+    if (view < 0 || view >= m->n_views)
+        return mucmm__fail(ctx, MUCMM_EARG, "view %d is out of range: the model has %d", view,
+                           m->n_views);
+    v = &m->linear.view[view];
+    p = m->view[view].p;
+    q = m->view[view].q;
+    TRY(check_weights(ctx, "common", common, p, m->k));
+    TRY(check_weights(ctx, "individual", individual, p, q));
+    if (common)
+        copy_weights(&v->common, common);
+    if (!individual || q == 0)
+        return MUCMM_OK;
+    copy_weights(&v->individual, individual);
+    for (int64_t i = 0; v->mix && i < p; i++) /* u = individual(h) + mix c */
+        for (int64_t j = 0; j < q; j++)
+            for (int64_t l = 0; l < m->k; l++)
+                individual->data[i * individual->stride + j] +=
+                    v->mix[j * m->k + l] *
+                    v->common.params[v->common.net.skip + l * v->common.net.in + i];
+done:
+    return status;
+}
