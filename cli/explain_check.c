@@ -3,7 +3,6 @@
  * mucmm explain --check and --mask: maps beside null models. */
 #include "explain_check.h"
 
-#include "look.h"
 #include "print.h"
 
 #include <inttypes.h>
@@ -11,8 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const double LEVEL = 0.05;
 
 /* ---- null models ------------------------------------------------------------------- */
 
@@ -93,146 +90,24 @@ void score_file_name(const char *score, char *out, size_t size)
         *strchr(out, ':') = '-';
 }
 
-/* ---- checks of one map ------------------------------------------------------------- */
+/* ---- findings ---------------------------------------------------------------------- */
 
-enum { N_METHODS = MUCMM_MAP_INTEGRATED_GRADIENTS + 1 };
+enum { SCORES = 2 };
 
-/* What is found about the maps of a view, a score and a method. */
-typedef struct finding {
-    mucmm_map_check check;
-    double kept, masked_deletion, masked_insertion; /* NaN without null models */
-} finding;
-
-/* All that is asked for, for one view. */
-typedef struct checked_view {
+/* All that is asked for. */
+typedef struct checks {
     session *s;
     const settings *given;
     const mucmm_model *m;
     const inputs *in;
     const sample_list *samples;
-    const null_models *null;
+    const mucmm_explain_params *usual; /* what the options say */
+    null_models null;
+    double level;
     output_dir *dir;
-    int32_t view;
-    int64_t cols;
-    mucmm_explanation *e; /* of this score */
-    float *maps, *p;      /* [samples, cols] */
-    bool p_known;         /* p is of this score, and the same for all methods */
-    const char *score;
-} checked_view;
-
-static double level_of(const settings *given)
-{
-    return given->mask >= 0 ? given->mask : LEVEL;
-}
-
-static int write_rows(const checked_view *v, const char *method, const char *what,
-                      const float *values)
-{
-    int64_t shape[MUCMM_MAX_RANK + 1] = {v->samples->n};
-    int32_t rank = mucmm_data_raw_shape(v->in->data[v->view], shape + 1);
-    char score[32];
-    int code = 0;
-
-    if (rank == MUCMM_MAX_RANK) {
-        rank = 1;
-        shape[1] = v->cols;
-    }
-    score_file_name(v->score, score, sizeof score);
-    TRY(output_dir_file(v->dir, "%s.%s.%s%s.npy", v->in->views[v->view].name, score, method, what));
-    TRY(check(v->s, mucmm_npy_write(v->s->ctx, v->dir->full, values, shape, rank + 1)));
-done:
-    return code;
-}
-
-/* p-values, and what is left of the map at the level asked for. */
-static int check_masked(checked_view *v, const char *method, const mucmm_explain_params *p,
-                        finding *f)
-{
-    int64_t cells = v->samples->n * v->cols, kept = 0;
-    const mucmm_cmat maps = {v->maps, v->samples->n, v->cols, v->cols};
-    double level = level_of(v->given);
-    mucmm_map_check_params c;
-    mucmm_map_check masked;
-    int code = 0;
-
-    if (!v->p_known)
-        TRY(null_p_values(v->s, v->null, v->e, v->cols, v->p));
-    v->p_known = p->score == MUCMM_SCORE_INDIVIDUAL || p->score == MUCMM_SCORE_INDIVIDUAL_COMPONENT;
-    TRY(write_rows(v, method, ".p", v->p));
-    for (int64_t i = 0; i < cells; i++)
-        kept += (double)v->p[i] <= level;
-    f->kept = (double)kept / (double)cells;
-    mask_maps(v->maps, v->p, cells, level);
-    mucmm_map_check_init(&masked);
-    mucmm_map_check_params_init(&c);
-    c.maps = &maps;
-    c.random_models = 0;
-    c.skip_gradient = 1;
-    TRY(check(v->s, mucmm_explanation_check(v->s->ctx, v->e, &c, &masked)));
-    f->masked_deletion = masked.deletion.area;
-    f->masked_insertion = masked.insertion.area;
-done:
-    return code;
-}
-
-static int check_method(checked_view *v, const mucmm_explain_params *p, bool first, finding *f)
-{
-    char method[32];
-    const mucmm_mat out = {v->maps, v->samples->n, v->cols, v->cols};
-    const mucmm_cmat maps = {v->maps, v->samples->n, v->cols, v->cols};
-    mucmm_map_check_params c;
-    int code = 0;
-
-    choice_word(METHODS, p->map, method, sizeof method);
-    f->kept = f->masked_deletion = f->masked_insertion = NAN;
-    if (first)
-        TRY(check(v->s, mucmm_explanation_create(v->s->ctx, v->m, v->in->views, v->in->n, v->view,
-                                                 v->samples->rows, v->samples->n, p, &v->e)));
-    else
-        TRY(check(v->s, mucmm_explanation_remap(v->s->ctx, v->e, p)));
-    TRY(check(v->s, mucmm_explanation_maps(v->s->ctx, v->e, &out)));
-    TRY(write_rows(v, method, "", v->maps));
-    mucmm_map_check_init(&f->check);
-    mucmm_map_check_params_init(&c);
-    c.null = v->null->null;
-    c.maps = &maps;
-    c.skip_gradient = !first;
-    TRY(check(v->s, mucmm_explanation_check(v->s->ctx, v->e, &c, &f->check)));
-    if (v->null->null)
-        TRY(check_masked(v, method, p, f));
-done:
-    return code;
-}
-
-/* ---- print ------------------------------------------------------------------------- */
-
-static json_t *curve_json(const mucmm_curve *c, double masked)
-{
-    json_t *values = json_array();
-
-    for (int t = 0; t < MUCMM_CURVE_POINTS; t++)
-        json_array_append_new(values, number_json(c->value[t]));
-    return json_pack("{s:o, s:o, s:o, s:o}", "area", number_json(c->area), "random",
-                     number_json(c->random), "masked", number_json(masked), "values", values);
-}
-
-static json_t *rank_json(const mucmm_rank_test *t)
-{
-    return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "models", (json_int_t)t->models, "rho",
-                     number_json(t->rho), "magnitude", number_json(t->magnitude), "low",
-                     number_json(t->low), "high", number_json(t->high), "p_value",
-                     number_json(t->p_value));
-}
-
-static json_t *finding_json(const checked_view *v, const char *method, const finding *f)
-{
-    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "view", v->in->views[v->view].name,
-                     "score", v->score, "method", method, "deletion",
-                     curve_json(&f->check.deletion, f->masked_deletion), "insertion",
-                     curve_json(&f->check.insertion, f->masked_insertion), "random_heads",
-                     rank_json(&f->check.random_heads), "permuted_pairs",
-                     rank_json(&f->check.permuted_pairs), "kept", number_json(f->kept));
-}
+    mucmm_findings *found[SCORES * MUCMM_MAX_VIEWS];
+    int64_t n;
+} checks;
 
 static void print_number(const char *format, double x, int width)
 {
@@ -252,12 +127,13 @@ static void print_rank(const mucmm_rank_test *t)
         printf("%16s", "");
 }
 
-static void print_head(const checked_view *v, const mucmm_explain_params *p)
+static void print_head(const mucmm_explanation *e, const mucmm_findings *f)
 {
     static const char *const baselines[] = {"the mean", "zero", "the mean", "the blurred input"};
+    const mucmm_explain_params *p = mucmm_explanation_params(e);
 
-    printf("%s, %s score, %" PRId64 " samples; baseline: ", v->in->views[v->view].name, v->score,
-           v->samples->n);
+    printf("%s, %s score, %" PRId64 " samples; baseline: ", mucmm_findings_view_name(f),
+           mucmm_findings_score(f), mucmm_explanation_count(e));
     if (p->baseline == MUCMM_BASELINE_ROW)
         printf("row %" PRId64 "\n", p->baseline_row);
     else
@@ -270,9 +146,9 @@ static void print_head(const checked_view *v, const mucmm_explain_params *p)
     printf("%8s\n", "kept");
 }
 
-static void print_finding(const char *method, const finding *f)
+static void print_finding(const mucmm_finding *f)
 {
-    printf("  %-21s", method);
+    printf("  %-21s", mucmm_map_text(f->map));
     print_number("%7.3f", f->check.deletion.area, 7);
     print_number("%8.3f", f->masked_deletion, 8);
     print_number("%8.3f", f->check.deletion.random, 8);
@@ -301,88 +177,102 @@ static void print_gradients(const mucmm_map_check *c)
     printf("\n");
 }
 
-/* ---- all of them ------------------------------------------------------------------- */
-
-/* Raw inputs that the model does not carry come from the training rows. The baseline is one for all
- * methods. */
-static void fill_training(const checked_view *v, mucmm_explain_params *p)
+static void print_findings(const mucmm_explanation *e, const mucmm_findings *f)
 {
-    const mucmm_data *d = v->in->data[v->view];
-    bool needed = mucmm_data_description(d) || !mucmm_model_has_covariance(v->m, v->view);
-    int64_t shape[MUCMM_MAX_RANK];
-    int32_t rank = mucmm_data_raw_shape(d, shape);
-    look l = look_of(d, shape, rank, 0);
-
-    look_defaults(&l, v->given, p);
-    p->training = needed ? v->null->data[v->view] : NULL;
+    print_head(e, f);
+    for (int64_t i = 0; i < mucmm_findings_count(f); i++)
+        print_finding(mucmm_findings_at(f, i));
+    print_gradients(&mucmm_findings_at(f, 0)->check);
 }
 
-static int check_score(checked_view *v, const mucmm_explain_params *base, json_t *list,
-                       json_t *gradients)
+/* ---- all of them ------------------------------------------------------------------- */
+
+static int write_rows(const checks *c, const mucmm_explanation *e, const mucmm_findings *f,
+                      const mucmm_finding *of, const char *what, const float *values)
 {
-    mucmm_explain_params p = *base;
-    mucmm_map_check first = {0};
-    bool done_first = false;
+    int64_t shape[MUCMM_MAX_RANK + 1] = {mucmm_explanation_count(e)};
+    const mucmm_data *data = mucmm_explanation_data(e);
+    int32_t rank = mucmm_data_raw_shape(data, shape + 1);
+    char score[32];
     int code = 0;
 
-    TRY(score_parse(v->score, &p));
-    fill_training(v, &p);
-    v->p_known = false;
-    for (int map = 0; map < N_METHODS; map++) {
-        char method[32];
-        finding f;
-        if (v->given->method >= 0 && v->given->method != map)
-            continue;
-        p.map = (mucmm_map_kind)map;
-        choice_word(METHODS, map, method, sizeof method);
-        TRY(check_method(v, &p, !done_first, &f));
-        if (!done_first) {
-            first = f.check;
-            progress_pause(&v->s->progress);
-            if (!list)
-                print_head(v, &p);
-        }
-        done_first = true;
-        progress_pause(&v->s->progress);
-        if (list)
-            json_array_append_new(list, finding_json(v, method, &f));
-        else
-            print_finding(method, &f);
+    if (rank == MUCMM_MAX_RANK) {
+        rank = 1;
+        shape[1] = mucmm_data_raw_cols(data);
     }
-    if (list)
-        json_array_append_new(
-            gradients, json_pack("{s:s, s:s, s:o, s:o}", "view", v->in->views[v->view].name,
-                                 "score", v->score, "completeness", number_json(first.completeness),
-                                 "gradient_error", number_json(first.gradient_error)));
-    else
-        print_gradients(&first);
+    score_file_name(mucmm_findings_score(f), score, sizeof score);
+    TRY(output_dir_file(c->dir, "%s.%s.%s%s.npy", mucmm_findings_view_name(f), score,
+                        mucmm_map_text(of->map), what));
+    TRY(check(c->s, mucmm_npy_write(c->s->ctx, c->dir->full, values, shape, rank + 1)));
 done:
-    mucmm_explanation_free(v->e);
-    v->e = NULL;
     return code;
 }
 
-static int check_view(checked_view *v, const mucmm_explain_params *base, json_t *list,
-                      json_t *gradients)
+static int write_findings(const checks *c, const mucmm_explanation *e, const mucmm_findings *f)
 {
-    static const char *const both[] = {"common", "individual"};
     int code = 0;
 
-    v->cols = mucmm_data_raw_cols(v->in->data[v->view]);
-    TRY(allocate(&v->maps, v->samples->n * v->cols, sizeof *v->maps));
-    TRY(allocate(&v->p, v->samples->n * v->cols, sizeof *v->p));
-    for (int i = 0; i < 2; i++) {
-        if (v->given->score && i > 0)
-            break;
-        if (!v->given->score && i == 1 && mucmm_model_individual(v->m, v->view) == 0)
-            break;
-        v->score = v->given->score ? v->given->score : both[i];
-        TRY(check_score(v, base, list, gradients));
+    for (int64_t i = 0; i < mucmm_findings_count(f); i++) {
+        const mucmm_finding *of = mucmm_findings_at(f, i);
+        TRY(write_rows(c, e, f, of, "", of->maps));
+        if (of->p_values)
+            TRY(write_rows(c, e, f, of, ".p", of->p_values));
     }
 done:
-    free(v->maps);
-    free(v->p);
-    v->maps = v->p = NULL;
+    return code;
+}
+
+static int check_score(checks *c, int32_t view, mucmm_score_kind score)
+{
+    mucmm_explain_params p = *c->usual;
+    mucmm_findings_params fp;
+    mucmm_explanation *e = NULL;
+    mucmm_findings *f = NULL;
+    int code = 0;
+
+    p.score = score;
+    p.map = MUCMM_MAP_PATTERN; /* which is among those that follow, and needs the most */
+    if (mucmm_explain_takes_training(c->m, view, c->in->views[view].data, &p) > 0)
+        p.training = c->null.data[view];
+    TRY(check(c->s, mucmm_explanation_create(c->s->ctx, c->m, c->in->views, c->in->n, view,
+                                             c->samples->rows, c->samples->n, &p, &e)));
+    mucmm_findings_params_init(&fp);
+    fp.map = (mucmm_map_kind)c->given->method; /* -1: all */
+    fp.null = c->null.null;
+    fp.level = c->level;
+    TRY(check(c->s, mucmm_findings_create(c->s->ctx, e, &fp, &f)));
+    c->found[c->n++] = f;
+    progress_pause(&c->s->progress);
+    if (!c->given->json)
+        print_findings(e, f);
+    TRY(write_findings(c, e, f));
+done:
+    mucmm_explanation_free(e);
+    return code;
+}
+
+static int check_view(checks *c, int32_t view)
+{
+    int code = 0;
+
+    if (c->given->score)
+        return check_score(c, view, c->usual->score);
+    TRY(check_score(c, view, MUCMM_SCORE_COMMON));
+    if (mucmm_model_individual(c->m, view) > 0)
+        TRY(check_score(c, view, MUCMM_SCORE_INDIVIDUAL));
+done:
+    return code;
+}
+
+static int print_document(const checks *c)
+{
+    char *text = NULL;
+    int code = check(
+        c->s, mucmm_findings_json(c->s->ctx, (const mucmm_findings *const *)c->found, c->n, &text));
+
+    if (code == 0)
+        printf("%s\n", text);
+    mucmm_text_free(text);
     return code;
 }
 
@@ -404,25 +294,26 @@ int explain_check(session *s, const settings *given, const mucmm_model *m, const
                   const sample_list *samples, const mucmm_explain_params *given_params,
                   output_dir *dir)
 {
-    null_models null = {0};
-    checked_view v = {
-        .s = s, .given = given, .m = m, .in = in, .samples = samples, .null = &null, .dir = dir};
-    json_t *list = given->json ? json_array() : NULL,
-           *gradients = given->json ? json_array() : NULL;
+    checks c = {.s = s,
+                .given = given,
+                .m = m,
+                .in = in,
+                .samples = samples,
+                .usual = given_params,
+                .level = given->mask >= 0 ? given->mask : MUCMM_MASK_LEVEL,
+                .dir = dir};
     int code = 0;
 
-    TRY(null_models_open(s, given, m, in, given_params->representation, given->mask >= 0, &null));
-    for (; v.view < in->n; v.view++)
-        TRY(check_view(&v, given_params, list, gradients));
-    if (given->json) {
-        code = print_json(json_pack("{s:o, s:o, s:f}", "maps", list, "gradients", gradients, "mask",
-                                    level_of(given)));
-        list = gradients = NULL;
-    } else
-        explain_table(&null, level_of(given));
+    TRY(null_models_open(s, given, m, in, given_params->representation, given->mask >= 0, &c.null));
+    for (int32_t v = 0; v < in->n; v++)
+        TRY(check_view(&c, v));
+    if (given->json)
+        TRY(print_document(&c));
+    else
+        explain_table(&c.null, c.level);
 done:
-    json_decref(list);
-    json_decref(gradients);
-    null_models_close(&null);
+    for (int64_t i = 0; i < c.n; i++)
+        mucmm_findings_free(c.found[i]);
+    null_models_close(&c.null);
     return code;
 }

@@ -12,48 +12,36 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COMMON, INDIVIDUAL, REST, N_PARTS, BARS = 10, BARS_WIDTH = 300, PANEL = 200 };
+enum { N_PARTS = MUCMM_SUMMAND_REST + 1, BARS = 10, BARS_WIDTH = 300, PANEL = 200 };
 
-static const char *const part_names[N_PARTS] = {"common-part", "individual-part", "rest"};
 static const char *const part_captions[N_PARTS] = {"+ common part", "+ individual part", "+ rest"};
 
 typedef struct parts {
     const mucmm_view *view;
     look look;
     const sample_list *samples;
-    float *mean;        /* [cols] */
-    float *difference;  /* [n, cols]: raw input less mean */
-    float *of[N_PARTS]; /* [n, cols] */
+    mucmm_parts *found;
+    const float *mean;        /* [cols] */
+    const float *difference;  /* [n, cols]: raw input less mean */
+    const float *of[N_PARTS]; /* [n, cols] */
 } parts;
 
 static int compute(session *s, const mucmm_model *m, const inputs *in, int32_t view,
                    const mucmm_explain_params *usual, parts *p)
 {
-    mucmm_explain_params params = *usual;
-    int64_t n = p->samples->n, cols = p->look.cols;
-    const mucmm_mat difference = {p->difference, n, cols, cols};
-    mucmm_explanation *e = NULL;
+    mucmm_parts_params params;
     int code = 0;
 
-    params.score = MUCMM_SCORE_COMMON_ENERGY;
-    params.map = MUCMM_MAP_PATTERN;
-    params.baseline = MUCMM_BASELINE_MEAN;
-    TRY(check(s, mucmm_explanation_create(s->ctx, m, in->views, in->n, view, p->samples->rows, n,
-                                          &params, &e)));
-    TRY(check(s, mucmm_explanation_differences(s->ctx, e, &difference)));
-    TRY(check(s, mucmm_explanation_maps(s->ctx, e, &(mucmm_mat){p->of[COMMON], n, cols, cols})));
-    params.score = MUCMM_SCORE_INDIVIDUAL;
-    if (mucmm_model_individual(m, view) > 0)
-        TRY(check(s, mucmm_explain(s->ctx, m, in->views, in->n, view, p->samples->rows, n, &params,
-                                   &(mucmm_mat){p->of[INDIVIDUAL], n, cols, cols}, NULL)));
-    for (int64_t i = 0; i < n * cols; i++)
-        p->of[REST][i] = p->difference[i] - p->of[COMMON][i] - p->of[INDIVIDUAL][i];
-    TRY(check(s, mucmm_data_read_raw(s->ctx, p->view->data, p->samples->rows, 1,
-                                     &(mucmm_mat){p->mean, 1, cols, cols})));
-    for (int64_t j = 0; j < cols; j++)
-        p->mean[j] -= p->difference[j];
+    mucmm_parts_params_init(&params);
+    params.representation = usual->representation;
+    params.training = usual->training;
+    TRY(check(s, mucmm_parts_create(s->ctx, m, in->views, in->n, view, p->samples->rows,
+                                    p->samples->n, &params, &p->found)));
+    p->mean = mucmm_parts_mean(p->found);
+    p->difference = mucmm_parts_difference(p->found).data;
+    for (int i = 0; i < N_PARTS; i++)
+        p->of[i] = mucmm_parts_values(p->found, (mucmm_summand)i).data;
 done:
-    mucmm_explanation_free(e);
     return code;
 }
 
@@ -73,7 +61,7 @@ static int write_arrays(session *s, const parts *p, const int64_t *shape, int32_
     TRY(output_dir_file(dir, "%s.mean.npy", p->view->name));
     TRY(check(s, mucmm_npy_write(s->ctx, dir->full, p->mean, whole + 1, n - 1)));
     for (int i = 0; i < N_PARTS; i++) {
-        TRY(output_dir_file(dir, "%s.%s.npy", p->view->name, part_names[i]));
+        TRY(output_dir_file(dir, "%s.%s.npy", p->view->name, mucmm_summand_text((mucmm_summand)i)));
         TRY(check(s, mucmm_npy_write(s->ctx, dir->full, p->of[i], whole, n)));
     }
 done:
@@ -178,10 +166,6 @@ int parts_write(session *s, const mucmm_model *m, const inputs *in, int32_t view
 
     if (p.look.kind != LOOK_PICTURE)
         p.look.kind = LOOK_BARS;
-    for (int i = 0; i < N_PARTS; i++)
-        TRY(allocate(&p.of[i], samples->n * l->cols, sizeof(float)));
-    TRY(allocate(&p.difference, samples->n * l->cols, sizeof(float)));
-    TRY(allocate(&p.mean, l->cols, sizeof(float)));
     TRY(compute(s, m, in, view, usual, &p));
     p.look.lo = p.look.hi = p.mean[0];
     for (int64_t i = 0; i < samples->n * l->cols; i++) { /* grey: inputs and mean alike */
@@ -192,9 +176,6 @@ int parts_write(session *s, const mucmm_model *m, const inputs *in, int32_t view
     TRY(write_arrays(s, &p, shape, rank, dir));
     TRY(draw(s, &p, dir));
 done:
-    free(p.mean);
-    free(p.difference);
-    for (int i = 0; i < N_PARTS; i++)
-        free(p.of[i]);
+    mucmm_parts_free(p.found);
     return code;
 }

@@ -866,6 +866,93 @@ MUCMM_API mucmm_status mucmm_explanation_check(mucmm_ctx *ctx, const mucmm_expla
                                                const mucmm_map_check_params *params,
                                                mucmm_map_check *out);
 
+/* What all this says of the maps of one score. */
+typedef struct mucmm_findings mucmm_findings;
+
+/* The level at which masks keep a cell unless another is given. */
+#define MUCMM_MASK_LEVEL 0.05
+
+typedef struct mucmm_findings_params {
+    uint32_t struct_size;
+    mucmm_map_kind map;     /* one kind; MUCMM_MAP_DEFAULT (default) = all of them               */
+    const mucmm_null *null; /* NULL = without masks and the test of permuted pairs               */
+    double level;           /* of masks: cells with larger p-values become 0; default 0.05       */
+    int64_t random_models;  /* as in mucmm_map_check_params, as is the seed                      */
+    uint64_t seed;
+} mucmm_findings_params;
+
+MUCMM_API void mucmm_findings_params_init_sized(mucmm_findings_params *p, size_t size);
+#define mucmm_findings_params_init(p) mucmm_findings_params_init_sized((p), sizeof *(p))
+
+typedef struct mucmm_finding {
+    mucmm_map_kind map;
+    mucmm_map_check check; /* the gradient is checked with the first kind of map alone (else NaN) */
+    double kept;           /* share of the cells at or below the level; NaN without null models   */
+    double masked_deletion, masked_insertion; /* areas of the masked maps; likewise               */
+    const float *maps;                        /* [n, raw cols], whole                             */
+    const float *p_values; /* [n, raw cols], pooled; NULL without null models                     */
+} mucmm_finding;
+
+/* Of the score and samples of e, whose other parameters hold for every kind of map. */
+MUCMM_API mucmm_status mucmm_findings_create(mucmm_ctx *ctx, const mucmm_explanation *e,
+                                             const mucmm_findings_params *params,
+                                             mucmm_findings **out);
+MUCMM_API void mucmm_findings_free(mucmm_findings *f);
+/* One for each kind of map, in the order of the kinds; NULL if i is out of range. */
+MUCMM_API int64_t mucmm_findings_count(const mucmm_findings *f);
+MUCMM_API const mucmm_finding *mucmm_findings_at(const mucmm_findings *f, int64_t i);
+MUCMM_API const char *mucmm_findings_view_name(const mucmm_findings *f);
+MUCMM_API const char *mucmm_findings_score(const mucmm_findings *f);
+/* findings [n], of one level, as a JSON document, released with mucmm_text_free: mask (the level),
+ * gradients (view, score, completeness, gradient_error) and maps (view, score, method, deletion,
+ * insertion, random_heads, permuted_pairs, kept); null for what is not known. */
+MUCMM_API mucmm_status mucmm_findings_json(mucmm_ctx *ctx, const mucmm_findings *const *findings,
+                                           int64_t n, char **out);
+
+/* ---- an input as a sum ------------------------------------------------------------- */
+
+/* x = mean + common part + individual part + rest, in raw units, with the patterns of the common
+ * energy and of the individual score (docs/method.md, section 7). For linear heads they are the
+ * best linear predictions of x from its variates, and the three are uncorrelated. */
+typedef struct mucmm_parts mucmm_parts;
+
+#define MUCMM_SUMMANDS(X)                                                                          \
+    X(COMMON, 0, "common-part")                                                                    \
+    X(INDIVIDUAL, 1, "individual-part")                                                            \
+    X(REST, 2, "rest")
+
+typedef enum mucmm_summand {
+#define X(name, value, word) MUCMM_SUMMAND_##name = value,
+    MUCMM_SUMMANDS(X)
+#undef X
+} mucmm_summand;
+
+/* "unknown summand" if there is none. */
+MUCMM_API const char *mucmm_summand_text(mucmm_summand part);
+
+typedef struct mucmm_parts_params {
+    uint32_t struct_size;
+    mucmm_representation representation; /* default MUCMM_HEADS                                  */
+    const mucmm_data *training;          /* as in mucmm_explain_params; encoded data need it     */
+} mucmm_parts_params;
+
+MUCMM_API void mucmm_parts_params_init_sized(mucmm_parts_params *p, size_t size);
+#define mucmm_parts_params_init(p) mucmm_parts_params_init_sized((p), sizeof *(p))
+
+/* The arguments as in mucmm_explanation_create. */
+MUCMM_API mucmm_status mucmm_parts_create(mucmm_ctx *ctx, const mucmm_model *m,
+                                          const mucmm_view *views, int32_t n_views, int32_t view,
+                                          const int64_t *rows, int64_t n,
+                                          const mucmm_parts_params *params, mucmm_parts **out);
+MUCMM_API void mucmm_parts_free(mucmm_parts *p);
+/* Of the common energy, by patterns: its model, view, data and rows are those of the parts. */
+MUCMM_API const mucmm_explanation *mucmm_parts_explanation(const mucmm_parts *p);
+MUCMM_API const float *mucmm_parts_mean(const mucmm_parts *p); /* [raw cols] */
+/* [n, raw cols], belong to p: raw input less mean, and what it is the sum of (data NULL for a part
+ * that there is not). */
+MUCMM_API mucmm_cmat mucmm_parts_difference(const mucmm_parts *p);
+MUCMM_API mucmm_cmat mucmm_parts_values(const mucmm_parts *p, mucmm_summand part);
+
 /* ---- pictures ---------------------------------------------------------------------- */
 
 /* A page of panels in a grid, written as a PNG: a title, a caption above each panel, a colour

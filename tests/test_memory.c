@@ -413,6 +413,54 @@ static mucmm_status m_check_gradient(mucmm_ctx *c)
         c, (explain_case){encoded_model, encoded_view, 2, 0, explained, N_EXPLAINED, NULL}, &worst);
 }
 
+static mucmm_status m_parts_create(mucmm_ctx *c)
+{
+    mucmm_parts *p;
+    mucmm_status status =
+        mucmm_parts_create(c, model, q.view, 2, 1, explained, N_EXPLAINED, NULL, &p);
+
+    GONE(status, p);
+    mucmm_parts_free(p);
+    return status;
+}
+
+/* Masked maps of a common score and of an individual one, whose p-values are shared. */
+static mucmm_status m_findings_create(mucmm_ctx *c)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_explanation *e = NULL;
+    mucmm_findings *f[2] = {NULL, NULL};
+    mucmm_findings_params fp;
+    mucmm_explain_params p;
+    char *text = NULL;
+
+    mucmm_findings_params_init(&fp);
+    fp.null = null_models;
+    fp.random_models = 1;
+    mucmm_explain_params_init(&p);
+    p.representation = MUCMM_LINEAR;
+    p.steps = p.samples = 1;
+    for (int k = 0; k < 2; k++) {
+        const explain_case t = {model, q.view, 2, 1, explained, 1, &p};
+        fp.map = k ? MUCMM_MAP_DEFAULT : MUCMM_MAP_GRADIENT;
+        p.score = k ? MUCMM_SCORE_INDIVIDUAL : MUCMM_SCORE_COMMON;
+        TRY(create_explanation(c, &t, &e));
+        status = mucmm_findings_create(c, e, &fp, &f[k]);
+        GONE(status, f[k]);
+        TRY(status);
+        mucmm_explanation_free(e);
+        e = NULL;
+    }
+    status = mucmm_findings_json(c, (const mucmm_findings *const *)f, 2, &text);
+    GONE(status, text);
+done:
+    mucmm_text_free(text);
+    mucmm_explanation_free(e);
+    for (int k = 0; k < 2; k++)
+        mucmm_findings_free(f[k]);
+    return status;
+}
+
 static mucmm_status m_explain_words(mucmm_ctx *c)
 {
     mucmm_status status = MUCMM_OK;
@@ -1107,6 +1155,9 @@ static const swept table[] = {
     CALL(null_fit),
     {"mucmm_explanation_p_values", m_null_p_values, NULL},
     {"mucmm_explanation_check", m_check_maps, NULL},
+    CALL(findings_create),
+    {"mucmm_findings_json", m_findings_create, NULL},
+    CALL(parts_create),
     {"mucmm_explain_defaults", m_explain_words, NULL},
     {"mucmm_map_parse", m_explain_words, NULL},
     {"mucmm_score_parse", m_explain_words, NULL},

@@ -70,6 +70,8 @@ INIT(mucmm_explain_params)
 INIT(mucmm_null_params)
 INIT(mucmm_map_check)
 INIT(mucmm_map_check_params)
+INIT(mucmm_findings_params)
+INIT(mucmm_parts_params)
 INIT(mucmm_sheet_params)
 INIT(mucmm_display_params)
 INIT(mucmm_node_info)
@@ -192,6 +194,28 @@ static mucmm_status check_maps(const mucmm_map_check_params *c, mucmm_map_check 
     CHECK_OK(ctx, mucmm_explanation_create(ctx, model, q.view, 2, 0, some_rows, 2, NULL, &e));
     status = mucmm_explanation_check(ctx, e, c, out);
     mucmm_explanation_free(e);
+    return status;
+}
+
+static mucmm_status use_findings_create(void *p)
+{
+    mucmm_explanation *e = NULL;
+    mucmm_findings *f = NULL;
+    mucmm_status status;
+
+    CHECK_OK(ctx, mucmm_explanation_create(ctx, model, q.view, 2, 0, some_rows, 2, NULL, &e));
+    status = mucmm_findings_create(ctx, e, p, &f);
+    mucmm_findings_free(f);
+    mucmm_explanation_free(e);
+    return status;
+}
+
+static mucmm_status use_parts_create(void *p)
+{
+    mucmm_parts *parts = NULL;
+    mucmm_status status = mucmm_parts_create(ctx, model, q.view, 2, 0, some_rows, 2, p, &parts);
+
+    mucmm_parts_free(parts);
     return status;
 }
 
@@ -452,6 +476,8 @@ static const sized all[] = {
     SIZED(mucmm_null_params, set_null, TAKES, {"mucmm_null_fit", use_null_fit}),
     SIZED(mucmm_map_check, NULL, GIVES, {"mucmm_explanation_check", use_check_maps_result}),
     SIZED(mucmm_map_check_params, NULL, TAKES, {"mucmm_explanation_check", use_check_maps}),
+    SIZED(mucmm_findings_params, NULL, TAKES, {"mucmm_findings_create", use_findings_create}),
+    SIZED(mucmm_parts_params, NULL, TAKES, {"mucmm_parts_create", use_parts_create}),
     SIZED(mucmm_sheet_params, set_sheet, TAKES, {"mucmm_sheet_create", use_sheet_create}),
     SIZED(mucmm_display_params, NULL, TAKES, {"mucmm_display_of_values", use_display_of_values}),
     SIZED(mucmm_mel_params, NULL, TAKES, {"mucmm_mel_frames", use_mel_frames},
