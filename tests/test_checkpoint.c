@@ -399,11 +399,33 @@ static void test_checkpoints_survive_failed_allocations(void **state)
     drop_problem(&t.q);
 }
 
+/* An unusable name is told before anything is read or computed: the views hold a NaN, which nobody
+ * has seen yet. */
+static void test_checkpoint_is_checked_first(void **state)
+{
+    problem q = new_problem(ctx, 2, 150, true, 19);
+    mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);
+    mucmm_model *m = NULL;
+    int files = count_files();
+
+    (void)state;
+    q.x[0][0] = NAN;
+    p.checkpoint = in_folder("none/checkpoint");
+    check_message(ctx, mucmm_fit(ctx, q.view, 2, &p, &m), MUCMM_EIO, "none/checkpoint");
+    p.checkpoint = folder;
+    check_message(ctx, mucmm_fit(ctx, q.view, 2, &p, &m), MUCMM_EIO, folder);
+    p.checkpoint = in_folder("checkpoint");
+    check_message(ctx, mucmm_fit(ctx, q.view, 2, &p, &m), MUCMM_ENUMERIC, "");
+    assert_int_equal(count_files(), files);
+    drop_problem(&q);
+}
+
 /* ---- main -------------------------------------------------------------------------- */
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_checkpoint_is_checked_first),
         cmocka_unit_test(test_progress_callback_stops_every_stage),
         cmocka_unit_test(test_stopped_and_resumed_fit_has_the_same_bytes),
         cmocka_unit_test(test_often_stopped_fit_has_the_same_bytes),

@@ -254,6 +254,18 @@ mucmm_status mucmm_fit(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_views,
     return mucmm__fit_saving(ctx, views, n_views, params, SAVE_EVERY_SECONDS, out);
 }
 
+/* Told before the work: a file that cannot be written. The temporary one is there and gone. */
+static mucmm_status check_checkpoint(mucmm_ctx *ctx, const mucmm_fit_params *p)
+{
+    mucmm__writer *w = NULL;
+    mucmm_status status = MUCMM_OK;
+
+    if (p->checkpoint && p->head != MUCMM_HEAD_LINEAR)
+        status = mucmm__writer_create(ctx, p->checkpoint, &w);
+    mucmm__writer_free(w);
+    return status;
+}
+
 mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_views,
                                const mucmm_fit_params *params, double save_every, mucmm_model **out)
 {
@@ -267,6 +279,7 @@ mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t 
     asked = p;
     TRY(mucmm__fit_params_check(ctx, &p));
     TRY(check_views(ctx, views, n_views));
+    TRY(check_checkpoint(ctx, &p));
     if (p.learning_rate == 0)
         p.learning_rate = 2e-3;
     TRY(mucmm__alloc(ctx, 1, sizeof *f.model, &f.model));
