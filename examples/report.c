@@ -45,6 +45,7 @@ int main(int argc, char **argv)
     }
     mucmm_fit_params_init(&params);
     params.common = params.individual = 2;
+    params.head = MUCMM_HEAD_LINEAR; /* the closed form; trained heads take longer */
     failed = failed || mucmm_fit(ctx, mucmm_views_list(views[0]), 2, &params, &model) ||
              mucmm_model_report(ctx, model, views[1], NULL, argc > 1 ? argv[1] : "report.html");
     if (failed)

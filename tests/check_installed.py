@@ -3,8 +3,8 @@
 """check_installed.py SOURCE BUILD MESON CC [FLAG...]
 
 Installs the build into an empty folder and builds the C programs that a newcomer sees against it, with the commands that
-README.md prints: examples/, the program of README.md and that of the header's first comment, linked to the shared and to
-the static library, and run. FLAGs are the sanitizers of the build. Prints TAP.
+README.md prints: examples/ and the program of README.md, which are run, and the lines of the header's first comment. The
+example is linked to the shared and to the static library. FLAGs are the sanitizers of the build. Prints TAP.
 """
 import os
 import random
@@ -148,8 +148,7 @@ def the_lines_of_the_header_compile_in_a_function(env, folder, lines):
     with open(source, 'w', encoding='utf-8') as f:
         f.write('#include <mucmm.h>\n#include <stdio.h>\nint main(void)\n{\n%s\nreturn 0;\n}\n' % '\n'.join(code))
     compile_with(lines['shared'], source, os.path.join(folder, 'header'), env)
-    run(['./header'], cwd=folder, env=env)
-    assert written(folder, 'pair.mucmm') > 1000
+    assert needs_library(os.path.join(folder, 'header'))
 
 
 @test
