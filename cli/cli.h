@@ -41,6 +41,7 @@ typedef struct session {
     mucmm_ctx *ctx;
     progress progress;
     bool verbose;           /* tell more than warnings */
+    const option *table;    /* of the command; or NULL */
     const char *checkpoint; /* for the message of a run that is stopped; or NULL */
 } session;
 

@@ -356,6 +356,7 @@ bool options_parse(const char *command, const option *table, int argc, char **ar
     bool options_end = false;
 
     options_none(out);
+    out->table = table;
     for (int i = 0; i < argc;) {
         if (!options_end && strcmp(argv[i], "--") == 0) {
             options_end = true;
@@ -479,6 +480,50 @@ void options_put(FILE *out, const option *table, const settings *s)
             if (o->help && is_given(o, s) && (o->offset == AT(output)) == (last == 1))
                 put_option(out, o, s);
 }
+
+/* ---- messages of the library ------------------------------------------------------- */
+
+/* Options that are not called as the parameter they set. */
+static const char *const renamed[][2] = {
+    {"common_epochs", "epochs"},
+    {"n_hidden", "hidden"},
+    {"scaling", "scale"},
+};
+
+/* Else they are, but for '-' in the place of '_'. */
+static bool sets_parameter(const option *o, const char *parameter, size_t length)
+{
+    for (size_t i = 0; i < sizeof renamed / sizeof *renamed; i++)
+        if (strlen(renamed[i][0]) == length && strncmp(renamed[i][0], parameter, length) == 0)
+            return strcmp(renamed[i][1], o->name) == 0;
+    for (size_t i = 0; i < length; i++)
+        if (o->name[i] != (parameter[i] == '_' ? '-' : parameter[i]))
+            return false;
+    return o->name[length] == '\0';
+}
+
+const char *options_name(const option *table, const char *message, char *out, size_t size)
+{
+    size_t at = 0;
+
+    for (const char *m = message; *m && at + 1 < size;) {
+        size_t length = *m == '`' ? strcspn(m + 1, "`") : 0;
+        const option *o = table;
+        while (length > 0 && m[1 + length] == '`' && o && o->name &&
+               !sets_parameter(o, m + 1, length))
+            o++;
+        if (length > 0 && m[1 + length] == '`' && o && o->name) {
+            at += (size_t)snprintf(out + at, size - at, "--%s", o->name);
+            m += length + 2;
+        } else {
+            out[at++] = *m++;
+        }
+    }
+    out[at < size ? at : size - 1] = '\0';
+    return out;
+}
+
+/* ---- help -------------------------------------------------------------------------- */
 
 void options_print(const option *table)
 {

@@ -54,6 +54,7 @@ typedef struct settings {
     int64_t bootstrap, restarts;
     double validation, ridge, learning_rate, weight_decay, input_noise, alpha, beta, noise, mask;
     counts hidden;
+    const struct option *table; /* of the command, to name options in messages */
     bool json, verbose, tensors, vjp, skip_bad, check, parts;
 } settings;
 
@@ -175,6 +176,10 @@ void options_none(settings *out);
 void options_put(FILE *out, const option *table, const settings *s);
 /* A space and a word of a shell command, in quotes where it needs them. */
 void word_put(FILE *out, const char *word);
+
+/* A message of the library, in which a `parameter` that the command has an option for becomes
+ * --option. */
+const char *options_name(const option *table, const char *message, char *out, size_t size);
 
 /* One line an option, for the help text. */
 void options_print(const option *table);

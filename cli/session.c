@@ -1,46 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * Error lines, a library context with its progress display, rows and scores by name. */
+ * A library context with its progress display, rows and scores by name. */
 #include "cli.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-void print_error(const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    fputs("mucmm: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-    va_end(args);
-}
-
-int fail(int code, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    fputs("mucmm: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-    va_end(args);
-    return code;
-}
-
-int allocate(void *out, int64_t count, size_t size)
-{
-    void *block = calloc((size_t)(count > 0 ? count : 1), size);
-
-    memcpy(out, &block, sizeof block);
-    /* cppcheck-suppress memleak ; the copy in *out owns it */
-    return block ? 0
-                 : fail(EXIT_RUN, "out of memory: %" PRId64 " elements of %zu bytes", count, size);
-}
+/* A message of the library is no longer. */
+enum { MESSAGE_SIZE = 4096 };
 
 /* ---- session ----------------------------------------------------------------------- */
 
@@ -50,15 +19,17 @@ static void print_log(void *user, mucmm_log_level level, const char *message)
 
     if (level != MUCMM_LOG_WARN && !s->verbose)
         return;
+    char text[MESSAGE_SIZE];
     progress_pause(&s->progress);
-    fprintf(stderr, "mucmm: %s%s\n", level == MUCMM_LOG_WARN ? "warning: " : "", message);
+    fprintf(stderr, "mucmm: %s%s\n", level == MUCMM_LOG_WARN ? "warning: " : "",
+            options_name(s->table, message, text, sizeof text));
 }
 
 int session_open(session *s, const settings *given)
 {
     mucmm_ctx_params p;
 
-    *s = (session){.verbose = given->verbose};
+    *s = (session){.verbose = given->verbose, .table = given->table};
     progress_init(&s->progress);
     mucmm_ctx_params_init(&p);
     p.threads = given->threads > 0 ? (int32_t)given->threads : 0;
@@ -76,7 +47,7 @@ static int open_own(const session *s, session *own)
 {
     mucmm_ctx_params p;
 
-    *own = (session){.verbose = s->verbose, .checkpoint = s->checkpoint};
+    *own = (session){.verbose = s->verbose, .table = s->table, .checkpoint = s->checkpoint};
     progress_init(&own->progress);
     mucmm_ctx_params_init(&p);
     p.threads = 1;
@@ -126,8 +97,10 @@ int check(session *s, mucmm_status status)
         return 0;
     progress_pause(&s->progress);
     if (status != MUCMM_ECANCELED) {
+        char text[MESSAGE_SIZE];
         const char *message = mucmm_ctx_message(s->ctx);
-        return fail(EXIT_RUN, "%s", message[0] ? message : mucmm_status_text(status));
+        message = message[0] ? message : mucmm_status_text(status);
+        return fail(EXIT_RUN, "%s", options_name(s->table, message, text, sizeof text));
     }
     if (s->checkpoint)
         print_error("stopped; run the same command again to resume from '%s'", s->checkpoint);

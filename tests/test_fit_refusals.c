@@ -103,7 +103,7 @@ static void test_fit_refuses_what_few_rows_cannot_give(void **state)
     p.ridge = 0;
     check_fit_refused(q.view, 2, &p, MUCMM_ENUMERIC,
                       "view 'left' has 8 columns and only 8 training rows: its covariance is "
-                      "singular; give a --ridge above 0");
+                      "singular; give a `ridge` above 0");
     p.individual = 0;
     p.ridge = -1;
     check_fit_refused(few.view, 2, &p, MUCMM_ESHAPE,

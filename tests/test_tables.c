@@ -87,7 +87,7 @@ static void test_io_csv_rejects_malformed(void **state)
         {"a,b\n,x\n", NULL, MUCMM_EFORMAT, "x.csv:2: column 2 ('b'): 'x' is not a number"},
         {"a,b\n1,2\nNA,\n3,4\n,\n", NULL, MUCMM_EUNSUPPORTED,
          "x.csv: 2 of 4 rows hold no value (the first is in line 3); remove them, or allow rows "
-         "that lack a view (--missing allow)"},
+         "that lack a view (`missing` allow)"},
         {"a,b\n,\nNA,nan\n", NULL, MUCMM_EFORMAT, "x.csv: no row holds a value"},
         {"a,b\n1,-Inf\n", NULL, MUCMM_ENUMERIC, "x.csv:2: column 2 ('b'): '-Inf' is infinite"},
         {"a,b\n1,1e39\n", NULL, MUCMM_ENUMERIC, "'1e39' is beyond the range of float"},

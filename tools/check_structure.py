@@ -147,6 +147,18 @@ def check_library_bans(files):
                     yield f'{path}:{number}: the library {what}: {m[0].strip()}'
 
 
+def check_option_words(files):
+    """What the command line calls an option is a parameter to the library. A property of a style sheet may be --name:."""
+    for path, text in files.items():
+        if not re.match(r'src/.*\.[ch]$', path):
+            continue
+        property_too = path.startswith('src/report/')
+        for m in re.finditer(r'/\*.*?\*/|"(?:\\.|[^"\\\n])*"', text, re.S):
+            for word in re.finditer(r'--[a-z][\w-]*(:?)', m[0] if m[0][0] == '"' else ''):
+                if not (property_too and word[1]):
+                    yield f'{path}:{text.count(chr(10), 0, m.start()) + 1}: {word[0]} in a message: name the parameter'
+
+
 def habit_check(names, pattern):
     def check(files):
         for path, text in files.items():
@@ -298,6 +310,7 @@ def main(arguments):
         ('folders of src/ include only what docs/architecture.md allows', check_library_includes),
         ('cli/ and python/ use the public header alone', check_client_includes),
         ('the library never prints, exits, reads the environment or changes the locale', check_library_bans),
+        ('no message of the library names an option of the command line', check_option_words),
         ('every source file has its licence line', check_spdx),
         ('every C file says what it is for', check_purpose),
         ('every test program is run', check_test_list),

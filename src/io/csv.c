@@ -451,7 +451,7 @@ static mucmm_status end_row(reader *r)
     if (r->missing < t->cols)
         return fail_at(r, MUCMM_EUNSUPPORTED, r->hole_line, r->hole_column, r->hole,
                        "is a missing value, and the row has others: remove the row or fill it in; "
-                       "only a whole row may be missing (--missing allow)");
+                       "only a whole row may be missing (`missing` allow)");
     if (!t->empty)
         TRY(mucmm__alloc(r->ctx, r->rows_room, sizeof *t->empty, &t->empty));
     t->empty[t->rows] = true;

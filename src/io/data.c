@@ -113,7 +113,7 @@ static mucmm_status fail_empty_rows(mucmm_ctx *ctx, const mucmm_data *d, int64_t
     return mucmm__fail(ctx, MUCMM_EUNSUPPORTED,
                        "%s: %" PRId64 " of %" PRId64
                        " rows hold no value (the first is %s); remove "
-                       "them, or allow rows that lack a view (--missing allow)",
+                       "them, or allow rows that lack a view (`missing` allow)",
                        d->label, n, d->n, place);
 }
 

@@ -262,7 +262,7 @@ static mucmm_status run_all(bootstrap *b, int64_t replicates, relay *r)
     if (c.n == 0)
         TRY(mucmm__fail(f->ctx, MUCMM_ENUMERIC,
                         "the covariances of all %" PRId64 " replicates are singular; give a larger "
-                        "--ridge",
+                        "`ridge`",
                         replicates));
     TRY(mucmm__stability_make(f->ctx, &c, TAIL, &f->model->linear.stability));
 done:
@@ -280,7 +280,7 @@ mucmm_status mucmm__bootstrap(mucmm__fit *f)
     if (f->n_train < LEAST_ROWS)
         return mucmm__fail(ctx, MUCMM_ESHAPE,
                            "%" PRId64 " training rows are too few for a bootstrap; at least %d are "
-                           "needed: leave out --bootstrap",
+                           "needed: leave out `bootstrap`",
                            f->n_train, LEAST_ROWS);
     inner.log = NULL;
     inner.progress = pass_on;
@@ -291,7 +291,7 @@ mucmm_status mucmm__bootstrap(mucmm__fit *f)
     if (status == MUCMM_OK && b.left_out > 0)
         mucmm__warn(ctx,
                     "bootstrap: %" PRId64 " of %d replicates are left out, because their "
-                    "covariances are singular; a larger --ridge mends that",
+                    "covariances are singular; a larger `ridge` mends that",
                     b.left_out, f->p->bootstrap);
     else if (status != MUCMM_OK && status != MUCMM_ECANCELED)
         TRY(mucmm__fail(ctx, status, "bootstrap: %s", inner.message));

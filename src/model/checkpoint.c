@@ -191,13 +191,13 @@ mucmm_status mucmm__checkpoint_load(mucmm__fit *f)
         state->rank != 2 || state->shape[0] != MUCMM__STAGES || state->shape[1] != 2 || !history ||
         history->dtype != MUCMM__F64 || history->rank != 2 || history->shape[1] != 4)
         TRY(mucmm__fail(f->ctx, MUCMM_EFORMAT,
-                        "%s: not a checkpoint of this program; give another --checkpoint", path));
+                        "%s: not a checkpoint of this program; give another `checkpoint`", path));
     snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, f->fingerprint);
     text = mucmm__safetensors_metadata(file, "fingerprint");
     if (!text || strcmp(text, fingerprint) != 0)
         TRY(mucmm__fail(f->ctx, MUCMM_EARG,
                         "%s: this checkpoint is of another fit (other data or options); remove it "
-                        "or give another --checkpoint",
+                        "or give another `checkpoint`",
                         path));
     text = mucmm__safetensors_metadata(file, "stage");
     f->stage_now = stage_number(text);

@@ -53,7 +53,7 @@ static int64_t candidates(const mucmm__fit *f, const char **more)
 {
     int64_t most = MOST_COMMON;
 
-    *more = "--common K asks for more";
+    *more = "a number for `common` asks for more";
 
     for (int32_t m = 0; m < f->model->n_views; m++) {
         int64_t dims = f->offset[m + 1] - f->offset[m];
@@ -61,14 +61,14 @@ static int64_t candidates(const mucmm__fit *f, const char **more)
             dims -= f->p->individual;
         if (dims <= most) {
             most = dims;
-            *more = f->p->individual > 0 ? "a smaller --individual leaves room for more" : NULL;
+            *more = f->p->individual > 0 ? "a smaller `individual` leaves room for more" : NULL;
         }
     }
     if (f->p->head != MUCMM_HEAD_LINEAR) {
         int64_t fit = mucmm__batch_dimensions(f);
         if (fit < most) {
             most = fit;
-            *more = f->p->batch > 0 ? "a larger --batch leaves room for more"
+            *more = f->p->batch > 0 ? "a larger `batch` leaves room for more"
                                     : "more rows leave room for more";
         }
     }
@@ -419,10 +419,11 @@ static mucmm_status choose_individual(mucmm__fit *f, int32_t m, const double *a,
     d->chosen[m] = fewest(&r, d->error[m]);
     *room = r.varied < *room ? r.varied : *room;
     if (d->chosen[m] == MOST_INDIVIDUAL)
-        mucmm__warn(f->ctx,
-                    "view '%s': the error of rebuilding held-out rows still falls at %d individual "
-                    "dimensions, the most that are looked for; --individual Q asks for more",
-                    f->model->view[m].name, MOST_INDIVIDUAL);
+        mucmm__warn(
+            f->ctx,
+            "view '%s': the error of rebuilding held-out rows still falls at %d individual "
+            "dimensions, the most that are looked for; a number for `individual` asks for more",
+            f->model->view[m].name, MOST_INDIVIDUAL);
 done:
     rebuild_drop(&r);
     return status;
@@ -442,8 +443,8 @@ mucmm_status mucmm__choose_dimensions(mucmm__fit *f, mucmm_fit_params *p)
     if (f->n_held_out < LEAST_ROWS)
         return mucmm__fail(f->ctx, MUCMM_ESHAPE,
                            "%" PRId64 " held-out rows are too few to find the number of "
-                           "dimensions: at least %d are needed; give a larger --validation, more "
-                           "rows, or numbers for --common and --individual",
+                           "dimensions: at least %d are needed; give a larger `validation`, more "
+                           "rows, or numbers for `common` and `individual`",
                            f->n_held_out, LEAST_ROWS);
     if (p->common == MUCMM_AUTO) {
         TRY(choose_common(f, d, a));

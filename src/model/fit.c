@@ -66,13 +66,13 @@ static mucmm_status check_dimensions(mucmm__fit *f, const mucmm_view *views)
             return mucmm__fail(f->ctx, MUCMM_ESHAPE,
                                "%" PRId64
                                " common dimensions are asked for, but view '%s' has only "
-                               "%" PRId64 " columns; give a smaller --common",
+                               "%" PRId64 " columns; give a smaller `common`",
                                k, views[i].name, cols);
         if (q > cols - k)
             return mucmm__fail(f->ctx, MUCMM_ESHAPE,
                                "%" PRId64 " common and %" PRId64 " individual dimensions are asked "
                                "for, but view '%s' has only %" PRId64 " columns; give a smaller "
-                               "--individual",
+                               "`individual`",
                                k, q, views[i].name, cols);
         widest = cols > widest ? cols : widest;
     }

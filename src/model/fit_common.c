@@ -479,7 +479,7 @@ static mucmm_status warn_collapse(mucmm__fit *f, int32_t m, int64_t k, const dou
     if (!(sum > 0) || exp(entropy) < 0.25 * (double)k)
         mucmm__warn(f->ctx,
                     "view '%s': the common head's outputs have an effective rank of %.1f "
-                    "of %" PRId64 "; give a smaller --common or a larger --batch",
+                    "of %" PRId64 "; give a smaller `common` or a larger `batch`",
                     f->model->view[m].name, sum > 0 ? exp(entropy) : 0, k);
 done:
     mucmm__free(block);

@@ -72,13 +72,13 @@ mucmm_status mucmm__fit_params_check(mucmm_ctx *ctx, const mucmm_fit_params *p)
     if (p->restarts > 0 && p->head == MUCMM_HEAD_LINEAR)
         return mucmm__fail(ctx, MUCMM_EARG,
                            "restarts are for trained heads: the closed form starts from nothing "
-                           "random and would come out the same; leave out --restarts, and for its "
-                           "stability give --bootstrap");
+                           "random and would come out the same; leave out `restarts`, and for its "
+                           "stability give `bootstrap`");
     if (p->restarts > 0 && p->stages != 1)
         return mucmm__fail(
             ctx, MUCMM_EARG,
             "restarts compare dimensions that are trained at once, not stages; leave "
-            "out --restarts or --stages");
+            "out `restarts` or `stages`");
 done:
     return status;
 }

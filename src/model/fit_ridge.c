@@ -281,7 +281,7 @@ static mucmm_status cross_validate(mucmm__fit *f)
     if (f->n_train < FOLDS)
         return mucmm__fail(f->ctx, MUCMM_ESHAPE,
                            "%" PRId64 " training rows are too few to choose a ridge; give a "
-                           "--ridge such as 1",
+                           "`ridge` such as 1",
                            f->n_train);
     folds = folds < FOLDS ? folds : FOLDS;
     TRY(validation_create(f, f->n_train * folds / FOLDS, &v));

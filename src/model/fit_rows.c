@@ -128,8 +128,8 @@ mucmm_status mucmm__choose_batch(mucmm__fit *f)
         return mucmm__fail(f->ctx, MUCMM_ESHAPE,
                            "a batch of %" PRId64 " rows is too small for %d views of %" PRId64
                            " common dimensions: at least %" PRId64 " rows are needed or the sample "
-                           "correlations mean nothing; give a larger --batch, more rows, a smaller "
-                           "--common, or --head linear",
+                           "correlations mean nothing; give a larger `batch`, more rows, a smaller "
+                           "`common`, or `head` linear",
                            f->batch, f->model->n_views, k, least);
     return MUCMM_OK;
 }

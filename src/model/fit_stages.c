@@ -266,7 +266,7 @@ static mucmm_status check_restarts(mucmm__fit *f)
     if (f->p->restarts > 0 && f->n_held_out < LEAST_HELD_OUT)
         return mucmm__fail(f->ctx, MUCMM_ESHAPE,
                            "%" PRId64 " held-out rows are too few to compare restarts on; at least "
-                           "%d are needed: give a larger --validation, or leave out --restarts",
+                           "%d are needed: give a larger `validation`, or leave out `restarts`",
                            f->n_held_out, LEAST_HELD_OUT);
     return MUCMM_OK;
 }

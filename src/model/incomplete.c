@@ -329,7 +329,7 @@ static mucmm_status iterate(em *e)
     if (change > FAR_FROM_IT)
         mucmm__warn(e->ctx,
                     "the covariance from rows that lack views still changed by %.2g in step %d; "
-                    "too few rows have all views for so many columns: give a larger --ridge",
+                    "too few rows have all views for so many columns: give a larger `ridge`",
                     change, MAX_ITERATIONS);
 done:
     return status;

@@ -102,7 +102,7 @@ static mucmm_status whiten(mucmm__fit *f, int32_t m, int64_t q, double *cov_r, d
     if (!(values[0] > 0))
         TRY(mucmm__fail(f->ctx, MUCMM_ENUMERIC,
                         "view '%s': the individual head collapsed to a constant; give a smaller "
-                        "--beta or --alpha",
+                        "`beta` or `alpha`",
                         f->model->view[m].name));
     floor = 1e-8 * values[0];
     for (int64_t j = 0; j < q; j++)
@@ -116,8 +116,8 @@ static mucmm_status whiten(mucmm__fit *f, int32_t m, int64_t q, double *cov_r, d
     if (exp(entropy) < 0.25 * (double)q)
         mucmm__warn(f->ctx,
                     "view '%s': the individual head's outputs have an effective rank of "
-                    "%.1f of %" PRId64 "; give a smaller --individual%s",
-                    f->model->view[m].name, exp(entropy), q, f->p->beta < 0 ? "" : " or --beta");
+                    "%.1f of %" PRId64 "; give a smaller `individual`%s",
+                    f->model->view[m].name, exp(entropy), q, f->p->beta < 0 ? "" : " or `beta`");
 done:
     mucmm__free(values);
     return status;

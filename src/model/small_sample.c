@@ -108,7 +108,7 @@ static mucmm_status find_basis(mucmm__fit *f, int32_t m, const double *h, int64_
     if (f->p->ridge == 0)
         return mucmm__fail(f->ctx, MUCMM_ENUMERIC,
                            "view '%s' has %" PRId64 " columns and only %" PRId64
-                           " training rows: its covariance is singular; give a --ridge above 0, or "
+                           " training rows: its covariance is singular; give a `ridge` above 0, or "
                            "none, and one is chosen",
                            v->name, v->p, n);
     TRY(mucmm__alloc(f->ctx, n * v->p, sizeof *copy, &copy));
@@ -125,7 +125,7 @@ static mucmm_status find_basis(mucmm__fit *f, int32_t m, const double *h, int64_
                         "%" PRId64 " common and %" PRId64
                         " individual dimensions are asked for, but the "
                         "%" PRId64 " training rows of view '%s' differ in only %" PRId64
-                        " directions; give a smaller --common or --individual",
+                        " directions; give a smaller `common` or `individual`",
                         k, q, n, v->name, *dims));
 done:
     mucmm__free(copy);

@@ -27,7 +27,7 @@ static mucmm_status check_finite(mucmm__fit *f, const char *name, const mucmm__t
         return MUCMM_OK;
     return mucmm__fail(f->ctx, MUCMM_ENUMERIC,
                        "%s: the loss is no longer finite in epoch %" PRId64
-                       "; give a smaller --learning-rate or a larger --batch",
+                       "; give a smaller `learning_rate` or a larger `batch`",
                        name, t->epoch + 1);
 }
 

@@ -843,6 +843,18 @@ def info_tells_what_is_in_the_model():
 
 
 @test
+def messages_name_options():
+    def linear(*more):
+        return ('fit', *views(), '--individual', '1', '-o', 'named.mucmm', *more)
+    for expected, command in [('smaller --common', linear('--common', '5000')),
+                              ('smaller --individual', ('fit', *views(), '--common', '1', '--individual', '5000', '-o', 'x')),
+                              ('leave out --restarts', linear('--common', '1', '--head', 'linear', '--restarts', '2')),
+                              ('larger --batch', linear('--common', '2', '--head', 'mlp', '--batch', '5'))]:
+        result = fails(1, [expected], *command)
+        check('`' not in result.stderr, result.stderr)
+
+
+@test
 def gradients_are_right():
     text = succeeds('check-gradient', 'mlp.mucmm', *UNSEEN).stdout
     check(text.count('pass') == 20 and 'FAIL' not in text, text)
