@@ -208,3 +208,24 @@ int64_t mucmm__lexicon_find(const mucmm__lexicon *x, const char *bytes, int64_t 
     p = mucmm__lexicon_exact(x, &r);
     return p ? p->id : -1;
 }
+
+/* ---- for all kinds of tokenizers --------------------------------------------------- */
+
+void mucmm__sink_put(mucmm__sink *s, int64_t id, int64_t begin, int64_t end)
+{
+    if (s->n < s->room) {
+        s->ids[s->n] = id;
+        if (s->begin)
+            s->begin[s->n] = begin;
+        if (s->end)
+            s->end[s->n] = end;
+    }
+    s->n++;
+}
+
+const char *mucmm__tokenizer_piece(const mucmm__tokenizer *t, int64_t id)
+{
+    if (id < 0 || id >= t->words.n)
+        return NULL;
+    return t->words.text + t->words.pieces[t->words.by_id[id]].at;
+}

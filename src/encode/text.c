@@ -14,18 +14,6 @@
 #define SPACE_POINT 0x2581 /* stands for a space in SentencePiece */
 #define UNKNOWN_PENALTY 10 /* an unknown character scores that much below the worst piece */
 
-void mucmm__sink_put(mucmm__sink *s, int64_t id, int64_t begin, int64_t end)
-{
-    if (s->n < s->room) {
-        s->ids[s->n] = id;
-        if (s->begin)
-            s->begin[s->n] = begin;
-        if (s->end)
-            s->end[s->n] = end;
-    }
-    s->n++;
-}
-
 /* Bytes [first, last) of the normal text as a token; spaces in front stand for nothing. */
 static void put_bytes(const mucmm__normal *m, int64_t first, int64_t last, int64_t id,
                       mucmm__sink *sink)
@@ -510,13 +498,6 @@ void mucmm__tokenizer_free(mucmm__tokenizer *t)
 int64_t mucmm__tokenizer_size(const mucmm__tokenizer *t)
 {
     return t->words.n;
-}
-
-const char *mucmm__tokenizer_piece(const mucmm__tokenizer *t, int64_t id)
-{
-    if (id < 0 || id >= t->words.n)
-        return NULL;
-    return t->words.text + t->words.pieces[t->words.by_id[id]].at;
 }
 
 /* What surrounds the tokens of the text: special ones, padding, the mask. */

@@ -15,65 +15,6 @@
 
 /* ---- values and nodes -------------------------------------------------------------- */
 
-static mucmm_status grow(mucmm_ctx *ctx, int32_t n, int32_t *cap, size_t size, void *p)
-{
-    mucmm_status status = MUCMM_OK;
-    int32_t more = *cap ? 2 * *cap : 64;
-
-    if (n < *cap)
-        return MUCMM_OK;
-    TRY(mucmm__realloc(ctx, *cap, more, size, p));
-    *cap = more;
-done:
-    return status;
-}
-
-mucmm_status mucmm__plan_add_value(mucmm_ctx *ctx, mucmm__plan *p, const mucmm__desc *d,
-                                   int32_t *id)
-{
-    mucmm_status status = grow(ctx, p->n_vals, &p->cap_vals, sizeof *p->vals, &p->vals);
-
-    if (status != MUCMM_OK)
-        return status;
-    *id = p->n_vals++;
-    p->vals[*id] = (mucmm__pval){.desc = *d,
-                                 .has_desc = true,
-                                 .root = *id,
-                                 .step = -1,
-                                 .fed = -1,
-                                 .offset = -1,
-                                 .again = -1,
-                                 .grad = -1,
-                                 .given = -1,
-                                 .grad_root = *id};
-    return MUCMM_OK;
-}
-
-mucmm_status mucmm__plan_add_node(mucmm_ctx *ctx, mucmm__plan *p, const mucmm__op *op,
-                                  const char *name, const mucmm__attr *attrs, int32_t n_attrs,
-                                  const mucmm__node **out)
-{
-    mucmm_status status = MUCMM_OK;
-    mucmm__node *n = NULL;
-
-    TRY(grow(ctx, p->n_nodes, &p->cap_nodes, sizeof *p->nodes, &p->nodes));
-    TRY(mucmm__alloc(ctx, 1, sizeof *n, &n));
-    p->nodes[p->n_nodes++] = n;
-    n->op = op;
-    n->opset = MUCMM__OPSET_MAX;
-    TRY(mucmm__strdup(ctx, name, &n->name));
-    TRY(mucmm__alloc(ctx, n_attrs, sizeof *n->attrs, &n->attrs));
-    for (; n->n_attrs < n_attrs; n->n_attrs++) {
-        mucmm__attr *a = &n->attrs[n->n_attrs];
-        *a = attrs[n->n_attrs];
-        a->name = NULL;
-        TRY(mucmm__strdup(ctx, attrs[n->n_attrs].name, &a->name));
-    }
-    *out = n;
-done:
-    return status;
-}
-
 static mucmm_status add_step(mucmm_ctx *ctx, mucmm__plan *p, const mucmm__node *node,
                              const int32_t *in, int32_t n_in, const int32_t *out, int32_t n_out,
                              int32_t *index)
@@ -81,7 +22,7 @@ static mucmm_status add_step(mucmm_ctx *ctx, mucmm__plan *p, const mucmm__node *
     mucmm_status status = MUCMM_OK;
     mucmm__step *s;
 
-    TRY(grow(ctx, p->n_steps, &p->cap_steps, sizeof *p->steps, &p->steps));
+    TRY(mucmm__plan_grow(ctx, p->n_steps, &p->cap_steps, sizeof *p->steps, &p->steps));
     s = &p->steps[p->n_steps];
     *s = (mucmm__step){.node = node, .op = node->op, .n_in = n_in, .n_out = n_out, .work = -1};
     *index = p->n_steps++;
@@ -535,7 +476,7 @@ static mucmm_status lay_out_step(mucmm_ctx *ctx, layouts *l, mucmm__step *s)
     for (int32_t i = 0; i < s->n_in; i++)
         if (s->in[i] >= 0 && p->vals[s->in[i]].desc.block != f.want[i])
             TRY(in_block(ctx, l, s->in[i], f.want[i], &s->in[i]));
-    TRY(grow(ctx, p->n_steps, &p->cap_steps, sizeof *p->steps, &p->steps));
+    TRY(mucmm__plan_grow(ctx, p->n_steps, &p->cap_steps, sizeof *p->steps, &p->steps));
     index = p->n_steps++;
     p->steps[index] = *s;
     *s = (mucmm__step){0};

@@ -100,6 +100,8 @@ typedef struct mucmm__arena {
 /* plan.c. The plan for a request, from the cache or made; released with mucmm__plan_free. */
 mucmm_status mucmm__plan_get(mucmm_ctx *ctx, mucmm_graph *g, const mucmm__request *r,
                              mucmm__plan **out);
+/* plan_grow.c. Makes room for one more behind n of *cap elements of `size` bytes at *p. */
+mucmm_status mucmm__plan_grow(mucmm_ctx *ctx, int32_t n, int32_t *cap, size_t size, void *p);
 /* Appends; *id of a new value with that desc. */
 mucmm_status mucmm__plan_add_value(mucmm_ctx *ctx, mucmm__plan *p, const mucmm__desc *d,
                                    int32_t *id);
