@@ -243,6 +243,24 @@ static mucmm_status m_data_wrap(mucmm_ctx *c)
     return status;
 }
 
+static mucmm_status m_data_adopt(mucmm_ctx *c)
+{
+    static const char *const names[] = {"a", "b", "c"};
+    mucmm_data *d;
+    mucmm_array a;
+    mucmm_status status;
+
+    mucmm_array_init(&a);
+    a.data = numbers;
+    a.rows = 3;
+    a.cols = 3;
+    a.columns = a.keys = names;
+    status = mucmm_data_adopt(c, &a, &d);
+    GONE(status, d);
+    mucmm_data_free(d);
+    return status;
+}
+
 static mucmm_status m_data_subset(mucmm_ctx *c)
 {
     mucmm_data *d;
@@ -324,6 +342,28 @@ static mucmm_status m_model_load(mucmm_ctx *c)
     GONE(status, m);
     mucmm_model_free(m);
     return status;
+}
+
+static mucmm_status m_model_memory(mucmm_ctx *c)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_model *m = NULL;
+    void *file = NULL;
+    size_t size;
+
+    TRY(mucmm_model_save_memory(c, encoded_model, &file, &size));
+    TRY(mucmm_model_load_memory(c, file, size, NULL, &m));
+done:
+    mucmm_bytes_free(file);
+    mucmm_model_free(m);
+    return status;
+}
+
+static mucmm_status m_model_weights(mucmm_ctx *c)
+{
+    mucmm_mat common = mat(numbers, q.p[0], K);
+
+    return mucmm_model_weights(c, model, 0, &common, NULL);
 }
 
 static mucmm_status m_transform(mucmm_ctx *c)
@@ -1132,6 +1172,7 @@ typedef struct swept {
 static const swept table[] = {
     CALL(data_open),
     CALL(data_wrap),
+    CALL(data_adopt),
     CALL(data_subset),
     CALL(data_pair),
     CALL(data_pair_all),
@@ -1141,6 +1182,9 @@ static const swept table[] = {
     CALL(fit),
     CALL(model_save),
     CALL(model_load),
+    {"mucmm_model_save_memory", m_model_memory, NULL},
+    {"mucmm_model_load_memory", m_model_memory, NULL},
+    CALL(model_weights),
     CALL(transform),
     CALL(predict_common),
     CALL(score),

@@ -63,6 +63,7 @@ typedef struct sized {
 
 INIT(mucmm_ctx_params)
 INIT(mucmm_data_params)
+INIT(mucmm_array)
 INIT(mucmm_fit_params)
 INIT(mucmm_score_params)
 INIT(mucmm_report_params)
@@ -100,6 +101,22 @@ static mucmm_status use_data_open(void *p)
 {
     mucmm_data *d = NULL;
     mucmm_status status = mucmm_data_open(ctx, in_folder("t.csv"), p, &d);
+
+    mucmm_data_free(d);
+    return status;
+}
+
+static void set_array(void *p)
+{
+    SET(mucmm_array, p, data, samples);
+    SET(mucmm_array, p, rows, 4);
+    SET(mucmm_array, p, cols, 3);
+}
+
+static mucmm_status use_data_adopt(void *p)
+{
+    mucmm_data *d = NULL;
+    mucmm_status status = mucmm_data_adopt(ctx, p, &d);
 
     mucmm_data_free(d);
     return status;
@@ -465,6 +482,7 @@ static const sized all[] = {
     SIZED(mucmm_ctx_params, NULL, TAKES, {"mucmm_ctx_create", use_ctx_create}),
     SIZED(mucmm_data_params, NULL, TAKES, {"mucmm_data_open", use_data_open},
           {"mucmm_views_open", use_views_open}),
+    SIZED(mucmm_array, set_array, TAKES, {"mucmm_data_adopt", use_data_adopt}),
     SIZED(mucmm_fit_params, set_fit, TAKES, {"mucmm_fit", use_fit}),
     SIZED(mucmm_score_params, NULL, TAKES, {"mucmm_score", use_score}),
     SIZED(mucmm_explain_params, NULL, TAKES, {"mucmm_explain", use_explain},
