@@ -46,120 +46,79 @@ static int64_t count_or_auto(int64_t x)
     return x == MUCMM_AUTO ? COUNT_AUTO : x;
 }
 
-static double number_of(const json_t *o, const char *key)
+static void hidden_settings(const mucmm_fit_params *p, const mucmm_fit_params *usual, settings *out)
 {
-    return json_number_value(json_object_get(o, key));
-}
+    bool same = p->n_hidden == usual->n_hidden;
 
-static int64_t count_of(const json_t *o, const char *key)
-{
-    const char *word = json_string_value(json_object_get(o, key));
-
-    return word ? MUCMM_AUTO : json_integer_value(json_object_get(o, key));
-}
-
-/* Place of the word in a choice of the table of fit, -1 if it is the default. */
-static int64_t choice_of(const json_t *o, const char *key, const char *const *words, int64_t usual)
-{
-    const char *word = json_string_value(json_object_get(o, key));
-
-    for (int64_t i = 0; word && words[i]; i++)
-        if (strcmp(words[i], word) == 0)
-            return other_count(i, usual);
-    return -1;
-}
-
-/* What was trained on, and how, in the words of the table of fit; about: the model's metadata. */
-static void training_settings(const json_t *params, const mucmm_fit_params *usual, settings *out)
-{
-    const json_t *hidden = json_object_get(params, "hidden");
-    bool same = (int32_t)json_array_size(hidden) == usual->n_hidden;
-
-    out->hidden.n = (int32_t)json_array_size(hidden);
-    for (int32_t i = 0; i < out->hidden.n && i < MUCMM_MAX_HIDDEN; i++) {
-        out->hidden.value[i] = json_integer_value(json_array_get(hidden, (size_t)i));
-        same = same && out->hidden.value[i] == usual->hidden[i];
+    for (int32_t i = 0; i < p->n_hidden; i++) {
+        out->hidden.value[i] = p->hidden[i];
+        same = same && p->hidden[i] == usual->hidden[i];
     }
-    out->hidden.n = same ? -1 : out->hidden.n;
-    out->epochs = count_of(params, "common_epochs");
-    out->individual_epochs = other_count(count_of(params, "individual_epochs"), out->epochs);
-    out->batch = count_of(params, "batch");
-    out->learning_rate = other_real(number_of(params, "learning_rate"), 2e-3);
-    out->weight_decay = other_real(number_of(params, "weight_decay"), usual->weight_decay);
-    out->input_noise = other_real(number_of(params, "input_noise"), usual->input_noise);
-    out->alpha = other_real(number_of(params, "alpha"), usual->alpha);
-    out->beta = other_real(number_of(params, "beta"), usual->beta);
-    out->stages = other_count(count_of(params, "stages"), usual->stages);
+    out->hidden.n = same ? -1 : p->n_hidden;
+}
+
+static void training_settings(const mucmm_fit_params *p, const mucmm_fit_params *usual,
+                              settings *out)
+{
+    hidden_settings(p, usual, out);
+    out->epochs = p->common_epochs;
+    out->individual_epochs = other_count(p->individual_epochs, p->common_epochs);
+    out->batch = p->batch;
+    out->learning_rate = other_real(p->learning_rate, 2e-3);
+    out->weight_decay = other_real(p->weight_decay, usual->weight_decay);
+    out->input_noise = other_real(p->input_noise, usual->input_noise);
+    out->alpha = other_real(p->alpha, usual->alpha);
+    out->beta = other_real(p->beta, usual->beta);
+    out->stages = other_count(p->stages, usual->stages);
     out->stages = out->stages == 0 ? COUNT_AUTO : out->stages;
-    out->restarts = other_count(count_of(params, "restarts"), usual->restarts);
+    out->restarts = other_count(p->restarts, usual->restarts);
 }
 
-/* Is there an object in the list whose `key` is the word, or with key NULL the word itself? */
-static bool has_word(const json_t *list, const char *key, const char *word)
+/* Was beta moved from where its choice begins? */
+static bool beta_was_chosen(const mucmm_model *m)
 {
-    const json_t *x;
-    size_t i;
+    int64_t n = 0;
+    const mucmm_epoch *history = mucmm_model_history(m, &n);
+    char stage[MUCMM_STAGE_TEXT];
 
-    json_array_foreach(list, i, x)
-    {
-        const char *text = json_string_value(key ? json_object_get(x, key) : x);
-        if (text && strcmp(text, word) == 0)
+    for (int64_t i = 0; i < n; i++)
+        if (strcmp(mucmm_stage_text(history[i].stage, stage), "individual-2") == 0)
             return true;
-    }
     return false;
 }
 
-/* What was chosen is not given again: the choice is another way to the same number. */
-static void chosen_settings(const json_t *about, settings *out)
+/* The parameters of a fit that differ from their defaults. What was chosen is not given: the choice
+ * is another way to the same number. */
+static void fit_settings(const mucmm_model *m, settings *out)
 {
-    if (has_word(json_object_get(about, "held_out_chose"), NULL, "the ridge"))
-        out->ridge = (double)NAN;
-    if (has_word(json_object_get(about, "history"), "stage", "individual-2"))
-        out->beta = (double)NAN;
-}
-
-/* Were there training rows that lack a view? */
-static bool had_gaps(const json_t *about)
-{
-    const json_t *view;
-    size_t i;
-
-    json_array_foreach(json_object_get(about, "views"), i,
-                       view) if (count_of(view, "training_rows") !=
-                                 count_of(about, "training_rows")) return true;
-    return false;
-}
-
-static void fit_settings(const json_t *about, settings *out)
-{
-    static const char *const heads[] = {"linear", "mlp", "auto", NULL};
-    static const char *const scales[] = {"view", "column", NULL};
-    const json_t *params = json_object_get(about, "params");
-    const json_t *ridge = json_object_get(about, "ridge");
+    const mucmm_fit_params *p = mucmm_model_params(m);
+    mucmm_model_facts facts;
     mucmm_fit_params usual;
 
     mucmm_fit_params_init(&usual);
-    out->common = count_or_auto(count_of(params, "common"));
-    out->individual = count_or_auto(count_of(params, "individual"));
-    out->head = choice_of(params, "head", heads, 2);
-    out->scale = choice_of(params, "scale", scales, 0);
-    out->validation = other_real(number_of(params, "validation"), usual.validation);
-    out->seed = other_count(count_of(params, "seed"), (int64_t)usual.seed);
-    out->ridge = json_is_string(ridge) ? MUCMM_RIDGE_LEDOIT_WOLF : json_number_value(ridge);
-    out->bootstrap = other_count(count_of(params, "bootstrap"), usual.bootstrap);
-    out->missing = had_gaps(about) ? MISSING_ALLOW : -1;
-    training_settings(params, &usual, out);
-    chosen_settings(about, out);
+    mucmm_model_facts_get(m, &facts);
+    out->common = count_or_auto(p->common);
+    out->individual = count_or_auto(p->individual);
+    out->head = other_count(p->head, usual.head);
+    out->scale = other_count(p->scaling, usual.scaling);
+    out->validation = other_real(p->validation, usual.validation);
+    out->seed = p->seed == usual.seed ? -1 : (int64_t)p->seed;
+    out->ridge = facts.held_out_chose & MUCMM_CHOSE_RIDGE ? (double)NAN : facts.ridge;
+    out->bootstrap = other_count(p->bootstrap, usual.bootstrap);
+    out->missing = facts.incomplete ? MISSING_ALLOW : -1;
+    training_settings(p, &usual, out);
+    if (beta_was_chosen(m))
+        out->beta = (double)NAN;
 }
 
 /* The fit; what the model does not know is as in the report: the study, its cache and bad rows, the
  * key, and the names of the views, whose files it does not know. */
-static void put_fit(FILE *out, const settings *given, const mucmm_model *m, const json_t *about)
+static void put_fit(FILE *out, const settings *given, const mucmm_model *m)
 {
     settings fit;
 
     options_none(&fit);
-    fit_settings(about, &fit);
+    fit_settings(m, &fit);
     for (int32_t v = 0; given->n_operands < 2 && v < mucmm_model_views(m); v++) {
         snprintf(fit.view.name[v], MAX_NAME, "%s", mucmm_model_view_name(m, v));
         fit.view.value[v] = "TRAINING_FILE";
@@ -186,19 +145,17 @@ static void put_report(FILE *out, const settings *given)
 /* The commands; the caller frees. */
 static int again_text(const settings *given, const mucmm_model *m, char **out)
 {
-    json_t *about = json_loads(mucmm_model_json(m), 0, NULL);
     size_t size = 0;
-    FILE *file = about ? open_memstream(out, &size) : NULL;
+    FILE *file = open_memstream(out, &size);
     int code = 0;
 
     if (!file)
         TRY(fail(EXIT_RUN, "out of memory"));
-    put_fit(file, given, m, about);
+    put_fit(file, given, m);
     put_report(file, given);
     if (fclose(file) != 0)
         TRY(fail(EXIT_RUN, "out of memory"));
 done:
-    json_decref(about);
     return code;
 }
 

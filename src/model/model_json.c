@@ -146,7 +146,7 @@ static json_t *count_or_auto(int64_t count)
 static const char *const head_names[] = {"linear", "mlp", "auto"}; /* by mucmm_head_kind */
 static const char *const scale_names[] = {"view", "column"};       /* by mucmm_scaling */
 
-static json_t *params_json(mucmm__json_build *b, const mucmm_fit_params *p)
+json_t *mucmm__fit_params_json(mucmm__json_build *b, const mucmm_fit_params *p)
 {
     json_t *o = json_object(), *hidden = json_array();
 
@@ -303,7 +303,7 @@ mucmm_status mucmm__model_make_json(mucmm_ctx *ctx, mucmm_model *m)
     mucmm__json_set(b, o, "ridge", ridge_json(m->ridge));
     mucmm__json_set(b, o, "start", json_integer(m->start));
     mucmm__json_set(b, o, "closed_form_kept", kept_json(b, m));
-    mucmm__json_set(b, o, "params", params_json(b, &m->params));
+    mucmm__json_set(b, o, "params", mucmm__fit_params_json(b, &m->params));
     mucmm__json_set(b, o, "dimensions", dimensions_json(b, m));
     mucmm__json_set(b, o, "held_out_chose", chose_json(b, m));
     mucmm__json_set(b, o, "views", json_incref(views));

@@ -4,6 +4,7 @@
 #ifndef MUCMM_MODEL_JSON_H
 #define MUCMM_MODEL_JSON_H
 
+#include "core/json.h"
 #include "model/model.h"
 
 /* Fills an empty model from its metadata: everything is allocated, the tensors are still zero. It
@@ -13,5 +14,7 @@ mucmm_status mucmm__model_from_json(mucmm_ctx *ctx, const char *text, int64_t by
                                     mucmm_model *m);
 /* The metadata of a fitted model, into m->json. */
 mucmm_status mucmm__model_make_json(mucmm_ctx *ctx, mucmm_model *m);
+/* The parameters of a fit under their names in the metadata; what fails, fails in b. */
+json_t *mucmm__fit_params_json(mucmm__json_build *b, const mucmm_fit_params *p);
 
 #endif

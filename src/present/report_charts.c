@@ -197,45 +197,36 @@ mucmm_status mucmm__chart_spectrum(const mucmm__page *p)
 
 /* ---- how many dimensions ----------------------------------------------------------- */
 
-static void row_value(rows *r, const char *key, json_t *value)
+static mucmm_status candidates(const mucmm__page *p, const mucmm_dimensions *d)
 {
-    mucmm__json_set(&r->build, r->row, key, json_incref(value));
-}
-
-static mucmm_status candidates(const mucmm__page *p, const json_t *common)
-{
-    const json_t *correlations = json_object_get(common, "correlations");
     rows r = rows_start();
     char caption[256];
 
-    for (size_t j = 0; j < json_array_size(correlations); j++) {
+    for (int64_t j = 0; j < d->candidates; j++) {
         row_start(&r);
-        row_integer(&r, "component", (int64_t)j);
-        row_value(&r, "correlation", json_array_get(correlations, j));
-        row_value(&r, "chance (95 %)", json_array_get(json_object_get(common, "null_95"), j));
-        row_value(&r, "p", json_array_get(json_object_get(common, "p_values"), j));
+        row_integer(&r, "component", j);
+        row_real(&r, "correlation", d->correlations[j]);
+        row_real(&r, "chance (95 %)", d->null_95[j]);
+        row_real(&r, "p", d->p_values[j]);
     }
     snprintf(caption, sizeof caption,
              "The closed form's components on the held-out rows of the fit. %" PRId64
              " leading ones hold all that are significant (p <= %g).",
-             (int64_t)json_integer_value(json_object_get(common, "found")),
-             json_number_value(json_object_get(common, "level")));
+             d->common, d->level);
     return show(p, "How many common dimensions?", caption, candidates_chart, &r);
 }
 
-static mucmm_status rebuilt(const mucmm__page *p, const json_t *views)
+static mucmm_status rebuilt(const mucmm__page *p, const mucmm_dimensions *d)
 {
     rows r = rows_start();
 
-    for (size_t v = 0; v < json_array_size(views); v++) {
-        const json_t *view = json_array_get(views, v), *errors = json_object_get(view, "error");
-        for (size_t j = 0; j < json_array_size(errors); j++) {
+    for (int32_t v = 0; v < p->n_views; v++)
+        for (int64_t j = 0; j < d->n_errors[v]; j++) {
             row_start(&r);
-            row_integer(&r, "individual dimensions", (int64_t)j);
-            row_value(&r, "error", json_array_get(errors, j));
-            row_value(&r, "view", json_object_get(view, "view"));
+            row_integer(&r, "individual dimensions", j);
+            row_real(&r, "error", d->error[v][j]);
+            row_text(&r, "view", p->view[v].name);
         }
-    }
     return show(p, "How many individual dimensions?",
                 "Error of rebuilding columns that were not seen, on the held-out rows of the fit. "
                 "A view's number is the smallest whose error is not significantly above the "
@@ -246,11 +237,11 @@ static mucmm_status rebuilt(const mucmm__page *p, const json_t *views)
 /* What a search for the numbers of dimensions looked at; nothing where they were given. */
 mucmm_status mucmm__chart_dimensions(const mucmm__page *p)
 {
-    const json_t *found = json_object_get(p->about, "dimensions");
+    const mucmm_dimensions *d = mucmm_model_dimensions(p->m);
     mucmm_status status = MUCMM_OK;
 
-    TRY(candidates(p, json_object_get(found, "common")));
-    TRY(rebuilt(p, json_object_get(found, "individual")));
+    TRY(candidates(p, d));
+    TRY(rebuilt(p, d));
 done:
     return status;
 }
@@ -296,19 +287,20 @@ mucmm_status mucmm__report_shares(const mucmm__page *p)
 
 static rows history_rows(const mucmm__page *p, bool individual)
 {
-    const json_t *history = json_object_get(p->about, "history");
+    int64_t n = 0;
+    const mucmm_epoch *history = mucmm_model_history(p->m, &n);
+    char stage[MUCMM_STAGE_TEXT];
     rows r = rows_start();
 
-    for (size_t i = 0; i < json_array_size(history); i++) {
-        const json_t *e = json_array_get(history, i);
-        const char *stage = json_string_value(json_object_get(e, "stage"));
+    for (int64_t i = 0; i < n; i++) {
+        mucmm_stage_text(history[i].stage, stage);
         if ((strncmp(stage, "individual", 10) == 0) != individual)
             continue;
         row_start(&r);
-        row_value(&r, "epoch", json_object_get(e, "epoch"));
+        row_integer(&r, "epoch", history[i].epoch);
         row_text(&r, "stage", stage);
-        row_value(&r, "loss", json_object_get(e, "loss"));
-        row_value(&r, "held out", json_object_get(e, "held_out"));
+        row_real(&r, "loss", history[i].loss);
+        row_real(&r, "held out", history[i].held_out);
     }
     return r;
 }

@@ -147,6 +147,8 @@ static mucmm_status start_page(mucmm_ctx *ctx, const mucmm_model *m, const mucmm
     p->n_views = mucmm_views_count(*matched);
     p->view = mucmm_views_list(*matched);
     p->rows = mucmm_views_rows(*matched);
+    mucmm_model_facts_get(m, &p->facts);
+    p->trained = p->facts.common_kept != MUCMM_KEPT_ASKED;
     p->shown = own->shown < p->rows ? own->shown : p->rows;
 done:
     return status;
@@ -155,12 +157,7 @@ done:
 static mucmm_status fill_page(mucmm__page *p, mucmm_report *r, const mucmm_scores *scores)
 {
     mucmm_status status = MUCMM_OK;
-    const char *about = mucmm_model_json(p->m);
-    json_t *root = NULL;
 
-    TRY(mucmm__json_parse(p->ctx, about, strlen(about), NULL, &root));
-    p->about = root;
-    p->trained = json_object_get(root, "heads") != NULL;
     p->r = r;
     p->scores = scores;
     p->heads = mucmm_scores_summary(scores, MUCMM_HEADS);
@@ -168,7 +165,6 @@ static mucmm_status fill_page(mucmm__page *p, mucmm_report *r, const mucmm_score
     TRY(check_scores(p->ctx, p));
     TRY(add_sections(p));
 done:
-    json_decref(root);
     return status;
 }
 

@@ -2,6 +2,7 @@
  *
  * Words of a model's report: in short, what was fitted on what, how to make it again, and the
  * meaning of the words. */
+#include "model/model_json.h"
 #include "present/report_page.h"
 
 #include <inttypes.h>
@@ -43,17 +44,19 @@ static mucmm_status say_harmonics(const mucmm__page *p)
 /* What of the heads is the closed form, because training brought nothing. */
 static mucmm_status say_closed_form(const mucmm__page *p)
 {
-    const json_t *kept = json_object_get(p->about, "closed_form_kept");
-    size_t n = json_array_size(kept);
+    bool common = p->facts.common_kept == MUCMM_KEPT_NO_BETTER;
+    bool individual = p->facts.individual_kept == MUCMM_KEPT_NO_BETTER;
 
-    if (n == 0)
+    if (!common && !individual)
         return MUCMM_OK;
     return mucmm__page_say(
         p,
         "The heads' %s part%s the closed form: on the held-out rows trained networks say no more\n"
         "(%s keeps them all the same).",
-        n == 2 ? "common and individual" : json_string_value(json_array_get(kept, 0)),
-        n == 2 ? "s are" : " is", p->params->keep_heads_word);
+        common && individual ? "common and individual"
+        : common             ? "common"
+                             : "individual",
+        common && individual ? "s are" : " is", p->params->keep_heads_word);
 }
 
 mucmm_status mucmm__report_short(const mucmm__page *p)
@@ -108,27 +111,26 @@ static mucmm_status views_table(const mucmm__page *p)
 static mucmm_status settings_table(const mucmm__page *p)
 {
     const char *head[] = {"setting", "value"}, *key;
+    mucmm__json_build b = {false};
+    json_t *params = mucmm__fit_params_json(&b, mucmm_model_params(p->m)), *value;
+    mucmm_status status = mucmm__json_done(p->ctx, &b, params);
     mucmm__page_cells c = {0};
-    mucmm_status status = MUCMM_OK;
-    json_t *value;
 
-    json_object_foreach(json_object_get(p->about, "params"), key, value)
-    {
-        char *text = NULL;
-        mucmm__page_cell(p, &c, "%s", key);
-        status = mucmm__json_dump(p->ctx, value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6), &text);
-        if (status != MUCMM_OK)
-            break;
-        mucmm__page_cell(p, &c, "%s", text);
-        mucmm__free(text);
-    }
+    if (status == MUCMM_OK)
+        json_object_foreach(params, key, value)
+        {
+            char *text = NULL;
+            mucmm__page_cell(p, &c, "%s", key);
+            status =
+                mucmm__json_dump(p->ctx, value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6), &text);
+            if (status != MUCMM_OK)
+                break;
+            mucmm__page_cell(p, &c, "%s", text);
+            mucmm__free(text);
+        }
+    json_decref(params);
     c.status = status != MUCMM_OK ? status : c.status;
     return mucmm__page_table(p, "Settings of the fit.", head, sizeof head / sizeof *head, &c);
-}
-
-static int64_t about(const mucmm__page *p, const char *key)
-{
-    return json_integer_value(json_object_get(p->about, key));
 }
 
 mucmm_status mucmm__report_fitted(const mucmm__page *p)
@@ -142,7 +144,7 @@ mucmm_status mucmm__report_fitted(const mucmm__page *p)
                         " more were held out to choose by. The numbers below are of the %" PRId64
                         " rows given to the report.",
                         name ? name : "of ", name ? ": " : "", mucmm_model_common(p->m),
-                        about(p, "training_rows"), about(p, "held_out_rows"), p->rows));
+                        p->facts.training_rows, p->facts.held_out_rows, p->rows));
     TRY(views_table(p));
     TRY(settings_table(p));
 done:
