@@ -1076,11 +1076,18 @@ typedef struct mucmm_display_params {
     int64_t shape[MUCMM_MAX_RANK]; /* of a raw row, if the data do not tell it                    */
     int64_t side;                  /* pictures have at most so many cells a side; 0 (default): all
                                       there are                                                   */
+    const mucmm_null *null;        /* of mucmm_display_create: p-values of the maps; NULL = none  */
+    double mask; /* with null, 0 to 1: where p is larger, maps become 0; NaN (default): nowhere   */
 } mucmm_display_params;
 
 MUCMM_API void mucmm_display_params_init_sized(mucmm_display_params *p, size_t size);
 #define mucmm_display_params_init(p) mucmm_display_params_init_sized((p), sizeof *(p))
 
+/* The maps of an explanation, whose p-values are pooled (MUCMM_P_POOLED). It need not outlive the
+ * call. */
+MUCMM_API mucmm_status mucmm_display_create(mucmm_ctx *ctx, const mucmm_explanation *e,
+                                            const mucmm_display_params *params,
+                                            mucmm_display **out);
 /* Of values that are there already: rows[0..n) of data, which are kept alive. values [n, raw cols]:
  * maps of kind `map`; NULL: the inputs alone are shown. differences [n, raw cols]: of sounds, if
  * the maps are of input-x-gradient or integrated gradients, input less baseline; else NULL.
@@ -1102,8 +1109,11 @@ MUCMM_API int32_t mucmm_display_shape(const mucmm_display *d, int64_t shape[MUCM
 /* Of all that is drawn, > 0: the value of the full colour, or of the longest bar. Of cells it is
  * the 99.5 % quantile of |cell|, else the largest |value|. */
 MUCMM_API float mucmm_display_scale(const mucmm_display *d);
-/* The maps [n, raw cols]; NULL if there are none. */
+/* The maps [n, raw cols], masked; NULL if there are none. p-values [n, raw cols]; NULL without null
+ * models. Scores [n]; NULL unless it was made of an explanation. */
 MUCMM_API const float *mucmm_display_values(const mucmm_display *d);
+MUCMM_API const float *mucmm_display_p_values(const mucmm_display *d);
+MUCMM_API const double *mucmm_display_scores(const mucmm_display *d);
 
 /* Pictures and sounds: the size of the cells, else 0 x 0; the map of sample i [rows, cols], NULL if
  * there is none. */

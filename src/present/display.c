@@ -4,6 +4,8 @@
  * scale that they share. */
 #include "present/display.h"
 
+#include "explain/maps.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -12,7 +14,7 @@ enum { LOCAL_PART = 24 }; /* of the longer side is the standard deviation of loc
 
 void mucmm_display_params_init_sized(mucmm_display_params *p, size_t size)
 {
-    const mucmm_display_params defaults = {.rank = 0};
+    const mucmm_display_params defaults = {.mask = NAN};
 
     mucmm__params_init(p, size, &defaults, sizeof defaults);
 }
@@ -26,6 +28,7 @@ void mucmm_display_free(mucmm_display *d)
     mucmm__free(d->labels);
     mucmm__free(d->cells);
     mucmm__free(d->values);
+    mucmm__free(d->p_values);
     mucmm__free(d->scores);
     mucmm__free(d->title);
     mucmm__free(d->score);
@@ -94,9 +97,6 @@ static mucmm_status find_shape(mucmm_ctx *ctx, const mucmm_display_params *p, mu
     d->rank = mucmm_data_raw_shape(d->data, d->shape);
     if (p->rank == 0)
         return MUCMM_OK;
-    if (p->rank < 0 || p->rank > MUCMM_MAX_RANK)
-        return mucmm__fail(ctx, MUCMM_EARG, "display: a shape of %d axes; it must be 1 to %d",
-                           p->rank, MUCMM_MAX_RANK);
     d->rank = p->rank;
     memcpy(d->shape, p->shape, sizeof d->shape);
     for (int32_t i = 0; i < d->rank; i++)
@@ -109,12 +109,25 @@ static mucmm_status find_shape(mucmm_ctx *ctx, const mucmm_display_params *p, mu
     return MUCMM_OK;
 }
 
-static mucmm_status check_params(mucmm_ctx *ctx, const mucmm_display_params *p)
+mucmm_status mucmm__display_params_take(mucmm_ctx *ctx, const mucmm_display_params *given,
+                                        mucmm_display_params *own)
 {
-    if (p->side < 0)
+    mucmm_status status = MUCMM_OK;
+
+    mucmm_display_params_init(own);
+    TRY(mucmm__params_take(ctx, "mucmm_display_params", given, own, sizeof *own));
+    if (own->rank < 0 || own->rank > MUCMM_MAX_RANK)
+        return mucmm__fail(ctx, MUCMM_EARG, "display: a shape of %d axes; it must be 1 to %d",
+                           own->rank, MUCMM_MAX_RANK);
+    if (own->side < 0)
         return mucmm__fail(ctx, MUCMM_EARG, "display: side is %" PRId64 "; it must be 0 or more",
-                           p->side);
-    return MUCMM_OK;
+                           own->side);
+    if (!isnan(own->mask) && !(own->mask >= 0 && own->mask <= 1))
+        return mucmm__fail(ctx, MUCMM_EARG, "display: mask is %g; it must be 0 to 1", own->mask);
+    if (!isnan(own->mask) && !own->null)
+        return mucmm__fail(ctx, MUCMM_EARG, "display: a mask needs null models");
+done:
+    return status;
 }
 
 static void find_look(const mucmm_display_params *p, mucmm_display *d)
@@ -135,14 +148,10 @@ static void find_look(const mucmm_display_params *p, mucmm_display *d)
 }
 
 mucmm_status mucmm__display_start(mucmm_ctx *ctx, const mucmm_data *data, const int64_t *rows,
-                                  int64_t n, const mucmm_display_params *params, mucmm_display *d)
+                                  int64_t n, const mucmm_display_params *p, mucmm_display *d)
 {
     mucmm_status status = MUCMM_OK;
-    mucmm_display_params own;
 
-    mucmm_display_params_init(&own);
-    TRY(mucmm__params_take(ctx, "mucmm_display_params", params, &own, sizeof own));
-    TRY(check_params(ctx, &own));
     if (n < 1)
         return mucmm__fail(ctx, MUCMM_EARG, "display: %" PRId64 " samples; it must be 1 or more",
                            n);
@@ -152,18 +161,13 @@ mucmm_status mucmm__display_start(mucmm_ctx *ctx, const mucmm_data *data, const 
     TRY(mucmm_data_subset(ctx, data, rows, n, &d->data));
     TRY(mucmm__alloc(ctx, n, sizeof *d->rows, &d->rows));
     memcpy(d->rows, rows, (size_t)n * sizeof *rows);
-    TRY(find_shape(ctx, &own, d));
-    find_look(&own, d);
+    TRY(find_shape(ctx, p, d));
+    find_look(p, d);
 done:
     return status;
 }
 
 /* ---- from values to what is drawn -------------------------------------------------- */
-
-static bool is_measured(mucmm_map_kind map)
-{
-    return map == MUCMM_MAP_INPUT_X_GRADIENT || map == MUCMM_MAP_INTEGRATED_GRADIENTS;
-}
 
 /* Rows on their way to cells, and the range of each. */
 typedef struct cell_rows {
@@ -243,13 +247,83 @@ mucmm_status mucmm__display_fill(mucmm_ctx *ctx, mucmm_display *d, mucmm_map_kin
 
     if (d->bag && map == MUCMM_MAP_PATTERN) /* shows words that are not in the text */
         d->look = MUCMM_LOOK_BARS;
-    if (d->look == MUCMM_LOOK_PICTURE && encoded && is_measured(map))
+    if (d->look == MUCMM_LOOK_PICTURE && encoded && mucmm__is_measured(map))
         d->local_sd = (double)longest / LOCAL_PART;
     if (!d->values)
         return MUCMM_OK;
     if (d->cell_rows > 0)
         return fill_cells(ctx, d, differences);
     return fill_labels(ctx, d);
+}
+
+/* ---- of an explanation ------------------------------------------------------------- */
+
+static mucmm_status name_it(mucmm_ctx *ctx, const mucmm_explanation *e, mucmm_display *d)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm_explain_params *p = mucmm_explanation_params(e);
+    int32_t view = mucmm_explanation_view(e);
+    char score[64];
+
+    mucmm_score_text(p->score, p->component, score, sizeof score);
+    TRY(mucmm__strdup(ctx, mucmm_model_view_name(mucmm_explanation_model(e), view), &d->title));
+    TRY(mucmm__strdup(ctx, score, &d->score));
+    TRY(mucmm__strdup(ctx, mucmm_map_text(p->map), &d->map));
+    TRY(mucmm__alloc(ctx, d->n, sizeof *d->scores, &d->scores));
+    memcpy(d->scores, mucmm_explanation_scores(e), (size_t)d->n * sizeof *d->scores);
+done:
+    return status;
+}
+
+/* Values and p-values, and what the mask leaves of them. */
+static mucmm_status fill_values(mucmm_ctx *ctx, const mucmm_explanation *e,
+                                const mucmm_display_params *p, mucmm_display *d)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t size = d->n * d->cols;
+
+    TRY(mucmm__alloc(ctx, size, sizeof *d->values, &d->values));
+    TRY(mucmm_explanation_maps(ctx, e, &(mucmm_mat){d->values, d->n, d->cols, d->cols}));
+    if (!p->null)
+        goto done;
+    TRY(mucmm__alloc(ctx, size, sizeof *d->p_values, &d->p_values));
+    TRY(mucmm_explanation_p_values(ctx, e, p->null, MUCMM_P_POOLED,
+                                   &(mucmm_mat){d->p_values, d->n, d->cols, d->cols}));
+    for (int64_t i = 0; !isnan(p->mask) && i < size; i++)
+        if (!((double)d->p_values[i] <= p->mask))
+            d->values[i] = 0;
+done:
+    return status;
+}
+
+mucmm_status mucmm_display_create(mucmm_ctx *ctx, const mucmm_explanation *e,
+                                  const mucmm_display_params *params, mucmm_display **out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_map_kind map = mucmm_explanation_params(e)->map;
+    mucmm_display_params p;
+    mucmm_display *d = NULL;
+    float *differences = NULL;
+
+    *out = NULL;
+    TRY(mucmm__display_params_take(ctx, params, &p));
+    TRY(mucmm__alloc(ctx, 1, sizeof *d, &d));
+    TRY(mucmm__display_start(ctx, mucmm_explanation_data(e), mucmm_explanation_rows(e),
+                             mucmm_explanation_count(e), &p, d));
+    TRY(name_it(ctx, e, d));
+    TRY(fill_values(ctx, e, &p, d));
+    if (d->look == MUCMM_LOOK_SOUND && mucmm__is_measured(map)) {
+        TRY(mucmm__alloc(ctx, d->n * d->cols, sizeof *differences, &differences));
+        TRY(mucmm_explanation_differences(ctx, e,
+                                          &(mucmm_mat){differences, d->n, d->cols, d->cols}));
+    }
+    TRY(mucmm__display_fill(ctx, d, map, differences));
+    *out = d;
+    d = NULL;
+done:
+    mucmm__free(differences);
+    mucmm_display_free(d);
+    return status;
 }
 
 /* ---- values that are there already ------------------------------------------------- */
@@ -291,12 +365,18 @@ mucmm_status mucmm_display_of_values(mucmm_ctx *ctx, const mucmm_data *data, con
                                      const mucmm_display_params *params, mucmm_display **out)
 {
     mucmm_status status = MUCMM_OK;
+    mucmm_display_params p;
     mucmm_display *d = NULL;
     float *measured = NULL;
 
     *out = NULL;
+    TRY(mucmm__display_params_take(ctx, params, &p));
+    if (p.null || map < MUCMM_MAP_GRADIENT || map > MUCMM_MAP_INTEGRATED_GRADIENTS)
+        TRY(mucmm__fail(ctx, MUCMM_EARG,
+                        p.null ? "display: null models are for maps of an explanation"
+                               : "display: the kind of map that the values are must be named"));
     TRY(mucmm__alloc(ctx, 1, sizeof *d, &d));
-    TRY(mucmm__display_start(ctx, data, rows, n, params, d));
+    TRY(mucmm__display_start(ctx, data, rows, n, &p, d));
     TRY(check_matrix(ctx, d, "values", values));
     TRY(check_matrix(ctx, d, "differences", differences));
     TRY(mucmm__strdup(ctx, mucmm_data_label(data), &d->title));
@@ -342,6 +422,16 @@ float mucmm_display_scale(const mucmm_display *d)
 const float *mucmm_display_values(const mucmm_display *d)
 {
     return d->values;
+}
+
+const float *mucmm_display_p_values(const mucmm_display *d)
+{
+    return d->p_values;
+}
+
+const double *mucmm_display_scores(const mucmm_display *d)
+{
+    return d->scores;
 }
 
 const float *mucmm_display_cells(const mucmm_display *d, int64_t i, int64_t *rows, int64_t *cols)

@@ -39,8 +39,9 @@ struct mucmm_display {
     char *title; /* of a sheet, before the sample's number */
     char *score; /* what is explained, and by which map; NULL: not known */
     char *map;
-    double *scores; /* [n] or NULL */
-    float *values;  /* [n, cols] or NULL */
+    double *scores;  /* [n] or NULL */
+    float *values;   /* [n, cols] or NULL */
+    float *p_values; /* [n, cols] or NULL */
     float scale;
 
     int64_t cell_rows, cell_cols; /* of pictures and sounds */
@@ -80,10 +81,13 @@ static inline void mucmm__range(const float *x, int64_t n, float *lo, float *hi)
 
 /* ---- display.c --------------------------------------------------------------------- */
 
+/* An own copy of parameters, checked. */
+mucmm_status mucmm__display_params_take(mucmm_ctx *ctx, const mucmm_display_params *given,
+                                        mucmm_display_params *own);
 /* Without maps: the samples and how they are shown. What is there is freed with the display, also
- * after a failure. */
+ * after a failure. p is checked. */
 mucmm_status mucmm__display_start(mucmm_ctx *ctx, const mucmm_data *data, const int64_t *rows,
-                                  int64_t n, const mucmm_display_params *params, mucmm_display *d);
+                                  int64_t n, const mucmm_display_params *p, mucmm_display *d);
 /* From values to what is drawn. differences: as in mucmm_display_of_values. */
 mucmm_status mucmm__display_fill(mucmm_ctx *ctx, mucmm_display *d, mucmm_map_kind map,
                                  const float *differences);
