@@ -489,6 +489,154 @@ static void test_display_bars_strongest_first(void **state)
     unlink(in_folder("t.csv"));
 }
 
+/* ---- of an explanation ------------------------------------------------------------- */
+
+enum { N_ROWS = 400, PIXELS = 16, PLANTED = 6, OTHER = 5 };
+
+/* Pictures [4, 4] of noise and rows of noise; pixel 6 and column 0 have a latent in common. */
+typedef struct planted {
+    float a[N_ROWS][PIXELS], b[N_ROWS][OTHER];
+    mucmm_data *data[2];
+    mucmm_view view[2];
+    mucmm_model *model;
+} planted;
+
+static int64_t some[3]; /* of the largest common scores */
+
+static planted *plant(void)
+{
+    planted *q = calloc(1, sizeof *q);
+    double *z = normals(21, 0, N_ROWS * (1 + PIXELS + OTHER), 1);
+    mucmm_fit_params p;
+    mucmm_scores *scores = NULL;
+
+    for (int i = 0; i < N_ROWS; i++) {
+        const double *row = z + i * (1 + PIXELS + OTHER);
+        for (int j = 0; j < PIXELS; j++)
+            q->a[i][j] = (float)(row[1 + j] + (j == PLANTED ? 2 * row[0] : 0));
+        for (int j = 0; j < OTHER; j++)
+            q->b[i][j] = (float)(row[1 + PIXELS + j] + (j == 0 ? 2 * row[0] : 0));
+    }
+    free(z);
+    q->data[0] = wrap(&q->a[0][0], N_ROWS, (const int64_t[]){4, 4}, 2);
+    q->data[1] = wrap(&q->b[0][0], N_ROWS, (const int64_t[]){OTHER}, 1);
+    q->view[0] = (mucmm_view){"picture", q->data[0]};
+    q->view[1] = (mucmm_view){"numbers", q->data[1]};
+    mucmm_fit_params_init(&p);
+    p.head = MUCMM_HEAD_LINEAR;
+    p.common = 1;
+    p.individual = 1;
+    CHECK_OK(ctx, mucmm_fit(ctx, q->view, 2, &p, &q->model));
+    CHECK_OK(ctx, mucmm_score(ctx, q->model, q->view, 2, NULL, &scores));
+    for (int i = 0; i < 3; i++) {
+        some[i] = -1;
+        for (int64_t j = 0; j < N_ROWS; j++)
+            if (j != some[0] && (i < 2 || j != some[1]) &&
+                (some[i] < 0 ||
+                 mucmm_scores_common(scores)[j] > mucmm_scores_common(scores)[some[i]]))
+                some[i] = j;
+    }
+    mucmm_scores_free(scores);
+    return q;
+}
+
+static void uproot(planted *q)
+{
+    mucmm_model_free(q->model);
+    mucmm_data_free(q->data[0]);
+    mucmm_data_free(q->data[1]);
+    free(q);
+}
+
+static mucmm_explanation *explain_planted(const planted *q, int32_t view)
+{
+    mucmm_explanation *e = NULL;
+
+    CHECK_OK(ctx, mucmm_explanation_create(ctx, q->model, q->view, 2, view, some, 3, NULL, &e));
+    return e;
+}
+
+static void test_display_of_an_explanation_shows_what_was_planted(void **state)
+{
+    planted *q = plant();
+    mucmm_explanation *e = explain_planted(q, 0);
+    mucmm_display *d = NULL;
+    double scores[3];
+    int64_t h, w;
+
+    (void)state;
+    CHECK_OK(ctx, mucmm_display_create(ctx, e, NULL, &d));
+    memcpy(scores, mucmm_explanation_scores(e), sizeof scores);
+    mucmm_explanation_free(e); /* it need not outlive the call */
+    assert_int_equal(mucmm_display_look(d), MUCMM_LOOK_PICTURE);
+    assert_memory_equal(mucmm_display_scores(d), scores, sizeof scores);
+    assert_null(mucmm_display_p_values(d));
+    for (int i = 0; i < 3; i++) {
+        const float *cells = mucmm_display_cells(d, i, &h, &w);
+        assert_true(h == 4 && w == 4);
+        for (int j = 0; j < PIXELS; j++)
+            assert_true(j == PLANTED || 4 * fabsf(cells[j]) < fabsf(cells[PLANTED]));
+    }
+    mucmm_display_free(d);
+    e = explain_planted(q, 1);
+    CHECK_OK(ctx, mucmm_display_create(ctx, e, NULL, &d));
+    assert_int_equal(mucmm_display_look(d), MUCMM_LOOK_BARS);
+    for (int i = 0; i < 3; i++) {
+        const char *const *labels;
+        const float *values;
+        assert_int_equal(mucmm_display_labels(d, i, &labels, &values), OTHER);
+        assert_string_equal(labels[0], "column 0");
+    }
+    mucmm_explanation_free(e);
+    mucmm_display_free(d);
+    uproot(q);
+}
+
+static void test_display_masks_what_null_models_show_too(void **state)
+{
+    planted *q = plant();
+    mucmm_explanation *e = explain_planted(q, 0);
+    mucmm_null *null = NULL;
+    mucmm_display_params p;
+    mucmm_display *whole = NULL, *masked = NULL, *none = NULL;
+    float want[3 * PIXELS];
+    int kept = 0;
+
+    (void)state;
+    CHECK_OK(ctx, mucmm_null_fit(ctx, q->model, MUCMM_HEADS, q->view, 2, NULL, &null));
+    CHECK_OK(ctx, mucmm_explanation_p_values(ctx, e, null, MUCMM_P_POOLED,
+                                             &(mucmm_mat){want, 3, PIXELS, PIXELS}));
+    mucmm_display_params_init(&p);
+    p.null = null;
+    CHECK_OK(ctx, mucmm_display_create(ctx, e, &p, &whole));
+    p.mask = 0.05;
+    CHECK_OK(ctx, mucmm_display_create(ctx, e, &p, &masked));
+    assert_memory_equal(mucmm_display_p_values(whole), want, sizeof want);
+    assert_memory_equal(mucmm_display_p_values(masked), want, sizeof want);
+    for (int i = 0; i < 3 * PIXELS; i++) {
+        float all = mucmm_display_values(whole)[i], left = mucmm_display_values(masked)[i];
+        kept += want[i] <= 0.05f;
+        CHECK_CLOSE(left, want[i] <= 0.05f ? all : 0, 0);
+        assert_true(i % PIXELS != PLANTED || want[i] <= 0.05f);
+    }
+    assert_in_range(kept, 3, 12);
+    p.mask = 1.5;
+    check_message(ctx, mucmm_display_create(ctx, e, &p, &none), MUCMM_EARG, "mask is 1.5");
+    p.mask = 0.05;
+    check_message(
+        ctx,
+        mucmm_display_of_values(ctx, q->data[0], some, 3, MUCMM_MAP_PATTERN, NULL, NULL, &p, &none),
+        MUCMM_EARG, "of an explanation");
+    p.null = NULL;
+    check_message(ctx, mucmm_display_create(ctx, e, &p, &none), MUCMM_EARG, "needs null models");
+    assert_null(none);
+    mucmm_null_free(null);
+    mucmm_display_free(whole);
+    mucmm_display_free(masked);
+    mucmm_explanation_free(e);
+    uproot(q);
+}
+
 /* ---- sheets ------------------------------------------------------------------------ */
 
 /* The page is the one that its parts make when they are drawn by hand. */
@@ -571,6 +719,9 @@ static void test_display_rejects_arguments(void **state)
         assert_null(d);                                                                            \
     } while (0)
     mucmm_display_params_init(&p);
+    check_message(
+        ctx, mucmm_display_of_values(ctx, data, &row, 1, MUCMM_MAP_DEFAULT, &m, NULL, NULL, &d),
+        MUCMM_EARG, "kind of map");
     REFUSED(MUCMM_EARG, "1 or more", &row, 0, &m, NULL);
     REFUSED(MUCMM_EARG, "row 1", &beyond, 1, &m, NULL);
     REFUSED(MUCMM_ESHAPE, "1 x 5", &row, 1, &narrow, NULL);
@@ -656,6 +807,43 @@ static void sweep(const mucmm_data *data)
     free((char *)paths[0]);
 }
 
+static void test_display_of_an_explanation_out_of_memory(void **state)
+{
+    planted *q = plant();
+    mucmm_explanation *e = explain_planted(q, 0);
+    mucmm_null *null = NULL;
+    counter c = {1, 0};
+    mucmm_ctx_params p;
+    mucmm_display_params look;
+    mucmm_ctx *with = NULL;
+    mucmm_status status = MUCMM_ENOMEM;
+    int64_t k;
+
+    (void)state;
+    CHECK_OK(ctx, mucmm_null_fit(ctx, q->model, MUCMM_HEADS, q->view, 2, NULL, &null));
+    mucmm_display_params_init(&look);
+    look.null = null;
+    look.mask = 0.05;
+    mucmm_ctx_params_init(&p);
+    p.threads = 1;
+    p.allocator = (mucmm_allocator){counted_alloc, counted_release, &c};
+    assert_int_equal(mucmm_ctx_create(&p, &with), MUCMM_OK);
+    for (k = 0; status != MUCMM_OK; k++) {
+        mucmm_display *d = NULL;
+        c.left = k;
+        status = mucmm_display_create(with, e, &look, &d);
+        assert_true(status == MUCMM_OK || status == MUCMM_ENOMEM);
+        assert_true((status == MUCMM_OK) == (d != NULL));
+        mucmm_display_free(d);
+        assert_int_equal(c.live, 1); /* the context */
+    }
+    assert_true(k > 12);
+    mucmm_ctx_free(with);
+    mucmm_null_free(null);
+    mucmm_explanation_free(e);
+    uproot(q);
+}
+
 static void test_display_out_of_memory(void **state)
 {
     static const float x[6] = {0, 1, 2, 3, 4, 5};
@@ -703,6 +891,9 @@ int main(void)
         cmocka_unit_test(test_display_joins_pieces_to_words),
         cmocka_unit_test(test_display_of_a_bag),
         cmocka_unit_test(test_display_bars_strongest_first),
+        cmocka_unit_test(test_display_of_an_explanation_shows_what_was_planted),
+        cmocka_unit_test(test_display_masks_what_null_models_show_too),
+        cmocka_unit_test(test_display_of_an_explanation_out_of_memory),
         cmocka_unit_test(test_display_sheet_is_drawn_from_what_it_shows),
         cmocka_unit_test(test_display_cannot_be_written),
         cmocka_unit_test(test_display_rejects_arguments),

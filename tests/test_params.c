@@ -289,6 +289,18 @@ static mucmm_status use_display_of_values(void *p)
     return status;
 }
 
+static mucmm_status use_display_create(void *p)
+{
+    mucmm_explanation *e = NULL;
+    mucmm_display *d = NULL;
+
+    CHECK_OK(ctx, mucmm_explanation_create(ctx, model, q.view, 2, 0, some_rows, 2, NULL, &e));
+    mucmm_status status = mucmm_display_create(ctx, e, p, &d);
+    mucmm_explanation_free(e);
+    mucmm_display_free(d);
+    return status;
+}
+
 /* Frames and hertz have no status: 0 and NaN are a refusal. */
 static mucmm_status use_mel_frames(void *p)
 {
@@ -497,7 +509,8 @@ static const sized all[] = {
     SIZED(mucmm_findings_params, NULL, TAKES, {"mucmm_findings_create", use_findings_create}),
     SIZED(mucmm_parts_params, NULL, TAKES, {"mucmm_parts_create", use_parts_create}),
     SIZED(mucmm_sheet_params, set_sheet, TAKES, {"mucmm_sheet_create", use_sheet_create}),
-    SIZED(mucmm_display_params, NULL, TAKES, {"mucmm_display_of_values", use_display_of_values}),
+    SIZED(mucmm_display_params, NULL, TAKES, {"mucmm_display_create", use_display_create},
+          {"mucmm_display_of_values", use_display_of_values}),
     SIZED(mucmm_mel_params, NULL, TAKES, {"mucmm_mel_frames", use_mel_frames},
           {"mucmm_mel_hertz", use_mel_hertz}, {"mucmm_mel_power", use_mel_power},
           {"mucmm_mel_map", use_mel_map}),
