@@ -356,7 +356,7 @@ static int draw_column(demo *d, const int64_t *rows, mucmm_sheet *sheet, int64_t
     else
         TRY(map_pairs(d, rows, SHOWN, MUCMM_HEADS, part, MAP_PATTERN, view, values));
     if (part >= 0)
-        scale = map_scale(values, cells);
+        TRY(check(&d->s, mucmm_map_scale(d->s.ctx, values, cells, &scale)));
     snprintf(caption, sizeof caption, "%s view%s%s", view_names[view], part < 0 ? "" : ": ",
              part < 0 ? "" : captions[part]);
     for (int64_t i = 0; i < SHOWN; i++) {

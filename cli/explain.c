@@ -56,19 +56,13 @@ const option explain_options[] = {
     OPTION_END,
 };
 
-/* What is explained of one view. Raw input is what the file holds, or, of encoded rows, what goes
- * into the encoder. */
+/* What is explained of one view. */
 typedef struct view_maps {
     const mucmm_view *view;
     const inputs *in;
     const sample_list *samples;
-    int64_t cols;
-    int64_t shape[MUCMM_MAX_RANK]; /* of the raw input */
-    int32_t rank;
-    map_set maps;
-    const char *score_name;
-    char method[32];
-    char file_name[32]; /* the score's, without ':' */
+    mucmm_display_params shown;
+    mucmm_explain_params params;
 } view_maps;
 
 /* ---- shapes ------------------------------------------------------------------------ */
@@ -90,187 +84,71 @@ static int check_pair_names(const mucmm_model *m, const char *where, const pairs
     return 0;
 }
 
-static int find_shape(const settings *given, view_maps *v)
+/* The shape that is given for a view, if there is one. */
+static int read_shape(const settings *given, const char *view, mucmm_display_params *p)
 {
-    const char *text = find_pair(&given->shape, v->view->name);
-    double cells = 1;
+    const char *text = find_pair(&given->shape, view);
 
-    v->rank = mucmm_data_raw_shape(v->view->data, v->shape);
-    if (!text)
-        return 0;
-    if (!parse_shape(text, v->shape, &v->rank))
+    if (text && !parse_shape(text, p->shape, &p->rank))
         return fail(EXIT_USAGE, "--shape: '%s' is not a shape such as 28x56", text);
-    for (int32_t i = 0; i < v->rank; i++)
-        cells *= (double)v->shape[i];
-    if (cells != (double)v->cols)
-        return fail(EXIT_RUN, "--shape %s=%s has %.0f cells and a row of %s has %" PRId64,
-                    v->view->name, text, cells, mucmm_data_label(v->view->data), v->cols);
     return 0;
+}
+
+/* Before anything is computed: does it fit the rows? */
+static int check_shape(session *s, const settings *given, const mucmm_view *view, int64_t row)
+{
+    mucmm_display_params p;
+    mucmm_display *d = NULL;
+    int code = 0;
+
+    mucmm_display_params_init(&p);
+    TRY(read_shape(given, view->name, &p));
+    if (p.rank > 0 && mucmm_display_of_values(s->ctx, view->data, &row, 1, MUCMM_MAP_GRADIENT, NULL,
+                                              NULL, &p, &d) != MUCMM_OK)
+        code = fail(EXIT_RUN, "--shape %s=%s: %s", view->name, find_pair(&given->shape, view->name),
+                    mucmm_ctx_message(s->ctx));
+done:
+    mucmm_display_free(d);
+    return code;
 }
 
 /* ---- pictures ---------------------------------------------------------------------- */
 
-enum { PANEL_WIDTH = 300, SOUND_WIDTH = 520 }; /* pixels that a panel should have */
-
-static int new_sheet(session *s, const view_maps *v, int64_t sample, int64_t rows, int64_t cols,
-                     int64_t height, int64_t width, mucmm_sheet **out)
+/* DIR/NAME.WHAT.SAMPLE.png */
+static int write_pngs(session *s, const view_maps *v, const mucmm_display *d, const char *what,
+                      output_dir *dir)
 {
-    char title[200];
-    mucmm_sheet_params p;
-
-    mucmm_sheet_params_init(&p);
-    snprintf(title, sizeof title, "%s, sample %" PRId64 ": %s score %.3g, %s", v->view->name,
-             v->samples->rows[sample], v->score_name, v->maps.scores[sample], v->method);
-    p.title = title;
-    p.rows = rows;
-    p.cols = cols;
-    p.height = height;
-    p.width = width;
-    int64_t wanted = v->maps.look.kind == LOOK_SOUND ? SOUND_WIDTH : PANEL_WIDTH;
-    p.zoom = width < wanted ? wanted / width : 1;
-    return check(s, mucmm_sheet_create(s->ctx, &p, out));
-}
-
-static mucmm_cmat cells_of(const view_maps *v, int64_t sample)
-{
-    const look *l = &v->maps.look;
-
-    return (mucmm_cmat){v->maps.cells + sample * l->rows * l->columns, l->rows, l->columns,
-                        l->columns};
-}
-
-/* The input beside the map over the paled input. */
-static int draw_picture(session *s, const view_maps *v, int64_t sample, mucmm_sheet **out)
-{
-    const look *l = &v->maps.look;
-    mucmm_cmat map = cells_of(v, sample);
-    unsigned char *rgb = NULL;
-    int code = 0;
-
-    TRY(look_picture(s, l, v->samples->rows[sample], &rgb));
-    TRY(new_sheet(s, v, sample, 1, 2, l->rows, l->columns, out));
-    TRY(check(s, mucmm_sheet_picture(s->ctx, *out, 0, 0, rgb, l->rows, l->columns, "input")));
-    TRY(check(s, mucmm_sheet_overlay(s->ctx, *out, 1, 0, &map, v->maps.scale, rgb,
-                                     l->local_sd > 0 ? "map, local sums" : "map")));
-done:
-    free(rgb);
-    return code;
-}
-
-enum { SHOWN_BARS = 15, BARS_WIDTH = 460, WORDS_WIDTH = 520 };
-
-static int draw_bars(session *s, const view_maps *v, int64_t sample, mucmm_sheet **out)
-{
-    const look *l = &v->maps.look;
-    bar_list bars;
-    int code = 0;
-
-    bars_of(l, v->maps.values + sample * l->cols, SHOWN_BARS, &bars);
-    TRY(new_sheet(s, v, sample, 1, 1, 20 * (bars.n > 2 ? bars.n : 2) + 20, BARS_WIDTH, out));
-    TRY(check(s, mucmm_sheet_bars(s->ctx, *out, 0, 0, bars.value, bars.shown, bars.n, v->maps.scale,
-                                  NULL)));
-done:
-    return code;
-}
-
-static int draw_words(session *s, const view_maps *v, int64_t sample, mucmm_sheet **out)
-{
-    static const char *const none[] = {"(no words)"};
-    static const float zero[] = {0};
-    const word_list *list = &v->maps.words[sample];
-    const char *const *shown = list->n > 0 ? list->shown : none;
-    const float *values = list->n > 0 ? list->value : zero;
-    int64_t n = list->n > 0 ? list->n : 1, height;
-    int code = 0;
-
-    height = mucmm_sheet_words_height(shown, values, n, WORDS_WIDTH);
-    TRY(new_sheet(s, v, sample, 1, 1, height, WORDS_WIDTH, out));
-    TRY(check(s, mucmm_sheet_words(s->ctx, *out, 0, 0, shown, values, n, v->maps.scale, NULL)));
-done:
-    return code;
-}
-
-/* The log-mel spectrogram above, the map over it below. */
-static int draw_sound(session *s, const view_maps *v, int64_t sample, mucmm_sheet **out)
-{
-    const look *l = &v->maps.look;
-    mucmm_cmat map = cells_of(v, sample);
-    unsigned char *rgb = NULL;
-    tick_list ticks;
-    int code = 0;
-
-    look_ticks(l, &ticks);
-    TRY(look_picture(s, l, v->samples->rows[sample], &rgb));
-    TRY(new_sheet(s, v, sample, 2, 1, l->rows, l->columns, out));
-    TRY(check(s, mucmm_sheet_picture(s->ctx, *out, 0, 0, rgb, l->rows, l->columns,
-                                     "log-mel spectrogram, 70 dB")));
-    TRY(check(s, mucmm_sheet_overlay(s->ctx, *out, 0, 1, &map, v->maps.scale, rgb, "map")));
-    for (int64_t row = 0; row < 2; row++)
-        TRY(check(s,
-                  mucmm_sheet_ticks(s->ctx, *out, 0, row, ticks.x, ticks.n_x, ticks.y, ticks.n_y)));
-done:
-    free(rgb);
-    return code;
-}
-
-typedef struct picture_files {
-    const view_maps *v;
-    char **path; /* [samples] */
-} picture_files;
-
-static int write_png(session *s, void *arg, int64_t sample)
-{
-    const picture_files *files = arg;
-    const view_maps *v = files->v;
-    static int (*const draw[])(session *, const view_maps *, int64_t, mucmm_sheet **) = {
-        [LOOK_BARS] = draw_bars,
-        [LOOK_PICTURE] = draw_picture,
-        [LOOK_WORDS] = draw_words,
-        [LOOK_SOUND] = draw_sound,
-    };
-    mucmm_sheet *sheet = NULL;
-    int code = 0;
-
-    TRY(draw[v->maps.look.kind](s, v, sample, &sheet));
-    TRY(check(s, mucmm_sheet_write_png(s->ctx, sheet, files->path[sample])));
-done:
-    mucmm_sheet_free(sheet);
-    return code;
-}
-
-static int write_pngs(session *s, const view_maps *v, output_dir *dir)
-{
-    picture_files files = {v, NULL};
     int64_t n = v->samples->n;
+    char **path = NULL;
     int code = 0;
 
-    TRY(allocate(&files.path, n, sizeof *files.path));
+    TRY(allocate(&path, n, sizeof *path));
     for (int64_t i = 0; i < n; i++) {
-        TRY(output_dir_file(dir, "%s.%s.%" PRId64 ".png", v->view->name, v->file_name,
+        TRY(output_dir_file(dir, "%s.%s.%" PRId64 ".png", v->view->name, what,
                             v->samples->rows[i]));
-        files.path[i] = strdup(dir->full);
-        if (!files.path[i])
+        path[i] = strdup(dir->full);
+        if (!path[i])
             TRY(fail(EXIT_RUN, "out of memory"));
     }
-    TRY(session_each(s, n, write_png, &files));
+    TRY(check(s, mucmm_display_write(s->ctx, d, (const char *const *)path)));
 done:
-    for (int64_t i = 0; files.path && i < n; i++)
-        free(files.path[i]);
-    free(files.path);
+    for (int64_t i = 0; path && i < n; i++)
+        free(path[i]);
+    free(path);
     return code;
 }
 
 /* ---- maps -------------------------------------------------------------------------- */
 
 /* The file of --training; of encoded rows of a study its training part. */
-static int open_training(session *s, const settings *given, const view_maps *v, const look *l,
-                         const mucmm_explain_params *explain, mucmm_data **out)
+static int open_training(session *s, const settings *given, const mucmm_model *m, int32_t view,
+                         const view_maps *v, mucmm_data **out)
 {
     const char *path = find_pair(&given->training, v->view->name);
     mucmm_data_params p;
 
     *out = NULL;
-    if (!path && look_needs_training(l, explain))
+    if (!path && mucmm_explain_takes_training(m, view, v->view->data, &v->params) > 0)
         return inputs_training(s, v->in, v->view->name, out);
     if (!path)
         return 0;
@@ -279,30 +157,36 @@ static int open_training(session *s, const settings *given, const view_maps *v, 
     return check(s, mucmm_data_open(s->ctx, path, &p, out));
 }
 
-/* DIR/NAME.SCORE.npy, or with `what` before the ending. */
-static int write_rows(session *s, const view_maps *v, const float *values, const char *what,
-                      output_dir *dir)
+/* Values [n, raw cols] as DIR/NAME.WHAT.npy, in the shape of the raw rows. */
+static int write_rows(session *s, const view_maps *v, const mucmm_display *d, const float *values,
+                      const char *what, output_dir *dir)
 {
-    int64_t shape[MUCMM_MAX_RANK] = {v->samples->n};
-    int32_t rank = v->rank < MUCMM_MAX_RANK ? v->rank : 1;
+    int64_t shape[MUCMM_MAX_RANK + 1] = {v->samples->n};
+    int32_t rank = mucmm_display_shape(d, shape + 1);
     int code = 0;
 
-    for (int32_t i = 0; i < rank; i++)
-        shape[i + 1] = rank == v->rank ? v->shape[i] : v->cols;
-    TRY(output_dir_file(dir, "%s.%s%s.npy", v->view->name, v->file_name, what));
+    if (rank == MUCMM_MAX_RANK) {
+        rank = 1;
+        shape[1] = mucmm_data_raw_cols(v->view->data);
+    }
+    TRY(output_dir_file(dir, "%s.%s.npy", v->view->name, what));
     TRY(check(s, mucmm_npy_write(s->ctx, dir->full, values, shape, rank + 1)));
 done:
     return code;
 }
 
-static int write_maps(session *s, view_maps *v, const map_mask *mask, output_dir *dir)
+static int write_maps(session *s, const view_maps *v, const mucmm_display *d, const char *score,
+                      output_dir *dir)
 {
+    char name[64], p_name[72];
     int code = 0;
 
-    TRY(write_rows(s, v, v->maps.values, "", dir));
-    if (mask->null->null)
-        TRY(write_rows(s, v, mask->p_values, ".p", dir));
-    TRY(write_pngs(s, v, dir));
+    score_file_name(score, name, sizeof name);
+    snprintf(p_name, sizeof p_name, "%s.p", name);
+    TRY(write_rows(s, v, d, mucmm_display_values(d), name, dir));
+    if (mucmm_display_p_values(d))
+        TRY(write_rows(s, v, d, mucmm_display_p_values(d), p_name, dir));
+    TRY(write_pngs(s, v, d, name, dir));
 done:
     return code;
 }
@@ -311,56 +195,52 @@ static int explain_view(session *s, const settings *given, const mucmm_model *m,
                         int32_t view, const sample_list *samples, const null_models *null,
                         const mucmm_explain_params *usual, output_dir *dir)
 {
-    view_maps v = {.view = &in->views[view], .in = in, .samples = samples};
-    mucmm_explain_params params = *usual;
+    view_maps v = {.view = &in->views[view], .in = in, .samples = samples, .params = *usual};
     mucmm_data *training = NULL;
-    map_mask mask = {null, given->mask, NULL};
-    look l;
+    mucmm_explanation *e = NULL;
+    mucmm_display *d = NULL;
     int code = 0;
 
-    v.cols = mucmm_data_raw_cols(v.view->data);
-    v.score_name = given->score ? given->score : "common";
-    score_file_name(v.score_name, v.file_name, sizeof v.file_name);
-    TRY(find_shape(given, &v));
-    l = look_of(v.view->data, v.shape, v.rank, 0);
-    if (given->parts)
-        params.map = MUCMM_MAP_PATTERN;
-    else
-        look_defaults(&l, given, &params);
-    choice_word(METHODS, params.map, v.method, sizeof v.method);
-    TRY(open_training(s, given, &v, &l, &params, &training));
-    params.training = training;
-    if (given->parts) {
-        TRY(parts_write(s, m, in, view, &l, v.shape, v.rank, samples, &params, dir));
-        goto done;
-    }
-    if (null->null)
-        TRY(allocate(&mask.p_values, samples->n * v.cols, sizeof *mask.p_values));
-    TRY(maps_compute(s, m, in, view, &l, samples->rows, samples->n, &params,
-                     null->null ? &mask : NULL, &v.maps));
-    TRY(write_maps(s, &v, &mask, dir));
+    mucmm_display_params_init(&v.shown);
+    TRY(read_shape(given, v.view->name, &v.shown));
+    v.shown.null = null->null;
+    v.shown.mask = null->null ? given->mask : NAN;
+    TRY(open_training(s, given, m, view, &v, &training));
+    v.params.training = training;
+    TRY(check(s, mucmm_explanation_create(s->ctx, m, in->views, in->n, view, samples->rows,
+                                          samples->n, &v.params, &e)));
+    TRY(check(s, mucmm_display_create(s->ctx, e, &v.shown, &d)));
+    TRY(write_maps(s, &v, d, given->score ? given->score : "common", dir));
 done:
-    free(mask.p_values);
+    mucmm_display_free(d);
+    mucmm_explanation_free(e);
     mucmm_data_free(training);
-    maps_drop(&v.maps);
     return code;
 }
 
-static int parse_baseline(const char *text, mucmm_explain_params *p)
+static int show_parts(session *s, const settings *given, const mucmm_model *m, const inputs *in,
+                      int32_t view, const sample_list *samples, const mucmm_explain_params *usual,
+                      output_dir *dir)
 {
-    static const char *const words[] = {"zero", "mean", "blurred"};
+    view_maps v = {.view = &in->views[view], .in = in, .samples = samples, .params = *usual};
+    mucmm_data *training = NULL;
+    int32_t rank;
+    look l;
+    int code = 0;
 
-    for (int i = 0; i < 3; i++)
-        if (strcmp(text, words[i]) == 0) {
-            p->baseline = (mucmm_baseline)(MUCMM_BASELINE_ZERO + i);
-            return 0;
-        }
-    if (!parse_count(text, &p->baseline_row))
-        return fail(EXIT_USAGE,
-                    "--baseline: '%s' is none of zero, mean, blurred, and no number of a row",
-                    text);
-    p->baseline = MUCMM_BASELINE_ROW;
-    return 0;
+    mucmm_display_params_init(&v.shown);
+    TRY(read_shape(given, v.view->name, &v.shown));
+    rank = v.shown.rank;
+    if (rank == 0)
+        rank = mucmm_data_raw_shape(v.view->data, v.shown.shape);
+    l = look_of(v.view->data, v.shown.shape, rank, 0);
+    v.params.map = MUCMM_MAP_PATTERN;
+    TRY(open_training(s, given, m, view, &v, &training));
+    v.params.training = training;
+    TRY(parts_write(s, m, in, view, &l, v.shown.shape, rank, samples, &v.params, dir));
+done:
+    mucmm_data_free(training);
+    return code;
 }
 
 /* Options that the method has no use for. */
@@ -386,7 +266,13 @@ static int check_method(const settings *given, mucmm_map_kind map)
     return 0;
 }
 
-static int fill_params(const settings *given, mucmm_explain_params *p)
+/* A word that the library does not know is wrong usage. */
+static int check_word(session *s, const char *option, mucmm_status status)
+{
+    return status == MUCMM_OK ? 0 : fail(EXIT_USAGE, "--%s: %s", option, mucmm_ctx_message(s->ctx));
+}
+
+static int fill_params(session *s, const settings *given, mucmm_explain_params *p)
 {
     int code = 0;
 
@@ -403,8 +289,12 @@ static int fill_params(const settings *given, mucmm_explain_params *p)
     p->seed = given->seed >= 0 ? (uint64_t)given->seed : p->seed;
     TRY(check_method(given, p->map));
     if (given->baseline)
-        TRY(parse_baseline(given->baseline, p));
-    TRY(score_parse(given->score ? given->score : "common", p));
+        TRY(check_word(
+            s, "baseline",
+            mucmm_baseline_parse(s->ctx, given->baseline, &p->baseline, &p->baseline_row)));
+    if (given->score)
+        TRY(check_word(s, "score",
+                       mucmm_score_parse(s->ctx, given->score, &p->score, &p->component)));
 done:
     return code;
 }
@@ -420,9 +310,9 @@ int run_explain(const settings *given)
     null_models null = {0};
     mucmm_explain_params params;
 
-    TRY(fill_params(given, &params));
-    TRY(output_dir_check(given->output));
     TRY(session_open(&s, given));
+    TRY(fill_params(&s, given, &params));
+    TRY(output_dir_check(given->output));
     TRY(model_open(&s, given, &m));
     TRY(check_pair_names(m, "shape", &given->shape));
     TRY(check_pair_names(m, "training", &given->training));
@@ -432,10 +322,13 @@ int run_explain(const settings *given)
         TRY(explain_check(&s, given, m, &in, &samples, &params, &dir));
         goto done;
     }
+    for (int32_t v = 0; v < in.n; v++)
+        TRY(check_shape(&s, given, &in.views[v], samples.rows[0]));
     if (given->mask >= 0)
         TRY(null_models_open(&s, given, m, &in, params.representation, true, &null));
     for (int32_t v = 0; v < in.n; v++)
-        TRY(explain_view(&s, given, m, &in, v, &samples, &null, &params, &dir));
+        TRY(given->parts ? show_parts(&s, given, m, &in, v, &samples, &params, &dir)
+                         : explain_view(&s, given, m, &in, v, &samples, &null, &params, &dir));
 done:
     output_dir_close(&dir, code == 0);
     free(samples.rows);

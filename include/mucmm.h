@@ -1100,6 +1100,11 @@ MUCMM_API mucmm_status mucmm_display_of_values(mucmm_ctx *ctx, const mucmm_data 
                                                mucmm_display **out);
 MUCMM_API void mucmm_display_free(mucmm_display *d);
 
+/* *scale, at which maps of these values [n] have their full colour: the 99.5 % quantile of |value|,
+ * the largest if that is 0, and 1 if all are. */
+MUCMM_API mucmm_status mucmm_map_scale(mucmm_ctx *ctx, const float *values, int64_t n,
+                                       float *scale);
+
 MUCMM_API mucmm_look mucmm_display_look(const mucmm_display *d);
 MUCMM_API int64_t mucmm_display_samples(const mucmm_display *d); /* n */
 /* Row of the data that is sample i; -1 if i is out of range. */

@@ -69,20 +69,22 @@ static float nth_smallest(float *x, int64_t n, int64_t k)
     return x[k];
 }
 
-mucmm_status mucmm__map_scale(mucmm_ctx *ctx, const float *x, int64_t n, float *out)
+mucmm_status mucmm_map_scale(mucmm_ctx *ctx, const float *values, int64_t n, float *scale)
 {
     mucmm_status status = MUCMM_OK;
     float *sizes = NULL;
 
-    *out = 1;
+    *scale = 1;
+    if (n < 1)
+        return MUCMM_OK;
     TRY(mucmm__alloc(ctx, n, sizeof *sizes, &sizes));
     for (int64_t i = 0; i < n; i++)
-        sizes[i] = fabsf(x[i]);
-    *out = nth_smallest(sizes, n, (int64_t)(0.995 * (double)(n - 1) + 0.5));
-    if (!(*out > 0))
-        *out = mucmm__largest(x, n);
-    if (!(*out > 0))
-        *out = 1;
+        sizes[i] = fabsf(values[i]);
+    *scale = nth_smallest(sizes, n, (int64_t)(0.995 * (double)(n - 1) + 0.5));
+    if (!(*scale > 0))
+        *scale = mucmm__largest(values, n);
+    if (!(*scale > 0))
+        *scale = 1;
 done:
     mucmm__free(sizes);
     return status;
@@ -209,7 +211,7 @@ static mucmm_status fill_cells(mucmm_ctx *ctx, mucmm_display *d, const float *di
     c.hi = c.lo + d->n;
     TRY(mucmm__parallel_try(ctx, d->n, fill_row, &c));
     mucmm__range(c.lo, 2 * d->n, &d->lo, &d->hi);
-    TRY(mucmm__map_scale(ctx, d->cells, d->n * size, &d->scale));
+    TRY(mucmm_map_scale(ctx, d->cells, d->n * size, &d->scale));
 done:
     mucmm__free(c.lo);
     return status;

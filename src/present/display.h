@@ -93,8 +93,6 @@ mucmm_status mucmm__display_fill(mucmm_ctx *ctx, mucmm_display *d, mucmm_map_kin
                                  const float *differences);
 /* EARG: there is no sample i. */
 mucmm_status mucmm__display_check(mucmm_ctx *ctx, const mucmm_display *d, int64_t i);
-/* The 99.5 % quantile of |x| [n], or the largest if that is 0; 1 if all are. */
-mucmm_status mucmm__map_scale(mucmm_ctx *ctx, const float *x, int64_t n, float *out);
 
 /* ---- display_picture.c ------------------------------------------------------------- */
 
