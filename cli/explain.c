@@ -267,9 +267,9 @@ static int check_method(const settings *given, mucmm_map_kind map)
 }
 
 /* A word that the library does not know is wrong usage. */
-static int check_word(session *s, const char *option, mucmm_status status)
+static int check_word(session *s, const char *name, mucmm_status status)
 {
-    return status == MUCMM_OK ? 0 : fail(EXIT_USAGE, "--%s: %s", option, mucmm_ctx_message(s->ctx));
+    return status == MUCMM_OK ? 0 : fail(EXIT_USAGE, "--%s: %s", name, mucmm_ctx_message(s->ctx));
 }
 
 static int fill_params(session *s, const settings *given, mucmm_explain_params *p)
