@@ -764,6 +764,28 @@ done:
     return status;
 }
 
+static mucmm_status m_display_create(mucmm_ctx *c)
+{
+    const explain_case t = {model, q.view, 2, 0, explained, N_EXPLAINED, NULL};
+    mucmm_status status = MUCMM_OK;
+    mucmm_explanation *e = NULL;
+    mucmm_display *d = NULL;
+
+    TRY(create_explanation(c, &t, &e));
+    TRY(mucmm_display_create(c, e, NULL, &d));
+done:
+    mucmm_explanation_free(e);
+    mucmm_display_free(d);
+    return status;
+}
+
+static mucmm_status m_map_scale(mucmm_ctx *c)
+{
+    float scale;
+
+    return mucmm_map_scale(c, more_numbers, 20, &scale);
+}
+
 static mucmm_status m_display(mucmm_ctx *c)
 {
     mucmm_status status = show(c, pictures);
@@ -1187,6 +1209,8 @@ static const swept table[] = {
     CALL(sheet_bars),
     CALL(sheet_write_png),
     {"mucmm_display_of_values", m_display, NULL},
+    CALL(display_create),
+    CALL(map_scale),
     {"mucmm_display_picture", m_display, NULL},
     {"mucmm_display_sheet", m_display, NULL},
     {"mucmm_display_write", m_display, NULL},
