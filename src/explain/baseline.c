@@ -4,6 +4,7 @@
 #include "explain/baseline.h"
 
 #include "encode/encoded.h"
+#include "encode/layout.h"
 #include "explain/raw_moments.h"
 
 #include <inttypes.h>
@@ -12,25 +13,19 @@
 
 /* ---- blur -------------------------------------------------------------------------- */
 
-typedef struct layout {
-    int64_t planes, height, width; /* element (c, y, x) at c plane + (y width + x) cell */
-    int64_t plane, cell;
-} layout;
-
-static bool few(int64_t channels)
+/* The last two axes of rows that are no picture are its planes. */
+static mucmm__layout find_layout(const int64_t *shape, int32_t rank)
 {
-    return channels == 1 || channels == 3 || channels == 4;
-}
+    mucmm__layout l = mucmm__layout_of(MUCMM_SOURCE_ROWS, shape, rank);
 
-static layout find_layout(const int64_t *shape, int32_t rank)
-{
-    int64_t h = shape[rank - 2], w = shape[rank - 1], planes = 1;
-
-    if (rank == 3 && few(w) && !few(shape[0]))
-        return (layout){w, shape[0], h, 1, w};
+    if (l.kind == MUCMM__LAYOUT_PICTURE)
+        return l;
+    l = (mucmm__layout){
+        .height = shape[rank - 2], .width = shape[rank - 1], .channels = 1, .cell = 1};
+    l.plane = l.height * l.width;
     for (int32_t i = 0; i < rank - 2; i++)
-        planes *= shape[i];
-    return (layout){planes, h, w, h * w, 1};
+        l.channels *= shape[i];
+    return l;
 }
 
 /* A line of n cells, `step` apart. */
@@ -68,7 +63,7 @@ mucmm_status mucmm__blur(mucmm_ctx *ctx, const int64_t *shape, int32_t rank, con
                          float *out)
 {
     mucmm_status status = MUCMM_OK;
-    layout l = find_layout(shape, rank);
+    mucmm__layout l = find_layout(shape, rank);
     int64_t side = l.height > l.width ? l.height : l.width, n = l.height * l.width;
     double sigma = fmax((double)side / 16, 1), *kernel = NULL, *a = NULL, *b = NULL;
     int64_t radius = (int64_t)ceil(3 * sigma);
@@ -76,7 +71,7 @@ mucmm_status mucmm__blur(mucmm_ctx *ctx, const int64_t *shape, int32_t rank, con
     TRY(make_kernel(ctx, sigma, radius, &kernel));
     TRY(mucmm__alloc(ctx, n, sizeof *a, &a));
     TRY(mucmm__alloc(ctx, n, sizeof *b, &b));
-    for (int64_t c = 0; c < l.planes; c++) {
+    for (int64_t c = 0; c < l.channels; c++) {
         for (int64_t i = 0; i < n; i++)
             a[i] = (double)x[c * l.plane + i * l.cell];
         for (int64_t y = 0; y < l.height; y++)

@@ -4,6 +4,7 @@
 #include "explain/defaults.h"
 
 #include "encode/encoded.h"
+#include "encode/layout.h"
 #include "explain/maps.h"
 
 void mucmm_explain_params_init_sized(mucmm_explain_params *p, size_t size)
@@ -14,40 +15,16 @@ void mucmm_explain_params_init_sized(mucmm_explain_params *p, size_t size)
     mucmm__params_init(p, size, &defaults, sizeof defaults);
 }
 
-static bool is_colours(int64_t n)
-{
-    return n == 3 || n == 4;
-}
-
-/* [h, w], [h, w, 3 or 4] or [3 or 4, h, w]; axes of length 1 are nothing. */
-static bool is_picture(const mucmm_data *d)
-{
-    int64_t shape[MUCMM_MAX_RANK], s[MUCMM_MAX_RANK] = {0};
-    int32_t n = mucmm_data_raw_shape(d, shape), rank = 0;
-
-    for (int32_t i = 0; i < n; i++)
-        if (shape[i] > 1)
-            s[rank++] = shape[i];
-    return rank == 2 || (rank == 3 && (is_colours(s[0]) || is_colours(s[2])));
-}
-
-/* One sound, rather than a picture of it inside a network. */
-static bool is_sound(const mucmm_data *d)
-{
-    int64_t shape[MUCMM_MAX_RANK];
-
-    return mucmm_data_source_kind(d) == MUCMM_SOURCE_AUDIO && mucmm_data_raw_shape(d, shape) == 1;
-}
-
 void mucmm__explain_defaults(const mucmm_data *d, mucmm_explain_params *p)
 {
-    bool text = mucmm_data_source_kind(d) == MUCMM_SOURCE_TEXT, sound = is_sound(d);
+    mucmm__layout_kind kind = mucmm__layout_of_data(d).kind;
     bool encoded = mucmm__encoded_of(d) != NULL;
 
     if (p->map == MUCMM_MAP_DEFAULT)
-        p->map = encoded && (text || sound || is_picture(d)) ? MUCMM_MAP_INTEGRATED_GRADIENTS
-                                                             : MUCMM_MAP_PATTERN;
-    if (p->baseline == MUCMM_BASELINE_DEFAULT && (text || sound))
+        p->map = encoded && kind != MUCMM__LAYOUT_COLUMNS ? MUCMM_MAP_INTEGRATED_GRADIENTS
+                                                          : MUCMM_MAP_PATTERN;
+    if (p->baseline == MUCMM_BASELINE_DEFAULT &&
+        (kind == MUCMM__LAYOUT_TOKENS || kind == MUCMM__LAYOUT_TIME))
         p->baseline = MUCMM_BASELINE_ZERO;
 }
 

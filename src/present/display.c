@@ -132,20 +132,35 @@ done:
     return status;
 }
 
+static void find_cells(const mucmm_display_params *p, mucmm_display *d)
+{
+    int64_t height = d->layout.height, width = d->layout.width;
+    int64_t longest = height > width ? height : width;
+
+    d->step = p->side > 0 ? (longest + p->side - 1) / p->side : 1;
+    if (height < d->step || width < d->step) /* not one block */
+        return;
+    d->look = MUCMM_LOOK_PICTURE;
+    d->cell_rows = height / d->step;
+    d->cell_cols = width / d->step;
+}
+
 static void find_look(const mucmm_display_params *p, mucmm_display *d)
 {
-    mucmm_source_kind kind = mucmm_data_source_kind(d->data);
-
-    if (kind == MUCMM_SOURCE_TEXT) {
+    d->layout = mucmm__layout_of(mucmm_data_source_kind(d->data), d->shape, d->rank);
+    switch (d->layout.kind) {
+    case MUCMM__LAYOUT_COLUMNS:
+        break;
+    case MUCMM__LAYOUT_PICTURE:
+        find_cells(p, d);
+        break;
+    case MUCMM__LAYOUT_TOKENS:
         d->look = MUCMM_LOOK_WORDS;
         d->bag = mucmm_data_column(d->data, 0) != NULL;
-        d->tokens = !d->bag && d->rank > 1 ? d->cols / d->shape[d->rank - 1] : d->cols;
-    } else if (kind == MUCMM_SOURCE_AUDIO && d->rank == 1) {
+        break;
+    case MUCMM__LAYOUT_TIME:
         mucmm__sound_start(d);
-    } else if (mucmm__grid_of(d->shape, d->rank, p->side, &d->grid)) {
-        d->look = MUCMM_LOOK_PICTURE;
-        d->cell_rows = d->grid.height / d->grid.step;
-        d->cell_cols = d->grid.width / d->grid.step;
+        break;
     }
 }
 

@@ -4,14 +4,7 @@
 #ifndef MUCMM_PRESENT_DISPLAY_H
 #define MUCMM_PRESENT_DISPLAY_H
 
-#include "core/core.h"
-
-/* [height, width] pixels of `channels` in a raw row, drawn as means over step x step of them. */
-typedef struct mucmm__grid {
-    int64_t height, width, channels;
-    int64_t cell_step, channel_step; /* numbers from a pixel to the next, from a channel */
-    int64_t step;
-} mucmm__grid;
+#include "encode/layout.h"
 
 enum {
     MUCMM__MOST_WORDS = 512,
@@ -46,7 +39,8 @@ struct mucmm_display {
 
     int64_t cell_rows, cell_cols; /* of pictures and sounds */
     float *cells;                 /* [n, cell_rows, cell_cols] or NULL */
-    mucmm__grid grid;             /* of pictures */
+    mucmm__layout layout;         /* of a raw row */
+    int64_t step;                 /* of pictures: a cell is step x step pixels */
     float lo, hi;                 /* of all raw rows; equal: each row has its own range */
     double local_sd;              /* of the Gaussian of local sums, in cells; 0: none */
     mucmm_mel_params mel;         /* of sounds */
@@ -55,7 +49,6 @@ struct mucmm_display {
     int32_t n_ticks[2];
 
     bool bag;              /* of words: the columns are the words */
-    int64_t tokens;        /* of words: of a raw row [tokens, cols / tokens] */
     mucmm__labels *labels; /* [n] words or bars; NULL without values */
 };
 
@@ -96,8 +89,6 @@ mucmm_status mucmm__display_check(mucmm_ctx *ctx, const mucmm_display *d, int64_
 
 /* ---- display_picture.c ------------------------------------------------------------- */
 
-/* False: rows of this shape are no pictures. */
-bool mucmm__grid_of(const int64_t *shape, int32_t rank, int64_t side, mucmm__grid *out);
 /* Cells of a row of values [cols], with local sums if the display has them. */
 mucmm_status mucmm__picture_cells(mucmm_ctx *ctx, const mucmm_display *d, const float *row,
                                   float *cells);

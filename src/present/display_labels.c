@@ -65,10 +65,10 @@ static bool continues(const char **piece, bool marked)
 static void join_pieces(const mucmm_display *d, const mucmm_tokens *tokens, const float *map,
                         mucmm__labels *out)
 {
-    int64_t width = d->cols / d->tokens;
+    int64_t width = d->layout.features;
     bool marked = false;
 
-    for (int64_t t = 0; t < d->tokens && t < mucmm_tokens_count(tokens); t++) {
+    for (int64_t t = 0; t < d->layout.tokens && t < mucmm_tokens_count(tokens); t++) {
         const char *piece = mucmm_tokens_piece(tokens, t), *at = piece;
         double sum = 0;
         if (!piece[0])

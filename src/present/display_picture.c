@@ -6,44 +6,20 @@
 #include <math.h>
 #include <string.h>
 
-/* [h, w], [h, w, 3 or 4] and [3 or 4, h, w] are pictures (axes of length 1 are nothing). */
-bool mucmm__grid_of(const int64_t *shape, int32_t rank, int64_t side, mucmm__grid *out)
-{
-    int64_t s[MUCMM_MAX_RANK] = {0};
-    int32_t n = 0;
-
-    for (int32_t i = 0; i < rank; i++)
-        if (shape[i] > 1)
-            s[n++] = shape[i];
-    if (n < 2 || n > 3)
-        return false;
-    bool last = n == 3 && (s[2] == 3 || s[2] == 4), first = n == 3 && !last;
-    if (first && s[0] != 3 && s[0] != 4)
-        return false;
-    out->height = s[first ? 1 : 0];
-    out->width = s[first ? 2 : 1];
-    out->channels = n == 3 ? s[last ? 2 : 0] : 1;
-    out->cell_step = last ? out->channels : 1;
-    out->channel_step = first ? out->height * out->width : 1;
-    int64_t longest = out->height > out->width ? out->height : out->width;
-    out->step = side > 0 ? (longest + side - 1) / side : 1;
-    return out->height >= out->step && out->width >= out->step;
-}
-
 /* Means over blocks of cells and over channels first .. last. */
 static void reduce(const mucmm_display *d, const float *row, int64_t first, int64_t last,
                    float *out)
 {
-    const mucmm__grid *g = &d->grid;
+    const mucmm__layout *l = &d->layout;
 
     for (int64_t i = 0; i < d->cell_rows; i++)
         for (int64_t j = 0; j < d->cell_cols; j++) {
             double sum = 0;
-            for (int64_t y = i * g->step; y < (i + 1) * g->step; y++)
-                for (int64_t x = j * g->step; x < (j + 1) * g->step; x++)
+            for (int64_t y = i * d->step; y < (i + 1) * d->step; y++)
+                for (int64_t x = j * d->step; x < (j + 1) * d->step; x++)
                     for (int64_t c = first; c < last; c++)
-                        sum += (double)row[(y * g->width + x) * g->cell_step + c * g->channel_step];
-            out[i * d->cell_cols + j] = (float)(sum / (double)(g->step * g->step * (last - first)));
+                        sum += (double)row[(y * l->width + x) * l->cell + c * l->plane];
+            out[i * d->cell_cols + j] = (float)(sum / (double)(d->step * d->step * (last - first)));
         }
 }
 
@@ -101,7 +77,7 @@ done:
 mucmm_status mucmm__picture_cells(mucmm_ctx *ctx, const mucmm_display *d, const float *row,
                                   float *cells)
 {
-    reduce(d, row, 0, d->grid.channels, cells);
+    reduce(d, row, 0, d->layout.channels, cells);
     return d->local_sd > 0 ? add_neighbours(ctx, d, cells) : MUCMM_OK;
 }
 
@@ -113,13 +89,13 @@ static mucmm_status encoded_picture(mucmm_ctx *ctx, const mucmm_display *d, int6
                                     unsigned char *rgb, bool *known)
 {
     mucmm_status status = MUCMM_OK;
-    const mucmm__grid *g = &d->grid;
+    const mucmm__layout *l = &d->layout;
     int64_t height = 0, width = 0;
     unsigned char *whole = NULL;
 
     *known = false;
     TRY(mucmm_data_picture(ctx, d->data, row, &height, &width, NULL));
-    if (height != g->height || width != g->width)
+    if (height != l->height || width != l->width)
         goto done;
     TRY(mucmm__alloc(ctx, 3 * height * width, 1, &whole));
     TRY(mucmm_data_picture(ctx, d->data, row, &height, &width, whole));
@@ -127,10 +103,10 @@ static mucmm_status encoded_picture(mucmm_ctx *ctx, const mucmm_display *d, int6
         for (int64_t j = 0; j < d->cell_cols; j++)
             for (int c = 0; c < 3; c++) {
                 int64_t sum = 0;
-                for (int64_t y = i * g->step; y < (i + 1) * g->step; y++)
-                    for (int64_t x = j * g->step; x < (j + 1) * g->step; x++)
+                for (int64_t y = i * d->step; y < (i + 1) * d->step; y++)
+                    for (int64_t x = j * d->step; x < (j + 1) * d->step; x++)
                         sum += whole[(y * width + x) * 3 + c];
-                rgb[(i * d->cell_cols + j) * 3 + c] = (unsigned char)(sum / (g->step * g->step));
+                rgb[(i * d->cell_cols + j) * 3 + c] = (unsigned char)(sum / (d->step * d->step));
             }
     *known = true;
 done:
@@ -144,7 +120,7 @@ static mucmm_status row_picture(mucmm_ctx *ctx, const mucmm_display *d, int64_t 
 {
     mucmm_status status = MUCMM_OK;
     float *raw = NULL, *cells = NULL, lo = d->lo, hi = d->hi;
-    int64_t n = d->cell_rows * d->cell_cols, colours = d->grid.channels >= 3 ? 3 : 1;
+    int64_t n = d->cell_rows * d->cell_cols, colours = d->layout.channels >= 3 ? 3 : 1;
 
     TRY(mucmm__alloc(ctx, d->cols, sizeof *raw, &raw));
     TRY(mucmm__alloc(ctx, 3 * n, sizeof *cells, &cells));
