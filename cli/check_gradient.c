@@ -49,7 +49,7 @@ static int check_case(session *s, const mucmm_model *m, const inputs *in, const 
     mucmm_explain_params_init(&p);
     p.representation = c->representation;
     p.map = MUCMM_MAP_GRADIENT;
-    TRY(score_parse(c->score, &p));
+    TRY(check(s, mucmm_score_parse(s->ctx, c->score, &p.score, &p.component)));
     TRY(check(s, mucmm_explanation_create(s->ctx, m, in->views, in->n, c->view, rows->rows, rows->n,
                                           &p, &e)));
     TRY(check(s, mucmm_explanation_check_gradient(s->ctx, e, worst)));

@@ -49,10 +49,6 @@ int session_open(session *s, const settings *given);
 void session_close(session *s);
 /* Turns the status of a library call into an exit status, with its error line. */
 int check(session *s, mucmm_status status);
-/* fn(own, arg, i) for every i in [0, n), on the threads of the session, each of which has a session
- * of its own with one thread and no progress. A failure stops the others. */
-typedef int (*session_task)(session *own, void *arg, int64_t i);
-int session_each(const session *s, int64_t n, session_task fn, void *arg);
 
 /* ---- views and models -------------------------------------------------------------- */
 
@@ -96,9 +92,6 @@ typedef struct sample_list {
 
 /* "0,5,9" or "0-4,9", each below `rows`; text NULL = the first `fallback` rows. */
 int samples_parse(const char *text, int64_t rows, int64_t fallback, sample_list *out);
-
-/* "common", "common-energy", "individual", "common:J", "individual:J". */
-int score_parse(const char *text, mucmm_explain_params *p);
 
 /* ---- outputs ----------------------------------------------------------------------- */
 

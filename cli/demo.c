@@ -7,7 +7,6 @@
 
 #include "cli.h"
 #include "composite.h"
-#include "look.h"
 #include "print.h"
 #include "probes.h"
 

@@ -3,8 +3,6 @@
  * mucmm explain: maps of a score on the raw inputs, as numbers and as pictures.
  */
 #include "explain_check.h"
-#include "look.h"
-#include "parts.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -218,27 +216,53 @@ done:
     return code;
 }
 
+/* DIR/NAME.mean.npy, and of every part DIR/NAME.PART.npy. */
+static int write_parts(session *s, const view_maps *v, const mucmm_parts *p, const mucmm_display *d,
+                       output_dir *dir)
+{
+    int64_t shape[MUCMM_MAX_RANK];
+    int32_t rank = mucmm_display_shape(d, shape);
+    int code = 0;
+
+    if (rank == MUCMM_MAX_RANK) {
+        rank = 1;
+        shape[0] = mucmm_data_raw_cols(v->view->data);
+    }
+    TRY(output_dir_file(dir, "%s.mean.npy", v->view->name));
+    TRY(check(s, mucmm_npy_write(s->ctx, dir->full, mucmm_parts_mean(p), shape, rank)));
+    for (int i = 0; i <= MUCMM_SUMMAND_REST; i++)
+        TRY(write_rows(s, v, d, mucmm_parts_values(p, (mucmm_summand)i).data,
+                       mucmm_summand_text((mucmm_summand)i), dir));
+    TRY(write_pngs(s, v, d, "parts", dir));
+done:
+    return code;
+}
+
 static int show_parts(session *s, const settings *given, const mucmm_model *m, const inputs *in,
                       int32_t view, const sample_list *samples, const mucmm_explain_params *usual,
                       output_dir *dir)
 {
     view_maps v = {.view = &in->views[view], .in = in, .samples = samples, .params = *usual};
     mucmm_data *training = NULL;
-    int32_t rank;
-    look l;
+    mucmm_parts_params params;
+    mucmm_parts *p = NULL;
+    mucmm_display *d = NULL;
     int code = 0;
 
     mucmm_display_params_init(&v.shown);
     TRY(read_shape(given, v.view->name, &v.shown));
-    rank = v.shown.rank;
-    if (rank == 0)
-        rank = mucmm_data_raw_shape(v.view->data, v.shown.shape);
-    l = look_of(v.view->data, v.shown.shape, rank, 0);
     v.params.map = MUCMM_MAP_PATTERN;
     TRY(open_training(s, given, m, view, &v, &training));
-    v.params.training = training;
-    TRY(parts_write(s, m, in, view, &l, v.shown.shape, rank, samples, &v.params, dir));
+    mucmm_parts_params_init(&params);
+    params.representation = usual->representation;
+    params.training = training;
+    TRY(check(s, mucmm_parts_create(s->ctx, m, in->views, in->n, view, samples->rows, samples->n,
+                                    &params, &p)));
+    TRY(check(s, mucmm_display_of_parts(s->ctx, p, &v.shown, &d)));
+    TRY(write_parts(s, &v, p, d, dir));
 done:
+    mucmm_display_free(d);
+    mucmm_parts_free(p);
     mucmm_data_free(training);
     return code;
 }

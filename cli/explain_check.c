@@ -68,21 +68,6 @@ void null_models_close(null_models *n)
         mucmm_data_free(n->data[i]);
 }
 
-int null_p_values(session *s, const null_models *n, const mucmm_explanation *e, int64_t cols,
-                  float *p_values)
-{
-    return check(s, mucmm_explanation_p_values(
-                        s->ctx, e, n->null, MUCMM_P_POOLED,
-                        &(mucmm_mat){p_values, mucmm_explanation_count(e), cols, cols}));
-}
-
-void mask_maps(float *maps, const float *p_values, int64_t n, double level)
-{
-    for (int64_t i = 0; i < n; i++)
-        if (!((double)p_values[i] <= level))
-            maps[i] = 0;
-}
-
 void score_file_name(const char *score, char *out, size_t size)
 {
     snprintf(out, size, "%s", score);

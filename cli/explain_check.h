@@ -20,12 +20,6 @@ int null_models_open(session *s, const settings *given, const mucmm_model *m, co
                      mucmm_representation representation, bool needed, null_models *out);
 void null_models_close(null_models *n);
 
-/* p-values [n, cols] of the maps of an explanation. */
-int null_p_values(session *s, const null_models *n, const mucmm_explanation *e, int64_t cols,
-                  float *p_values);
-/* Zeroes what lies above `level`. */
-void mask_maps(float *maps, const float *p_values, int64_t n, double level);
-
 /* A score as a part of file names: without ':'. */
 void score_file_name(const char *score, char *out, size_t size);
 

@@ -43,47 +43,6 @@ int session_open(session *s, const settings *given)
     return 0;
 }
 
-static int open_own(const session *s, session *own)
-{
-    mucmm_ctx_params p;
-
-    *own = (session){.verbose = s->verbose, .table = s->table, .checkpoint = s->checkpoint};
-    progress_init(&own->progress);
-    mucmm_ctx_params_init(&p);
-    p.threads = 1;
-    p.log = print_log;
-    p.log_user = own;
-    if (mucmm_ctx_create(&p, &own->ctx) != MUCMM_OK)
-        return fail(EXIT_RUN, "out of memory");
-    return 0;
-}
-
-int session_each(const session *s, int64_t n, session_task fn, void *arg)
-{
-    int32_t threads = mucmm_ctx_threads(s->ctx);
-    int code = 0;
-
-#pragma omp parallel num_threads(threads) if (n > 1)
-    {
-        session own = {0};
-        int mine = open_own(s, &own);
-#pragma omp for schedule(dynamic, 1)
-        for (int64_t i = 0; i < n; i++) {
-            int others;
-#pragma omp atomic read
-            others = code;
-            if (mine == 0 && others == 0)
-                mine = fn(&own, arg, i);
-            if (mine != 0) {
-#pragma omp atomic write
-                code = mine;
-            }
-        }
-        session_close(&own);
-    }
-    return code;
-}
-
 void session_close(session *s)
 {
     progress_pause(&s->progress);
@@ -168,34 +127,4 @@ int samples_parse(const char *text, int64_t rows, int64_t fallback, sample_list 
     TRY(list_samples(text, rows, out->rows, &out->n));
 done:
     return code;
-}
-
-int score_parse(const char *text, mucmm_explain_params *p)
-{
-    static const struct {
-        const char *name;
-        mucmm_score_kind plain;
-        int component; /* the kind of "name:J", or -1 */
-    } scores[] = {
-        {"common", MUCMM_SCORE_COMMON, MUCMM_SCORE_COMMON_COMPONENT},
-        {"common-energy", MUCMM_SCORE_COMMON_ENERGY, -1},
-        {"individual", MUCMM_SCORE_INDIVIDUAL, MUCMM_SCORE_INDIVIDUAL_COMPONENT},
-    };
-    size_t length = strcspn(text, ":");
-
-    for (size_t i = 0; i < sizeof scores / sizeof *scores; i++) {
-        if (strlen(scores[i].name) != length || strncmp(text, scores[i].name, length) != 0)
-            continue;
-        p->score = scores[i].plain;
-        if (text[length] == '\0')
-            return 0;
-        if (scores[i].component < 0 || !parse_count(text + length + 1, &p->component))
-            break;
-        p->score = (mucmm_score_kind)scores[i].component;
-        return 0;
-    }
-    return fail(EXIT_USAGE,
-                "--score: '%s' is none of common, common-energy, individual, common:J, "
-                "individual:J (J counts from 0)",
-                text);
 }

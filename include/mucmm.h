@@ -1098,6 +1098,12 @@ MUCMM_API mucmm_status mucmm_display_of_values(mucmm_ctx *ctx, const mucmm_data 
                                                const mucmm_cmat *differences,
                                                const mucmm_display_params *params,
                                                mucmm_display **out);
+/* Of an input as a sum, a copy: its sheets show the input, the mean and the parts as maps of one
+ * scale if the rows are pictures, else the input less the mean and the parts as bars. It has no
+ * values, cells and labels; params.null is refused. */
+MUCMM_API mucmm_status mucmm_display_of_parts(mucmm_ctx *ctx, const mucmm_parts *parts,
+                                              const mucmm_display_params *params,
+                                              mucmm_display **out);
 MUCMM_API void mucmm_display_free(mucmm_display *d);
 
 /* *scale, at which maps of these values [n] have their full colour: the 99.5 % quantile of |value|,

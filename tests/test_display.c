@@ -682,6 +682,118 @@ static void test_display_sheet_is_drawn_from_what_it_shows(void **state)
     }
 }
 
+static void check_drawn(mucmm_sheet *by_hand, const mucmm_display *d, int64_t i)
+{
+    mucmm_sheet *s = NULL;
+    bytes want, got;
+
+    CHECK_OK(ctx, mucmm_display_sheet(ctx, d, i, &s));
+    CHECK_OK(ctx, mucmm_sheet_write_png(ctx, s, in_folder("got.png")));
+    CHECK_OK(ctx, mucmm_sheet_write_png(ctx, by_hand, in_folder("want.png")));
+    got = get_file("got.png");
+    want = get_file("want.png");
+    check_same_bytes(&got, &want);
+    free(got.data);
+    free(want.data);
+    unlink(in_folder("got.png"));
+    unlink(in_folder("want.png"));
+    mucmm_sheet_free(s);
+    mucmm_sheet_free(by_hand);
+}
+
+static mucmm_sheet *page(const char *title, int64_t cols, int64_t height, int64_t width,
+                         int64_t zoom)
+{
+    mucmm_sheet_params p;
+    mucmm_sheet *s = NULL;
+
+    mucmm_sheet_params_init(&p);
+    p.title = title;
+    p.cols = cols;
+    p.height = height;
+    p.width = width;
+    p.zoom = zoom;
+    CHECK_OK(ctx, mucmm_sheet_create(ctx, &p, &s));
+    return s;
+}
+
+/* Pictures: the mean and the parts are those of the library, of one scale. */
+static void test_display_of_parts_as_pictures(void **state)
+{
+    static const char *const captions[] = {"+ common part", "+ individual part", "+ rest"};
+    planted *q = plant();
+    mucmm_parts *parts = NULL;
+    mucmm_display *d = NULL;
+    unsigned char rgb[3 * PIXELS];
+    char title[64];
+    float lo = 1e9f, hi = -1e9f, largest = 0;
+
+    (void)state;
+    CHECK_OK(ctx, mucmm_parts_create(ctx, q->model, q->view, 2, 0, some, 3, NULL, &parts));
+    CHECK_OK(ctx, mucmm_display_of_parts(ctx, parts, NULL, &d));
+    assert_int_equal(mucmm_display_look(d), MUCMM_LOOK_PICTURE);
+    assert_null(mucmm_display_values(d));
+    const float *mean = mucmm_parts_mean(parts);
+    for (int j = 0; j < 3 * PIXELS; j++) {
+        float x = q->a[some[j / PIXELS]][j % PIXELS];
+        lo = fminf(lo, fminf(x, mean[j % PIXELS]));
+        hi = fmaxf(hi, fmaxf(x, mean[j % PIXELS]));
+    }
+    for (int k = 0; k < 3; k++) {
+        float scale;
+        CHECK_OK(ctx, mucmm_map_scale(ctx, mucmm_parts_values(parts, (mucmm_summand)k).data,
+                                      3 * PIXELS, &scale));
+        largest = fmaxf(largest, scale);
+    }
+    CHECK_CLOSE(mucmm_display_scale(d), largest, 0);
+    snprintf(title, sizeof title, "picture, sample %d", (int)some[1]);
+    mucmm_sheet *s = page(title, 5, 4, 4, 50);
+    CHECK_OK(ctx, mucmm_display_picture(ctx, d, 1, rgb));
+    CHECK_OK(ctx, mucmm_sheet_picture(ctx, s, 0, 0, rgb, 4, 4, "input"));
+    CHECK_OK(ctx, mucmm_sheet_grey(ctx, s, 1, 0, &(mucmm_cmat){mean, 4, 4, 4}, lo, hi, "= mean"));
+    for (int k = 0; k < 3; k++) {
+        const float *x = mucmm_parts_values(parts, (mucmm_summand)k).data + PIXELS;
+        CHECK_OK(ctx, mucmm_sheet_map(ctx, s, 2 + k, 0, &(mucmm_cmat){x, 4, 4, 4}, largest,
+                                      captions[k]));
+    }
+    mucmm_parts_free(parts); /* they need not outlive the call */
+    check_drawn(s, d, 1);
+    mucmm_display_free(d);
+    uproot(q);
+}
+
+static void test_display_of_parts_as_bars(void **state)
+{
+    planted *q = plant();
+    mucmm_parts *parts = NULL;
+    mucmm_display *d = NULL;
+    mucmm_display_params p;
+    mucmm_sheet *s = NULL;
+    float largest = 0;
+
+    (void)state;
+    CHECK_OK(ctx, mucmm_parts_create(ctx, q->model, q->view, 2, 1, some, 3, NULL, &parts));
+    CHECK_OK(ctx, mucmm_display_of_parts(ctx, parts, NULL, &d));
+    assert_int_equal(mucmm_display_look(d), MUCMM_LOOK_BARS);
+    for (int k = -1; k < 3; k++) {
+        const float *x = k < 0 ? mucmm_parts_difference(parts).data
+                               : mucmm_parts_values(parts, (mucmm_summand)k).data;
+        for (int j = 0; j < 3 * OTHER; j++)
+            largest = fmaxf(largest, fabsf(x[j]));
+    }
+    CHECK_CLOSE(mucmm_display_scale(d), largest, 0);
+    CHECK_OK(ctx, mucmm_display_sheet(ctx, d, 0, &s));
+    mucmm_sheet_free(s);
+    mucmm_display_free(d);
+    mucmm_display_params_init(&p);
+    p.rank = 1;
+    p.shape[0] = OTHER + 1;
+    check_message(ctx, mucmm_display_of_parts(ctx, parts, &p, &d), MUCMM_ESHAPE, "6 cells");
+    assert_null(d);
+    mucmm_parts_free(parts);
+    uproot(q);
+}
+
 static void test_display_cannot_be_written(void **state)
 {
     static const float x[2] = {0, 1};
@@ -895,6 +1007,8 @@ int main(void)
         cmocka_unit_test(test_display_masks_what_null_models_show_too),
         cmocka_unit_test(test_display_of_an_explanation_out_of_memory),
         cmocka_unit_test(test_display_sheet_is_drawn_from_what_it_shows),
+        cmocka_unit_test(test_display_of_parts_as_pictures),
+        cmocka_unit_test(test_display_of_parts_as_bars),
         cmocka_unit_test(test_display_cannot_be_written),
         cmocka_unit_test(test_display_rejects_arguments),
         cmocka_unit_test(test_display_out_of_memory),

@@ -779,6 +779,23 @@ done:
     return status;
 }
 
+static mucmm_status m_display_of_parts(mucmm_ctx *c)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_parts *p = NULL;
+    mucmm_display *d = NULL;
+    mucmm_sheet *s = NULL;
+
+    TRY(mucmm_parts_create(c, model, q.view, 2, 0, explained, N_EXPLAINED, NULL, &p));
+    TRY(mucmm_display_of_parts(c, p, NULL, &d));
+    TRY(mucmm_display_sheet(c, d, 0, &s));
+done:
+    mucmm_sheet_free(s);
+    mucmm_display_free(d);
+    mucmm_parts_free(p);
+    return status;
+}
+
 static mucmm_status m_map_scale(mucmm_ctx *c)
 {
     float scale;
@@ -1210,6 +1227,7 @@ static const swept table[] = {
     CALL(sheet_write_png),
     {"mucmm_display_of_values", m_display, NULL},
     CALL(display_create),
+    CALL(display_of_parts),
     CALL(map_scale),
     {"mucmm_display_picture", m_display, NULL},
     {"mucmm_display_sheet", m_display, NULL},

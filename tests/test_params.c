@@ -289,6 +289,18 @@ static mucmm_status use_display_of_values(void *p)
     return status;
 }
 
+static mucmm_status use_display_of_parts(void *p)
+{
+    mucmm_parts *parts = NULL;
+    mucmm_display *d = NULL;
+
+    CHECK_OK(ctx, mucmm_parts_create(ctx, model, q.view, 2, 0, some_rows, 2, NULL, &parts));
+    mucmm_status status = mucmm_display_of_parts(ctx, parts, p, &d);
+    mucmm_parts_free(parts);
+    mucmm_display_free(d);
+    return status;
+}
+
 static mucmm_status use_display_create(void *p)
 {
     mucmm_explanation *e = NULL;
@@ -510,7 +522,8 @@ static const sized all[] = {
     SIZED(mucmm_parts_params, NULL, TAKES, {"mucmm_parts_create", use_parts_create}),
     SIZED(mucmm_sheet_params, set_sheet, TAKES, {"mucmm_sheet_create", use_sheet_create}),
     SIZED(mucmm_display_params, NULL, TAKES, {"mucmm_display_create", use_display_create},
-          {"mucmm_display_of_values", use_display_of_values}),
+          {"mucmm_display_of_values", use_display_of_values},
+          {"mucmm_display_of_parts", use_display_of_parts}),
     SIZED(mucmm_mel_params, NULL, TAKES, {"mucmm_mel_frames", use_mel_frames},
           {"mucmm_mel_hertz", use_mel_hertz}, {"mucmm_mel_power", use_mel_power},
           {"mucmm_mel_map", use_mel_map}),

@@ -5,6 +5,7 @@
 #include "present/display.h"
 
 #include "explain/maps.h"
+#include "present/display_parts.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -19,13 +20,31 @@ void mucmm_display_params_init_sized(mucmm_display_params *p, size_t size)
     mucmm__params_init(p, size, &defaults, sizeof defaults);
 }
 
+static void labels_free(mucmm__labels *labels, int64_t n)
+{
+    for (int64_t i = 0; labels && i < n; i++)
+        mucmm__labels_drop(&labels[i]);
+    mucmm__free(labels);
+}
+
+static void parts_free(mucmm__display_parts *p, int64_t n)
+{
+    if (!p)
+        return;
+    for (int k = 0; k <= MUCMM__PARTS; k++)
+        labels_free(p->bars[k], n);
+    for (int k = 0; k < MUCMM__PARTS; k++)
+        mucmm__free(p->cells[k]);
+    mucmm__free(p->mean);
+    mucmm__free(p);
+}
+
 void mucmm_display_free(mucmm_display *d)
 {
     if (!d)
         return;
-    for (int64_t i = 0; d->labels && i < d->n; i++)
-        mucmm__labels_drop(&d->labels[i]);
-    mucmm__free(d->labels);
+    parts_free(d->parts, d->n);
+    labels_free(d->labels, d->n);
     mucmm__free(d->cells);
     mucmm__free(d->values);
     mucmm__free(d->p_values);

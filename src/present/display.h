@@ -14,6 +14,8 @@ enum {
     MUCMM__HERTZ_TICKS = 6
 };
 
+typedef struct mucmm__display_parts mucmm__display_parts; /* display_parts.h */
+
 /* Words or columns of one sample and their values. */
 typedef struct mucmm__labels {
     int64_t n;
@@ -36,6 +38,7 @@ struct mucmm_display {
     float *values;   /* [n, cols] or NULL */
     float *p_values; /* [n, cols] or NULL */
     float scale;
+    mucmm__display_parts *parts; /* what is shown instead of values; or NULL */
 
     int64_t cell_rows, cell_cols; /* of pictures and sounds */
     float *cells;                 /* [n, cell_rows, cell_cols] or NULL */

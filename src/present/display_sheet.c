@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * A sample as a page: the input beside the map on it, words, or bars. */
-#include "present/display.h"
+#include "present/display_parts.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -89,6 +89,14 @@ done:
     return status;
 }
 
+static mucmm_status draw_parts(mucmm_ctx *ctx, const mucmm_display *d, int64_t i, mucmm_sheet **out)
+{
+    char title[160];
+
+    snprintf(title, sizeof title, "%s, sample %" PRId64, d->title, d->rows[i]);
+    return mucmm__display_parts_sheet(ctx, d, i, title, out);
+}
+
 mucmm_status mucmm_display_sheet(mucmm_ctx *ctx, const mucmm_display *d, int64_t i,
                                  mucmm_sheet **out)
 {
@@ -96,7 +104,9 @@ mucmm_status mucmm_display_sheet(mucmm_ctx *ctx, const mucmm_display *d, int64_t
 
     *out = NULL;
     TRY(mucmm__display_check(ctx, d, i));
-    if (d->cell_rows > 0)
+    if (d->parts)
+        TRY(draw_parts(ctx, d, i, out));
+    else if (d->cell_rows > 0)
         TRY(draw_cells(ctx, d, i, out));
     else if (!d->labels)
         TRY(mucmm__fail(ctx, MUCMM_EARG, "display: a sheet of %s needs values",
