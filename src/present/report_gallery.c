@@ -60,27 +60,9 @@ done:
 /* The maps of an explanation, ready to be drawn. */
 static mucmm_status draw(const mucmm__page *p, const mucmm_explanation *e, mucmm_display **out)
 {
-    mucmm_status status = MUCMM_OK;
-    const mucmm_data *data = mucmm_explanation_data(e);
-    int64_t n = mucmm_explanation_count(e), cols = mucmm_data_raw_cols(data);
-    mucmm_map_kind map = mucmm_explanation_params(e)->map;
-    bool measured = map == MUCMM_MAP_INPUT_X_GRADIENT || map == MUCMM_MAP_INTEGRATED_GRADIENTS;
-    mucmm_display_params look = mucmm__gallery_look();
-    mucmm_mat maps = {NULL, n, cols, cols}, differences = maps;
+    const mucmm_display_params look = mucmm__gallery_look();
 
-    TRY(mucmm__alloc(p->ctx, n * cols, sizeof *maps.data, &maps.data));
-    TRY(mucmm_explanation_maps(p->ctx, e, &maps));
-    if (measured && mucmm_data_source_kind(data) == MUCMM_SOURCE_AUDIO) {
-        TRY(mucmm__alloc(p->ctx, n * cols, sizeof *maps.data, &differences.data));
-        TRY(mucmm_explanation_differences(p->ctx, e, &differences));
-    }
-    TRY(mucmm_display_of_values(
-        p->ctx, data, mucmm_explanation_rows(e), n, map, &(mucmm_cmat){maps.data, n, cols, cols},
-        differences.data ? &(mucmm_cmat){differences.data, n, cols, cols} : NULL, &look, out));
-done:
-    mucmm__free(maps.data);
-    mucmm__free(differences.data);
-    return status;
+    return mucmm_display_create(p->ctx, e, &look, out);
 }
 
 mucmm_status mucmm__gallery_maps(const mucmm__page *p, int32_t v, const int64_t *rows, int64_t n,
