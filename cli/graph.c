@@ -50,35 +50,7 @@ int graph_open(session *s, const settings *given, mucmm_graph **out)
 
 const char *dtype_text(mucmm_dtype t)
 {
-    switch (t) {
-    case MUCMM_F32:
-        return "float32";
-    case MUCMM_U8:
-        return "uint8";
-    case MUCMM_I8:
-        return "int8";
-    case MUCMM_U16:
-        return "uint16";
-    case MUCMM_I16:
-        return "int16";
-    case MUCMM_I32:
-        return "int32";
-    case MUCMM_I64:
-        return "int64";
-    case MUCMM_BOOL:
-        return "bool";
-    case MUCMM_F16:
-        return "float16";
-    case MUCMM_F64:
-        return "float64";
-    case MUCMM_U32:
-        return "uint32";
-    case MUCMM_U64:
-        return "uint64";
-    case MUCMM_BF16:
-        return "bfloat16";
-    }
-    return "?";
+    return mucmm_dtype_size(t) > 0 ? mucmm_dtype_name(t) : "?";
 }
 
 int output_names(const settings *given, const mucmm_graph *g, const char **names, int32_t *n)

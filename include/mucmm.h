@@ -183,6 +183,11 @@ typedef enum mucmm_dtype {
     MUCMM_BF16 = 16
 } mucmm_dtype;
 
+/* "float32", as NumPy says it; never NULL, and any number may be asked for. */
+MUCMM_API const char *mucmm_dtype_name(mucmm_dtype t);
+/* Bytes of one number; 0 = not a type of numbers. */
+MUCMM_API int64_t mucmm_dtype_size(mucmm_dtype t);
+
 /* ---- data: the rows of one view ---------------------------------------------------- */
 
 typedef struct mucmm_data mucmm_data;

@@ -145,8 +145,8 @@ static bool same_tensor(const mucmm_tensor *got, const mucmm_tensor *want, int32
     n = mucmm__desc_count(&b);
     if (a.dtype != b.dtype || !mucmm__same_shape(&a, &b)) {
         snprintf(why, size, "output %d is %s %s and should be %s %s", output,
-                 mucmm__dtype_name(a.dtype), mucmm__shape_text(text_a, &a),
-                 mucmm__dtype_name(b.dtype), mucmm__shape_text(text_b, &b));
+                 mucmm_dtype_name(a.dtype), mucmm__shape_text(text_a, &a),
+                 mucmm_dtype_name(b.dtype), mucmm__shape_text(text_b, &b));
         return false;
     }
     for (int64_t i = 0; i < n; i++)
@@ -182,7 +182,7 @@ static mucmm_status as_declared(mucmm_ctx *ctx, const mucmm_tensor *declared, mu
         return MUCMM_OK;
     memcpy(d.shape, declared->shape, sizeof d.shape);
     TRY(mucmm__alloc(ctx, mucmm__desc_bytes(&d), 1, &data));
-    memcpy(data, t->data, (size_t)mucmm__dtype_size(t->dtype));
+    memcpy(data, t->data, (size_t)mucmm_dtype_size(t->dtype));
     mucmm__free(t->data);
     *t = *declared;
     t->data = data;

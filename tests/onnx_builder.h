@@ -179,7 +179,7 @@ static inline Onnx__TensorProto *net_constant(net *n, const char *name, mucmm_dt
     c->dims = net_memory(n, sizeof dims);
     memcpy(c->dims, dims, (size_t)rank * sizeof *dims);
     c->has_raw_data = 1;
-    c->raw_data.len = (size_t)(net_count(shape) * mucmm__dtype_size(t));
+    c->raw_data.len = (size_t)(net_count(shape) * mucmm_dtype_size(t));
     c->raw_data.data = net_memory(n, c->raw_data.len);
     memcpy(c->raw_data.data, data, c->raw_data.len);
     assert_true(n->graph->n_initializer < NET_MAX);

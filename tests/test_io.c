@@ -2,6 +2,7 @@
  *
  * Files of every kind but tables: good ones, cut ones, and sizes that lie.
  */
+#include "io/number.h"
 #include "io_case.h"
 
 #include <fcntl.h>
@@ -599,9 +600,9 @@ static const float f32[3] = {1, 2, 3};
 static const double f64[2] = {1.5, -2.5};
 static const int64_t i64[1] = {INT64_MIN};
 static const mucmm__tensor some_tensors[] = {
-    {"a", MUCMM__F32, 2, {3, 1}, f32},        {"b", MUCMM__F64, 1, {2}, f64},
-    {"scalar", MUCMM__I64, 0, {0}, i64},      {"none", MUCMM__F32, 2, {0, 7}, NULL},
-    {"\xc3\xa9 \"", MUCMM__F32, 1, {1}, f32},
+    {"a", MUCMM_F32, 2, {3, 1}, f32},        {"b", MUCMM_F64, 1, {2}, f64},
+    {"scalar", MUCMM_I64, 0, {0}, i64},      {"none", MUCMM_F32, 2, {0, 7}, NULL},
+    {"\xc3\xa9 \"", MUCMM_F32, 1, {1}, f32},
 };
 static const char *const some_metadata[] = {"format", "1", "text", "{\"x\": \"\xc3\xa9\"}"};
 
@@ -619,7 +620,7 @@ static void test_io_safetensors_round_trip(void **state)
     for (int k = 0; k < 5; k++) {
         const mucmm__tensor *want = &some_tensors[k];
         const mucmm__tensor *got = mucmm__safetensors_find(s, want->name);
-        size_t size = want->dtype == MUCMM__F32 ? 4 : 8;
+        size_t size = want->dtype == MUCMM_F32 ? 4 : 8;
         assert_non_null(got);
         assert_int_equal(got->dtype, want->dtype);
         assert_int_equal(got->rank, want->rank);
@@ -640,11 +641,48 @@ static void test_io_safetensors_round_trip(void **state)
     mucmm__safetensors_free(s);
 }
 
+/* Each type has a name, a size, its place is ONNX's number, and it can be written. */
+static void test_io_every_type_of_numbers(void **state)
+{
+    static const char *const names[] = {"float32", "uint8",  "int8",    "uint16",  "int16",
+                                        "int32",   "int64",  "bool",    "float16", "float64",
+                                        "uint32",  "uint64", "bfloat16"};
+    static const mucmm_dtype types[] = {MUCMM_F32, MUCMM_U8,  MUCMM_I8,   MUCMM_U16, MUCMM_I16,
+                                        MUCMM_I32, MUCMM_I64, MUCMM_BOOL, MUCMM_F16, MUCMM_F64,
+                                        MUCMM_U32, MUCMM_U64, MUCMM_BF16};
+    static const int64_t sizes[] = {4, 1, 1, 2, 2, 4, 8, 1, 2, 8, 4, 8, 2};
+    int n = 0;
+
+    (void)state;
+    for (int k = 0; k < 13; k++) {
+        mucmm__tensor t = {"t", types[k], 1, {1}, i64};
+        float one;
+        const unsigned char ones[3][8] = {{1}, {0, 0x3c}, {0x80, 0x3f}};
+
+        assert_string_equal(mucmm_dtype_name(types[k]), names[k]);
+        assert_int_equal(mucmm_dtype_size(types[k]), sizes[k]);
+        CHECK_OK(ctx, mucmm__safetensors_write(ctx, in_folder("t.st"), &t, 1, NULL, 0));
+        if (!mucmm__dtype_is_float(types[k]) || sizes[k] == 2) {
+            mucmm__number_types[types[k]].convert(ones[types[k] == MUCMM_F16    ? 1
+                                                       : types[k] == MUCMM_BF16 ? 2
+                                                                                : 0],
+                                                  1, false, 1, &one);
+            assert_true(one == 1);
+        }
+    }
+    for (int t = -2; t < 70; t++) {
+        assert_non_null(mucmm_dtype_name((mucmm_dtype)t));
+        n += mucmm_dtype_size((mucmm_dtype)t) > 0;
+        assert_true(mucmm_dtype_size((mucmm_dtype)t) >= 0);
+    }
+    assert_int_equal(n, 13);
+}
+
 static void test_io_safetensors_write_checks_names(void **state)
 {
     mucmm__tensor twice[] = {some_tensors[0], some_tensors[0]};
-    mucmm__tensor latin1 = {"\xe9", MUCMM__F32, 1, {1}, f32};
-    mucmm__tensor negative = {"n", MUCMM__F32, 1, {-1}, f32};
+    mucmm__tensor latin1 = {"\xe9", MUCMM_F32, 1, {1}, f32};
+    mucmm__tensor negative = {"n", MUCMM_F32, 1, {-1}, f32};
 
     (void)state;
     check_message(mucmm__safetensors_write(ctx, in_folder("u.st"), twice, 2, NULL, 0), MUCMM_EARG,
@@ -944,6 +982,7 @@ int main(void)
         cmocka_unit_test(test_io_writer_reports_places_it_cannot_write),
         cmocka_unit_test(test_io_png_round_trip),
         cmocka_unit_test(test_io_safetensors_round_trip),
+        cmocka_unit_test(test_io_every_type_of_numbers),
         cmocka_unit_test(test_io_safetensors_write_checks_names),
         cmocka_unit_test(test_io_safetensors_rejects_malformed),
         cmocka_unit_test(test_io_safetensors_copies_unaligned_tensors),

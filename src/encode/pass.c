@@ -198,7 +198,7 @@ static mucmm_status check_rows(mucmm_ctx *ctx, const mucmm__pass *p, const char 
     memcpy(desc.shape, t->shape, sizeof desc.shape);
     if (t->dtype != MUCMM_F32)
         return mucmm__fail(ctx, MUCMM_EUNSUPPORTED, "%s: tensor '%s' is %s; float32 is needed",
-                           file, name, mucmm__dtype_name(t->dtype));
+                           file, name, mucmm_dtype_name(t->dtype));
     if (t->rank < 1 || t->shape[0] != p->n)
         return mucmm__fail(ctx, MUCMM_ESHAPE,
                            "%s: tensor '%s' has the shape %s for %" PRId64

@@ -13,6 +13,7 @@
 #define MUCMM_GRAPH_GRAPH_H
 
 #include "core/core.h"
+#include "io/number.h"
 
 #include <math.h>
 
@@ -28,9 +29,6 @@ typedef struct mucmm__desc {
     int32_t block;
 } mucmm__desc;
 
-int64_t mucmm__dtype_size(mucmm_dtype t);     /* bytes; 0 = not a type of numbers */
-const char *mucmm__dtype_name(mucmm_dtype t); /* "float32", never NULL */
-bool mucmm__dtype_is_float(mucmm_dtype t);    /* f16, bf16, f32, f64 */
 /* Elements of the shape; memory elements, padding of a blocked layout included. Both have been
  * checked against overflow when the desc was made, so these cannot fail. */
 int64_t mucmm__desc_count(const mucmm__desc *d);
@@ -38,16 +36,6 @@ int64_t mucmm__desc_bytes(const mucmm__desc *d);
 /* Product of shape[first..last). */
 int64_t mucmm__desc_product(const mucmm__desc *d, int32_t first, int32_t last);
 bool mucmm__same_shape(const mucmm__desc *a, const mucmm__desc *b); /* dtype and block apart */
-
-/* Reading and writing one number of any type; 64-bit integers are exact through the second pair. */
-double mucmm__number_get(mucmm_dtype t, const void *data, int64_t i);
-void mucmm__number_put(mucmm_dtype t, void *data, int64_t i, double value);
-int64_t mucmm__integer_get(mucmm_dtype t, const void *data, int64_t i);
-void mucmm__integer_put(mucmm_dtype t, void *data, int64_t i, int64_t value);
-/* Whole arrays: out[i] = x[i] as ONNX Cast does it (float to integer truncates). */
-void mucmm__convert(mucmm_dtype from, const void *x, mucmm_dtype to, void *y, int64_t n);
-float mucmm__half_to_float(uint16_t h);
-uint16_t mucmm__float_to_half(float f); /* round to nearest even */
 
 /* ---- attributes and nodes ---------------------------------------------------------- */
 

@@ -166,7 +166,7 @@ static mucmm_status copy_held(mucmm_ctx *ctx, const Onnx__TensorProto *p, int64_
                               mucmm_tensor *t)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t held = p->has_raw_data ? (int64_t)p->raw_data.len / mucmm__dtype_size(t->dtype)
+    int64_t held = p->has_raw_data ? (int64_t)p->raw_data.len / mucmm_dtype_size(t->dtype)
                                    : (int64_t)(p->n_float_data + p->n_int32_data + p->n_int64_data +
                                                p->n_double_data + p->n_uint64_data);
 
@@ -191,10 +191,10 @@ static mucmm_status read_shape(mucmm_ctx *ctx, const Onnx__TensorProto *p, mucmm
     const char *name = p->name ? p->name : "";
 
     t->dtype = (mucmm_dtype)(p->has_data_type ? p->data_type : 0);
-    if (mucmm__dtype_size(t->dtype) == 0)
+    if (mucmm_dtype_size(t->dtype) == 0)
         return mucmm__fail(ctx, MUCMM_EUNSUPPORTED,
                            "tensor '%.100s' is of %s (data type %d), which is not supported", name,
-                           mucmm__dtype_name(t->dtype), (int)t->dtype);
+                           mucmm_dtype_name(t->dtype), (int)t->dtype);
     if (p->n_dims > MUCMM_MAX_RANK)
         return mucmm__fail(ctx, MUCMM_EUNSUPPORTED,
                            "tensor '%.100s' has %zu dimensions; at most %d are supported", name,
@@ -209,7 +209,7 @@ static mucmm_status read_shape(mucmm_ctx *ctx, const Onnx__TensorProto *p, mucmm
                                ", or the shape is too large",
                                name, k, t->shape[k]);
     }
-    if (!mucmm__mul(*n, mucmm__dtype_size(t->dtype), bytes))
+    if (!mucmm__mul(*n, mucmm_dtype_size(t->dtype), bytes))
         return mucmm__fail(ctx, MUCMM_EFORMAT, "tensor '%.100s': the shape is too large", name);
     return MUCMM_OK;
 }

@@ -1,239 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * op.c - the table of operators, and what they share: types, shapes, attributes, messages. */
+ * op.c - the table of operators, and what they share: shapes, attributes, messages. */
 #include "graph/graph.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-/* ---- types ------------------------------------------------------------------------- */
-
-#define DTYPE_MAP(X)                                                                               \
-    X(F32, 4, "float32", true)                                                                     \
-    X(U8, 1, "uint8", false)                                                                       \
-    X(I8, 1, "int8", false)                                                                        \
-    X(U16, 2, "uint16", false)                                                                     \
-    X(I16, 2, "int16", false)                                                                      \
-    X(I32, 4, "int32", false)                                                                      \
-    X(I64, 8, "int64", false)                                                                      \
-    X(BOOL, 1, "bool", false)                                                                      \
-    X(F16, 2, "float16", true)                                                                     \
-    X(F64, 8, "float64", true)                                                                     \
-    X(U32, 4, "uint32", false)                                                                     \
-    X(U64, 8, "uint64", false)                                                                     \
-    X(BF16, 2, "bfloat16", true)
-
-int64_t mucmm__dtype_size(mucmm_dtype t)
-{
-    switch (t) {
-#define X(id, size, name, is_float)                                                                \
-    case MUCMM_##id:                                                                               \
-        return size;
-        DTYPE_MAP(X)
-#undef X
-    }
-    return 0;
-}
-
-const char *mucmm__dtype_name(mucmm_dtype t)
-{
-    switch (t) {
-#define X(id, size, name, is_float)                                                                \
-    case MUCMM_##id:                                                                               \
-        return name;
-        DTYPE_MAP(X)
-#undef X
-    }
-    return (int)t == 8 ? "string" : "an unknown type";
-}
-
-bool mucmm__dtype_is_float(mucmm_dtype t)
-{
-    switch (t) {
-#define X(id, size, name, is_float)                                                                \
-    case MUCMM_##id:                                                                               \
-        return is_float;
-        DTYPE_MAP(X)
-#undef X
-    }
-    return false;
-}
-
-float mucmm__half_to_float(uint16_t h)
-{
-    uint32_t sign = (uint32_t)(h & 0x8000u) << 16, e = h >> 10 & 0x1fu, m = h & 0x3ffu, bits;
-    float f;
-
-    if (e == 0) /* zero or subnormal: m 2^-24 */
-        f = (float)m * 0x1p-24f, memcpy(&bits, &f, sizeof bits), bits |= sign;
-    else
-        bits = sign | (e == 31 ? 0x7f800000u : (e + 112) << 23) | m << 13;
-    memcpy(&f, &bits, sizeof f);
-    return f;
-}
-
-uint16_t mucmm__float_to_half(float f)
-{
-    uint32_t bits, sign, a;
-    float magnitude;
-
-    memcpy(&bits, &f, sizeof bits);
-    sign = bits >> 16 & 0x8000u;
-    a = bits & 0x7fffffffu;
-    if (a > 0x7f800000u)
-        return (uint16_t)(sign | 0x7e00u);
-    if (a >= 0x477ff000u) /* 65520 and above round to infinity */
-        return (uint16_t)(sign | 0x7c00u);
-    if (a < 0x38800000u) { /* subnormal: the sum's last bits are the rounded multiple of 2^-24 */
-        memcpy(&magnitude, &a, sizeof a);
-        magnitude += 0.5f;
-        memcpy(&a, &magnitude, sizeof a);
-        return (uint16_t)(sign | (a - 0x3f000000u));
-    }
-    a += 0xfffu + (a >> 13 & 1u);
-    return (uint16_t)(sign | ((a - 0x38000000u) >> 13));
-}
-
-static float bf16_to_float(uint16_t h)
-{
-    uint32_t bits = (uint32_t)h << 16;
-    float f;
-    memcpy(&f, &bits, sizeof f);
-    return f;
-}
-
-static uint16_t float_to_bf16(float f)
-{
-    uint32_t bits;
-    memcpy(&bits, &f, sizeof bits);
-    if (isnan(f))
-        return 0x7fc0u;
-    return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
-}
-
-/* A cast out of range is undefined in C: NaN becomes 0, all else the nearest end. */
-static int64_t to_int64(double v)
-{
-    return isnan(v) ? 0 : v >= 0x1p63 ? INT64_MAX : v <= -0x1p63 ? INT64_MIN : (int64_t)v;
-}
-
-#define INTEGER_MAP(X)                                                                             \
-    X(U8, uint8_t)                                                                                 \
-    X(I8, int8_t)                                                                                  \
-    X(U16, uint16_t)                                                                               \
-    X(I16, int16_t) X(I32, int32_t) X(I64, int64_t) X(U32, uint32_t) X(U64, uint64_t)
-
-double mucmm__number_get(mucmm_dtype t, const void *data, int64_t i)
-{
-    switch (t) {
-#define X(id, type)                                                                                \
-    case MUCMM_##id:                                                                               \
-        return (double)((const type *)data)[i];
-        INTEGER_MAP(X)
-        X(F32, float)
-        X(F64, double)
-#undef X
-    case MUCMM_BOOL:
-        return ((const uint8_t *)data)[i] != 0;
-    case MUCMM_F16:
-        return (double)mucmm__half_to_float(((const uint16_t *)data)[i]);
-    case MUCMM_BF16:
-        return (double)bf16_to_float(((const uint16_t *)data)[i]);
-    }
-    return NAN;
-}
-
-void mucmm__number_put(mucmm_dtype t, void *data, int64_t i, double v)
-{
-    switch (t) {
-    case MUCMM_F32:
-        ((float *)data)[i] = (float)v;
-        return;
-    case MUCMM_F64:
-        ((double *)data)[i] = v;
-        return;
-    case MUCMM_BOOL:
-        ((uint8_t *)data)[i] = v != 0;
-        return;
-    case MUCMM_F16:
-        ((uint16_t *)data)[i] = mucmm__float_to_half((float)v);
-        return;
-    case MUCMM_BF16:
-        ((uint16_t *)data)[i] = float_to_bf16((float)v);
-        return;
-    case MUCMM_U64:
-        ((uint64_t *)data)[i] = v >= 0x1p64   ? UINT64_MAX
-                                : v >= 0x1p63 ? (uint64_t)v
-                                              : (uint64_t)to_int64(v);
-        return;
-    case MUCMM_U8:
-    case MUCMM_I8:
-    case MUCMM_U16:
-    case MUCMM_I16:
-    case MUCMM_I32:
-    case MUCMM_I64:
-    case MUCMM_U32:
-        mucmm__integer_put(t, data, i, to_int64(v));
-        return;
-    }
-}
-
-int64_t mucmm__integer_get(mucmm_dtype t, const void *data, int64_t i)
-{
-    switch (t) {
-#define X(id, type)                                                                                \
-    case MUCMM_##id:                                                                               \
-        return (int64_t)((const type *)data)[i];
-        INTEGER_MAP(X)
-#undef X
-    case MUCMM_BOOL:
-        return ((const uint8_t *)data)[i] != 0;
-    case MUCMM_F32:
-    case MUCMM_F64:
-    case MUCMM_F16:
-    case MUCMM_BF16:
-        return to_int64(mucmm__number_get(t, data, i));
-    }
-    return 0;
-}
-
-void mucmm__integer_put(mucmm_dtype t, void *data, int64_t i, int64_t v)
-{
-    switch (t) {
-#define X(id, type)                                                                                \
-    case MUCMM_##id:                                                                               \
-        ((type *)data)[i] = (type)v;                                                               \
-        return;
-        INTEGER_MAP(X)
-#undef X
-    case MUCMM_BOOL:
-        ((uint8_t *)data)[i] = v != 0;
-        return;
-    case MUCMM_F32:
-    case MUCMM_F64:
-    case MUCMM_F16:
-    case MUCMM_BF16:
-        mucmm__number_put(t, data, i, (double)v);
-        return;
-    }
-}
-
-void mucmm__convert(mucmm_dtype from, const void *x, mucmm_dtype to, void *y, int64_t n)
-{
-    if (from == to)
-        memcpy(y, x, (size_t)(n * mucmm__dtype_size(from)));
-    else if (from == MUCMM_I64 && to == MUCMM_F32)
-        for (int64_t i = 0; i < n; i++)
-            ((float *)y)[i] = (float)((const int64_t *)x)[i];
-    else if (mucmm__dtype_is_float(from) || mucmm__dtype_is_float(to))
-        for (int64_t i = 0; i < n; i++)
-            mucmm__number_put(to, y, i, mucmm__number_get(from, x, i));
-    else
-        for (int64_t i = 0; i < n; i++)
-            mucmm__integer_put(to, y, i, mucmm__integer_get(from, x, i));
-}
 
 /* ---- descriptions ------------------------------------------------------------------ */
 
@@ -257,7 +30,7 @@ int64_t mucmm__desc_bytes(const mucmm__desc *d)
 
     if (b > 1 && d->shape[1] > 0)
         n = n / d->shape[1] * ((d->shape[1] + b - 1) / b * b);
-    return n * mucmm__dtype_size(d->dtype);
+    return n * mucmm_dtype_size(d->dtype);
 }
 
 bool mucmm__same_shape(const mucmm__desc *a, const mucmm__desc *b)
@@ -330,13 +103,13 @@ mucmm_status mucmm__out(mucmm__call *c, int32_t i, mucmm_dtype t, int32_t rank,
                         const int64_t *shape)
 {
     mucmm__desc *d;
-    int64_t n = mucmm__dtype_size(t);
+    int64_t n = mucmm_dtype_size(t);
 
     if (!mucmm__has_out(c, i))
         return MUCMM_OK;
     if (n == 0)
         return mucmm__op_fail(c, MUCMM_EUNSUPPORTED, "output %d is %s, which is not supported", i,
-                              mucmm__dtype_name(t));
+                              mucmm_dtype_name(t));
     if (rank < 0 || rank > MUCMM_MAX_RANK)
         return mucmm__op_fail(c, MUCMM_EUNSUPPORTED,
                               "output %d has %d dimensions; at most %d are supported", i, rank,
@@ -397,7 +170,7 @@ mucmm_status mucmm__check_type(const mucmm__call *c, int32_t i, uint32_t types)
     if (types >> c->in[i]->dtype & 1u)
         return MUCMM_OK;
     return mucmm__op_fail(c, MUCMM_EUNSUPPORTED, "input %d is %s, which is not supported", i,
-                          mucmm__dtype_name(c->in[i]->dtype));
+                          mucmm_dtype_name(c->in[i]->dtype));
 }
 
 mucmm_status mucmm__axis(const mucmm__call *c, const char *what, int64_t given, int32_t rank,

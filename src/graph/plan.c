@@ -663,7 +663,7 @@ static mucmm_status check_names(mucmm_ctx *ctx, mucmm__plan *p)
             return mucmm__fail(
                 ctx, MUCMM_EARG,
                 "%s: '%.200s' is %s; gradients are taken with respect to float32 tensors",
-                p->graph->label, name, mucmm__dtype_name(v->desc.dtype));
+                p->graph->label, name, mucmm_dtype_name(v->desc.dtype));
         p->vals[p->wrt[i]].keep = true;
     }
     return MUCMM_OK;

@@ -57,10 +57,10 @@ static mucmm_status check_declared(mucmm_ctx *ctx, const mucmm_graph *g, int32_t
         bool fits = want->rank == t->rank;
         if (g->input_ids[i] != id)
             continue;
-        if (want->dtype != t->dtype && mucmm__dtype_size(want->dtype))
+        if (want->dtype != t->dtype && mucmm_dtype_size(want->dtype))
             return mucmm__fail(ctx, MUCMM_ESHAPE, "%s: input '%.200s' is %s; the network takes %s",
-                               g->label, g->names[id], mucmm__dtype_name(t->dtype),
-                               mucmm__dtype_name(want->dtype));
+                               g->label, g->names[id], mucmm_dtype_name(t->dtype),
+                               mucmm_dtype_name(want->dtype));
         for (int32_t k = 0; fits && k < t->rank; k++)
             fits = want->shape[k] < 0 || want->shape[k] == t->shape[k];
         if (!fits && want->rank >= 0) {
@@ -79,7 +79,7 @@ static mucmm_status check_declared(mucmm_ctx *ctx, const mucmm_graph *g, int32_t
 static mucmm_status check_tensor(mucmm_ctx *ctx, const mucmm_graph *g, int32_t id,
                                  const mucmm_tensor *t)
 {
-    int64_t n = mucmm__dtype_size(t->dtype);
+    int64_t n = mucmm_dtype_size(t->dtype);
 
     if (n == 0 || t->rank < 0 || t->rank > MUCMM_MAX_RANK)
         return mucmm__fail(ctx, MUCMM_EARG,

@@ -68,7 +68,7 @@ static void set_table(mucmm_data *d, const mucmm__table *t)
     d->cols = d->shape[0] = t->cols;
     d->rank = 1;
     d->values = (const unsigned char *)t->values;
-    d->type = MUCMM__NUMBER_FLOAT32;
+    d->type = MUCMM_F32;
     d->column_step = sizeof(float);
     d->row_step = t->cols * (int64_t)sizeof(float);
 }
@@ -77,7 +77,7 @@ static void set_table(mucmm_data *d, const mucmm__table *t)
 static mucmm_status set_array(mucmm_ctx *ctx, mucmm_data *d, const mucmm__array *a)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t size = mucmm__numbers[a->type].size, bytes = 0;
+    int64_t size = mucmm__number_types[a->type].size, bytes = 0;
 
     mucmm__array_bytes(a, &bytes);
     if (a->rank == 0 || bytes == 0)
@@ -165,7 +165,7 @@ mucmm_status mucmm__data_mark_empty(mucmm_ctx *ctx, mucmm_data *d)
     int64_t first = 0, empty;
     float *x = NULL;
 
-    if (!mucmm__numbers[d->type].may_be_nonfinite)
+    if (!mucmm__number_types[d->type].is_float)
         return MUCMM_OK;
     TRY(mucmm__alloc(ctx, d->cols, sizeof *x, &x));
     TRY(mucmm__alloc(ctx, d->n, sizeof *d->missing, &d->missing));
@@ -418,13 +418,13 @@ static bool all_finite(const float *x, int64_t n)
 
 static void read_row(const mucmm_data *d, int64_t row, float *out)
 {
-    const mucmm__number_def *number = &mucmm__numbers[d->type];
+    const mucmm__number_type *number = &mucmm__number_types[d->type];
     const unsigned char *p = d->values + row * d->row_step;
 
     if (d->column_at)
         for (int64_t j = 0; j < d->cols; j++)
             number->convert(p + d->column_at[j], 0, d->swap, 1, out + j);
-    else if (d->type == MUCMM__NUMBER_FLOAT32 && !d->swap && d->column_step == sizeof *out)
+    else if (d->type == MUCMM_F32 && !d->swap && d->column_step == sizeof *out)
         memcpy(out, p, (size_t)d->cols * sizeof *out);
     else
         number->convert(p, d->column_step, d->swap, d->cols, out);
@@ -434,7 +434,7 @@ static void read_block(void *arg, int64_t first, int64_t last)
 {
     read_job *job = arg;
     const mucmm_data *d = job->base;
-    bool check = mucmm__numbers[d->type].may_be_nonfinite;
+    bool check = mucmm__number_types[d->type].is_float;
 
     for (int64_t i = first; i < last; i++) {
         float *out = job->out.data + i * job->out.stride;
@@ -467,9 +467,9 @@ static mucmm_status fail_nonfinite(mucmm_ctx *ctx, const read_job *job)
     j = 0;
     while (isfinite(x[j]))
         j++;
-    value = mucmm__numbers[d->type].load(d->values + row * d->row_step +
-                                             (d->column_at ? d->column_at[j] : j * d->column_step),
-                                         d->swap);
+    value = mucmm__number_types[d->type].load(
+        d->values + row * d->row_step + (d->column_at ? d->column_at[j] : j * d->column_step),
+        d->swap);
     snprintf(place, sizeof place, d->table.line ? ":%" PRId64 : ": row %" PRId64,
              d->table.line ? d->table.line[row] : row);
     snprintf(column, sizeof column, "column %" PRId64, j);

@@ -1,50 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * data.h - what the readers of this folder share: numbers as they lie in a file,
+ * data.h - what the readers of this folder share: an array as it lies in a file,
  * a table with names, names in messages, a hash index over names. */
 #ifndef MUCMM_IO_DATA_H
 #define MUCMM_IO_DATA_H
 
 #include "io/io.h"
+#include "io/number.h"
 
-/* ---- numbers as they lie in a file ------------------------------------------------- */
-
-/* X(id, NumPy's name, type of the bits, swap of the bits, bits to value) */
-#define MUCMM__NUMBER_MAP(X)                                                                       \
-    X(BOOL, "b1", uint8_t, keep8, as_bool)                                                         \
-    X(INT8, "i1", uint8_t, keep8, as_i8)                                                           \
-    X(INT16, "i2", uint16_t, __builtin_bswap16, as_i16)                                            \
-    X(INT32, "i4", uint32_t, __builtin_bswap32, as_i32)                                            \
-    X(INT64, "i8", uint64_t, __builtin_bswap64, as_i64)                                            \
-    X(UINT8, "u1", uint8_t, keep8, as_unsigned)                                                    \
-    X(UINT16, "u2", uint16_t, __builtin_bswap16, as_unsigned)                                      \
-    X(UINT32, "u4", uint32_t, __builtin_bswap32, as_unsigned)                                      \
-    X(UINT64, "u8", uint64_t, __builtin_bswap64, as_unsigned)                                      \
-    X(FLOAT16, "f2", uint16_t, __builtin_bswap16, as_f16)                                          \
-    X(FLOAT32, "f4", uint32_t, __builtin_bswap32, as_f32)                                          \
-    X(FLOAT64, "f8", uint64_t, __builtin_bswap64, as_f64)
-
-typedef enum mucmm__number {
-#define X(id, name, bits, swap, value) MUCMM__NUMBER_##id,
-    MUCMM__NUMBER_MAP(X)
-#undef X
-        MUCMM__NUMBERS
-} mucmm__number;
-
-typedef struct mucmm__number_def {
-    const char *name;
-    int64_t size;
-    bool may_be_nonfinite; /* as a float: NaN, infinite or out of range */
-    /* out[j] = number at p + j * step bytes */
-    void (*convert)(const unsigned char *p, int64_t step, bool swap, int64_t n, float *out);
-    double (*load)(const unsigned char *p, bool swap);
-} mucmm__number_def;
-
-extern const mucmm__number_def mucmm__numbers[MUCMM__NUMBERS];
+/* ---- an array as it lies in a file ------------------------------------------------- */
 
 typedef struct mucmm__array {
     const unsigned char *data; /* need not be aligned */
-    mucmm__number type;
+    mucmm_dtype type;
     bool swap, fortran;
     int32_t rank;
     int64_t shape[MUCMM_MAX_RANK];
@@ -113,7 +81,7 @@ struct mucmm_data {
      * (column_at ? column_at[j] : j * column_step) of values. */
     char *label;
     const unsigned char *values;
-    mucmm__number type;
+    mucmm_dtype type;
     bool swap;
     int64_t row_step, column_step;
     int64_t *column_at;
@@ -139,8 +107,6 @@ mucmm_data *mucmm__data_keep(const mucmm_data *d);
 mucmm_status mucmm__data_create(mucmm_ctx *ctx, const char *label, mucmm_data **out);
 /* Rows of nothing but NaN lack the view. EFORMAT: all are. */
 mucmm_status mucmm__data_mark_empty(mucmm_ctx *ctx, mucmm_data *d);
-/* The kind of number of a type; MUCMM__NUMBERS if no file has it. */
-mucmm__number mucmm__number_of(mucmm_dtype t);
 
 /* Rows [n, cols] in memory that the data object takes over (mucmm__alloc). */
 mucmm_status mucmm__data_own(mucmm_ctx *ctx, const char *label, float *values, int64_t n,

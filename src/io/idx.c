@@ -17,17 +17,17 @@ static int find_type(unsigned char code)
 {
     switch (code) {
     case 0x08:
-        return MUCMM__NUMBER_UINT8;
+        return MUCMM_U8;
     case 0x09:
-        return MUCMM__NUMBER_INT8;
+        return MUCMM_I8;
     case 0x0b:
-        return MUCMM__NUMBER_INT16;
+        return MUCMM_I16;
     case 0x0c:
-        return MUCMM__NUMBER_INT32;
+        return MUCMM_I32;
     case 0x0d:
-        return MUCMM__NUMBER_FLOAT32;
+        return MUCMM_F32;
     case 0x0e:
-        return MUCMM__NUMBER_FLOAT64;
+        return MUCMM_F64;
     }
     return -1;
 }
@@ -53,7 +53,7 @@ static mucmm_status parse_header(mucmm_ctx *ctx, const char *name, const unsigne
         return mucmm__fail(ctx, MUCMM_EFORMAT, "%s: the IDX header is cut off after %zu bytes",
                            name, size);
     *out = (mucmm__array){.data = b + header,
-                          .type = (mucmm__number)find_type(b[2]),
+                          .type = (mucmm_dtype)find_type(b[2]),
                           .swap = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                           .rank = b[3]};
     for (int32_t k = 0; k < out->rank; k++) {

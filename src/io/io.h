@@ -37,11 +37,9 @@ mucmm_status mucmm__file_write_unsynced(mucmm_ctx *ctx, const char *path, const 
                                         size_t size);
 
 /* ---- safetensors ------------------------------------------------------------------- */
-typedef enum mucmm__dtype { MUCMM__F32, MUCMM__F64, MUCMM__I64 } mucmm__dtype;
-
 typedef struct mucmm__tensor {
     const char *name;
-    mucmm__dtype dtype;
+    mucmm_dtype dtype;
     int32_t rank;
     int64_t shape[MUCMM_MAX_RANK];
     const void *data;

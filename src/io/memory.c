@@ -31,7 +31,7 @@ static mucmm_status check(mucmm_ctx *ctx, const mucmm_array *a)
         return mucmm__fail(ctx, MUCMM_ESHAPE,
                            "%s: the product of the row's shape is not its %" PRId64 " columns",
                            a->label, a->cols);
-    if (mucmm__number_of(a->dtype) == MUCMM__NUMBERS)
+    if (!mucmm__dtype_is_npy(a->dtype))
         return mucmm__fail(ctx, MUCMM_EARG, "%s: type %d is no type of numbers that rows may have",
                            a->label, (int)a->dtype);
     return MUCMM_OK;
@@ -93,8 +93,8 @@ static void set_numbers(mucmm_data *d, const mucmm_array *a)
     if (a->rank)
         memcpy(d->shape, a->shape, (size_t)a->rank * sizeof *a->shape);
     d->values = a->data;
-    d->type = mucmm__number_of(a->dtype);
-    d->column_step = mucmm__numbers[d->type].size;
+    d->type = a->dtype;
+    d->column_step = mucmm__number_types[d->type].size;
     d->row_step = a->stride * d->column_step;
 }
 

@@ -102,9 +102,9 @@ static mucmm_status parse_descr(cursor *c)
         return fail_header(c, "a dtype such as '<f4'");
     if (*kind && strchr("<>|=", *kind))
         kind++;
-    for (int k = 0; k < MUCMM__NUMBERS; k++)
-        if (strcmp(kind, mucmm__numbers[k].name) == 0) {
-            c->array->type = (mucmm__number)k;
+    for (int k = 0; k < MUCMM__NUMBER_TYPES; k++)
+        if (mucmm__dtype_is_npy((mucmm_dtype)k) && strcmp(kind, mucmm__number_types[k].npy) == 0) {
+            c->array->type = (mucmm_dtype)k;
             c->array->swap = descr[0] == (NATIVE_ORDER == '<' ? '>' : '<');
             return MUCMM_OK;
         }
@@ -260,12 +260,13 @@ mucmm_status mucmm__npy_read_double(mucmm_ctx *ctx, const char *path, double **d
     if (!mucmm__is_npy(map.data, map.size))
         TRY(mucmm__fail(ctx, MUCMM_EFORMAT, "%s: not a .npy file", path));
     TRY(mucmm__npy_parse(ctx, path, map.data, map.size, &a));
-    size = mucmm__numbers[a.type].size;
+    size = mucmm__number_types[a.type].size;
     mucmm__array_bytes(&a, &n);
     n /= size;
     TRY(mucmm__alloc(ctx, n, sizeof **data, data));
     for (int64_t i = 0; i < n; i++)
-        (*data)[i] = mucmm__numbers[a.type].load(a.data + mucmm__array_offset(&a, 0, i), a.swap);
+        (*data)[i] =
+            mucmm__number_types[a.type].load(a.data + mucmm__array_offset(&a, 0, i), a.swap);
     memcpy(shape, a.shape, sizeof a.shape);
     *rank = a.rank;
 done:
@@ -275,26 +276,8 @@ done:
 
 /* ---- tensors ----------------------------------------------------------------------- */
 
-static const mucmm_dtype dtypes[MUCMM__NUMBERS] = {
-    [MUCMM__NUMBER_BOOL] = MUCMM_BOOL,   [MUCMM__NUMBER_INT8] = MUCMM_I8,
-    [MUCMM__NUMBER_INT16] = MUCMM_I16,   [MUCMM__NUMBER_INT32] = MUCMM_I32,
-    [MUCMM__NUMBER_INT64] = MUCMM_I64,   [MUCMM__NUMBER_UINT8] = MUCMM_U8,
-    [MUCMM__NUMBER_UINT16] = MUCMM_U16,  [MUCMM__NUMBER_UINT32] = MUCMM_U32,
-    [MUCMM__NUMBER_UINT64] = MUCMM_U64,  [MUCMM__NUMBER_FLOAT16] = MUCMM_F16,
-    [MUCMM__NUMBER_FLOAT32] = MUCMM_F32, [MUCMM__NUMBER_FLOAT64] = MUCMM_F64,
-};
-
-mucmm__number mucmm__number_of(mucmm_dtype t)
-{
-    int k = 0;
-
-    while (k < MUCMM__NUMBERS && dtypes[k] != t)
-        k++;
-    return (mucmm__number)k;
-}
-
-/* out[i] = x as kind k; false if that kind does not hold it. */
-static bool store(mucmm__number k, double x, int64_t i, void *out)
+/* out[i] = x as type t; false if that type does not hold it. */
+static bool store(mucmm_dtype t, double x, int64_t i, void *out)
 {
 #define STORE(type, lo, hi)                                                                        \
     do {                                                                                           \
@@ -303,33 +286,33 @@ static bool store(mucmm__number k, double x, int64_t i, void *out)
         ((type *)out)[i] = (type)x;                                                                \
         return true;                                                                               \
     } while (0)
-    switch (k) {
-    case MUCMM__NUMBER_BOOL:
+    switch (t) {
+    case MUCMM_BOOL:
         STORE(uint8_t, 0, 1);
-    case MUCMM__NUMBER_INT8:
+    case MUCMM_I8:
         STORE(int8_t, INT8_MIN, INT8_MAX);
-    case MUCMM__NUMBER_INT16:
+    case MUCMM_I16:
         STORE(int16_t, INT16_MIN, INT16_MAX);
-    case MUCMM__NUMBER_INT32:
+    case MUCMM_I32:
         STORE(int32_t, INT32_MIN, INT32_MAX);
-    case MUCMM__NUMBER_INT64: /* beyond 2^53 a double has lost digits */
+    case MUCMM_I64: /* beyond 2^53 a double has lost digits */
         STORE(int64_t, -0x1p53, 0x1p53);
-    case MUCMM__NUMBER_UINT8:
+    case MUCMM_U8:
         STORE(uint8_t, 0, UINT8_MAX);
-    case MUCMM__NUMBER_UINT16:
+    case MUCMM_U16:
         STORE(uint16_t, 0, UINT16_MAX);
-    case MUCMM__NUMBER_UINT32:
+    case MUCMM_U32:
         STORE(uint32_t, 0, UINT32_MAX);
-    case MUCMM__NUMBER_UINT64:
+    case MUCMM_U64:
         STORE(uint64_t, 0, 0x1p53);
-    case MUCMM__NUMBER_FLOAT32:
+    case MUCMM_F32:
         ((float *)out)[i] = (float)x;
         return true;
-    case MUCMM__NUMBER_FLOAT64:
+    case MUCMM_F64:
         ((double *)out)[i] = x;
         return true;
-    case MUCMM__NUMBER_FLOAT16:
-    case MUCMM__NUMBERS:
+    case MUCMM_F16:
+    case MUCMM_BF16:
         break;
     }
     return false;
@@ -343,24 +326,24 @@ static void copy_swapped(unsigned char *out, const unsigned char *from, int64_t 
 }
 
 static mucmm_status load_numbers(mucmm_ctx *ctx, const char *path, const mucmm__array *a,
-                                 mucmm__number want, int64_t n, void *out)
+                                 mucmm_dtype want, int64_t n, void *out)
 {
-    const mucmm__number_def *d = &mucmm__numbers[a->type];
+    const mucmm__number_type *d = &mucmm__number_types[a->type];
 
-    if (want == a->type && !a->fortran && !a->swap && want != MUCMM__NUMBER_BOOL) {
+    if (want == a->type && !a->fortran && !a->swap && want != MUCMM_BOOL) {
         if (n > 0)
             memcpy(out, a->data, (size_t)(n * d->size));
         return MUCMM_OK;
     }
     for (int64_t i = 0; i < n; i++) {
         const unsigned char *from = a->data + mucmm__array_offset(a, 0, i);
-        if (want == a->type && want != MUCMM__NUMBER_BOOL)
+        if (want == a->type && want != MUCMM_BOOL)
             copy_swapped((unsigned char *)out + i * d->size, from, d->size, a->swap);
         else if (!store(want, d->load(from, a->swap), i, out))
             return mucmm__fail(ctx, MUCMM_ENUMERIC,
                                "%s: number %" PRId64 " in C order is %g, which dtype '%s' does "
                                "not hold",
-                               path, i, d->load(from, a->swap), mucmm__numbers[want].name);
+                               path, i, d->load(from, a->swap), mucmm__number_types[want].npy);
     }
     return MUCMM_OK;
 }
@@ -370,7 +353,7 @@ mucmm_status mucmm_npy_read(mucmm_ctx *ctx, const char *path, mucmm_dtype want, 
     mucmm_status status = MUCMM_OK;
     mucmm__map map;
     mucmm__array a = {0};
-    mucmm__number kind;
+    mucmm_dtype kind;
     int64_t n = 1;
 
     *out = (mucmm_tensor){0};
@@ -378,16 +361,16 @@ mucmm_status mucmm_npy_read(mucmm_ctx *ctx, const char *path, mucmm_dtype want, 
     if (!mucmm__is_npy(map.data, map.size))
         TRY(mucmm__fail(ctx, MUCMM_EFORMAT, "%s: not a .npy file", path));
     TRY(mucmm__npy_parse(ctx, path, map.data, map.size, &a));
-    kind = want == 0 ? a.type : mucmm__number_of(want);
-    if (kind == MUCMM__NUMBERS || (kind == MUCMM__NUMBER_FLOAT16 && a.type != kind))
+    kind = want == 0 ? a.type : want;
+    if (!mucmm__dtype_is_npy(kind) || (kind == MUCMM_F16 && a.type != kind))
         TRY(mucmm__fail(ctx, MUCMM_EUNSUPPORTED,
                         "%s: dtype '%s' is not converted to ONNX's type %d", path,
-                        mucmm__numbers[a.type].name, (int)want));
+                        mucmm__number_types[a.type].npy, (int)want));
     for (int32_t k = 0; k < a.rank; k++)
         n *= a.shape[k]; /* mucmm__npy_parse has checked that it does not overflow */
-    TRY(mucmm__alloc(ctx, n, (size_t)mucmm__numbers[kind].size, &out->data));
+    TRY(mucmm__alloc(ctx, n, (size_t)mucmm__number_types[kind].size, &out->data));
     TRY(load_numbers(ctx, path, &a, kind, n, out->data));
-    out->dtype = dtypes[kind];
+    out->dtype = kind;
     out->rank = a.rank;
     memcpy(out->shape, a.shape, sizeof a.shape);
 done:
@@ -420,8 +403,8 @@ static size_t format_header(char *out, size_t size, const mucmm__array *a)
                                                    : "");
     n = 10 + (size_t)snprintf(out + 10, size - 10,
                               "{'descr': '%c%s', 'fortran_order': False, 'shape': (%s), }",
-                              mucmm__numbers[a->type].size == 1 ? '|' : NATIVE_ORDER,
-                              mucmm__numbers[a->type].name, dims);
+                              mucmm__number_types[a->type].size == 1 ? '|' : NATIVE_ORDER,
+                              mucmm__number_types[a->type].npy, dims);
     while ((n + 1) % 64)
         out[n++] = ' ';
     out[n++] = '\n';
@@ -433,13 +416,13 @@ static size_t format_header(char *out, size_t size, const mucmm__array *a)
 
 size_t mucmm__npy_header(char *out, size_t size, const int64_t *shape, int32_t rank)
 {
-    mucmm__array a = {.type = MUCMM__NUMBER_FLOAT32, .rank = rank};
+    mucmm__array a = {.type = MUCMM_F32, .rank = rank};
 
     memcpy(a.shape, shape, (size_t)rank * sizeof *shape);
     return format_header(out, size, &a);
 }
 
-static mucmm_status write_array(mucmm_ctx *ctx, const char *path, mucmm__number type,
+static mucmm_status write_array(mucmm_ctx *ctx, const char *path, mucmm_dtype type,
                                 const int64_t *shape, int32_t rank, const void *data)
 {
     mucmm_status status = MUCMM_OK;
@@ -468,14 +451,14 @@ done:
 mucmm_status mucmm_npy_write(mucmm_ctx *ctx, const char *path, const float *data,
                              const int64_t *shape, int32_t rank)
 {
-    return write_array(ctx, path, MUCMM__NUMBER_FLOAT32, shape, rank, data);
+    return write_array(ctx, path, MUCMM_F32, shape, rank, data);
 }
 
 /* bfloat16 is the upper half of a float32. */
 static mucmm_status write_bfloat16(mucmm_ctx *ctx, const char *path, const mucmm_tensor *t)
 {
     mucmm_status status = MUCMM_OK;
-    mucmm__array a = {.type = MUCMM__NUMBER_INT8, .rank = t->rank};
+    mucmm__array a = {.type = MUCMM_I8, .rank = t->rank};
     const uint16_t *from = t->data;
     uint32_t *wide = NULL;
     int64_t n = 0;
@@ -488,7 +471,7 @@ static mucmm_status write_bfloat16(mucmm_ctx *ctx, const char *path, const mucmm
     TRY(mucmm__alloc(ctx, n, sizeof *wide, &wide));
     for (int64_t i = 0; i < n; i++)
         wide[i] = (uint32_t)from[i] << 16;
-    TRY(write_array(ctx, path, MUCMM__NUMBER_FLOAT32, t->shape, t->rank, wide));
+    TRY(write_array(ctx, path, MUCMM_F32, t->shape, t->rank, wide));
 done:
     mucmm__free(wide);
     return status;
@@ -496,12 +479,10 @@ done:
 
 mucmm_status mucmm_npy_write_tensor(mucmm_ctx *ctx, const char *path, const mucmm_tensor *t)
 {
-    mucmm__number kind = mucmm__number_of(t->dtype);
-
     if (t->dtype == MUCMM_BF16)
         return write_bfloat16(ctx, path, t);
-    if (kind == MUCMM__NUMBERS)
+    if (!mucmm__dtype_is_npy(t->dtype))
         return mucmm__fail(ctx, MUCMM_EARG, "cannot write %s: %d is no type of numbers", path,
                            (int)t->dtype);
-    return write_array(ctx, path, kind, t->shape, t->rank, t->data);
+    return write_array(ctx, path, t->dtype, t->shape, t->rank, t->data);
 }

@@ -17,17 +17,13 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 #define MAX_HEADER 100000000 /* the limit that the format sets */
 #define METADATA "__metadata__"
 
-static const struct {
-    const char *name;
-    int64_t size;
-} dtypes[] = {[MUCMM__F32] = {"F32", 4}, [MUCMM__F64] = {"F64", 8}, [MUCMM__I64] = {"I64", 8}};
-
-enum { N_DTYPES = sizeof dtypes / sizeof dtypes[0] };
+/* What is read; all that the table of number types knows can be written. */
+#define TYPES_READ (1u << MUCMM_F32 | 1u << MUCMM_F64 | 1u << MUCMM_I64)
 
 /* Bytes of a tensor; false on overflow or a negative dimension. */
 static bool tensor_bytes(const mucmm__tensor *t, int64_t *bytes)
 {
-    *bytes = dtypes[t->dtype].size;
+    *bytes = mucmm_dtype_size(t->dtype);
     for (int32_t k = 0; k < t->rank; k++)
         if (!mucmm__mul(*bytes, t->shape[k], bytes))
             return false;
@@ -36,17 +32,17 @@ static bool tensor_bytes(const mucmm__tensor *t, int64_t *bytes)
 
 /* ---- writing ----------------------------------------------------------------------- */
 
-/* Where each tensor's data go: 8-byte numbers first, so that all are aligned whatever the
+/* Where each tensor's data go: the largest numbers first, so that all are aligned whatever the
  * order of the tensors; the format asks for data without gaps. */
 static mucmm_status place_tensors(mucmm_ctx *ctx, const char *path, const mucmm__tensor *tensors,
                                   int64_t n, int64_t *begins)
 {
     int64_t end = 0, bytes;
 
-    for (int64_t size = 8; size >= 4; size -= 4)
+    for (int64_t size = 8; size >= 1; size /= 2)
         for (int64_t i = 0; i < n; i++) {
             const mucmm__tensor *t = &tensors[i];
-            if (dtypes[t->dtype].size != size)
+            if (mucmm_dtype_size(t->dtype) != size)
                 continue;
             if (t->rank < 0 || t->rank > MUCMM_MAX_RANK || !tensor_bytes(t, &bytes))
                 return mucmm__fail(ctx, MUCMM_ESHAPE, "cannot write %s: the shape of tensor '%s'",
@@ -70,7 +66,7 @@ static json_t *describe_tensor(const mucmm__tensor *t, int64_t begin)
         mucmm__json_add(&b, shape, json_integer(t->shape[k]));
     mucmm__json_add(&b, offsets, json_integer(begin));
     mucmm__json_add(&b, offsets, json_integer(begin + bytes));
-    mucmm__json_set(&b, o, "dtype", json_string(dtypes[t->dtype].name));
+    mucmm__json_set(&b, o, "dtype", json_string(mucmm__number_types[t->dtype].safetensors));
     mucmm__json_set(&b, o, "shape", shape);
     mucmm__json_set(&b, o, "data_offsets", offsets);
     if (!b.failed)
@@ -148,9 +144,9 @@ static mucmm_status put_data(mucmm_ctx *ctx, mucmm__writer *w, const mucmm__tens
     mucmm_status status = MUCMM_OK;
     int64_t bytes;
 
-    for (int64_t size = 8; size >= 4; size -= 4)
+    for (int64_t size = 8; size >= 1; size /= 2)
         for (int64_t i = 0; i < n; i++)
-            if (dtypes[tensors[i].dtype].size == size && tensor_bytes(&tensors[i], &bytes))
+            if (mucmm_dtype_size(tensors[i].dtype) == size && tensor_bytes(&tensors[i], &bytes))
                 TRY(mucmm__writer_put(ctx, w, tensors[i].data, (size_t)bytes));
 done:
     return status;
@@ -293,9 +289,9 @@ static mucmm_status parse_dtype(parser *p, mucmm__tensor *t, const json_t *value
 
     if (!text)
         return fail_tensor(p, t->name, "it has no dtype");
-    for (int k = 0; k < N_DTYPES; k++)
-        if (strcmp(text, dtypes[k].name) == 0) {
-            t->dtype = (mucmm__dtype)k;
+    for (int k = 0; k < MUCMM__NUMBER_TYPES; k++)
+        if (TYPES_READ >> k & 1u && strcmp(text, mucmm__number_types[k].safetensors) == 0) {
+            t->dtype = (mucmm_dtype)k;
             return MUCMM_OK;
         }
     return mucmm__fail(p->ctx, MUCMM_EUNSUPPORTED,
@@ -347,7 +343,7 @@ static mucmm_status parse_tensor(parser *p, const char *name, const json_t *entr
     TRY(parse_dtype(p, t, json_object_get(entry, "dtype")));
     TRY(parse_shape(p, t, json_object_get(entry, "shape")));
     TRY(parse_offsets(p, t, json_object_get(entry, "data_offsets"), &p->spans[s->n]));
-    if ((uintptr_t)t->data % (uintptr_t)dtypes[t->dtype].size) {
+    if ((uintptr_t)t->data % (uintptr_t)mucmm_dtype_size(t->dtype)) {
         int64_t bytes = p->spans[s->n].end - p->spans[s->n].begin;
         TRY(mucmm__alloc(p->ctx, bytes, 1, &s->copies[s->n]));
         memcpy(s->copies[s->n], t->data, (size_t)bytes);

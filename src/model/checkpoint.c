@@ -58,7 +58,7 @@ mucmm_status mucmm__checkpoint_save(mucmm__fit *f)
             if (!is_saved(f, s, i))
                 continue;
             snprintf(names[n], sizeof names[n], "stage%02d.%s", s, name);
-            tensors[n] = (mucmm__tensor){names[n], MUCMM__F32, 1, {len}, *array};
+            tensors[n] = (mucmm__tensor){names[n], MUCMM_F32, 1, {len}, *array};
             n++;
         }
     }
@@ -68,8 +68,8 @@ mucmm_status mucmm__checkpoint_save(mucmm__fit *f)
         double line[4] = {(double)e->stage, (double)e->epoch, e->loss, e->held_out};
         memcpy(history + 4 * i, line, sizeof line);
     }
-    tensors[n++] = (mucmm__tensor){"state", MUCMM__F64, 2, {MUCMM__STAGES, 2}, state};
-    tensors[n++] = (mucmm__tensor){"history", MUCMM__F64, 2, {n_history, 4}, history};
+    tensors[n++] = (mucmm__tensor){"state", MUCMM_F64, 2, {MUCMM__STAGES, 2}, state};
+    tensors[n++] = (mucmm__tensor){"history", MUCMM_F64, 2, {n_history, 4}, history};
     TRY(mucmm__safetensors_write(f->ctx, f->p->checkpoint, tensors, n, metadata, 3));
     f->last_save = mucmm__now();
 done:
@@ -130,7 +130,7 @@ static mucmm_status load_stage(mucmm__fit *f, const mucmm__safetensors *file, in
         const mucmm__tensor *x;
         snprintf(name, sizeof name, "stage%02d.%s", s, part);
         x = mucmm__safetensors_find(file, name);
-        if (x && x->dtype == MUCMM__F32 && x->rank == 1 && x->shape[0] == len)
+        if (x && x->dtype == MUCMM_F32 && x->rank == 1 && x->shape[0] == len)
             memcpy(*array, x->data, (size_t)len * sizeof(float));
         else if (is_saved(f, s, i))
             return mucmm__fail(f->ctx, MUCMM_EFORMAT,
@@ -187,9 +187,9 @@ mucmm_status mucmm__checkpoint_load(mucmm__fit *f)
     text = mucmm__safetensors_metadata(file, "format");
     state = mucmm__safetensors_find(file, "state");
     history = mucmm__safetensors_find(file, "history");
-    if (!text || strcmp(text, CHECKPOINT_FORMAT) != 0 || !state || state->dtype != MUCMM__F64 ||
+    if (!text || strcmp(text, CHECKPOINT_FORMAT) != 0 || !state || state->dtype != MUCMM_F64 ||
         state->rank != 2 || state->shape[0] != MUCMM__STAGES || state->shape[1] != 2 || !history ||
-        history->dtype != MUCMM__F64 || history->rank != 2 || history->shape[1] != 4)
+        history->dtype != MUCMM_F64 || history->rank != 2 || history->shape[1] != 4)
         TRY(mucmm__fail(f->ctx, MUCMM_EFORMAT,
                         "%s: not a checkpoint of this program; give another `checkpoint`", path));
     snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, f->fingerprint);

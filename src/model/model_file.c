@@ -18,7 +18,7 @@ typedef struct tensor_list {
     int64_t n, room;
 } tensor_list;
 
-static void list_add(tensor_list *list, const char *name, mucmm__dtype dtype, int64_t rows,
+static void list_add(tensor_list *list, const char *name, mucmm_dtype dtype, int64_t rows,
                      int64_t cols, void *data)
 {
     mucmm__tensor *t = &list->items[list->n];
@@ -38,16 +38,16 @@ static void list_head(tensor_list *list, const char *prefix, const mucmm__head *
     for (int32_t i = 0; i < net->n_layers; i++) {
         const mucmm__mlp_layer *layer = &net->layers[i];
         snprintf(name, sizeof name, "%s.%d.weight", prefix, i);
-        list_add(list, name, MUCMM__F32, layer->out, layer->in, head->params + layer->weight);
+        list_add(list, name, MUCMM_F32, layer->out, layer->in, head->params + layer->weight);
         snprintf(name, sizeof name, "%s.%d.bias", prefix, i);
-        list_add(list, name, MUCMM__F32, layer->out, -1, head->params + layer->bias);
+        list_add(list, name, MUCMM_F32, layer->out, -1, head->params + layer->bias);
     }
     if (net->skip >= 0) {
         snprintf(name, sizeof name, "%s.skip", prefix);
-        list_add(list, name, MUCMM__F32, net->out, net->in, head->params + net->skip);
+        list_add(list, name, MUCMM_F32, net->out, net->in, head->params + net->skip);
     }
     snprintf(name, sizeof name, "%s.offset", prefix);
-    list_add(list, name, MUCMM__F32, net->out, -1, head->offset);
+    list_add(list, name, MUCMM_F32, net->out, -1, head->offset);
 }
 
 /* prefix.stage2 and so on: a head, and what is taken away from its output. */
@@ -59,11 +59,11 @@ static void list_deflated(tensor_list *list, const char *prefix, int32_t t,
     snprintf(stage, sizeof stage, "%.110s.stage%d", prefix, t + 2);
     list_head(list, stage, &d->head);
     snprintf(name, sizeof name, "%s.psi.frequency", stage);
-    list_add(list, name, MUCMM__F64, d->psi.in, d->psi.waves, d->psi.omega);
+    list_add(list, name, MUCMM_F64, d->psi.in, d->psi.waves, d->psi.omega);
     snprintf(name, sizeof name, "%s.psi.phase", stage);
-    list_add(list, name, MUCMM__F64, d->psi.waves, -1, d->psi.phase);
+    list_add(list, name, MUCMM_F64, d->psi.waves, -1, d->psi.phase);
     snprintf(name, sizeof name, "%s.psi.weight", stage);
-    list_add(list, name, MUCMM__F64, mucmm__psi_width(&d->psi), d->head.net.out, d->weights);
+    list_add(list, name, MUCMM_F64, mucmm__psi_width(&d->psi), d->head.net.out, d->weights);
 }
 
 static void list_joint(tensor_list *list, const char *method, int64_t w, const mucmm__joint *joint)
@@ -71,11 +71,11 @@ static void list_joint(tensor_list *list, const char *method, int64_t w, const m
     char name[128];
 
     snprintf(name, sizeof name, "%s.joint.mean", method);
-    list_add(list, name, MUCMM__F64, w, -1, joint->mean);
+    list_add(list, name, MUCMM_F64, w, -1, joint->mean);
     snprintf(name, sizeof name, "%s.joint.train", method);
-    list_add(list, name, MUCMM__F64, w, w, joint->train);
+    list_add(list, name, MUCMM_F64, w, w, joint->train);
     snprintf(name, sizeof name, "%s.joint.held_out", method);
-    list_add(list, name, MUCMM__F64, w, w, joint->held_out);
+    list_add(list, name, MUCMM_F64, w, w, joint->held_out);
 }
 
 static void list_representation(tensor_list *list, const mucmm_model *m, const char *method,
@@ -84,7 +84,7 @@ static void list_representation(tensor_list *list, const mucmm_model *m, const c
     char name[128];
 
     snprintf(name, sizeof name, "%s.correlations", method);
-    list_add(list, name, MUCMM__F64, m->k, -1, r->rho);
+    list_add(list, name, MUCMM_F64, m->k, -1, r->rho);
     if (r->joint.mean)
         list_joint(list, method, m->n_views * m->k, &r->joint);
     for (int32_t i = 0; i < m->n_views; i++) {
@@ -97,7 +97,7 @@ static void list_representation(tensor_list *list, const mucmm_model *m, const c
         list_head(list, name, &v->individual);
         if (v->mix) {
             snprintf(name, sizeof name, "%s.%s.mix", method, m->view[i].name);
-            list_add(list, name, MUCMM__F32, m->view[i].q, m->k, v->mix);
+            list_add(list, name, MUCMM_F32, m->view[i].q, m->k, v->mix);
         }
     }
 }
@@ -122,12 +122,12 @@ static mucmm_status list_tensors(mucmm_ctx *ctx, const mucmm_model *m, tensor_li
     for (int32_t i = 0; i < m->n_views; i++) {
         const mucmm__view_info *v = &m->view[i];
         snprintf(name, sizeof name, "%s.mean", v->name);
-        list_add(list, name, MUCMM__F64, v->p, -1, v->mean);
+        list_add(list, name, MUCMM_F64, v->p, -1, v->mean);
         snprintf(name, sizeof name, "%s.scale", v->name);
-        list_add(list, name, MUCMM__F64, v->p, -1, v->scale);
+        list_add(list, name, MUCMM_F64, v->p, -1, v->scale);
         snprintf(name, sizeof name, "%s.covariance", v->name);
         if (v->covariance)
-            list_add(list, name, MUCMM__F32, v->p, v->p, v->covariance);
+            list_add(list, name, MUCMM_F32, v->p, v->p, v->covariance);
     }
     list_representation(list, m, "linear", &m->linear);
     if (m->heads.rho)
@@ -210,8 +210,8 @@ static mucmm_status check_format(mucmm_ctx *ctx, const char *path, const mucmm__
 static bool all_finite(const mucmm__tensor *t, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
-        if (!isfinite(t->dtype == MUCMM__F64 ? ((const double *)t->data)[i]
-                                             : (double)((const float *)t->data)[i]))
+        if (!isfinite(t->dtype == MUCMM_F64 ? ((const double *)t->data)[i]
+                                            : (double)((const float *)t->data)[i]))
             return false;
     return true;
 }
@@ -221,7 +221,7 @@ static mucmm_status load_tensor(mucmm_ctx *ctx, const mucmm__safetensors *file,
 {
     const mucmm__tensor *t = mucmm__safetensors_find(file, want->name);
     int64_t n = want->shape[0] * (want->rank == 2 ? want->shape[1] : 1);
-    size_t size = want->dtype == MUCMM__F64 ? sizeof(double) : sizeof(float);
+    size_t size = want->dtype == MUCMM_F64 ? sizeof(double) : sizeof(float);
     void *to;
 
     if (!t)

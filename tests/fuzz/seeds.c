@@ -93,7 +93,7 @@ static void seed_safetensors(mucmm_ctx *ctx, const char *root)
 {
     const float a[4] = {1, 2, 3, 4};
     const double b[1] = {.5};
-    const mucmm__tensor tensors[] = {{"a", MUCMM__F32, 2, {2, 2}, a}, {"b", MUCMM__F64, 1, {1}, b}};
+    const mucmm__tensor tensors[] = {{"a", MUCMM_F32, 2, {2, 2}, a}, {"b", MUCMM_F64, 1, {1}, b}};
     const char *const metadata[] = {"format", "1"};
     char path[1024];
 

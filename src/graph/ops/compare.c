@@ -273,7 +273,7 @@ static void where_segment(void *arg, const mucmm__segment *s)
 
 static mucmm_status where_forward(mucmm__call *c)
 {
-    where_job job = {.size = mucmm__dtype_size(c->in[1]->dtype),
+    where_job job = {.size = mucmm_dtype_size(c->in[1]->dtype),
                      .condition = c->x[0],
                      .a = c->x[1],
                      .b = c->x[2],

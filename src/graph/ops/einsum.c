@@ -185,8 +185,8 @@ static mucmm_status infer(mucmm__call *c)
         TRY(mucmm__check_type(c, i, MUCMM__TYPES_NUMBER));
         if (c->in[i]->dtype != c->in[0]->dtype)
             return mucmm__op_fail(c, MUCMM_EARG, "input 0 is %s and input %d is %s",
-                                  mucmm__dtype_name(c->in[0]->dtype), i,
-                                  mucmm__dtype_name(c->in[i]->dtype));
+                                  mucmm_dtype_name(c->in[0]->dtype), i,
+                                  mucmm_dtype_name(c->in[i]->dtype));
     }
     TRY(read_equation(c, &e));
     for (int32_t l = 0; l < LABELS; l++)

@@ -296,7 +296,7 @@ static mucmm_status binary_infer(mucmm__call *c)
                                   : "direction must be LEFT or RIGHT");
     if (k == &mod_binary && mucmm__dtype_is_float(c->in[0]->dtype))
         return mucmm__op_fail(c, MUCMM_EARG, "fmod must be 1 for %s",
-                              mucmm__dtype_name(c->in[0]->dtype));
+                              mucmm_dtype_name(c->in[0]->dtype));
     TRY(mucmm__check_type(c, 0, k->types));
     TRY(mucmm__check_type(c, 1, k == &pow_binary ? k->types : 1u << c->in[0]->dtype));
     TRY(mucmm__broadcast(c, c->in[0], c->in[1], &rank, shape));
@@ -550,7 +550,7 @@ static void scale_task(void *arg, int64_t first, int64_t last)
 /* Elements in memory, padding included. */
 static int64_t memory_count(const mucmm__desc *d)
 {
-    return mucmm__desc_bytes(d) / mucmm__dtype_size(d->dtype);
+    return mucmm__desc_bytes(d) / mucmm_dtype_size(d->dtype);
 }
 
 static mucmm_status fold_forward(mucmm__call *c)
@@ -756,7 +756,7 @@ static mucmm_status cast_prepare(mucmm__call *c)
     if (c->differentiable && c->out[0]->dtype != MUCMM_F32 &&
         mucmm__dtype_is_float(c->out[0]->dtype))
         return mucmm__op_fail(c, MUCMM_EUNSUPPORTED, "no gradient passes through %s",
-                              mucmm__dtype_name(c->out[0]->dtype));
+                              mucmm_dtype_name(c->out[0]->dtype));
     return MUCMM_OK;
 }
 
@@ -774,8 +774,8 @@ static void cast_task(void *arg, int64_t first, int64_t last)
         for (int64_t i = first; i < last; i++) /* ONNX's reference keeps the upper half */
             ((uint16_t *)job->y)[i] = (uint16_t)(bits_of_float(((const float *)job->x)[i]) >> 16);
     else
-        mucmm__convert(job->from, (const char *)job->x + first * mucmm__dtype_size(job->from),
-                       job->to, (char *)job->y + first * mucmm__dtype_size(job->to), last - first);
+        mucmm__convert(job->from, (const char *)job->x + first * mucmm_dtype_size(job->from),
+                       job->to, (char *)job->y + first * mucmm_dtype_size(job->to), last - first);
 }
 
 static mucmm_status cast_forward(mucmm__call *c)

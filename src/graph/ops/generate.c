@@ -75,7 +75,7 @@ static mucmm_status constant_of_shape_forward(mucmm__call *c)
     const mucmm__attr *a = mucmm__attr_find(c->node, "value", MUCMM__ATTR_TENSOR);
     const mucmm__desc *y = c->out[0];
 
-    mucmm__fill(c->ctx, mucmm__desc_count(y), mucmm__dtype_size(y->dtype),
+    mucmm__fill(c->ctx, mucmm__desc_count(y), mucmm_dtype_size(y->dtype),
                 a ? a->t.data : &(float){0}, c->y[0]);
     return MUCMM_OK;
 }
@@ -106,7 +106,7 @@ static mucmm_status range_infer(mucmm__call *c)
     for (int32_t i = 0; i < 3; i++) {
         if (c->in[i]->dtype != t || mucmm__desc_count(c->in[i]) != 1)
             return mucmm__op_fail(c, MUCMM_ESHAPE, "input %d must be one %s", i,
-                                  mucmm__dtype_name(t));
+                                  mucmm_dtype_name(t));
         if (!c->known[i])
             return MUCMM__EVALUE;
     }
@@ -153,7 +153,7 @@ static mucmm_status eye_infer(mucmm__call *c)
 
     if (c->in[0]->rank != 2)
         return mucmm__op_fail(c, MUCMM_ESHAPE, "the input has %d axes, not 2", c->in[0]->rank);
-    if (t < 0 || t > 31 || mucmm__dtype_size((mucmm_dtype)t) == 0)
+    if (t < 0 || t > 31 || mucmm_dtype_size((mucmm_dtype)t) == 0)
         return mucmm__op_fail(c, MUCMM_EUNSUPPORTED, "dtype %" PRId64 " is not supported", t);
     return mucmm__out(c, 0, (mucmm_dtype)t, 2, c->in[0]->shape);
 }

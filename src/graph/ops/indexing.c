@@ -116,7 +116,7 @@ static void scatter(mucmm_ctx *ctx, scatter_job *j)
 
 static void put_rows(const scatter_job *j, int64_t place, int64_t row, int64_t n)
 {
-    int64_t size = mucmm__dtype_size(j->dtype);
+    int64_t size = mucmm_dtype_size(j->dtype);
 
     memcpy((char *)j->data + place * size, (const char *)j->updates + row * size,
            (size_t)(n * size));
@@ -298,7 +298,7 @@ static mucmm_status gather_forward(mucmm__call *c)
     mucmm_status status = locate(c, &r);
 
     if (status == MUCMM_OK && r.n > 0)
-        gather(c->ctx, &r, mucmm__dtype_size(c->in[0]->dtype), c->x[0], c->y[0]);
+        gather(c->ctx, &r, mucmm_dtype_size(c->in[0]->dtype), c->x[0], c->y[0]);
     return status;
 }
 
@@ -465,8 +465,8 @@ static mucmm_status scatter_infer(mucmm__call *c)
     if (c->in[2]->dtype != c->in[0]->dtype || !mucmm__same_shape(c->in[2], &wanted)) {
         char a[MUCMM__SHAPE_TEXT], b[MUCMM__SHAPE_TEXT];
         return mucmm__op_fail(c, MUCMM_ESHAPE, "updates are %s %s; they must be %s %s",
-                              mucmm__dtype_name(c->in[2]->dtype), mucmm__shape_text(a, c->in[2]),
-                              mucmm__dtype_name(c->in[0]->dtype), mucmm__shape_text(b, &wanted));
+                              mucmm_dtype_name(c->in[2]->dtype), mucmm__shape_text(a, c->in[2]),
+                              mucmm_dtype_name(c->in[0]->dtype), mucmm__shape_text(b, &wanted));
     }
     TRY(mucmm__out_like(c, 0, 0));
 done:
@@ -604,14 +604,14 @@ static void one_hot_places(mucmm__call *c, void (*fn)(mucmm__call *c, int64_t pl
 
 static void one_hot_on(mucmm__call *c, int64_t place)
 {
-    int64_t size = mucmm__dtype_size(c->out[0]->dtype);
+    int64_t size = mucmm_dtype_size(c->out[0]->dtype);
 
     memcpy((char *)c->y[0] + place * size, (const char *)c->x[2] + size, (size_t)size);
 }
 
 static mucmm_status one_hot_forward(mucmm__call *c)
 {
-    int64_t size = mucmm__dtype_size(c->out[0]->dtype);
+    int64_t size = mucmm_dtype_size(c->out[0]->dtype);
 
     mucmm__fill(c->ctx, mucmm__desc_count(c->out[0]), size, c->x[2], c->y[0]);
     one_hot_places(c, one_hot_on);

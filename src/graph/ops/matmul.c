@@ -57,8 +57,8 @@ static mucmm_status check_types(mucmm__call *c)
     for (int32_t i = 1; status == MUCMM_OK && i < c->n_in; i++)
         if (c->in[i] && c->in[i]->dtype != c->in[0]->dtype)
             return mucmm__op_fail(c, MUCMM_EARG, "input 0 is %s and input %d is %s",
-                                  mucmm__dtype_name(c->in[0]->dtype), i,
-                                  mucmm__dtype_name(c->in[i]->dtype));
+                                  mucmm_dtype_name(c->in[0]->dtype), i,
+                                  mucmm_dtype_name(c->in[i]->dtype));
     return status;
 }
 

@@ -77,7 +77,7 @@ static mucmm_status transpose_forward(mucmm__call *c)
     mucmm_status status = transpose_walk(c, &w);
 
     if (status == MUCMM_OK)
-        mucmm__strided_copy(c->ctx, &w, mucmm__dtype_size(c->in[0]->dtype), c->x[0], c->y[0]);
+        mucmm__strided_copy(c->ctx, &w, mucmm_dtype_size(c->in[0]->dtype), c->x[0], c->y[0]);
     return status;
 }
 
@@ -112,7 +112,7 @@ static mucmm__walk part_walk(const mucmm__desc *whole, const mucmm__desc *part, 
     mucmm__strides(rank, dims, from);
     for (int32_t k = 0; k < rank; k++)
         mucmm__walk_axis(&w, dims[k], from[k], to[k]);
-    *place += dims[axis] * to[axis] * mucmm__dtype_size(whole->dtype);
+    *place += dims[axis] * to[axis] * mucmm_dtype_size(whole->dtype);
     return w;
 }
 
@@ -142,8 +142,8 @@ static mucmm_status concat_infer(mucmm__call *c)
             char a[MUCMM__SHAPE_TEXT], b[MUCMM__SHAPE_TEXT];
             return mucmm__op_fail(c, MUCMM_ESHAPE,
                                   "input %d is %s %s and input 0 is %s %s; only axis %d may differ",
-                                  i, mucmm__dtype_name(other.dtype), mucmm__shape_text(a, c->in[i]),
-                                  mucmm__dtype_name(y.dtype), mucmm__shape_text(b, c->in[0]), axis);
+                                  i, mucmm_dtype_name(other.dtype), mucmm__shape_text(a, c->in[i]),
+                                  mucmm_dtype_name(y.dtype), mucmm__shape_text(b, c->in[0]), axis);
         }
         if (__builtin_add_overflow(y.shape[axis], c->in[i]->shape[axis], &y.shape[axis]))
             return mucmm__op_fail(c, MUCMM_ESHAPE, "axis %d would be too long", axis);
@@ -170,7 +170,7 @@ static void concat_layout(mucmm__call *c)
 static mucmm_status concat_forward(mucmm__call *c)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t place = 0, next = 0, size = mucmm__dtype_size(c->out[0]->dtype);
+    int64_t place = 0, next = 0, size = mucmm_dtype_size(c->out[0]->dtype);
     int32_t axis;
 
     TRY(concat_axis(c, &axis));
@@ -297,7 +297,7 @@ static void split_layout(mucmm__call *c)
 
 static mucmm_status split_forward(mucmm__call *c)
 {
-    const int64_t *parts = c->state, size = mucmm__dtype_size(c->in[0]->dtype);
+    const int64_t *parts = c->state, size = mucmm_dtype_size(c->in[0]->dtype);
     int64_t place = 0, next = 0;
     int32_t axis = split_axis(c);
     mucmm__desc part = *c->in[0];
@@ -387,7 +387,7 @@ static mucmm_status repeat_forward(mucmm__call *c)
 {
     mucmm__walk w = repeat_walk(c);
 
-    mucmm__strided_copy(c->ctx, &w, mucmm__dtype_size(c->in[0]->dtype), c->x[0], c->y[0]);
+    mucmm__strided_copy(c->ctx, &w, mucmm_dtype_size(c->in[0]->dtype), c->x[0], c->y[0]);
     return MUCMM_OK;
 }
 
@@ -482,7 +482,7 @@ static mucmm_status depth_forward(mucmm__call *c)
 {
     mucmm__walk w = depth_walk(c);
 
-    mucmm__strided_copy(c->ctx, &w, mucmm__dtype_size(c->in[0]->dtype), c->x[0], c->y[0]);
+    mucmm__strided_copy(c->ctx, &w, mucmm_dtype_size(c->in[0]->dtype), c->x[0], c->y[0]);
     return MUCMM_OK;
 }
 
@@ -562,7 +562,7 @@ static mucmm_status shuffle_run(mucmm__call *c, const void *x, void *y, int64_t 
                        .block = d->block,
                        .blocks = d->shape[1] / d->block,
                        .inner = mucmm__desc_product(d, 2, d->rank),
-                       .size = mucmm__dtype_size(c->in[0]->dtype)};
+                       .size = mucmm_dtype_size(c->in[0]->dtype)};
 
     if (mucmm__desc_count(d) > 0)
         mucmm__parallel_range(c->ctx, d->shape[0] * job.blocks,

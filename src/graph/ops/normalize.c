@@ -44,8 +44,8 @@ static mucmm_status check_weights(mucmm__call *c, int64_t n, const char *what)
                                   mucmm__desc_count(c->in[i]), what, n);
         if (c->in[i]->dtype != c->in[0]->dtype)
             return mucmm__op_fail(c, MUCMM_EUNSUPPORTED, "input 0 is %s and input %d is %s",
-                                  mucmm__dtype_name(c->in[0]->dtype), i,
-                                  mucmm__dtype_name(c->in[i]->dtype));
+                                  mucmm_dtype_name(c->in[0]->dtype), i,
+                                  mucmm_dtype_name(c->in[i]->dtype));
     }
     return status;
 }

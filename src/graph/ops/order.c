@@ -162,7 +162,7 @@ typedef struct top_k_job {
 static void top_k_lines(void *arg, int64_t first, int64_t last)
 {
     const top_k_job *j = arg;
-    int64_t size = mucmm__dtype_size(j->dtype);
+    int64_t size = mucmm_dtype_size(j->dtype);
 
     for (int64_t l = first; l < last; l++) {
         int64_t from = line_start(&j->s, j->s.n, l), to = line_start(&j->s, j->k, l),
@@ -304,7 +304,7 @@ static int64_t best_number(const arg_job *j, int64_t from)
 static void arg_lines(void *arg, int64_t first, int64_t last)
 {
     const arg_job *j = arg;
-    int64_t size = mucmm__dtype_size(j->dtype);
+    int64_t size = mucmm_dtype_size(j->dtype);
 
     for (int64_t l = first; l < last; l++) {
         int64_t from = line_start(&j->s, j->s.n, l),
@@ -493,7 +493,7 @@ done:
 static mucmm_status unique_forward(mucmm__call *c)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t size = mucmm__dtype_size(c->in[0]->dtype);
+    int64_t size = mucmm_dtype_size(c->in[0]->dtype);
     groups g;
 
     TRY(find_groups(c, c->x[0], &g));

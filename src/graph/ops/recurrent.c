@@ -150,7 +150,7 @@ static mucmm_status expect(const mucmm__call *c, int32_t i, int32_t rank, const 
         d.shape[k] = shape[k];
     if (c->in[i]->dtype != (i == LENGTHS ? MUCMM_I32 : MUCMM_F32))
         return mucmm__op_fail(c, MUCMM_EUNSUPPORTED, "input %d is %s, which is not supported", i,
-                              mucmm__dtype_name(c->in[i]->dtype));
+                              mucmm_dtype_name(c->in[i]->dtype));
     if (!mucmm__same_shape(c->in[i], &d))
         return mucmm__op_fail(c, MUCMM_ESHAPE, "input %d has shape %s; it must be %s", i,
                               mucmm__shape_text(have, c->in[i]), mucmm__shape_text(want, &d));

@@ -654,7 +654,7 @@ static void pick_rows(void *arg, int64_t first, int64_t last)
 
 static void run_nearest(mucmm__call *c, const resize *s)
 {
-    pick p = {.s = s, .x = c->x[0], .y = c->y[0], .bytes = mucmm__dtype_size(c->in[0]->dtype)};
+    pick p = {.s = s, .x = c->x[0], .y = c->y[0], .bytes = mucmm_dtype_size(c->in[0]->dtype)};
     int64_t row;
 
     if (s->axes == 0) {

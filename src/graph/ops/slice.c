@@ -148,7 +148,7 @@ static mucmm__walk slice_walk(const mucmm__call *c, int64_t *place)
 
 static mucmm_status slice_forward(mucmm__call *c)
 {
-    int64_t place, size = mucmm__dtype_size(c->in[0]->dtype);
+    int64_t place, size = mucmm_dtype_size(c->in[0]->dtype);
     mucmm__walk w = slice_walk(c, &place);
 
     mucmm__strided_copy(c->ctx, &w, size, (const char *)c->x[0] + place * size, c->y[0]);
@@ -232,7 +232,7 @@ static mucmm_status pad_infer(mucmm__call *c)
     TRY(pad_read(c, &p));
     if (mucmm__has_in(c, 2) && (c->in[2]->dtype != x->dtype || mucmm__desc_count(c->in[2]) != 1))
         return mucmm__op_fail(c, MUCMM_ESHAPE, "the value of the pads must be one %s",
-                              mucmm__dtype_name(x->dtype));
+                              mucmm_dtype_name(x->dtype));
     for (int32_t k = 0; k < x->rank; k++)
         shape[k] = x->shape[k] + p.before[k] + p.after[k];
     TRY(mucmm__out(c, 0, x->dtype, x->rank, shape));
@@ -291,7 +291,7 @@ static int32_t pad_stretches(const pad_plan *p, int32_t k, int64_t n, stretch ou
 static void pad_walk(mucmm__call *c, const char *x, char *y, float *dx)
 {
     const pad_plan *p = c->state;
-    int64_t size = mucmm__dtype_size(c->in[0]->dtype), x_dims[MUCMM_MAX_RANK + 1],
+    int64_t size = mucmm_dtype_size(c->in[0]->dtype), x_dims[MUCMM_MAX_RANK + 1],
             y_dims[MUCMM_MAX_RANK + 1], from[MUCMM_MAX_RANK + 1], to[MUCMM_MAX_RANK + 1];
     int32_t rank = mucmm__physical(c->in[0], x_dims), count[MUCMM_MAX_RANK], total = 1;
     stretch s[MUCMM_MAX_RANK][3];
@@ -325,7 +325,7 @@ static void pad_walk(mucmm__call *c, const char *x, char *y, float *dx)
 static mucmm_status pad_forward(mucmm__call *c)
 {
     const pad_plan *p = c->state;
-    int64_t size = mucmm__dtype_size(c->in[0]->dtype), value = 0;
+    int64_t size = mucmm_dtype_size(c->in[0]->dtype), value = 0;
 
     if (p->mode == PAD_CONSTANT) {
         if (mucmm__has_in(c, 2))
@@ -395,7 +395,7 @@ static mucmm_status reverse_run(mucmm__call *c, const void *x, void *y)
                        c->x[1],
                        d->shape[time_first ? 0 : 1],
                        d->shape[time_first ? 1 : 0],
-                       inner * mucmm__dtype_size(c->in[0]->dtype),
+                       inner * mucmm_dtype_size(c->in[0]->dtype),
                        time_first};
 
     for (int64_t b = 0; b < job.batch; b++)
@@ -463,7 +463,7 @@ static mucmm_status trilu_run(mucmm__call *c, const void *x, void *y)
                      y,
                      rows,
                      columns,
-                     mucmm__dtype_size(c->in[0]->dtype),
+                     mucmm_dtype_size(c->in[0]->dtype),
                      clamp(k, -rows - 1, columns + 1),
                      mucmm__attr_int(c->node, "upper", 1) != 0};
 
@@ -538,7 +538,7 @@ static void cumsum_lines(void *arg, int64_t first, int64_t last)
             cumsum_f32(j, start, step);
         else if (j->dtype == MUCMM_F64)
             cumsum_f64(j, start, step);
-        else if (mucmm__dtype_size(j->dtype) == 4)
+        else if (mucmm_dtype_size(j->dtype) == 4)
             cumsum_i32(j, start, step);
         else
             cumsum_i64(j, start, step);

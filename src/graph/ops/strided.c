@@ -54,7 +54,7 @@ bool mucmm__whole_blocks(const mucmm__desc *d, int32_t block)
 
 void mucmm__zero(mucmm_ctx *ctx, const mucmm__desc *d, void *y)
 {
-    int64_t size = mucmm__dtype_size(d->dtype);
+    int64_t size = mucmm_dtype_size(d->dtype);
 
     mucmm__fill(ctx, mucmm__desc_bytes(d) / size, size, &(uint64_t){0}, y);
 }

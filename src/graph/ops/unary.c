@@ -339,7 +339,7 @@ static void slope_task(void *arg, int64_t first, int64_t last)
 /* Elements in memory, padding included. */
 static int64_t memory_count(const mucmm__desc *d)
 {
-    return mucmm__desc_bytes(d) / mucmm__dtype_size(d->dtype);
+    return mucmm__desc_bytes(d) / mucmm_dtype_size(d->dtype);
 }
 
 static mucmm_status unary_forward(mucmm__call *c)
@@ -415,7 +415,7 @@ static bool is_less(mucmm_dtype t, const void *a, int64_t i, const void *b, int6
 static void clip_task(void *arg, int64_t first, int64_t last)
 {
     const clip_job *job = arg;
-    size_t size = (size_t)mucmm__dtype_size(job->type);
+    size_t size = (size_t)mucmm_dtype_size(job->type);
 
     if (job->type == MUCMM_F32) {
         clip_run(last - first, job->lo, job->hi, (const float *)job->x + first,
