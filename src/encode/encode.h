@@ -5,7 +5,7 @@
  * mucmm.h, the readers of single pictures, sounds and texts are in source.h.
  *
  *   description --source.c--> source  --\
- *               --encoder.c-> encoder ---+--encoded.c--> data (features, cached by cache.c)
+ *               --encoder.c-> encoder ---+--encode_rows.c--> data (features, cached by cache.c)
  *   study.json  --study.c---> all of these for every view */
 #ifndef MUCMM_ENCODE_ENCODE_H
 #define MUCMM_ENCODE_ENCODE_H
@@ -98,7 +98,7 @@ mucmm_status mucmm__bag_known(mucmm_ctx *ctx, const mucmm__bag *b, const char *t
 /* x [size], of length 1, or zero. EFORMAT: not UTF-8. */
 mucmm_status mucmm__bag_row(mucmm_ctx *ctx, const mucmm__bag *b, const char *text, float *x);
 
-/* ---- source.c ---------------------------------------------------------------------- */
+/* ---- source.c, source_params.c, source_rows.c -------------------------------------- */
 
 struct mucmm_source {
     _Atomic int64_t references;
@@ -126,6 +126,8 @@ struct mucmm_source {
     int64_t *line; /* [n] lines of that table */
 };
 
+/* source_params.c: kind and how rows are prepared, into an empty source. */
+mucmm_status mucmm__source_params_read(mucmm_ctx *ctx, mucmm__description *d, mucmm_source *s);
 /* A source of items from a description that has been checked. */
 mucmm_status mucmm__source_describe(mucmm_ctx *ctx, mucmm__description *d, const char *const *items,
                                     int64_t n, mucmm_source **out);
@@ -258,7 +260,9 @@ void mucmm__cache_drop(mucmm_ctx *ctx, mucmm__cache *c);
 /* study.c: the same study, for another who will free it. */
 mucmm_study *mucmm__study_keep(mucmm_study *s);
 
-/* ---- encoded.c: what encoded data remember (encoded.h has its functions) ----------- */
+/* ---- encoded.c, encoded_pass.c, encode_rows.c: encoded data (encoded.h has the rest) */
+
+enum { MUCMM__LARGEST_BATCH = 32 }; /* rows that go through an encoder at a time */
 
 struct mucmm__encoded {
     mucmm_source *source;
@@ -273,7 +277,8 @@ struct mucmm__encoded {
 /* EARG: d has no such row. */
 mucmm_status mucmm__encoded_check_row(mucmm_ctx *ctx, const mucmm_data *d, int64_t row);
 
-/* As mucmm_data_encode, but with all rows of the source: bad [n] says which could not be read. */
+/* encode_rows.c: as mucmm_data_encode, but with all rows of the source: bad [n] says which could
+ * not be read. */
 mucmm_status mucmm__encode_all(mucmm_ctx *ctx, const char *stage, mucmm_source *source,
                                mucmm_encoder *encoder, const mucmm_encode_params *params, bool *bad,
                                mucmm_data **out);

@@ -70,7 +70,7 @@ static mucmm_status parse(mucmm_ctx *ctx, const char *what, const char *name,
 PARSER(fit, mucmm__framing)
 PARSER(filter, mucmm__filter)
 PARSER(channels, mucmm__channels)
-PARSER(layout, mucmm__layout)
+PARSER(layout, mucmm__image_axes)
 #undef PARSER
 
 /* ---- parameters -------------------------------------------------------------------- */
@@ -363,7 +363,7 @@ mucmm_status mucmm__image_prepare(mucmm_ctx *ctx, const mucmm__image_params *p,
                                   const mucmm__picture *in, float *out)
 {
     int64_t depth = mucmm__image_depth(p), n = p->height * p->width;
-    bool nhwc = p->layout == MUCMM__LAYOUT_NHWC;
+    bool nhwc = p->layout == MUCMM__AXES_NHWC;
     mucmm__picture fitted;
     mucmm_status status = mucmm__image_fit(ctx, p, in, &fitted);
 

@@ -27,7 +27,7 @@ typedef enum mucmm__channels {
     MUCMM__CHANNELS_BGR,
     MUCMM__CHANNELS_GREY, /* 0.299 R + 0.587 G + 0.114 B */
 } mucmm__channels;
-typedef enum mucmm__layout { MUCMM__LAYOUT_NCHW, MUCMM__LAYOUT_NHWC } mucmm__layout;
+typedef enum mucmm__image_axes { MUCMM__AXES_NCHW, MUCMM__AXES_NHWC } mucmm__image_axes;
 
 typedef struct mucmm__image_params {
     int64_t height, width;    /* pixels, 1..16384; required                                      */
@@ -36,7 +36,7 @@ typedef struct mucmm__image_params {
     mucmm__framing fit;       /* default crop                                                    */
     mucmm__filter filter;     /* default bilinear                                                */
     mucmm__channels channels; /* default rgb                                               */
-    mucmm__layout layout;     /* default nchw                                              */
+    mucmm__image_axes layout; /* default nchw                                              */
     float mean[3], std[3];    /* of red, green, blue (grey: entry 0) with pixels in [0, 1]:
                                  value = (pixel / 255 - mean) / std, std > 0; default unit */
     unsigned char background[3]; /* under transparent pixels and around a padded picture;
@@ -51,7 +51,7 @@ mucmm_status mucmm__image_preset(mucmm_ctx *ctx, const char *name, mucmm__image_
 mucmm_status mucmm__image_parse_fit(mucmm_ctx *ctx, const char *name, mucmm__framing *out);
 mucmm_status mucmm__image_parse_filter(mucmm_ctx *ctx, const char *name, mucmm__filter *out);
 mucmm_status mucmm__image_parse_channels(mucmm_ctx *ctx, const char *name, mucmm__channels *out);
-mucmm_status mucmm__image_parse_layout(mucmm_ctx *ctx, const char *name, mucmm__layout *out);
+mucmm_status mucmm__image_parse_layout(mucmm_ctx *ctx, const char *name, mucmm__image_axes *out);
 mucmm_status mucmm__image_check(mucmm_ctx *ctx, const mucmm__image_params *p);
 int64_t mucmm__image_depth(const mucmm__image_params *p); /* channels: 3, or 1 for grey */
 

@@ -16,7 +16,7 @@ static void try_fits(mucmm_ctx *ctx, const mucmm__picture *in)
     for (int i = 0; i < 6; i++) {
         p.fit = (mucmm__framing)(i % 3);
         p.filter = i < 3 ? MUCMM__FILTER_BILINEAR : MUCMM__FILTER_BICUBIC;
-        p.layout = i & 1 ? MUCMM__LAYOUT_NHWC : MUCMM__LAYOUT_NCHW;
+        p.layout = i & 1 ? MUCMM__AXES_NHWC : MUCMM__AXES_NCHW;
         if (mucmm__image_fit(ctx, &p, in, &out) == MUCMM_OK) {
             FUZZ_REQUIRE(out.height == 9 && out.width == 14);
             mucmm__picture_drop(&out);
