@@ -8,7 +8,6 @@
 #include "cli.h"
 #include "composite.h"
 #include "print.h"
-#include "probes.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -216,7 +215,7 @@ static const int32_t *classes_of(const composite *c, int class_kind, int view)
 
 /* The accuracies of the results lie in the order of this list. The nonlinear probes
  * take longest, so they are handed out first. */
-static void list_probes(const demo *d, probe *list, double **where, demo_results *r)
+static void list_probes(const demo *d, mucmm_probe *list, double **where, demo_results *r)
 {
     int n = 0;
 
@@ -226,35 +225,25 @@ static void list_probes(const demo *d, probe *list, double **where, demo_results
                 for (int kind = 0; kind < N_CLASSES; kind++)
                     for (int v = 0; v < DEMO_VIEWS; v++) {
                         where[n] = &r->accuracy[m][part][kind][reader][v];
-                        list[n++] = (probe){
+                        list[n++] = (mucmm_probe){
                             .train = readable(&d->variates[m][TRAIN][v][part]),
                             .test = readable(&d->variates[m][TEST][v][part]),
                             .train_class = classes_of(&d->pairs[TRAIN], kind, v),
                             .test_class = classes_of(&d->pairs[TEST], kind, v),
-                            .n_classes = CLASSES,
+                            .classes = CLASSES,
                             .nonlinear = reader == READER_MLP,
                         };
                     }
 }
 
-static int tick_probe(void *user, int64_t done, int64_t total)
-{
-    demo *d = user;
-
-    return progress_report(&d->s.progress, "probes", done, total, "");
-}
-
 static int run_probes(demo *d)
 {
-    probe list[N_PROBES];
+    mucmm_probe list[N_PROBES];
     double *where[N_PROBES];
     int code = 0;
 
     list_probes(d, list, where, &d->results);
-    TRY(tick(d, "probes", 0, N_PROBES));
-    TRY(probes_run(list, N_PROBES, d->seed, mucmm_ctx_threads(d->s.ctx), tick_probe, d));
-    if (stop_signal())
-        TRY(check(&d->s, MUCMM_ECANCELED));
+    TRY(check(&d->s, mucmm_probes_run(d->s.ctx, list, N_PROBES, d->seed)));
     for (int i = 0; i < N_PROBES; i++)
         *where[i] = list[i].accuracy;
 done:

@@ -1582,6 +1582,26 @@ MUCMM_API mucmm_status mucmm_model_report(mucmm_ctx *ctx, const mucmm_model *m,
 MUCMM_API const char *mucmm_summary_carriers(const mucmm_model *m, const mucmm_summary *s,
                                              int64_t component, char *out, size_t size);
 
+/* ---- probes ------------------------------------------------------------------------ */
+
+/* How well a class can be read from a representation: by a linear reader (multinomial logistic
+ * regression, l2 1e-4), or by a nonlinear one (a layer of 128 ReLU, 20 epochs of Adam). Columns are
+ * standardized by the training rows. */
+#define MUCMM_PROBE_CLASSES 16
+typedef struct mucmm_probe {
+    mucmm_cmat train, test;                  /* [n, d], borrowed                     */
+    const int32_t *train_class, *test_class; /* [n], 0 .. classes - 1; borrowed      */
+    int32_t classes;                         /* 2 to MUCMM_PROBE_CLASSES             */
+    int32_t nonlinear;                       /* 0: linear                            */
+    double accuracy; /* out: share of the test rows read right, in [0, 1]; NaN without rows or
+                        columns */
+} mucmm_probe;
+
+/* Trains and tests all of them, one a task on the context's threads, whose number changes no
+ * result. EARG a class is out of range; ESHAPE the columns of train and test differ. */
+MUCMM_API mucmm_status mucmm_probes_run(mucmm_ctx *ctx, mucmm_probe *probes, int64_t n,
+                                        uint64_t seed);
+
 /* ---- benchmarks -------------------------------------------------------------------- */
 
 /* GFLOP/s of float32 C = A B through oneDNN, best of `repeats`. */

@@ -1129,6 +1129,23 @@ done:
 
 /* ---- benchmarks -------------------------------------------------------------------- */
 
+static mucmm_status m_probes_run(mucmm_ctx *c)
+{
+    static const float x[8][2] = {{1, 0},  {2, 1},  {3, 0},  {4, 1},
+                                  {-1, 0}, {-2, 1}, {-3, 0}, {-4, 1}};
+    static const int32_t class_of[8] = {0, 0, 0, 0, 1, 1, 1, 1};
+    mucmm_probe probes[2];
+
+    for (int i = 0; i < 2; i++)
+        probes[i] = (mucmm_probe){.train = {x[0], 8, 2, 2},
+                                  .test = {x[0], 8, 2, 2},
+                                  .train_class = class_of,
+                                  .test_class = class_of,
+                                  .classes = 2,
+                                  .nonlinear = i};
+    return mucmm_probes_run(c, probes, 2, 1);
+}
+
 static mucmm_status m_bench_gemm(mucmm_ctx *c)
 {
     double gflops;
@@ -1277,6 +1294,7 @@ static const swept table[] = {
     CALL(views_match),
     CALL(model_match_names),
     CALL(views_training),
+    CALL(probes_run),
     CALL(bench_gemm),
     CALL(bench_train),
     CALL(bench_closed_form),
