@@ -32,6 +32,10 @@ void print_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same, and the exit status to return. */
 int fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* A name that comes from a file, for a line or a table on the terminal: see mucmm_text_printable. Up
+ * to eight of them are valid at a time. */
+const char *shown(const char *text);
+
 /* malloc that counts elements; prints the error itself. */
 int allocate(void *out, int64_t count, size_t size);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Error lines, and memory whose lack is one. */
+ * Error lines, memory whose lack is one, and names that are fit for a terminal. */
 #include "cli.h"
 
 #include <inttypes.h>
@@ -9,14 +9,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* More than a message of the library, with the names of options that are put into it. */
+enum { MESSAGE_SIZE = 8192 };
+
+/* Names in it may come from files or from whoever typed the command. */
+static void print_line(const char *format, va_list args)
+{
+    char text[MESSAGE_SIZE], line[MESSAGE_SIZE];
+
+    vsnprintf(text, sizeof text, format, args);
+    fprintf(stderr, "mucmm: %s\n", mucmm_text_printable(text, line, sizeof line));
+}
+
 void print_error(const char *format, ...)
 {
     va_list args;
 
     va_start(args, format);
-    fputs("mucmm: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    print_line(format, args);
     va_end(args);
 }
 
@@ -25,11 +35,19 @@ int fail(int code, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    fputs("mucmm: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    print_line(format, args);
     va_end(args);
     return code;
+}
+
+const char *shown(const char *text)
+{
+    enum { TEXTS = 8, LONGEST = 1024 };
+    static _Thread_local char texts[TEXTS][LONGEST];
+    static _Thread_local int next;
+
+    next = (next + 1) % TEXTS;
+    return mucmm_text_printable(text ? text : "", texts[next], LONGEST);
 }
 
 int allocate(void *out, int64_t count, size_t size)

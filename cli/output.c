@@ -53,9 +53,23 @@ static int check_parent(const char *path)
     return 0;
 }
 
+/* What the library will do when it writes the file. */
+static int check_file(const char *path)
+{
+    mucmm_ctx *ctx = NULL;
+    mucmm_status status = mucmm_ctx_create(NULL, &ctx);
+    int code = 0;
+
+    if (status != MUCMM_OK)
+        return fail(EXIT_RUN, "cannot start: %s", mucmm_status_text(status));
+    if (mucmm_file_check(ctx, path) != MUCMM_OK)
+        code = fail(EXIT_RUN, "%s", mucmm_ctx_message(ctx));
+    mucmm_ctx_free(ctx);
+    return code;
+}
+
 int output_check(const char *path)
 {
-    char parent[MAX_PATH];
     struct stat st;
     int code = check_parent(path);
 
@@ -63,12 +77,9 @@ int output_check(const char *path)
         return code;
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
         return fail(EXIT_RUN, "cannot write %s: it is a folder", path);
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
-        return 0;
-    parent_of(path, parent, sizeof parent);
-    if (access(parent, W_OK) != 0)
-        return fail(EXIT_RUN, "cannot write %s: folder %s: %s", path, parent, strerror(errno));
-    return 0;
+    if (path[strlen(path) - 1] == '/')
+        return fail(EXIT_RUN, "cannot write %s: that is the name of a folder", path);
+    return check_file(path);
 }
 
 /* The part of `path` that exists: the folder itself, or the nearest one above it. */
@@ -82,6 +93,24 @@ static void existing_part(const char *path, char *out, size_t size)
         snprintf(child, sizeof child, "%s", out);
         parent_of(child, out, size);
     }
+}
+
+static void remove_dirs(const output_dir *d);
+
+/* Makes the folder for a moment: what would fail then fails now. */
+static int try_folder(const char *path)
+{
+    output_dir d = {.path = path};
+    char file[MAX_PATH + 16];
+    int code = 0;
+
+    TRY(output_dir_make(&d));
+    snprintf(file, sizeof file, "%s/.mucmm-check", path);
+    TRY(check_file(file));
+done:
+    if (d.created)
+        remove_dirs(&d);
+    return code;
 }
 
 int output_dir_check(const char *path)
@@ -99,7 +128,7 @@ int output_dir_check(const char *path)
         return fail(EXIT_RUN, "cannot write into %s: %s is not a folder", path, where);
     if (access(where, W_OK) != 0)
         return fail(EXIT_RUN, "cannot write into %s: %s: %s", path, where, strerror(errno));
-    return 0;
+    return try_folder(path);
 }
 
 /* Creates the folder and those above it; remembers where the new ones begin. */

@@ -140,9 +140,16 @@ MUCMM_API void mucmm_ctx_params_init_sized(mucmm_ctx_params *p, size_t size);
 MUCMM_API mucmm_status mucmm_ctx_create(const mucmm_ctx_params *params, mucmm_ctx **out);
 MUCMM_API void mucmm_ctx_free(mucmm_ctx *ctx);
 
-/* What went wrong in the last failed call on ctx; "" if none has failed. */
+/* What went wrong in the last failed call on ctx; "" if none has failed. Fit for a terminal, as what
+ * log and progress are given: see mucmm_text_printable. */
 MUCMM_API const char *mucmm_ctx_message(const mucmm_ctx *ctx);
 MUCMM_API int32_t mucmm_ctx_threads(const mucmm_ctx *ctx);
+
+/* Text out of a file (names of columns, keys, labels) for a terminal: UTF-8 letters stay; control
+ * characters, bytes that are no UTF-8 and characters that turn the direction of writing are shown
+ * as \x1b or \u202e. Cut to size bytes with the NUL, at a whole character; returns out. What is
+ * printable stays as it is, a text that was made so too. */
+MUCMM_API const char *mucmm_text_printable(const char *text, char *out, size_t size);
 
 /* Releases a text that came back through a char **; NULL is fine. */
 MUCMM_API void mucmm_text_free(char *text);
@@ -288,6 +295,11 @@ MUCMM_API mucmm_status mucmm_npy_write(mucmm_ctx *ctx, const char *path, const f
 /* Writes a whole file from memory in the same way. */
 MUCMM_API mucmm_status mucmm_file_write(mucmm_ctx *ctx, const char *path, const void *data,
                                         size_t size);
+
+/* Can a file be written there? Asked before the work, not after it: does all that writing does
+ * except for the bytes, and leaves nothing, nor changes what is there. EIO: the message says why
+ * not. */
+MUCMM_API mucmm_status mucmm_file_check(mucmm_ctx *ctx, const char *path);
 
 /* The one of n words that is nearest to a mistyped one, or NULL if none is near: for messages. */
 MUCMM_API const char *mucmm_nearest_word(const char *wrong, const char *const *words, int64_t n);

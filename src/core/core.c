@@ -169,11 +169,20 @@ int32_t mucmm_ctx_threads(const mucmm_ctx *ctx)
 
 /* ---- messages ---------------------------------------------------------------------- */
 
+/* Names in it come from files. What is shown once stays so: escapes are printable. */
+static void put_message(mucmm_ctx *ctx, const char *format, va_list args)
+{
+    char raw[sizeof ctx->message];
+
+    vsnprintf(raw, sizeof raw, format, args);
+    mucmm_text_printable(raw, ctx->message, sizeof ctx->message);
+}
+
 mucmm_status mucmm__fail(mucmm_ctx *ctx, mucmm_status s, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    vsnprintf(ctx->message, sizeof ctx->message, format, args);
+    put_message(ctx, format, args);
     va_end(args);
     return s;
 }
@@ -186,7 +195,7 @@ mucmm_status mucmm__prefix(mucmm_ctx *ctx, mucmm_status s, const char *format, .
 
     memcpy(old, ctx->message, sizeof old);
     va_start(args, format);
-    vsnprintf(ctx->message, sizeof ctx->message, format, args);
+    put_message(ctx, format, args);
     va_end(args);
     used = strlen(ctx->message);
     snprintf(ctx->message + used, sizeof ctx->message - used, ": %s", old);
@@ -195,11 +204,12 @@ mucmm_status mucmm__prefix(mucmm_ctx *ctx, mucmm_status s, const char *format, .
 
 static void log_line(mucmm_ctx *ctx, mucmm_log_level level, const char *format, va_list args)
 {
-    char line[1024];
+    char raw[1024], line[1024];
 
     if (!ctx->log)
         return;
-    vsnprintf(line, sizeof line, format, args);
+    vsnprintf(raw, sizeof raw, format, args);
+    mucmm_text_printable(raw, line, sizeof line);
     ctx->log(ctx->log_user, level, line);
 }
 
@@ -222,7 +232,10 @@ void mucmm__info(mucmm_ctx *ctx, const char *format, ...)
 mucmm_status mucmm__progress(mucmm_ctx *ctx, const char *stage, int64_t done, int64_t total,
                              const char *note)
 {
-    if (ctx->progress && ctx->progress(ctx->progress_user, stage, done, total, note ? note : ""))
+    char shown[256];
+
+    mucmm_text_printable(note ? note : "", shown, sizeof shown);
+    if (ctx->progress && ctx->progress(ctx->progress_user, stage, done, total, shown))
         return mucmm__fail(ctx, MUCMM_ECANCELED, "stopped during %s", stage);
     return MUCMM_OK;
 }

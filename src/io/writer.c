@@ -305,6 +305,23 @@ done:
     return status;
 }
 
+/* A pipe is not opened: whoever reads it would see its end. */
+mucmm_status mucmm_file_check(mucmm_ctx *ctx, const char *path)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__writer *w = NULL;
+    struct stat st;
+
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
+        if (access(path, W_OK) != 0)
+            return mucmm__fail(ctx, MUCMM_EIO, "cannot write %s: %s", path, strerror(errno));
+        return MUCMM_OK;
+    }
+    status = mucmm__writer_create(ctx, path, &w);
+    mucmm__writer_free(w);
+    return status;
+}
+
 mucmm_status mucmm_file_write(mucmm_ctx *ctx, const char *path, const void *data, size_t size)
 {
     return write_file(ctx, path, data, size, false);

@@ -38,16 +38,17 @@ mucmm_status mucmm__checkpoint_save(mucmm__fit *f)
 {
     mucmm_status status = MUCMM_OK;
     mucmm__tensor tensors[MUCMM__STAGES * SAVED_ARRAYS + 2];
-    char names[MUCMM__STAGES * SAVED_ARRAYS][32], now[16], fingerprint[32];
+    char names[MUCMM__STAGES * SAVED_ARRAYS][32], now[16], fingerprint[32], asked[32];
     double state[MUCMM__STAGES][2], *history = NULL;
-    const char *metadata[] = {"format",    CHECKPOINT_FORMAT, "fingerprint",
-                              fingerprint, "stage",           now};
+    const char *metadata[] = {"format", CHECKPOINT_FORMAT, "fingerprint", fingerprint,
+                              "asked",  asked,             "stage",       now};
     int64_t n = 0, n_history = f->model->n_history;
 
     if (!f->p->checkpoint)
         return MUCMM_OK;
     snprintf(now, sizeof now, "%02d", f->stage_now);
     snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, f->fingerprint);
+    snprintf(asked, sizeof asked, "%016" PRIx64, f->asked);
     for (int s = 0; s < MUCMM__STAGES; s++) {
         state[s][0] = (double)f->stage[s].epoch;
         state[s][1] = f->stage[s].best;
@@ -70,7 +71,7 @@ mucmm_status mucmm__checkpoint_save(mucmm__fit *f)
     }
     tensors[n++] = (mucmm__tensor){"state", MUCMM_F64, 2, {MUCMM__STAGES, 2}, state};
     tensors[n++] = (mucmm__tensor){"history", MUCMM_F64, 2, {n_history, 4}, history};
-    TRY(mucmm__safetensors_write(f->ctx, f->p->checkpoint, tensors, n, metadata, 3));
+    TRY(mucmm__safetensors_write(f->ctx, f->p->checkpoint, tensors, n, metadata, 4));
     f->last_save = mucmm__now();
 done:
     mucmm__free(history);
@@ -173,15 +174,26 @@ static int32_t stage_number(const char *text)
     return number <= MUCMM__STAGES ? number : -1;
 }
 
-mucmm_status mucmm__checkpoint_load(mucmm__fit *f)
+/* Files of older versions do not say what was asked. */
+static bool is_other(const mucmm__safetensors *file, const char *key, uint64_t want)
+{
+    const char *text = mucmm__safetensors_metadata(file, key);
+    char hex[32];
+
+    snprintf(hex, sizeof hex, "%016" PRIx64, want);
+    return text ? strcmp(text, hex) != 0 : strcmp(key, "fingerprint") == 0;
+}
+
+/* *out is NULL if there is no such file. */
+static mucmm_status open_checked(mucmm__fit *f, mucmm__safetensors **out)
 {
     mucmm_status status = MUCMM_OK;
     const char *path = f->p->checkpoint, *text;
     mucmm__safetensors *file = NULL;
     const mucmm__tensor *state, *history;
-    char fingerprint[32];
 
-    if (!path || access(path, F_OK) != 0)
+    *out = NULL;
+    if (!path || f->p->head == MUCMM_HEAD_LINEAR || access(path, F_OK) != 0)
         return MUCMM_OK;
     TRY(mucmm__safetensors_open(f->ctx, path, &file));
     text = mucmm__safetensors_metadata(file, "format");
@@ -192,21 +204,45 @@ mucmm_status mucmm__checkpoint_load(mucmm__fit *f)
         history->dtype != MUCMM_F64 || history->rank != 2 || history->shape[1] != 4)
         TRY(mucmm__fail(f->ctx, MUCMM_EFORMAT,
                         "%s: not a checkpoint of this program; give another `checkpoint`", path));
-    snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, f->fingerprint);
-    text = mucmm__safetensors_metadata(file, "fingerprint");
-    if (!text || strcmp(text, fingerprint) != 0)
+    if (is_other(file, "asked", f->asked) ||
+        (f->fingerprint != 0 && is_other(file, "fingerprint", f->fingerprint)))
         TRY(mucmm__fail(f->ctx, MUCMM_EARG,
                         "%s: this checkpoint is of another fit (other data or options); remove it "
                         "or give another `checkpoint`",
                         path));
-    text = mucmm__safetensors_metadata(file, "stage");
-    f->stage_now = stage_number(text);
+    *out = file;
+    file = NULL;
+done:
+    mucmm__safetensors_free(file);
+    return status;
+}
+
+mucmm_status mucmm__checkpoint_check(mucmm__fit *f)
+{
+    mucmm__safetensors *file;
+    mucmm_status status = open_checked(f, &file);
+
+    mucmm__safetensors_free(file);
+    return status;
+}
+
+mucmm_status mucmm__checkpoint_load(mucmm__fit *f)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__safetensors *file = NULL;
+    const double *state;
+
+    TRY(open_checked(f, &file));
+    if (!file)
+        return MUCMM_OK;
+    f->stage_now = stage_number(mucmm__safetensors_metadata(file, "stage"));
     if (f->stage_now < 0)
         TRY(not_whole(f));
+    state = mucmm__safetensors_find(file, "state")->data;
     for (int s = 0; s < MUCMM__STAGES; s++)
-        TRY(load_stage(f, file, s, (const double *)state->data + 2 * s));
-    TRY(load_history(f, history));
-    mucmm__info(f->ctx, "resumed from %s", path);
+        TRY(load_stage(f, file, s, state + 2 * s));
+    TRY(load_history(f, mucmm__safetensors_find(file, "history")));
+    mucmm__info(f->ctx, "resumed from %s", f->p->checkpoint);
 done:
     mucmm__safetensors_free(file);
     return status;

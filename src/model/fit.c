@@ -91,11 +91,44 @@ static uint64_t hash_bytes(uint64_t hash, const void *data, size_t size)
     return hash;
 }
 
+#define FNV_START 0xcbf29ce484222325u
+
+/* Of what is known before a row is read: parameters, but for those whose 0 stands for a number that
+ * the rows decide, and names and sizes of the views. */
+static uint64_t fingerprint_asked(const mucmm_fit_params *p, const mucmm_view *views, int32_t n)
+{
+    const double numbers[] = {p->head,
+                              p->scaling,
+                              (double)p->common,
+                              (double)p->individual,
+                              p->validation,
+                              (double)p->seed,
+                              p->ridge,
+                              p->learning_rate,
+                              p->weight_decay,
+                              p->input_noise,
+                              p->alpha,
+                              p->beta,
+                              p->stages,
+                              p->bootstrap,
+                              p->restarts,
+                              (double)mucmm_data_rows(views[0].data)};
+    uint64_t hash = hash_bytes(FNV_START, numbers, sizeof numbers);
+
+    hash = hash_bytes(hash, p->hidden, sizeof p->hidden[0] * (size_t)p->n_hidden);
+    for (int32_t m = 0; m < n; m++) {
+        int64_t cols = mucmm_data_cols(views[m].data);
+        hash = hash_bytes(hash, views[m].name, strlen(views[m].name) + 1);
+        hash = hash_bytes(hash, &cols, sizeof cols);
+    }
+    return hash;
+}
+
 static uint64_t fingerprint(const mucmm__fit *f)
 {
     mucmm_fit_params p = f->model->params;
     int64_t total = f->offset[f->model->n_views];
-    uint64_t hash = hash_bytes(0xcbf29ce484222325u, &p.head, sizeof p.head);
+    uint64_t hash = hash_bytes(FNV_START, &p.head, sizeof p.head);
     const double numbers[] = {(double)p.scaling,
                               (double)p.common,
                               (double)p.individual,
@@ -254,15 +287,18 @@ mucmm_status mucmm_fit(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_views,
     return mucmm__fit_saving(ctx, views, n_views, params, SAVE_EVERY_SECONDS, out);
 }
 
-/* Told before the work: a file that cannot be written. The temporary one is there and gone. */
-static mucmm_status check_checkpoint(mucmm_ctx *ctx, const mucmm_fit_params *p)
+/* Told before the work: a file that cannot be written, or is no checkpoint, or one of a fit that
+ * was asked for otherwise. */
+static mucmm_status check_checkpoint(mucmm__fit *f, const mucmm_view *views, int32_t n_views)
 {
-    mucmm__writer *w = NULL;
     mucmm_status status = MUCMM_OK;
 
-    if (p->checkpoint && p->head != MUCMM_HEAD_LINEAR)
-        status = mucmm__writer_create(ctx, p->checkpoint, &w);
-    mucmm__writer_free(w);
+    if (!f->p->checkpoint || f->p->head == MUCMM_HEAD_LINEAR)
+        return MUCMM_OK;
+    f->asked = fingerprint_asked(f->p, views, n_views);
+    TRY(mucmm_file_check(f->ctx, f->p->checkpoint));
+    TRY(mucmm__checkpoint_check(f));
+done:
     return status;
 }
 
@@ -279,9 +315,9 @@ mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t 
     asked = p;
     TRY(mucmm__fit_params_check(ctx, &p));
     TRY(check_views(ctx, views, n_views));
-    TRY(check_checkpoint(ctx, &p));
     if (p.learning_rate == 0)
         p.learning_rate = 2e-3;
+    TRY(check_checkpoint(&f, views, n_views));
     TRY(mucmm__alloc(ctx, 1, sizeof *f.model, &f.model));
     TRY(start_model(&f, views, n_views));
     TRY(mucmm__split_rows(&f, mucmm_data_rows(views[0].data)));
@@ -300,11 +336,12 @@ mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t 
         (p.head != MUCMM_HEAD_LINEAR ? MUCMM_CHOSE_EPOCH : 0) |
         (p.ridge == MUCMM_RIDGE_CHOSEN && !f.small_sample ? MUCMM_CHOSE_RIDGE : 0) |
         (asked.common == MUCMM_AUTO || asked.individual == MUCMM_AUTO ? MUCMM_CHOSE_DIMENSIONS : 0);
+    f.fingerprint = fingerprint(&f);
+    TRY(mucmm__checkpoint_check(&f));
     TRY(mucmm__fit_closed_form(&f));
     if (p.bootstrap > 0) /* first: what is wrong with it shows before anything is trained */
         TRY(mucmm__bootstrap(&f));
     if (p.head != MUCMM_HEAD_LINEAR) {
-        f.fingerprint = fingerprint(&f);
         TRY(mucmm__checkpoint_load(&f));
         TRY(mucmm__fit_common(&f));
         TRY(mucmm__fit_individual(&f));
