@@ -59,9 +59,8 @@ static int bench_gemm(session *s, const settings *given)
         const gemm_size *g = &gemm_sizes[i];
         TRY(check(s, mucmm_bench_gemm(s->ctx, g->m, g->n, g->k, repeats_of(given), &gflops)));
         best = gflops > best ? gflops : best;
-        json_array_append_new(list,
-                              json_pack("{s:I, s:I, s:I, s:f}", "m", (json_int_t)g->m, "n",
-                                        (json_int_t)g->n, "k", (json_int_t)g->k, "gflops", gflops));
+        json_append(list, json_pack("{s:I, s:I, s:I, s:f}", "m", (json_int_t)g->m, "n",
+                                    (json_int_t)g->n, "k", (json_int_t)g->k, "gflops", gflops));
         if (!given->json)
             printf("%5" PRId64 " x %5" PRId64 " x %5" PRId64 "  %8.1f GFLOP/s\n", g->m, g->n, g->k,
                    gflops);

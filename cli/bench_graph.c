@@ -195,7 +195,7 @@ static int print_times(const settings *given, int32_t threads, int64_t repeats, 
         json_t *root = json_pack("{s:i, s:I, s:f}", "threads", (int)threads, "repeats",
                                  (json_int_t)repeats, "forward_ms", forward);
         if (given->vjp)
-            json_object_set_new(root, "forward_vjp_ms", json_real(both));
+            json_put(root, "forward_vjp_ms", json_real(both));
         return print_json(root);
     }
     printf("forward            %10.3f ms, median of %" PRId64 " on %" PRId32 " threads\n", forward,

@@ -84,7 +84,7 @@ static int check_all(session *s, const mucmm_model *m, const inputs *in, const s
                     worst <= (encoded ? ENCODER_TOLERANCE : TOLERANCE); /* false for NaN */
                 *failed += !passed;
                 if (list)
-                    json_array_append_new(list, case_json(in->views[v].name, &c, worst, passed));
+                    json_append(list, case_json(in->views[v].name, &c, worst, passed));
                 else
                     printf("%-16s %-16s %-14s %12.3e  %s\n", in->views[v].name, c.score,
                            representations[c.representation], worst, passed ? "pass" : "FAIL");

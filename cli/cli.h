@@ -32,8 +32,8 @@ void print_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same, and the exit status to return. */
 int fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* A name that comes from a file, for a line or a table on the terminal: see mucmm_text_printable. Up
- * to eight of them are valid at a time. */
+/* A name that comes from a file, for a line or a table on the terminal: see mucmm_text_printable.
+ * Up to eight of them are valid at a time. */
 const char *shown(const char *text);
 
 /* malloc that counts elements; prints the error itself. */
@@ -122,7 +122,17 @@ int output_dir_make(output_dir *d);
 int output_dir_file(output_dir *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void output_dir_close(output_dir *d, bool keep);
 
-/* Rounds off a command that prints JSON: consumes `root`. */
+/* ---- JSON -------------------------------------------------------------------------- */
+
+/* Like json_object_set_new and json_array_append_new. What is lost because memory has run out is
+ * remembered: nothing is printed or written then that lacks something. */
+void json_put(json_t *object, const char *key, json_t *value);
+void json_append(json_t *array, json_t *value);
+/* A string; a text that is not UTF-8 as it is shown. */
+json_t *json_text(const char *text);
+/* A text for free, with these flags of jansson; NULL if something is lost or root is NULL. */
+char *json_line(const json_t *root, size_t flags);
+/* Rounds off a command that prints JSON: consumes `root`, which is NULL if memory has run out. */
 int print_json(json_t *root);
 
 /* ---- commands ---------------------------------------------------------------------- */

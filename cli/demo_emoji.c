@@ -205,7 +205,11 @@ static void put_table(FILE *out, const json_t *pictures, const json_t *labels, j
     json_t *by_code = json_object(), *one;
     size_t i, n = json_array_size(pictures);
 
-    json_array_foreach(labels, i, one) json_object_set(by_code, string_of(one, "hexcode"), one);
+    json_array_foreach(labels, i, one)
+    {
+        if (json_string_value(json_object_get(one, "hexcode"))) /* without one it finds nothing */
+            json_put(by_code, string_of(one, "hexcode"), json_incref(one));
+    }
     json_array_foreach(pictures, i, one) sorted[i] = one;
     qsort(sorted, n, sizeof(json_t *), compare_order);
     fprintf(out, "file\tlabel\ttags\tcategory\tsubcategory\n");
@@ -301,10 +305,11 @@ static int picture_view(const settings *given, const char *vendor, json_t **out)
                      "suffix", ".png");
     if (given->image_encoder)
         return set_keys(*out, "image-encoder", given->image_encoder);
-    json_object_update_new(*out, json_pack("{s:s, s:s, s:s, s:i, s:s}", "encoder",
-                                           "npm/ocr/assets/ch_PP-OCRv4_det_infer.onnx", "tensor",
-                                           "p2o.Add.71", "pool", "4x4", "size", 128, "normalize",
-                                           "imagenet"));
+    json_put(*out, "encoder", json_string("npm/ocr/assets/ch_PP-OCRv4_det_infer.onnx"));
+    json_put(*out, "tensor", json_string("p2o.Add.71"));
+    json_put(*out, "pool", json_string("4x4"));
+    json_put(*out, "size", json_integer(128));
+    json_put(*out, "normalize", json_string("imagenet"));
     return 0;
 }
 
@@ -313,8 +318,8 @@ static int words_view(const settings *given, json_t **out)
     *out = json_pack("{s:s, s:[s,s]}", "kind", "text", "column", "label", "tags");
     if (given->text_encoder)
         return set_keys(*out, "text-encoder", given->text_encoder);
-    json_object_update_new(*out,
-                           json_pack("{s:s, s:s}", "tokenizer", "words", "encoder", "tf-idf"));
+    json_put(*out, "tokenizer", json_string("words"));
+    json_put(*out, "encoder", json_string("tf-idf"));
     return 0;
 }
 
@@ -326,13 +331,13 @@ static int write_study(emoji_demo *d, const char *name, const char *column)
     int code = 0;
 
     if (column)
-        json_object_set_new(split, "column", json_string(column));
+        json_put(split, "column", json_string(column));
     TRY(picture_view(d->given, "google", &google));
     TRY(picture_view(d->given, "twitter", &twitter));
     TRY(words_view(d->given, &words));
     root = json_pack("{s:s, s:O, s:{s:O, s:O, s:O}}", "table", "emoji.tsv", "split", split, "views",
                      "google", google, "twitter", twitter, "words", words);
-    text = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) : NULL;
+    text = json_line(root, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
     if (!text)
         TRY(fail(EXIT_RUN, "out of memory"));
     TRY(output_dir_file(&d->dir, "%s.json", name));

@@ -143,8 +143,8 @@ static json_t *three_json(const double v[DEMO_VIEWS])
     json_t *o = json_object();
 
     for (int i = 0; i < DEMO_VIEWS; i++)
-        json_object_set_new(o, view_names[i], number_json(v[i]));
-    json_object_set_new(o, "mean", number_json(mean_of(v)));
+        json_put(o, view_names[i], number_json(v[i]));
+    json_put(o, "mean", number_json(mean_of(v)));
     return o;
 }
 
@@ -157,21 +157,20 @@ static json_t *representation_json(const demo_results *r, int m)
                                                   "individual_map_energy_in_right_half"};
     json_t *root = json_object();
 
-    json_object_set_new(root, "total_correlation_test", number_json(r->total_test[m]));
-    json_object_set_new(root, "total_correlation_train", number_json(r->total_train[m]));
+    json_put(root, "total_correlation_test", number_json(r->total_test[m]));
+    json_put(root, "total_correlation_train", number_json(r->total_train[m]));
     for (int c = 0; c < N_CLASSES; c++)
         for (int part = 0; part < N_PARTS; part++) {
             json_t *o = json_object();
             for (int reader = 0; reader < N_READERS; reader++)
-                json_object_set_new(o, reader_names[reader],
-                                    three_json(r->accuracy[m][part][c][reader]));
-            json_object_set_new(root, reads[c][part], o);
+                json_put(o, reader_names[reader], three_json(r->accuracy[m][part][c][reader]));
+            json_put(root, reads[c][part], o);
         }
     for (int part = 0; part < N_PARTS; part++) {
         json_t *o = json_object();
         for (int map = 0; map < N_MAPS; map++)
-            json_object_set_new(o, map_names[map], three_json(r->energy[m][part][map]));
-        json_object_set_new(root, energies[part], o);
+            json_put(o, map_names[map], three_json(r->energy[m][part][map]));
+        json_put(root, energies[part], o);
     }
     return root;
 }
@@ -180,10 +179,10 @@ json_t *demo_json(const demo_results *r)
 {
     json_t *root = json_object();
 
-    json_object_set_new(root, "training_pairs", json_integer(r->train));
-    json_object_set_new(root, "test_pairs", json_integer(r->test));
-    json_object_set_new(root, "mapped_pairs", json_integer(r->mapped));
+    json_put(root, "training_pairs", json_integer(r->train));
+    json_put(root, "test_pairs", json_integer(r->test));
+    json_put(root, "mapped_pairs", json_integer(r->mapped));
     for (int m = 0; m < DEMO_REPRESENTATIONS; m++)
-        json_object_set_new(root, representation_names[m], representation_json(r, m));
+        json_put(root, representation_names[m], representation_json(r, m));
     return root;
 }

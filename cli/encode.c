@@ -132,10 +132,10 @@ static char *describe(const settings *given)
     char *text;
 
     if (given->tensor.n > 0)
-        json_object_set_new(root, "tensor", json_string(given->tensor.value[0]));
+        json_put(root, "tensor", json_string(given->tensor.value[0]));
     if (given->pool)
-        json_object_set_new(root, "pool", json_string(given->pool));
-    text = json_dumps(root, JSON_COMPACT);
+        json_put(root, "pool", json_string(given->pool));
+    text = json_line(root, JSON_COMPACT);
     json_decref(root);
     return text;
 }
@@ -155,7 +155,7 @@ static int encode_rows(session *s, const settings *given)
     p.memory = memory_of(given);
     description = describe(given);
     if (!description)
-        TRY(fail(EXIT_RUN, "a name on the command line is not UTF-8"));
+        TRY(fail(EXIT_RUN, "out of memory, or a name on the command line is not UTF-8"));
     TRY(check(s, mucmm_data_open(s->ctx, given->input.value[0], NULL, &rows)));
     TRY(check(s, mucmm_source_wrap(s->ctx, rows, &source)));
     TRY(check(s, mucmm_encoder_load(s->ctx, description, NULL, &encoder)));

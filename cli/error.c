@@ -42,12 +42,12 @@ int fail(int code, const char *format, ...)
 
 const char *shown(const char *text)
 {
-    enum { TEXTS = 8, LONGEST = 1024 };
-    static _Thread_local char texts[TEXTS][LONGEST];
+    enum { KEPT = 8, LONGEST = 4096 };
+    static _Thread_local char kept[KEPT][LONGEST];
     static _Thread_local int next;
 
-    next = (next + 1) % TEXTS;
-    return mucmm_text_printable(text ? text : "", texts[next], LONGEST);
+    next = (next + 1) % KEPT;
+    return mucmm_text_printable(text ? text : "", kept[next], LONGEST);
 }
 
 int allocate(void *out, int64_t count, size_t size)

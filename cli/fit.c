@@ -215,7 +215,7 @@ static void print_fit(const mucmm_model *m, const char *path)
     };
     json_t *about = json_loads(mucmm_model_json(m), 0, NULL);
 
-    printf("%s: %" PRId64 " training rows, %" PRId64 " held-out rows\n", path,
+    printf("%s: %" PRId64 " training rows, %" PRId64 " held-out rows\n", shown(path),
            columns[0].summary->rows, columns[1].summary->rows);
     print_incomplete(m);
     print_dimensions(m, json_object_get(about, "dimensions"));

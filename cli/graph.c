@@ -84,7 +84,7 @@ static void print_shape(const mucmm_tensor *t)
 
 static void print_tensor(const mucmm_named_tensor *t, int width)
 {
-    printf("  %-*s  %-8s ", width, t->name, dtype_text(t->tensor.dtype));
+    printf("  %-*s  %-8s ", width, shown(t->name), dtype_text(t->tensor.dtype));
     print_shape(&t->tensor);
 }
 
@@ -93,14 +93,14 @@ static json_t *shape_json(const mucmm_tensor *t)
     json_t *list = t->rank < 0 ? json_null() : json_array();
 
     for (int32_t i = 0; i < t->rank; i++)
-        json_array_append_new(list, t->shape[i] < 0 ? json_null() : json_integer(t->shape[i]));
+        json_append(list, t->shape[i] < 0 ? json_null() : json_integer(t->shape[i]));
     return list;
 }
 
 static json_t *tensor_json(const mucmm_named_tensor *t)
 {
-    return json_pack("{s:s, s:s, s:o}", "name", t->name, "dtype", dtype_text(t->tensor.dtype),
-                     "shape", shape_json(&t->tensor));
+    return json_pack("{s:o, s:s, s:o}", "name", json_text(t->name), "dtype",
+                     dtype_text(t->tensor.dtype), "shape", shape_json(&t->tensor));
 }
 
 /* {"Conv": 27, "Relu": 26} */
@@ -112,8 +112,8 @@ static json_t *count_operators(const mucmm_graph *g)
     mucmm_node_info_init(&node);
     for (int32_t i = 0; i < mucmm_graph_nodes(g); i++) {
         mucmm_graph_node(g, i, &node);
-        json_int_t so_far = json_integer_value(json_object_get(counted, node.op));
-        json_object_set_new(counted, node.op, json_integer(so_far + 1));
+        json_int_t so_far = json_integer_value(json_object_get(counted, shown(node.op)));
+        json_put(counted, shown(node.op), json_integer(so_far + 1));
     }
     return counted;
 }
@@ -131,8 +131,8 @@ static json_t *list_opsets(const mucmm_graph *g)
         snprintf(key, sizeof key, "%d", node.opset);
         if (json_object_get(known, key))
             continue;
-        json_object_set_new(known, key, json_true());
-        json_array_append_new(list, json_integer(node.opset));
+        json_put(known, key, json_true());
+        json_append(list, json_integer(node.opset));
     }
     json_decref(known);
     return list;
@@ -146,7 +146,8 @@ static json_t *list_tensors(const mucmm_graph *g)
     mucmm_node_info_init(&node);
     for (int32_t i = 0; i < mucmm_graph_nodes(g); i++) {
         mucmm_graph_node(g, i, &node);
-        json_array_append_new(list, json_pack("{s:s, s:s}", "name", node.output, "op", node.op));
+        json_append(list, json_pack("{s:o, s:o}", "name", json_text(node.output), "op",
+                                    json_text(node.op)));
     }
     return list;
 }
@@ -156,22 +157,22 @@ static json_t *info_json(const mucmm_graph *g, bool tensors)
     json_t *root = json_object(), *in = json_array(), *out = json_array();
 
     for (int32_t i = 0; i < mucmm_graph_inputs(g); i++)
-        json_array_append_new(in, tensor_json(mucmm_graph_input(g, i)));
+        json_append(in, tensor_json(mucmm_graph_input(g, i)));
     for (int32_t i = 0; i < mucmm_graph_outputs(g); i++)
-        json_array_append_new(out, tensor_json(mucmm_graph_output(g, i)));
-    json_object_set_new(root, "inputs", in);
-    json_object_set_new(root, "outputs", out);
-    json_object_set_new(root, "nodes", json_integer(mucmm_graph_nodes(g)));
-    json_object_set_new(root, "opsets", list_opsets(g));
-    json_object_set_new(root, "operators", count_operators(g));
+        json_append(out, tensor_json(mucmm_graph_output(g, i)));
+    json_put(root, "inputs", in);
+    json_put(root, "outputs", out);
+    json_put(root, "nodes", json_integer(mucmm_graph_nodes(g)));
+    json_put(root, "opsets", list_opsets(g));
+    json_put(root, "operators", count_operators(g));
     if (tensors)
-        json_object_set_new(root, "tensors", list_tensors(g));
+        json_put(root, "tensors", list_tensors(g));
     return root;
 }
 
 static int widest(int width, const char *name)
 {
-    int length = (int)strlen(name);
+    int length = (int)strlen(shown(name));
 
     return length > width && length <= 60 ? length : width;
 }
@@ -225,7 +226,7 @@ static void print_graph(const mucmm_graph *g, bool tensors)
     printf("tensors, in the order of computation:\n");
     for (int32_t i = 0; i < mucmm_graph_nodes(g); i++) {
         mucmm_graph_node(g, i, &node);
-        printf("  %-20s  %s\n", node.op, node.output);
+        printf("  %-20s  %s\n", shown(node.op), shown(node.output));
     }
 }
 
@@ -328,12 +329,12 @@ static int write_outputs(session *s, const settings *given, const mucmm_run *r,
         TRY(output_dir_file(dir, "%s.npy", files[i]));
         TRY(check(s, mucmm_npy_write_tensor(s->ctx, dir->full, &t.tensor)));
         json_t *entry = tensor_json(&t);
-        json_object_set_new(entry, "file", json_string(dir->full));
-        json_array_append_new(list, entry);
+        json_put(entry, "file", json_text(dir->full));
+        json_append(list, entry);
         if (given->json)
             continue;
         print_tensor(&t, 20);
-        printf("  %s\n", dir->full);
+        printf("  %s\n", shown(dir->full));
     }
     if (given->json)
         TRY(print_json(json_incref(list)));

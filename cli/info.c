@@ -24,8 +24,8 @@ static void print_source(const json_t *source)
 
     json_object_foreach((json_t *)source, key, value)
     {
-        char *text = json_is_string(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY);
-        printf("%s%s %s", separator, key, text ? text : json_string_value(value));
+        char *text = json_is_string(value) ? NULL : json_line(value, JSON_ENCODE_ANY);
+        printf("%s%s %s", separator, shown(key), shown(text ? text : json_string_value(value)));
         separator = ", ";
         free(text);
     }
@@ -66,14 +66,14 @@ static void print_settings(const json_t *object, const char *indent)
             printf("%s:\n", key);
             print_settings(value, "  ");
         } else if (is_short(value) && !json_is_array(value)) {
-            char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
-            printf("%s%s: %s\n", indent, key, text ? text : "?");
+            char *text = json_line(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+            printf("%s%s: %s\n", indent, shown(key), shown(text ? text : "?"));
             free(text);
         }
     }
 }
 
-static void print_info(const mucmm_model *m, const char *path)
+static int print_info(const mucmm_model *m, const char *path)
 {
     json_t *meta = json_loads(mucmm_model_json(m), 0, NULL);
     const summary_column columns[] = {
@@ -83,16 +83,18 @@ static void print_info(const mucmm_model *m, const char *path)
         {"linear yardstick", "held-out", mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_LINEAR)},
     };
 
-    printf("%s\n", path);
+    if (!meta)
+        return fail(EXIT_RUN, "out of memory");
+    printf("%s\n", shown(path));
     for (int32_t v = 0; v < mucmm_model_views(m); v++)
         print_view(m, v, meta);
-    if (meta)
-        print_settings(meta, "");
+    print_settings(meta, "");
     json_decref(meta);
     printf("\nfound at the end of fit on %" PRId64 " training and %" PRId64 " held-out rows:\n",
            columns[0].summary->rows, columns[1].summary->rows);
     print_summaries(m, columns, 4);
     print_stability(m);
+    return 0;
 }
 
 int run_info(const settings *given)
@@ -106,7 +108,7 @@ int run_info(const settings *given)
     if (given->json)
         printf("%s\n", mucmm_model_json(m));
     else
-        print_info(m, given->operand[0]);
+        code = print_info(m, given->operand[0]);
 done:
     mucmm_model_free(m);
     session_close(&s);

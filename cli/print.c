@@ -524,17 +524,6 @@ json_t *stability_json(const mucmm_model *m)
     return root;
 }
 
-int print_json(json_t *root)
-{
-    int failed = json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
-
-    json_decref(root);
-    if (failed)
-        return fail(EXIT_RUN, "cannot write the JSON: %s", strerror(errno));
-    printf("\n");
-    return 0;
-}
-
 bool closed_form_note(const json_t *about, char text[CLOSED_FORM_NOTE])
 {
     const json_t *kept = json_object_get(about, "closed_form_kept");

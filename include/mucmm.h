@@ -140,8 +140,8 @@ MUCMM_API void mucmm_ctx_params_init_sized(mucmm_ctx_params *p, size_t size);
 MUCMM_API mucmm_status mucmm_ctx_create(const mucmm_ctx_params *params, mucmm_ctx **out);
 MUCMM_API void mucmm_ctx_free(mucmm_ctx *ctx);
 
-/* What went wrong in the last failed call on ctx; "" if none has failed. Fit for a terminal, as what
- * log and progress are given: see mucmm_text_printable. */
+/* What went wrong in the last failed call on ctx; "" if none has failed. Fit for a terminal, as
+ * what log and progress are given: see mucmm_text_printable. */
 MUCMM_API const char *mucmm_ctx_message(const mucmm_ctx *ctx);
 MUCMM_API int32_t mucmm_ctx_threads(const mucmm_ctx *ctx);
 

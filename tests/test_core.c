@@ -399,6 +399,84 @@ static void test_json_without_memory_is_told_from_damaged_json(void **state)
     mucmm_ctx_free(ctx);
 }
 
+/* ---- text for a terminal ----------------------------------------------------------- */
+
+static void check_shown(const char *text, const char *want)
+{
+    char out[128], again[128];
+
+    assert_string_equal(mucmm_text_printable(text, out, sizeof out), want);
+    assert_string_equal(mucmm_text_printable(out, again, sizeof again), want);
+}
+
+static void test_names_do_not_steer_a_terminal(void **state)
+{
+    char out[8];
+
+    (void)state;
+    check_shown("", "");
+    check_shown("plain \\ text", "plain \\ text");
+    check_shown("Stra\xc3\x9f"
+                "e \xe6\x97\xa5 \xf0\x9f\x98\x80",
+                "Stra\xc3\x9f"
+                "e \xe6\x97\xa5 \xf0\x9f\x98\x80");
+    check_shown("\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x92\xbb", /* a joiner stays */
+                "\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x92\xbb");
+    check_shown("a\x1b[31m\r\n\t\x7f", "a\\x1b[31m\\x0d\\x0a\\x09\\x7f");
+    check_shown("\xc2\x9b", "\\u009b");
+    check_shown("\xe2\x80\xae\xe2\x81\xa6\xe2\x80\xa8", "\\u202e\\u2066\\u2028");
+    check_shown("\xff\xc3", "\\xff\\xc3");
+    check_shown("\xc0\xaf\xed\xa0\x80\xf4\x90\x80\x80", /* too long, half a pair, too large */
+                "\\xc0\\xaf\\xed\\xa0\\x80\\xf4\\x90\\x80\\x80");
+    /* cut at a whole character or escape */
+    assert_string_equal(mucmm_text_printable("12345\xe6\x97\xa5", out, 8), "12345");
+    assert_string_equal(mucmm_text_printable("1234\x1b", out, 8), "1234");
+    assert_string_equal(mucmm_text_printable("1234567", out, 8), "1234567");
+    assert_string_equal(mucmm_text_printable("12345678", out, 8), "1234567");
+}
+
+static char logged[128], noted[128];
+
+static void keep_log(void *user, mucmm_log_level level, const char *message)
+{
+    (void)user;
+    (void)level;
+    snprintf(logged, sizeof logged, "%s", message);
+}
+
+static int keep_note(void *user, const char *stage, int64_t done, int64_t total, const char *note)
+{
+    (void)user;
+    (void)stage;
+    (void)done;
+    (void)total;
+    snprintf(noted, sizeof noted, "%s", note);
+    return 0;
+}
+
+static void test_messages_logs_and_notes_are_fit_for_a_terminal(void **state)
+{
+    mucmm_ctx_params p;
+    mucmm_ctx *ctx = NULL;
+
+    (void)state;
+    mucmm_ctx_params_init(&p);
+    p.log = keep_log;
+    p.progress = keep_note;
+    assert_int_equal(mucmm_ctx_create(&p, &ctx), MUCMM_OK);
+    mucmm__fail(ctx, MUCMM_EARG, "column '%s'", "x\x1b[2J");
+    assert_string_equal(mucmm_ctx_message(ctx), "column 'x\\x1b[2J'");
+    mucmm__prefix(ctx, MUCMM_EARG, "file \r%s", "\xe2\x80\xae");
+    assert_string_equal(mucmm_ctx_message(ctx), "file \\x0d\\u202e: column 'x\\x1b[2J'");
+    mucmm__warn(ctx, "label %s", "a\nb");
+    assert_string_equal(logged, "label a\\x0ab");
+    mucmm__info(ctx, "key %s", "\xff");
+    assert_string_equal(logged, "key \\xff");
+    mucmm__progress(ctx, "stage", 0, 1, "\x1b]0;title\x07");
+    assert_string_equal(noted, "\\x1b]0;title\\x07");
+    mucmm_ctx_free(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -411,6 +489,8 @@ int main(void)
         cmocka_unit_test(test_a_block_outlives_its_context),
         cmocka_unit_test(test_realloc_keeps_and_zeroes),
         cmocka_unit_test(test_messages_keep_what_they_are_prefixed_with),
+        cmocka_unit_test(test_names_do_not_steer_a_terminal),
+        cmocka_unit_test(test_messages_logs_and_notes_are_fit_for_a_terminal),
         cmocka_unit_test(test_parallel_loops_visit_everything_once),
         cmocka_unit_test(test_parallel_tasks_hand_on_the_first_failure),
     };

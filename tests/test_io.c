@@ -688,7 +688,7 @@ static void test_io_safetensors_write_checks_names(void **state)
     check_message(mucmm__safetensors_write(ctx, in_folder("u.st"), twice, 2, NULL, 0), MUCMM_EARG,
                   "'a' stands twice");
     check_message(mucmm__safetensors_write(ctx, in_folder("u.st"), &latin1, 1, NULL, 0), MUCMM_EARG,
-                  "'\xe9' cannot be stored: it is not UTF-8");
+                  "'\\xe9' cannot be stored: it is not UTF-8");
     check_message(mucmm__safetensors_write(ctx, in_folder("u.st"), &negative, 1, NULL, 0),
                   MUCMM_ESHAPE, "the shape of tensor 'n'");
     check_message(mucmm__safetensors_write(ctx, "/dev/full", twice, 1, NULL, 0), MUCMM_EIO,

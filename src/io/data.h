@@ -125,7 +125,7 @@ static inline const mucmm_data *mucmm__data_base(const mucmm_data *d)
 
 /* ---- names ------------------------------------------------------------------------- */
 #define MUCMM__QUOTE 64
-/* s made fit for a message: cut, control characters replaced. Returns out. */
+/* s cut to fit into a message, which shows control characters as such. Returns out. */
 const char *mucmm__quote(char out[MUCMM__QUOTE], const char *s);
 /* Letters that have to be changed, added or taken away to make b of a (their first 96). */
 int64_t mucmm__edit_distance(const char *a, const char *b);

@@ -11,9 +11,8 @@ const char *mucmm__quote(char out[MUCMM__QUOTE], const char *s)
     size_t n = strlen(s), keep = n < MUCMM__QUOTE ? n : MUCMM__QUOTE - 4;
 
     while (keep < n && keep > 0 && ((unsigned char)s[keep] & 0xc0) == 0x80)
-        keep--; /* not in the middle of a UTF-8 character */
-    for (size_t i = 0; i < keep; i++)
-        out[i] = (unsigned char)s[i] < 32 || s[i] == 127 ? '?' : s[i];
+        keep--;           /* not in the middle of a UTF-8 character */
+    memcpy(out, s, keep); /* what steers a terminal is shown by the message that it comes into */
     memcpy(out + keep, keep < n ? "..." : "", keep < n ? 4 : 1);
     return out;
 }

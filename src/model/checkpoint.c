@@ -40,8 +40,8 @@ mucmm_status mucmm__checkpoint_save(mucmm__fit *f)
     mucmm__tensor tensors[MUCMM__STAGES * SAVED_ARRAYS + 2];
     char names[MUCMM__STAGES * SAVED_ARRAYS][32], now[16], fingerprint[32], asked[32];
     double state[MUCMM__STAGES][2], *history = NULL;
-    const char *metadata[] = {"format", CHECKPOINT_FORMAT, "fingerprint", fingerprint,
-                              "asked",  asked,             "stage",       now};
+    const char *metadata[] = {
+        "format", CHECKPOINT_FORMAT, "fingerprint", fingerprint, "asked", asked, "stage", now};
     int64_t n = 0, n_history = f->model->n_history;
 
     if (!f->p->checkpoint)

@@ -7,8 +7,8 @@
 #include "model/fit_state.h"
 
 mucmm_status mucmm__checkpoint_save(mucmm__fit *f);
-/* Before the work: EFORMAT if the file exists and is no checkpoint, EARG if it is one of another fit,
- * as far as f->asked and f->fingerprint (0: not known yet) tell. */
+/* Before the work: EFORMAT if the file exists and is no checkpoint, EARG if it is one of another
+ * fit, as far as f->asked and f->fingerprint (0: not known yet) tell. */
 mucmm_status mucmm__checkpoint_check(mucmm__fit *f);
 /* Restores f->stage and f->stage_now if the file exists. */
 mucmm_status mucmm__checkpoint_load(mucmm__fit *f);

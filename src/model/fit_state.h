@@ -27,9 +27,9 @@ typedef struct mucmm__fit {
     double *basis[MUCMM_MAX_VIEWS];
     mucmm__block z[2][MUCMM_MAX_VIEWS]; /* [rows, dims], by mucmm_rows */
     mucmm__trainer stage[MUCMM__STAGES];
-    int32_t stage_now; /* the first stage that is not finished */
-    uint64_t asked;       /* fingerprint of what is known before a row is read */
-    uint64_t fingerprint; /* of the fit; 0 until its moments are known */
+    int32_t stage_now;            /* the first stage that is not finished */
+    uint64_t asked;               /* fingerprint of what is known before a row is read */
+    uint64_t fingerprint;         /* of the fit; 0 until its moments are known */
     double last_save, save_every; /* seconds */
 } mucmm__fit;
 

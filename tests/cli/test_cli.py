@@ -1572,6 +1572,119 @@ def interrupted_fit_says_so_and_leaves_nothing():
     check(not [n for n in os.listdir('.') if n.endswith('.tmp')], 'temporary files')
 
 
+# ---- names and places that files and users choose ------------------------------------------------
+
+
+STEERING = ['\x1b', '\r', '\x7f', '\x9b', '\u202e', '\u2066']
+EVIL = 'a\x1b[31m\x9b\u202eß'
+
+
+def check_harmless(result):
+    for text in (result.stdout, result.stderr):
+        check(not any(c in text for c in STEERING), 'raw control characters: %r' % text)
+
+
+@test
+def no_control_characters_of_files_reach_the_terminal():
+    """Names of files, columns, keys, tensors and views; on the error line, in tables, in JSON."""
+    left, right = paired_rows(60, 3)
+    name = EVIL + '.csv'
+    result = fails(1, ['\\x1b[31m', '\\u202e', 'ß'], *fit(left=name))
+    check_harmless(result)
+    write_csv(name, [EVIL] + list('bcdef'), left[:3])
+    with open(name) as f:
+        text = f.read()
+    with open(name, 'w') as f:
+        f.write(text.replace(text.splitlines()[2].split(',')[0], 'x\x1b[2J', 1))
+    check_harmless(fails(1, ['\\x1b[2J'], *fit(left=name), leaves=[name]))
+    write_csv('l1.csv', list('abcdef'), left[:4], ['s\x1b[1m', 's\x1b[1m', 'b', 'c'])
+    write_csv('r1.csv', list('abcdefgh'), right[:4], ['a', 'b', 'c', 'd'])
+    check_harmless(fails(1, ['s\\x1b[1m'], *fit('--key', 'id', left='l1.csv', right='r1.csv')))
+    out = EVIL + '.mucmm'
+    shown = succeeds(*fit(out=out))
+    check('\\x1b[31m' in shown.stdout, shown.stdout)
+    check_harmless(shown)
+    check_harmless(succeeds('info', out))
+    for argument in ('score\x1b', '--me\x1bthod', '-\x1b'):
+        check_harmless(run(argument))
+        check_harmless(run('score', out, argument))
+    with open('evil.onnx', 'wb') as f:
+        f.write(onnx_file.model([onnx_file.node('Relu', ['x'], [EVIL])], [], [onnx_file.value('x', [1, 4])],
+                                [onnx_file.value(EVIL, [1, 4])]))
+    check_harmless(succeeds('graph', 'info', 'evil.onnx', '--tensors'))
+    document = succeeds('graph', 'info', 'evil.onnx', '--tensors', '--json')
+    check_harmless(document)
+    check(json.loads(document.stdout)['outputs'][0]['name'] == EVIL, document.stdout)
+
+
+@test
+def outputs_that_cannot_be_written_are_told_first():
+    """Every command, every kind of bad name, before the work: no progress, nothing left, nothing made."""
+    write_npy('short.npy', paired_rows(4, 1)[0])
+    with open('net.onnx', 'wb') as f:
+        f.write(onnx_file.small_network())
+    os.mkdir('folder')
+    with open('file', 'w') as f:
+        f.write('a file')
+    bad = ['folder', 'x' * 300, 'no/such/place', 'file/below', 'trailing/']
+    if os.geteuid() != 0:
+        os.mkdir('locked', 0o555)
+        bad.append('locked/x')
+    files = [fit(), fit(*MLP), ['score', 'linear.mucmm', *UNSEEN], ['report', 'linear.mucmm', *UNSEEN],
+             ['encode', '--encoder', 'net.onnx', '--input', 'x=short.npy']]
+    for command in files:
+        base = command[:command.index('-o')] if '-o' in command else command
+        for name in bad:
+            result = fails(1, ['cannot write', name[:40]], *base, '-o', name)
+            check(not [line for line in result.stderr.splitlines() if 'done in' in line], 'work was done: ' + result.stderr)
+    for name in bad:
+        fails(1, ['cannot write', name[:40]], *fit(*MLP, '--checkpoint', name))
+    folders = [['transform', 'linear.mucmm', *UNSEEN], ['explain', 'linear.mucmm', *UNSEEN, '--samples', '0'],
+               ['graph', 'run', 'net.onnx', '--input', 'x=short.npy']]
+    for command in folders:
+        for name in ['file', 'file/below', 'x' * 300, 'folder/' + 'x' * 300, 'new/' + 'x' * 300]:
+            result = fails(1, [name[:40]], *command, '-o', name)
+            check('done in' not in result.stderr, 'work was done: ' + result.stderr)
+    check(os.listdir('folder') == [], 'files in the folder')
+    succeeds('transform', 'linear.mucmm', *UNSEEN, '-o', 'folder/new/deep/')
+    check(len(os.listdir('folder/new/deep')) == 4, os.listdir('folder/new/deep'))
+
+
+@test
+def a_pipe_is_not_disturbed_by_the_check():
+    os.mkfifo('pipe')
+    reader = subprocess.Popen(['cat', 'pipe'], stdout=subprocess.PIPE)
+    succeeds(*fit(out='pipe'))
+    with open('linear.mucmm', 'rb') as f:
+        check(reader.communicate(timeout=60)[0] == f.read(), 'another model through the pipe')
+
+
+@test
+def a_checkpoint_that_cannot_be_one_is_told_before_the_work():
+    """Another file, one of other parameters or other sizes: before a row is read; one of other rows: before the closed form."""
+    short = [*MLP, '--checkpoint', 'state']
+    with open('state', 'w') as f:
+        f.write('precious')
+    result = fails(1, ['state'], *fit(*short))
+    check('moments' not in result.stderr, result.stderr)
+    with open('state') as f:
+        check(f.read() == 'precious', 'the file was touched')
+    shutil.copy('linear.mucmm', 'state')
+    result = fails(1, ['state', 'not a checkpoint'], *fit(*short))
+    check('moments' not in result.stderr, result.stderr)
+    os.remove('state')
+    succeeds(*fit(*short))
+    for other in (['--seed', '5'], ['--hidden', '17'], ['--beta', '3']):
+        result = fails(1, ['another fit'], *fit(*short, *other), leaves=['out.mucmm'])
+        check('moments' not in result.stderr, result.stderr)
+    write_npy('l2.npy', paired_rows(500, 9)[0])
+    result = fails(1, ['another fit'], *fit(*short, left='l2.npy'), leaves=['out.mucmm'])
+    check('moments' in result.stderr and 'closed form' not in result.stderr, result.stderr)
+    before = set(os.listdir('.'))
+    succeeds(*fit(*short))
+    check(set(os.listdir('.')) == before, 'files left')
+
+
 # ---- TAP -------------------------------------------------------------------------------------------
 
 
