@@ -134,12 +134,12 @@ lint:
 	@tools/install_packages.sh lint
 	@cppcheck --version
 	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
-	    --suppress=missingIncludeSystem -D__GNUC__ -DMUCMM_BUILD -Iinclude -Isrc src cli
+	    --suppress=missingIncludeSystem -D__GNUC__ -DMUCMM_BUILD -Iinclude -Isrc -Icli src cli demos
 	@echo 'cppcheck: nothing found'
 
 format:
 	@tools/install_packages.sh format
-	@clang-format -i $$(find include src cli tests bench examples -name '*.[ch]' ! -name font.h)
+	@clang-format -i $$(find include src cli demos examples tests bench examples -name '*.[ch]' ! -name font.h)
 
 clean:
 	rm -rf build build-asan build-asan-clang build-tsan build-fuzz build-browser demo

@@ -120,14 +120,15 @@ def check_library_include(files, path, station, line, quote, name):
 
 
 def check_client_includes(files):
-    """cli/ and python/ see the public header alone, and their own."""
+    """cli/, demos/ and python/ see the public header alone, and their own; demos/ also those of cli/."""
     for path, text in files.items():
-        if not re.match(r'(cli|python)/.*\.(c|h|cc|cpp|pyx)$', path):
+        if not re.match(r'(cli|demos|python)/.*\.(c|h|cc|cpp|pyx)$', path):
             continue
         own = path.split('/')[0]
         for line, quote, name in includes(text):
             beside = os.path.normpath(os.path.join(os.path.dirname(path), name)).replace(os.sep, '/')
-            is_own = quote == '"' and (beside in files and beside.startswith(own + '/') or f'{own}/{name}' in files)
+            is_own = quote == '"' and (beside in files and beside.startswith(own + '/') or f'{own}/{name}' in files
+                                       or own == 'demos' and f'cli/{name}' in files)
             if is_own or (quote == '<' and name.split('/')[0] not in USES):
                 continue
             yield f'{path}:{line}: {name}: {own}/ includes <mucmm.h> and its own headers, nothing of src/'
@@ -212,7 +213,7 @@ def cycles(graph):
 
 
 def check_cycles(files):
-    folders = sorted({os.path.dirname(p) for p in files if re.match(r'(src|cli)/.*\.c$', p)})
+    folders = sorted({os.path.dirname(p) for p in files if re.match(r'(src|cli|demos)/.*\.c$', p)})
     for folder in folders:
         graph = call_graph(files, folder)
         for cycle in sorted(cycles(graph), key=sorted):
@@ -257,7 +258,7 @@ def function_lengths(text):
 
 def check_function_lengths(files):
     """Prints the figures; src/ and cli/ count."""
-    found = sorted((n, path, line) for path, text in files.items() if re.match(r'(src|cli)/.*\.[ch]$', path)
+    found = sorted((n, path, line) for path, text in files.items() if re.match(r'(src|cli|demos)/.*\.[ch]$', path)
                    for n, line in function_lengths(text))
     if not found:
         return
@@ -301,7 +302,7 @@ def main(arguments):
             files[path] = text
     checks = [
         ('folders of src/ include only what docs/architecture.md allows', check_library_includes),
-        ('cli/ and python/ use the public header alone', check_client_includes),
+        ('cli/, demos/ and python/ use the public header alone', check_client_includes),
         ('the library never prints, exits, reads the environment or changes the locale', check_library_bans),
         ('no message of the library names an option of the command line', check_option_words),
         ('every source file has its licence line', check_spdx),
