@@ -4,7 +4,7 @@
  * data that remember both. The public part (mucmm_source_*, mucmm_encoder_*, mucmm_study_*) is in
  * mucmm.h, the readers of single pictures, sounds and texts are in source.h.
  *
- *   description --source.c--> source  --\
+ *   description --source*.c-> source --\
  *               --encoder.c-> encoder ---+--encode_rows.c--> data (features, cached by cache.c)
  *   study.json  --study.c---> all of these for every view */
 #ifndef MUCMM_ENCODE_ENCODE_H

@@ -106,7 +106,7 @@ typedef struct mucmm__call {
     int64_t scratch;                  /* prepare sets: bytes of c->work that forward needs */
     int64_t vjp_scratch;              /* prepare sets: the same for vjp                    */
     bool differentiable;              /* prepare: is vjp going to be called?               */
-    const struct mucmm__fused *fused; /* what fuse.c has put on top; NULL = nothing      */
+    const struct mucmm__fused *fused; /* what fuse_on_top.c has put on top; NULL = none */
 
     /* forward: inputs x and outputs y. vjp: those of x and y that the row's vjp_x and vjp_y ask
      * for, dy of the outputs (NULL = zero) and dx of the inputs (NULL = not wanted); dx[i] has
@@ -120,8 +120,8 @@ typedef struct mucmm__call {
     void *work;    /* 64-byte aligned, not zeroed */
 } mucmm__call;
 
-/* y = activation(scale[c] op(x)[c] + shift[c] + residual): what fuse.c puts on top of a Conv,
- * ConvTranspose, Gemm or MatMul (rows of the table with MUCMM__FUSES). */
+/* y = activation(scale[c] op(x)[c] + shift[c] + residual): what fuse_on_top.c puts on top of a
+ * Conv, ConvTranspose, Gemm or MatMul (rows of the table with MUCMM__FUSES). */
 typedef enum mucmm__activation {
     MUCMM__ACT_NONE = 0,
     MUCMM__ACT_RELU,  /* max(x, 0)                    */

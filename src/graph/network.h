@@ -60,8 +60,9 @@ void mucmm__body_drop(mucmm__body *b);
 mucmm_status mucmm__graph_value(mucmm_ctx *ctx, const mucmm_graph *g, const char *name,
                                 int32_t *id);
 
-/* plan.c: nodes whose inputs are all constants become constants. */
+/* plan_constants.c: nodes whose inputs are all constants become constants. */
 mucmm_status mucmm__fold_constants(mucmm_ctx *ctx, mucmm_graph *g);
+/* plan.c */
 void mucmm__plan_free(mucmm__plan *p); /* drops one reference; NULL is fine */
 void mucmm__plans_drop(mucmm__plan *first);
 

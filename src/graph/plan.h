@@ -97,7 +97,7 @@ typedef struct mucmm__arena {
     unsigned char *forward, *vjp;
 } mucmm__arena;
 
-/* plan.c. The plan for a request, from the cache or made; released with mucmm__plan_free. */
+/* plan_cache.c. The plan for a request, from the cache or made; released with mucmm__plan_free. */
 mucmm_status mucmm__plan_get(mucmm_ctx *ctx, mucmm_graph *g, const mucmm__request *r,
                              mucmm__plan **out);
 /* plan_grow.c. Makes room for one more behind n of *cap elements of `size` bytes at *p. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Values and nodes that join a plan. */
-#include "graph/plan.h"
+ * plan_grow.c - values, nodes and steps that join a plan. */
+#include "graph/plan_steps.h"
 
 #include <string.h>
 
@@ -62,4 +62,36 @@ mucmm_status mucmm__plan_add_node(mucmm_ctx *ctx, mucmm__plan *p, const mucmm__o
     *out = n;
 done:
     return status;
+}
+
+mucmm_status mucmm__plan_add_step(mucmm_ctx *ctx, mucmm__plan *p, const mucmm__node *node,
+                                  const int32_t *in, int32_t n_in, const int32_t *out,
+                                  int32_t n_out, int32_t *index)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__step *s;
+
+    TRY(mucmm__plan_grow(ctx, p->n_steps, &p->cap_steps, sizeof *p->steps, &p->steps));
+    s = &p->steps[p->n_steps];
+    *s = (mucmm__step){.node = node, .op = node->op, .n_in = n_in, .n_out = n_out, .work = -1};
+    *index = p->n_steps++;
+    TRY(mucmm__alloc(ctx, n_in, sizeof *s->in, &s->in));
+    TRY(mucmm__alloc(ctx, n_out, sizeof *s->out, &s->out));
+    for (int32_t i = 0; i < n_in; i++)
+        s->in[i] = in[i];
+    for (int32_t i = 0; i < n_out; i++)
+        s->out[i] = out[i];
+done:
+    return status;
+}
+
+void mucmm__step_drop(mucmm__step *s)
+{
+    if (s->state && s->op->drop)
+        s->op->drop(s->state);
+    mucmm__free(s->in);
+    mucmm__free(s->out);
+    mucmm__free(s->in_desc);
+    mucmm__free(s->out_desc);
+    mucmm__free(s->known);
 }
