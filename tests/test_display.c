@@ -177,6 +177,52 @@ static mucmm_display *show(const mucmm_data *d, const int64_t *rows, int64_t n, 
     return out;
 }
 
+/* ---- what the numbers of a row are ------------------------------------------------- */
+
+static void check_picture(const char *shape, int64_t h, int64_t w, int64_t channels, bool planes)
+{
+    int64_t sizes[MUCMM_MAX_RANK];
+    int32_t rank = 0;
+
+    for (const char *at = shape; *at; at += strcspn(at, "x"), at += *at == 'x')
+        sizes[rank++] = strtoll(at, NULL, 10);
+    mucmm__layout l = mucmm__layout_of(MUCMM_SOURCE_ROWS, sizes, rank);
+    if (h == 0) {
+        assert_int_equal(l.kind, MUCMM__LAYOUT_COLUMNS);
+        return;
+    }
+    assert_int_equal(l.kind, MUCMM__LAYOUT_PICTURE);
+    assert_true(l.height == h && l.width == w && l.channels == channels);
+    /* the last number of a row is the last channel of the last pixel */
+    assert_int_equal((h * w - 1) * l.cell + (channels - 1) * l.plane, h * w * channels - 1);
+    if (channels > 1)
+        assert_int_equal(l.cell, planes ? 1 : channels);
+}
+
+static void test_layout_of_rows(void **state)
+{
+    const int64_t shape[] = {5, 7};
+    mucmm__layout l;
+
+    (void)state;
+    check_picture("6", 0, 0, 0, false);
+    check_picture("1x6x1", 0, 0, 0, false);
+    check_picture("5x6x7", 0, 0, 0, false);
+    check_picture("2x3x4x5", 0, 0, 0, false);
+    check_picture("5x6", 5, 6, 1, true);
+    check_picture("1x5x6x1", 5, 6, 1, true);
+    check_picture("3x5x6", 5, 6, 3, true);
+    check_picture("1x4x5x6", 5, 6, 4, true);
+    check_picture("5x6x3", 5, 6, 3, false);
+    check_picture("3x5x4", 5, 4, 3, true); /* planes, if both could be */
+    l = mucmm__layout_of(MUCMM_SOURCE_TEXT, shape, 2);
+    assert_true(l.kind == MUCMM__LAYOUT_TOKENS && l.tokens == 5 && l.features == 7);
+    l = mucmm__layout_of(MUCMM_SOURCE_TEXT, shape, 1);
+    assert_true(l.kind == MUCMM__LAYOUT_TOKENS && l.tokens == 5 && l.features == 1);
+    assert_int_equal(mucmm__layout_of(MUCMM_SOURCE_AUDIO, shape, 1).kind, MUCMM__LAYOUT_TIME);
+    assert_int_equal(mucmm__layout_of(MUCMM_SOURCE_AUDIO, shape, 2).kind, MUCMM__LAYOUT_PICTURE);
+}
+
 /* ---- pictures ---------------------------------------------------------------------- */
 
 static void test_display_picture_of_numbers(void **state)
@@ -994,6 +1040,7 @@ static int finish(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_layout_of_rows),
         cmocka_unit_test(test_display_picture_of_numbers),
         cmocka_unit_test(test_display_cells_are_means_of_blocks_and_channels),
         cmocka_unit_test(test_display_shape_of_flat_rows),
