@@ -188,6 +188,91 @@ static void test_model_file_refusals(void **state)
     drop_problem(&q);
 }
 
+/* What a fit was asked for leaves traces in its model: a file in which they are missing or others.
+ */
+static void test_model_file_agrees_with_its_parameters(void **state)
+{
+    static const struct {
+        int restarts;
+        const char *from, *to, *fragment;
+    } cases[] = {
+        {0, "\\\"common_epochs\\\": 2", "\\\"common_epochs\\\": 9",
+         "'common_epochs' and the history"},
+        {0, "\\\"individual_epochs\\\": 3", "\\\"individual_epochs\\\": 2",
+         "'individual_epochs' and the history"},
+        {0, "\\\"hidden\\\": [\\n   12", "\\\"hidden\\\": [\\n   13", "'hidden' and the networks"},
+        {0, "\\\"hidden\\\": [\\n   12\\n  ]", "\\\"hidden\\\": [           ]",
+         "'hidden' and the networks"},
+        {0, "\\\"stability\\\"", "\\\"stubility\\\"", "no stability of the closed form"},
+        {1, "\\\"stability\\\"", "\\\"stubility\\\"", "no stability of the heads"},
+    };
+    problem q = new_problem(ctx, 2, 300, true, 20);
+    mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);
+    bytes good[2];
+
+    (void)state;
+    p.common_epochs = 2;
+    p.individual_epochs = 3;
+    p.n_hidden = 1;
+    p.hidden[0] = 12;
+    for (int i = 0; i < 2; i++) {
+        p.bootstrap = i == 0 ? 2 : 0;
+        p.restarts = i;
+        mucmm_model *m = fit(ctx, &q, &p);
+        good[i] = saved(m);
+        mucmm_model_free(m);
+    }
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bytes bad = with_text(&good[cases[i].restarts], cases[i].from, cases[i].to);
+        check_load(&bad, MUCMM_EFORMAT, cases[i].fragment);
+        free(bad.data);
+    }
+    free(good[0].data);
+    free(good[1].data);
+    drop_problem(&q);
+}
+
+/* Finite weights, and infinite products. */
+static void test_weights_too_large_for_floats_give_no_numbers(void **state)
+{
+    problem q = new_problem(ctx, 2, 120, true, 20);
+    mucmm_fit_params p = small_params(MUCMM_HEAD_LINEAR);
+    mucmm_model *m = fit(ctx, &q, &p), *bad = NULL;
+    bytes file = saved(m);
+    float large[8], out[120 * 2], map[8];
+    mucmm_explain_params e;
+    mucmm_explanation *explanation = NULL;
+    mucmm_scores *scores = NULL;
+    const int64_t row = 3;
+
+    (void)state;
+    for (int j = 0; j < 8; j++)
+        large[j] = 3e38f;
+    memcpy(file.data + tensor_at(&file, "linear.left.common.skip"), large, sizeof large);
+    put_file("large", &file);
+    CHECK_OK(ctx, mucmm_model_load(ctx, in_folder("large"), &bad));
+    check_message(ctx,
+                  mucmm_transform(ctx, bad, MUCMM_LINEAR, 0, q.view[0].data,
+                                  &(mucmm_mat){out, 120, 2, 2}, NULL),
+                  MUCMM_ENUMERIC, "view 'left', row ");
+    check_message(ctx, mucmm_score(ctx, bad, q.view, 2, NULL, &scores), MUCMM_ENUMERIC,
+                  "variate 0 is not finite");
+    mucmm_explain_params_init(&e);
+    e.score = MUCMM_SCORE_COMMON;
+    e.component = 0;
+    e.map = MUCMM_MAP_INPUT_X_GRADIENT;
+    if (mucmm_explanation_create(ctx, bad, q.view, 2, 0, &row, 1, &e, &explanation) == MUCMM_OK)
+        assert_int_equal(mucmm_explanation_maps(ctx, explanation, &(mucmm_mat){map, 1, 8, 8}),
+                         MUCMM_ENUMERIC);
+    assert_non_null(strstr(mucmm_ctx_message(ctx), "too large for floats"));
+    mucmm_explanation_free(explanation);
+    mucmm_model_free(bad);
+    mucmm_model_free(m);
+    unlink(in_folder("large"));
+    free(file.data);
+    drop_problem(&q);
+}
+
 static void test_model_file_refuses_bad_numbers(void **state)
 {
     static const struct {
@@ -393,6 +478,8 @@ int main(void)
         cmocka_unit_test(test_model_file_round_trip),
         cmocka_unit_test(test_model_file_refusals),
         cmocka_unit_test(test_model_file_refuses_bad_numbers),
+        cmocka_unit_test(test_model_file_agrees_with_its_parameters),
+        cmocka_unit_test(test_weights_too_large_for_floats_give_no_numbers),
         cmocka_unit_test(test_metadata_holds_what_fit_guarantees),
         cmocka_unit_test(test_model_in_memory),
         cmocka_unit_test(test_damaged_model_files_do_no_harm),

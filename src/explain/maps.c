@@ -141,6 +141,19 @@ done:
     return status;
 }
 
+/* Weights or rows that are too large for floats: said before something is drawn of it. */
+static mucmm_status check_finite(mucmm_ctx *ctx, const mucmm__samples *s, const float *maps)
+{
+    for (int64_t i = 0; i < s->n * s->cols; i++)
+        if (!isfinite(maps[i]))
+            return mucmm__fail(ctx, MUCMM_ENUMERIC,
+                               "the map of row %lld of view '%s' is not finite in column %lld; the "
+                               "model's weights or the row's values are too large for floats",
+                               (long long)s->rows[i / s->cols], s->m->view[s->view].name,
+                               (long long)(i % s->cols));
+    return MUCMM_OK;
+}
+
 mucmm_status mucmm__samples_maps(mucmm_ctx *ctx, const mucmm__samples *s, float *maps, double *gaps)
 {
     mucmm_status status = MUCMM_OK;
@@ -161,6 +174,7 @@ mucmm_status mucmm__samples_maps(mucmm_ctx *ctx, const mucmm__samples *s, float 
         TRY(to_column_map(ctx, s, dh));
         memcpy(maps, dh, (size_t)(s->n * p) * sizeof *dh);
     }
+    TRY(check_finite(ctx, s, maps));
 done:
     mucmm__free(scores);
     mucmm__free(dh);

@@ -812,6 +812,48 @@ static mucmm_status check_params(mucmm_ctx *ctx, const mucmm_model *m)
     return MUCMM_OK;
 }
 
+/* Do the hidden layers of the common networks, where there are any, have the widths that were asked
+ * for? All that is trained anew of a model (null models, the command that makes it again) goes by
+ * those. */
+static mucmm_status check_hidden(mucmm_ctx *ctx, const mucmm_model *m)
+{
+    const mucmm_fit_params *p = &m->params;
+
+    for (int32_t v = 0; m->heads.rho && v < m->n_views; v++) {
+        const mucmm__mlp *net = &m->heads.view[v].common.net;
+        if (net->n_layers == 0) /* the closed form */
+            continue;
+        if (net->n_layers != p->n_hidden + 1)
+            return wrong(ctx, "hidden", "and the networks contradict each other");
+        for (int32_t i = 0; i < p->n_hidden; i++)
+            if (net->layers[i].out != p->hidden[i])
+                return wrong(ctx, "hidden", "and the networks contradict each other");
+    }
+    return MUCMM_OK;
+}
+
+/* What was asked for has left its traces: a stability of replicates or starts, epochs of the
+ * history. */
+static mucmm_status check_traces(mucmm_ctx *ctx, const mucmm_model *m)
+{
+    const mucmm_fit_params *p = &m->params;
+    int64_t common = 0, individual = 0;
+
+    if (p->bootstrap > 0 && !m->linear.stability)
+        return wrong(ctx, "bootstrap", "is there, but no stability of the closed form");
+    if (p->restarts > 0 && m->start >= 0 && !m->heads.stability)
+        return wrong(ctx, "restarts", "is there, but no stability of the heads");
+    for (int64_t i = 0; i < m->n_history; i++) {
+        int64_t *last = m->history[i].stage < MUCMM__STAGE_INDIVIDUAL ? &common : &individual;
+        *last = m->history[i].epoch > *last ? m->history[i].epoch : *last;
+    }
+    if (common > 0 && common != p->common_epochs)
+        return wrong(ctx, "common_epochs", "and the history contradict each other");
+    if (individual > 0 && individual != p->individual_epochs)
+        return wrong(ctx, "individual_epochs", "and the history contradict each other");
+    return MUCMM_OK;
+}
+
 static mucmm_status read_views(mucmm_ctx *ctx, const json_t *o, int64_t *room, mucmm_model *m)
 {
     mucmm_status status = MUCMM_OK;
@@ -851,6 +893,8 @@ static mucmm_status read_model(mucmm_ctx *ctx, const json_t *o, int64_t room, mu
     TRY(read_history(ctx, o, m));
     TRY(read_dimensions(ctx, o, m));
     TRY(read_choices(ctx, o, m));
+    TRY(check_hidden(ctx, m));
+    TRY(check_traces(ctx, m));
 done:
     return status;
 }

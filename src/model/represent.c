@@ -163,6 +163,21 @@ const mucmm__solution *mucmm__model_solution(const mucmm_model *m,
     return representation == MUCMM_HEADS && m->heads.rho ? &m->heads : &m->linear;
 }
 
+/* Features are finite; what is not then are products with weights out of a file, or of a row that
+ * has nothing to do with those that were fitted. x [n, cols], of the rows rows[0..n). */
+static mucmm_status check_finite(mucmm_ctx *ctx, const char *view, const int64_t *rows, int64_t n,
+                                 int64_t cols, const float *x)
+{
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < cols; j++)
+            if (!isfinite(x[i * cols + j]))
+                return mucmm__fail(ctx, MUCMM_ENUMERIC,
+                                   "view '%s', row %lld: variate %lld is not finite; the model's "
+                                   "weights or the row's values are too large for floats",
+                                   view, (long long)rows[i], (long long)j);
+    return MUCMM_OK;
+}
+
 mucmm_status mucmm__represent(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__solution *r,
                               int32_t view, const mucmm_data *data, const int64_t *rows, int64_t n,
                               float *c, float *u)
@@ -179,6 +194,9 @@ mucmm_status mucmm__represent(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_
             chunk[j] = rows ? rows[i + j] : i + j;
         TRY(mucmm__features(ctx, v, data, chunk, b, h));
         TRY(mucmm__heads_forward(ctx, &r->view[view], b, h, c + i * k, u ? u + i * v->q : NULL));
+        TRY(check_finite(ctx, v->name, chunk, b, k, c + i * k));
+        if (u)
+            TRY(check_finite(ctx, v->name, chunk, b, v->q, u + i * v->q));
     }
 done:
     mucmm__free(h);
