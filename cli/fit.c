@@ -111,98 +111,51 @@ static void fill_params(const settings *given, mucmm_fit_params *p)
     p->checkpoint = given->checkpoint;
 }
 
-static int print_fit_json(const mucmm_model *m)
+static int print_fit_json(session *s, const mucmm_model *m)
 {
-    static const struct {
-        const char *name;
-        mucmm_rows rows;
-    } parts[] = {{"train", MUCMM_ROWS_TRAIN}, {"held_out", MUCMM_ROWS_HELD_OUT}};
-    json_t *root = json_object(), *about = json_loads(mucmm_model_json(m), 0, NULL);
+    char *text = NULL;
+    int code = check(s, mucmm_model_results_json(s->ctx, m, &text));
 
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        const mucmm_summary *heads = mucmm_model_summary(m, parts[i].rows, MUCMM_HEADS);
-        const mucmm_summary *linear = mucmm_model_summary(m, parts[i].rows, MUCMM_LINEAR);
-        json_t *part = summary_json(m, heads, linear);
-        json_object_set_new(part, "rows", json_integer(heads->rows));
-        json_object_set_new(root, parts[i].name, part);
-    }
-    json_object_set(root, "common", json_object_get(about, "common"));
-    json_object_set(root, "dimensions", json_object_get(about, "dimensions"));
-    json_object_set(root, "held_out_chose", json_object_get(about, "held_out_chose"));
-    json_object_set(root, "closed_form_kept", json_object_get(about, "closed_form_kept"));
-    json_decref(about);
-    if (mucmm_model_stability(m, MUCMM_LINEAR) || mucmm_model_stability(m, MUCMM_HEADS))
-        json_object_set_new(root, "stability", stability_json(m));
-    return print_json(root);
+    return code ? code : print_text(text);
 }
 
 /* How the numbers of dimensions were found, where they were. */
-static void print_dimensions(const mucmm_model *m, const json_t *found)
+static void print_dimensions(const mucmm_model *m)
 {
-    const json_t *common = json_object_get(found, "common"), *view;
-    size_t i, n = json_array_size(json_object_get(common, "p_values"));
-    int64_t k = json_integer_value(json_object_get(common, "found"));
+    const mucmm_dimensions *d = mucmm_model_dimensions(m);
 
-    if (common)
-        printf(
-            "common dimensions: %" PRId64 " found, %" PRId64
-            " kept; %zu %s tried, those up to the last with p <= %g on the held-out rows count\n",
-            k, mucmm_model_common(m), n, n == 1 ? "was" : "were",
-            json_real_value(json_object_get(common, "level")));
-    json_array_foreach(json_object_get(found, "individual"), i, view)
-    {
-        const json_t *error = json_object_get(view, "error");
-        size_t q = (size_t)json_integer_value(json_object_get(view, "found"));
-        printf("individual dimensions of %s: %zu found, %" PRId64
-               " kept; error of rebuilding columns not seen: %.3f "
-               "of their variance, %.3f without them\n",
-               json_string_value(json_object_get(view, "view")), q,
-               mucmm_model_individual(m, (int32_t)i), json_number_value(json_array_get(error, q)),
-               json_number_value(json_array_get(error, 0)));
-    }
+    if (d->candidates > 0)
+        printf("common dimensions: %" PRId64 " found, %" PRId64 " kept; %" PRId64
+               " %s tried, those up to the last with p <= %g on the held-out rows count\n",
+               d->common, mucmm_model_common(m), d->candidates, d->candidates == 1 ? "was" : "were",
+               d->level);
+    for (int32_t v = 0; v < mucmm_model_views(m); v++)
+        if (d->n_errors[v] > 0)
+            printf("individual dimensions of %s: %" PRId64 " found, %" PRId64
+                   " kept; error of rebuilding columns not seen: %.3f "
+                   "of their variance, %.3f without them\n",
+                   mucmm_model_view_name(m, v), d->chosen[v], mucmm_model_individual(m, v),
+                   d->error[v][d->chosen[v]], d->error[v][0]);
 }
 
 /* Rows that lack views, if there are any: what they add. */
 static void print_incomplete(const mucmm_model *m)
 {
-    int64_t complete = mucmm_model_summary(m, MUCMM_ROWS_TRAIN, MUCMM_HEADS)->rows;
-    bool any = false;
+    const mucmm_model_facts *about = mucmm_model_about(m);
 
-    for (int32_t v = 0; v < mucmm_model_views(m); v++)
-        any = any || mucmm_model_training_rows(m, v) > complete;
-    if (!any)
+    if (!about->incomplete)
         return;
     printf("these have all views; with those that lack some:");
-    for (int32_t v = 0; v < mucmm_model_views(m); v++)
+    for (int32_t v = 0; v < about->views; v++)
         printf("%s %s %" PRId64, v > 0 ? "," : "", mucmm_model_view_name(m, v),
-               mucmm_model_training_rows(m, v));
+               about->view_rows[v]);
     printf("\n");
 }
 
-static void print_closed_form_note(const json_t *about)
+static void print_note(const char *note)
 {
-    char text[CLOSED_FORM_NOTE];
-
-    if (closed_form_note(about, text))
-        printf("\n%s\n", text);
-}
-
-/* What the held-out rows have chosen flatters them. */
-static void print_held_out_note(const json_t *chose)
-{
-    size_t n = json_array_size(chose);
-
-    if (n == 0)
-        return;
-    printf("\nThe held-out rows also chose ");
-    for (size_t i = 0; i < n; i++)
-        printf("%s%s",
-               i == 0       ? ""
-               : i + 1 == n ? " and "
-                            : ", ",
-               json_string_value(json_array_get(chose, i)));
-    printf(". For p-values of rows that chose nothing, keep some away\nfrom fit and give them to "
-           "score.\n");
+    if (note[0])
+        printf("\n%s\n", note);
 }
 
 static void print_fit(const mucmm_model *m, const char *path)
@@ -213,17 +166,16 @@ static void print_fit(const mucmm_model *m, const char *path)
         {"linear yardstick", "train", mucmm_model_summary(m, MUCMM_ROWS_TRAIN, MUCMM_LINEAR)},
         {"linear yardstick", "held-out", mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_LINEAR)},
     };
-    json_t *about = json_loads(mucmm_model_json(m), 0, NULL);
+    char note[MUCMM_NOTE_SIZE];
 
     printf("%s: %" PRId64 " training rows, %" PRId64 " held-out rows\n", shown(path),
            columns[0].summary->rows, columns[1].summary->rows);
     print_incomplete(m);
-    print_dimensions(m, json_object_get(about, "dimensions"));
+    print_dimensions(m);
     print_summaries(m, columns, 4);
     print_stability(m);
-    print_closed_form_note(about);
-    print_held_out_note(json_object_get(about, "held_out_chose"));
-    json_decref(about);
+    print_note(mucmm_model_closed_form_note(m, "fit --head mlp", note, sizeof note));
+    print_note(mucmm_model_held_out_note(m, note, sizeof note));
 }
 
 static int check_fit(const settings *given)
@@ -257,7 +209,7 @@ int run_fit(const settings *given)
     TRY(check(&s, mucmm_model_save(s.ctx, m, given->output)));
     progress_pause(&s.progress);
     if (given->json)
-        TRY(print_fit_json(m));
+        TRY(print_fit_json(&s, m));
     else
         print_fit(m, given->output);
 done:

@@ -92,20 +92,19 @@ static bool beta_was_chosen(const mucmm_model *m)
 static void fit_settings(const mucmm_model *m, settings *out)
 {
     const mucmm_fit_params *p = mucmm_model_params(m);
-    mucmm_model_facts facts;
+    const mucmm_model_facts *facts = mucmm_model_about(m);
     mucmm_fit_params usual;
 
     mucmm_fit_params_init(&usual);
-    mucmm_model_facts_get(m, &facts);
     out->common = count_or_auto(p->common);
     out->individual = count_or_auto(p->individual);
     out->head = other_count(p->head, usual.head);
     out->scale = other_count(p->scaling, usual.scaling);
     out->validation = other_real(p->validation, usual.validation);
     out->seed = p->seed == usual.seed ? -1 : (int64_t)p->seed;
-    out->ridge = facts.held_out_chose & MUCMM_CHOSE_RIDGE ? (double)NAN : facts.ridge;
+    out->ridge = facts->held_out_chose & MUCMM_CHOSE_RIDGE ? (double)NAN : facts->ridge;
     out->bootstrap = other_count(p->bootstrap, usual.bootstrap);
-    out->missing = facts.incomplete ? MISSING_ALLOW : -1;
+    out->missing = facts->incomplete ? MISSING_ALLOW : -1;
     training_settings(p, &usual, out);
     if (beta_was_chosen(m))
         out->beta = (double)NAN;

@@ -6,9 +6,7 @@
 #include "print.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 const option score_options[] = {
@@ -27,73 +25,24 @@ const option score_options[] = {
     OPTION_END,
 };
 
-static void write_header(FILE *out, const mucmm_model *m)
-{
-    fprintf(out, "sample,common");
-    for (int32_t v = 0; v < mucmm_model_views(m); v++) {
-        const char *name = mucmm_model_view_name(m, v);
-        fprintf(out, ",%s.common_energy,%s.individual", name, name);
-    }
-    fprintf(out, "\n");
-}
-
-/* The name, quoted where csv asks for it, or the number of the row. */
-static void write_sample(FILE *out, const char *key, int64_t row)
-{
-    if (!key) {
-        fprintf(out, "%" PRId64, row);
-    } else if (!strpbrk(key, ",\"\r\n")) {
-        fputs(key, out);
-    } else {
-        fputc('"', out);
-        for (; *key; key++)
-            fprintf(out, *key == '"' ? "\"\"" : "%c", *key);
-        fputc('"', out);
-    }
-}
-
-/* An empty cell where a view is missing. */
-static void write_cell(FILE *out, const double *scores, int64_t i)
-{
-    if (scores && !isnan(scores[i]))
-        fprintf(out, ",%.17g", scores[i]);
-    else
-        fputc(',', out);
-}
-
-static void write_rows(FILE *out, const mucmm_model *m, const mucmm_scores *scores,
-                       const inputs *in)
-{
-    for (int64_t i = 0; i < mucmm_scores_rows(scores); i++) {
-        write_sample(out, sample_name(in, NULL, i), i);
-        write_cell(out, mucmm_scores_common(scores), i);
-        for (int32_t v = 0; v < mucmm_model_views(m); v++) {
-            write_cell(out, mucmm_scores_common_energy(scores, v), i);
-            write_cell(out, mucmm_scores_individual(scores, v), i);
-        }
-        fputc('\n', out);
-    }
-}
-
-/* Built in memory first: the file appears whole or not at all. */
-static int write_csv(session *s, const char *path, const mucmm_model *m, const mucmm_scores *scores,
-                     const inputs *in)
+static int write_csv(session *s, const char *path, const mucmm_scores *scores, const inputs *in)
 {
     char *text = NULL;
-    size_t size = 0;
     int code = 0;
-    FILE *out = open_memstream(&text, &size);
 
-    if (!out)
-        return fail(EXIT_RUN, "out of memory");
-    write_header(out, m);
-    write_rows(out, m, scores, in);
-    if (fclose(out) != 0)
-        code = fail(EXIT_RUN, "out of memory");
-    else
-        code = check(s, mucmm_file_write(s->ctx, path, text, size));
-    free(text);
+    TRY(check(s, mucmm_scores_csv(s->ctx, scores, in->paired, &text)));
+    TRY(check(s, mucmm_file_write(s->ctx, path, text, strlen(text))));
+done:
+    mucmm_text_free(text);
     return code;
+}
+
+static int print_scores_json(session *s, const mucmm_scores *scores)
+{
+    char *text = NULL;
+    int code = check(s, mucmm_scores_json(s->ctx, scores, &text));
+
+    return code ? code : print_text(text);
 }
 
 /* What the table has dashes for. */
@@ -156,10 +105,9 @@ int run_score(const settings *given)
     TRY(check(&s, mucmm_score(s.ctx, m, in.views, in.n, &p, &scores)));
     progress_pause(&s.progress);
     if (given->output)
-        TRY(write_csv(&s, given->output, m, scores, &in));
+        TRY(write_csv(&s, given->output, scores, &in));
     if (given->json)
-        TRY(print_json(summary_json(m, mucmm_scores_summary(scores, MUCMM_HEADS),
-                                    mucmm_scores_summary(scores, MUCMM_LINEAR))));
+        TRY(print_scores_json(&s, scores));
     else if (!given->output)
         print_scores(m, scores);
 done:

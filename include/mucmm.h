@@ -430,7 +430,10 @@ typedef enum mucmm_kept {
 } mucmm_kept;
 /* In words, static: "trained", ...; NULL if it is none. */
 MUCMM_API const char *mucmm_kept_text(mucmm_kept kept);
+/* In words, static, of one bit: "the number of dimensions", "the ridge", "the epoch"; else NULL. */
+MUCMM_API const char *mucmm_chose_text(mucmm_chose one);
 
+/* A later version may have more at its end: take it by its address, do not copy it. */
 typedef struct mucmm_model_facts {
     int64_t common;                       /* k                                              */
     int64_t training_rows, held_out_rows; /* with all views                                 */
@@ -443,12 +446,23 @@ typedef struct mucmm_model_facts {
     int64_t view_rows[MUCMM_MAX_VIEWS];       /* training rows that have it; 0 in the first files */
     double view_variance[MUCMM_MAX_VIEWS];    /* trace of the covariance of its scaled rows   */
     int64_t view_individual[MUCMM_MAX_VIEWS]; /* q                                           */
+    int32_t start; /* stage whose common heads were kept, for mucmm_stage_text; -1: closed form */
 } mucmm_model_facts;
-MUCMM_API void mucmm_model_facts_get(const mucmm_model *m, mucmm_model_facts *out);
+/* Belongs to the model, as all below. */
+MUCMM_API const mucmm_model_facts *mucmm_model_about(const mucmm_model *m);
+
+/* Sentences for people, of two lines, in out [size] (cut if need be); "" if there is nothing to
+ * say. They return out. What of the heads is the closed form although more was asked for, and what
+ * keeps trained ones (such as "fit with head mlp"); what the held-out rows chose, which flatters
+ * their p-values. */
+#define MUCMM_NOTE_SIZE 320
+MUCMM_API const char *mucmm_model_closed_form_note(const mucmm_model *m, const char *keep,
+                                                   char *out, size_t size);
+MUCMM_API const char *mucmm_model_held_out_note(const mucmm_model *m, char *out, size_t size);
 
 /* The parameters as used: epochs and batch resolved; numbers of dimensions MUCMM_AUTO where they
  * were found; checkpoint NULL. Of a model from a file ridge is the default (facts have the one that
- * was used). Belongs to the model, as all below. */
+ * was used). */
 MUCMM_API const mucmm_fit_params *mucmm_model_params(const mucmm_model *m);
 
 /* What the held-out rows said of the numbers of dimensions, where these were MUCMM_AUTO. */
@@ -512,6 +526,26 @@ MUCMM_API mucmm_status mucmm_predict_common(mucmm_ctx *ctx, const mucmm_model *m
                                             mucmm_representation representation,
                                             const mucmm_cmat *common, int32_t view,
                                             const mucmm_mat *predicted, const mucmm_mat *sd);
+
+/* All of that at once: the variates of the views that are given, and the common ones of those that
+ * are not, or that rows lack. Read-only after creation; may be shared by threads. */
+typedef struct mucmm_variates mucmm_variates;
+
+/* views [n_views], in any order, matched by name: all of the model's views or some of them. Errors
+ * as those of mucmm_score; EUNSUPPORTED as mucmm_predict_common, if a view is to be predicted. */
+MUCMM_API mucmm_status mucmm_variates_create(mucmm_ctx *ctx, const mucmm_model *m,
+                                             mucmm_representation representation,
+                                             const mucmm_view *views, int32_t n_views,
+                                             mucmm_variates **out);
+MUCMM_API void mucmm_variates_free(mucmm_variates *v);
+MUCMM_API int64_t mucmm_variates_rows(const mucmm_variates *v); /* n */
+/* Of a view of the model: common [n, k] and individual [n, q], NaN in rows that lack it; data NULL
+ * if it is not given. predicted and sd [n, k], of all rows; data NULL if every row has the view.
+ * They belong to v. */
+MUCMM_API mucmm_cmat mucmm_variates_common(const mucmm_variates *v, int32_t view);
+MUCMM_API mucmm_cmat mucmm_variates_individual(const mucmm_variates *v, int32_t view);
+MUCMM_API mucmm_cmat mucmm_variates_predicted(const mucmm_variates *v, int32_t view);
+MUCMM_API mucmm_cmat mucmm_variates_sd(const mucmm_variates *v, int32_t view);
 
 /* p-values up to this are called significant. */
 #define MUCMM_SIGNIFICANT 0.05
@@ -581,6 +615,8 @@ MUCMM_API mucmm_status mucmm_score(mucmm_ctx *ctx, const mucmm_model *m, const m
                                    int32_t n_views, const mucmm_score_params *params,
                                    mucmm_scores **out);
 MUCMM_API void mucmm_scores_free(mucmm_scores *s);
+/* The model, which the scores keep alive. */
+MUCMM_API const mucmm_model *mucmm_scores_model(const mucmm_scores *s);
 MUCMM_API int64_t mucmm_scores_rows(const mucmm_scores *s);
 /* Of each sample [n]: common score, and of each view common energy and individual score. */
 MUCMM_API const double *mucmm_scores_common(const mucmm_scores *s);
@@ -593,6 +629,15 @@ typedef enum mucmm_rows { MUCMM_ROWS_TRAIN = 0, MUCMM_ROWS_HELD_OUT = 1 } mucmm_
 /* The same as found at the end of fit, on the training and the held-out rows. */
 MUCMM_API const mucmm_summary *mucmm_model_summary(const mucmm_model *m, mucmm_rows rows,
                                                    mucmm_representation representation);
+
+/* For programs, *text for mucmm_text_free. JSON of the summaries of these rows: the keys
+ * correlations, p_values, significant, harmonic, dimensions, total_correlation, leakage, retrieval,
+ * views and, for more than two views, carried_by and pairs; the same of the closed form in the key
+ * linear. null: not known. */
+MUCMM_API mucmm_status mucmm_scores_json(mucmm_ctx *ctx, const mucmm_scores *s, char **text);
+/* JSON of the same on the training and the held-out rows, in the keys train and held_out, with the
+ * keys common, dimensions, held_out_chose, closed_form_kept and, if it was asked for, stability. */
+MUCMM_API mucmm_status mucmm_model_results_json(mucmm_ctx *ctx, const mucmm_model *m, char **text);
 
 /* A component whose similarity is below this does not come back; nor does one whose correlation is
  * noise, of which the low value is not above 0. */
@@ -1534,6 +1579,13 @@ MUCMM_API const char *mucmm_views_label(const mucmm_views *v, int64_t row, const
  * study without a split. OK and NULL without a study or such a view. */
 MUCMM_API mucmm_status mucmm_views_training(mucmm_ctx *ctx, const mucmm_views *v, const char *view,
                                             mucmm_data **out);
+
+/* The scores as csv, a row for each sample, *text for mucmm_text_free: sample, common and, of each
+ * view of the model, NAME.common_energy and NAME.individual; an empty cell for what is not known.
+ * sample: the row's mucmm_views_sample, else its number, which it is too with views NULL. ESHAPE:
+ * the views are of another number of rows. */
+MUCMM_API mucmm_status mucmm_scores_csv(mucmm_ctx *ctx, const mucmm_scores *s,
+                                        const mucmm_views *views, char **text);
 
 /* ---- report of a model ------------------------------------------------------------- */
 

@@ -1063,6 +1063,69 @@ static mucmm_status m_study_view(mucmm_ctx *c)
 
 static const char *const view_names[] = {"left", "right"};
 
+/* A model of three views whose results have every key, and scores of them. */
+static problem three;
+static mucmm_model *rich_model;
+static mucmm_scores *rich_scores;
+
+static void make_rich_model(void)
+{
+    mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);
+    mucmm_score_params sp;
+
+    three = new_problem(ctx, 3, 240, false, 12);
+    p.common = p.individual = MUCMM_AUTO;
+    p.bootstrap = 3;
+    p.restarts = 1;
+    p.batch = 0;
+    p.common_epochs = p.individual_epochs = 1;
+    rich_model = fit(ctx, &three, &p);
+    mucmm_score_params_init(&sp);
+    sp.permutations = 19;
+    CHECK_OK(ctx, mucmm_score(ctx, rich_model, three.view, 3, &sp, &rich_scores));
+}
+
+static mucmm_status take_text(mucmm_status status, char *text)
+{
+    GONE(status, text);
+    mucmm_text_free(text);
+    return status;
+}
+
+static mucmm_status m_scores_csv(mucmm_ctx *c)
+{
+    char *text = (char *)more_numbers;
+    mucmm_status status = mucmm_scores_csv(c, model_scores, model_views, &text);
+
+    return take_text(status, text);
+}
+
+static mucmm_status m_scores_json(mucmm_ctx *c)
+{
+    char *text = (char *)more_numbers;
+    mucmm_status status = mucmm_scores_json(c, rich_scores, &text);
+
+    return take_text(status, text);
+}
+
+static mucmm_status m_model_results_json(mucmm_ctx *c)
+{
+    char *text = (char *)more_numbers;
+    mucmm_status status = mucmm_model_results_json(c, rich_model, &text);
+
+    return take_text(status, text);
+}
+
+static mucmm_status m_variates_create(mucmm_ctx *c)
+{
+    mucmm_variates *v;
+    mucmm_status status = mucmm_variates_create(c, model, MUCMM_HEADS, &q.view[1], 1, &v);
+
+    GONE(status, v);
+    mucmm_variates_free(v);
+    return status;
+}
+
 static mucmm_status m_views_create(mucmm_ctx *c)
 {
     mucmm_views *v;
@@ -1288,6 +1351,10 @@ static const swept table[] = {
     CALL(study_load),
     CALL(study_encode),
     CALL(study_view),
+    CALL(scores_csv),
+    CALL(scores_json),
+    CALL(model_results_json),
+    CALL(variates_create),
     CALL(views_create),
     CALL(views_open),
     CALL(views_of_study),
@@ -1370,6 +1437,7 @@ static int set_up_memory(void **state)
     make_folder();
     make_fixtures(ctx);
     make_study();
+    make_rich_model();
     CHECK_OK(ctx, mucmm_views_create(ctx, q.view, 2, &model_views));
     CHECK_OK(ctx, mucmm_score(ctx, model, q.view, 2, NULL, &model_scores));
     for (int v = 0; v < 2; v++)
@@ -1383,6 +1451,9 @@ static int set_up_memory(void **state)
 
 static int tear_down_memory(void **state)
 {
+    mucmm_scores_free(rich_scores);
+    mucmm_model_free(rich_model);
+    drop_problem(&three);
     mucmm_scores_free(model_scores);
     mucmm_views_free(model_views);
     mucmm_study_free(study);

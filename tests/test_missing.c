@@ -424,25 +424,51 @@ static void test_scores_of_two_views_of_three(void **state)
     drop_problem(&q);
 }
 
+/* Of view `given` alone: what takes another one is not known, in whatever array. */
+static void check_single(const mucmm_summary *one, int given)
+{
+    mucmm_summary s = *one;
+    int64_t views = s.views;
+    mucmm__extent extent;
+    double **x;
+
+    for (size_t n = 0; (x = mucmm__summary_array(&s, n, &extent)); n++)
+        for (int64_t i = 0; i < views * views; i++) {
+            if (extent == MUCMM__PER_PAIR && i / views != i % views)
+                assert_true(isnan((*x)[i]));
+            if (extent == MUCMM__PER_VIEW && i < views && i != given)
+                assert_true(isnan((*x)[i]));
+        }
+    assert_true(isnan(s.correlations[0]) && isnan(s.p_values[0]) && isnan(s.total_correlation));
+    assert_int_equal(s.significant, 0);
+    assert_null(s.carried);
+    assert_true(s.common_share[given] > .1);
+    assert_true(s.leakage_linear[given] >= 0 && s.leakage_linear[given] < .2);
+    assert_true(s.leakage_linear_chance[given] >= 0 && s.leakage_linear_chance[given] < .2);
+}
+
 static void test_scores_of_a_single_view(void **state)
 {
-    problem q = new_problem(ctx, 2, 200, false, 13);
-    mucmm_fit_params p = small_params(MUCMM_HEAD_LINEAR);
-    mucmm_model *m = fit(ctx, &q, &p);
-    mucmm_scores *s = score(m, &q.view[1], 1);
-    const mucmm_summary *one = mucmm_scores_summary(s, MUCMM_HEADS);
-
     (void)state;
-    assert_true(isnan(mucmm_scores_common(s)[0]) && isnan(one->correlations[0]));
-    assert_true(isnan(one->p_values[0]) && isnan(one->total_correlation));
-    assert_int_equal(one->significant, 0);
-    assert_true(isnan(one->common_share[0]) && one->common_share[1] > .1);
-    assert_true(one->leakage_linear[1] >= 0 && one->leakage_linear[1] < .2);
-    assert_null(mucmm_scores_individual(s, 0));
-    assert_true(mucmm_scores_individual(s, 1)[0] > 0);
-    mucmm_scores_free(s);
-    mucmm_model_free(m);
-    drop_problem(&q);
+    for (int at = 0; at < 8; at++) { /* views of the model, its head, individual ones or none */
+        problem q = new_problem(ctx, 2 + at % 2, 200, false, 13);
+        mucmm_fit_params p = small_params(at & 2 ? MUCMM_HEAD_MLP : MUCMM_HEAD_LINEAR);
+        mucmm_model *m;
+
+        p.individual = at & 4 ? 0 : p.individual;
+        m = fit(ctx, &q, &p);
+        for (int given = 0; given < q.n_views; given++) {
+            mucmm_scores *s = score(m, &q.view[given], 1);
+            check_single(mucmm_scores_summary(s, MUCMM_HEADS), given);
+            check_single(mucmm_scores_summary(s, MUCMM_LINEAR), given);
+            assert_true(isnan(mucmm_scores_common(s)[0]));
+            assert_null(mucmm_scores_individual(s, (given + 1) % 2));
+            assert_true(mucmm_scores_individual(s, given)[0] > 0 || at & 4);
+            mucmm_scores_free(s);
+        }
+        mucmm_model_free(m);
+        drop_problem(&q);
+    }
 }
 
 /* ---- rows that lack views: moments ------------------------------------------------- */

@@ -4,6 +4,8 @@
  * every allocation is checked. */
 #include "core/json.h"
 
+#include "core/text.h"
+
 #include <errno.h>
 #include <locale.h>
 #include <math.h>
@@ -100,45 +102,31 @@ mucmm_status mucmm__json_done(mucmm_ctx *ctx, const mucmm__json_build *b, const 
     return b->failed || !root ? mucmm__fail(ctx, MUCMM_ENOMEM, "out of memory: JSON") : MUCMM_OK;
 }
 
-/* A text that grows; what comes after a failure is dropped. jansson ignores that a key could not be
- * written, so that its own buffer may lack some. */
-typedef struct dumped {
-    mucmm_ctx *ctx;
-    char *text; /* ends in NUL, once there is any */
-    int64_t used, room;
-    mucmm_status status;
-} dumped;
+json_t *mucmm__json_numbers(mucmm__json_build *b, const double *x, int64_t n)
+{
+    json_t *list = json_array();
 
+    for (int64_t i = 0; i < n; i++)
+        mucmm__json_add(b, list, mucmm__json_real(x[i]));
+    return list;
+}
+
+/* jansson ignores that a key could not be written, so that its own buffer may lack some. */
 static int dump_some(const char *bytes, size_t n, void *arg)
 {
-    dumped *d = arg;
-    int64_t needed = d->used + (int64_t)n + 1;
+    mucmm__text *t = arg;
 
-    if (d->status == MUCMM_OK && needed > d->room) {
-        int64_t room = 2 * d->room + needed;
-        d->status = mucmm__realloc(d->ctx, d->used, room, 1, &d->text);
-        d->room = room;
-    }
-    if (d->status != MUCMM_OK)
-        return -1;
-    memcpy(d->text + d->used, bytes, n);
-    d->used += (int64_t)n;
-    d->text[d->used] = '\0';
-    return 0;
+    mucmm__text_add(t, bytes, n);
+    return t->status == MUCMM_OK ? 0 : -1;
 }
 
 mucmm_status mucmm__json_dump(mucmm_ctx *ctx, const json_t *value, size_t flags, char **out)
 {
-    dumped d = {.ctx = ctx};
+    mucmm__text t = {.ctx = ctx};
 
-    *out = NULL;
-    if (json_dump_callback(value, dump_some, &d, flags) != 0 && d.status == MUCMM_OK)
-        d.status = mucmm__fail(ctx, MUCMM_ENOMEM, "out of memory: JSON");
-    if (d.status != MUCMM_OK)
-        mucmm__free(d.text);
-    else
-        *out = d.text;
-    return d.status;
+    if (json_dump_callback(value, dump_some, &t, flags) != 0 && t.status == MUCMM_OK)
+        t.status = mucmm__fail(ctx, MUCMM_ENOMEM, "out of memory: JSON");
+    return mucmm__text_done(&t, out);
 }
 
 /* ---- parsing ----------------------------------------------------------------------- */

@@ -25,6 +25,8 @@ void mucmm__json_add(mucmm__json_build *b, json_t *array, json_t *value);
 json_t *mucmm__json_string(const char *s);
 /* A number; null for one that is not finite, which JSON does not have. */
 json_t *mucmm__json_real(double x);
+/* x [n] as an array of them. */
+json_t *mucmm__json_numbers(mucmm__json_build *b, const double *x, int64_t n);
 bool mucmm__json_is_utf8(const char *s);
 /* ENOMEM if anything failed or root is NULL: something is missing in it. */
 mucmm_status mucmm__json_done(mucmm_ctx *ctx, const mucmm__json_build *b, const json_t *root);

@@ -20,28 +20,87 @@ const char *mucmm_kept_text(mucmm_kept kept)
     return NULL;
 }
 
-void mucmm_model_facts_get(const mucmm_model *m, mucmm_model_facts *out)
+const mucmm_model_facts *mucmm_model_about(const mucmm_model *m)
+{
+    return &m->facts;
+}
+
+void mucmm__model_make_facts(mucmm_model *m)
 {
     const mucmm_kept other = m->heads.rho ? MUCMM_KEPT_TRAINED : MUCMM_KEPT_ASKED;
+    mucmm_model_facts *f = &m->facts;
 
-    *out = (mucmm_model_facts){
-        .common = m->k,
-        .training_rows = m->rows[MUCMM_ROWS_TRAIN],
-        .held_out_rows = m->rows[MUCMM_ROWS_HELD_OUT],
-        .ridge = m->ridge,
-        .common_kept = m->heads.rho && m->start < 0 ? MUCMM_KEPT_NO_BETTER : other,
-        .individual_kept = m->individual_closed ? MUCMM_KEPT_NO_BETTER : other,
-        .held_out_chose = m->held_out_chose,
-        .views = m->n_views,
-    };
+    f->common = m->k;
+    f->training_rows = m->rows[MUCMM_ROWS_TRAIN];
+    f->held_out_rows = m->rows[MUCMM_ROWS_HELD_OUT];
+    f->ridge = m->ridge;
+    f->common_kept = m->heads.rho && m->start < 0 ? MUCMM_KEPT_NO_BETTER : other;
+    f->individual_kept = m->individual_closed ? MUCMM_KEPT_NO_BETTER : other;
+    f->held_out_chose = m->held_out_chose;
+    f->views = m->n_views;
+    f->start = m->start;
     for (int32_t i = 0; i < m->n_views; i++) {
-        out->view_ridge[i] = m->view[i].ridge;
-        out->view_rows[i] = m->view[i].rows;
-        out->view_variance[i] = m->view[i].variance;
-        out->view_individual[i] = m->view[i].q;
-        out->incomplete = out->incomplete || m->view[i].rows > m->rows[MUCMM_ROWS_TRAIN];
+        f->view_ridge[i] = m->view[i].ridge;
+        f->view_rows[i] = m->view[i].rows;
+        f->view_variance[i] = m->view[i].variance;
+        f->view_individual[i] = m->view[i].q;
+        f->incomplete = f->incomplete || m->view[i].rows > m->rows[MUCMM_ROWS_TRAIN];
     }
 }
+
+/* ---- in words ---------------------------------------------------------------------- */
+
+const char *const mucmm__chose_words[] = {"the number of dimensions", "the ridge", "the epoch"};
+
+const char *mucmm_chose_text(mucmm_chose one)
+{
+    for (int i = 0; i < MUCMM__CHOSE; i++)
+        if ((int)one == 1 << i)
+            return mucmm__chose_words[i];
+    return NULL;
+}
+
+const char *mucmm_model_closed_form_note(const mucmm_model *m, const char *keep, char *out,
+                                         size_t size)
+{
+    const bool common = m->facts.common_kept == MUCMM_KEPT_NO_BETTER;
+    const bool individual = m->facts.individual_kept == MUCMM_KEPT_NO_BETTER;
+    const char *parts = common && individual ? "common and individual parts are"
+                        : common             ? "common part is"
+                                             : "individual part is";
+
+    out[0] = '\0';
+    if (common || individual)
+        snprintf(out, size,
+                 "The heads' %s the closed form: on the held-out rows trained networks say no more"
+                 "\n(%s keeps them all the same).",
+                 parts, keep);
+    return out;
+}
+
+const char *mucmm_model_held_out_note(const mucmm_model *m, char *out, size_t size)
+{
+    const char *chose[MUCMM__CHOSE];
+    char list[128] = "";
+    int n = 0;
+
+    out[0] = '\0';
+    for (int i = 0; i < MUCMM__CHOSE; i++)
+        if (m->held_out_chose >> i & 1)
+            chose[n++] = mucmm__chose_words[i];
+    for (int i = 0; i < n; i++) {
+        strcat(list, i == 0 ? "" : i + 1 == n ? " and " : ", ");
+        strcat(list, chose[i]);
+    }
+    if (n > 0)
+        snprintf(out, size,
+                 "The held-out rows also chose %s. For p-values of rows that chose nothing, keep "
+                 "some away\nfrom fit and give them to score.",
+                 list);
+    return out;
+}
+
+/* ---- numbers ----------------------------------------------------------------------- */
 
 const mucmm_fit_params *mucmm_model_params(const mucmm_model *m)
 {

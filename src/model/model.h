@@ -56,11 +56,18 @@ struct mucmm_model {
     mucmm__epoch *history;
     int64_t n_history;
     char *json;
+    mucmm_model_facts facts; /* mucmm__model_make_facts */
 };
 
 /* The same model, which now lives until each who holds it has called mucmm_model_free. Only the
  * count changes, which is no part of what const promises. */
 mucmm_model *mucmm__model_keep(const mucmm_model *m);
+
+/* facts.c: from the other fields, when these are final. */
+void mucmm__model_make_facts(mucmm_model *m);
+/* What the held-out rows can choose, in words, by bit of mucmm_chose. */
+enum { MUCMM__CHOSE = 3 };
+extern const char *const mucmm__chose_words[MUCMM__CHOSE];
 
 /* The common heads of all views. */
 void mucmm__common_drop(mucmm__solution *r);

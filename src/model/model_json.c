@@ -17,15 +17,6 @@
 
 /* ---- writing ----------------------------------------------------------------------- */
 
-static json_t *numbers(mucmm__json_build *b, const double *x, int64_t n)
-{
-    json_t *a = json_array();
-
-    for (int64_t i = 0; i < n; i++)
-        mucmm__json_add(b, a, mucmm__json_real(x[i]));
-    return a;
-}
-
 /* What summaries of more than two views have besides. */
 enum { N_SHARING = 3 };
 static const char *const sharing_keys[N_SHARING] = {"pair_correlations", "pair_p_values",
@@ -46,29 +37,36 @@ static json_t *summary_json(mucmm__json_build *b, const mucmm_summary *s)
     json_t *o = json_object();
 
     mucmm__json_set(b, o, "rows", json_integer(s->rows));
-    mucmm__json_set(b, o, "correlations", numbers(b, s->correlations, s->components));
-    mucmm__json_set(b, o, "p_values", numbers(b, s->p_values, s->components));
+    mucmm__json_set(b, o, "correlations", mucmm__json_numbers(b, s->correlations, s->components));
+    mucmm__json_set(b, o, "p_values", mucmm__json_numbers(b, s->p_values, s->components));
     mucmm__json_set(b, o, "significant", json_integer(s->significant));
     mucmm__json_set(b, o, "total_correlation", mucmm__json_real(s->total_correlation));
-    mucmm__json_set(b, o, "common_share", numbers(b, s->common_share, s->views));
-    mucmm__json_set(b, o, "individual_share", numbers(b, s->individual_share, s->views));
-    mucmm__json_set(b, o, "rest_share", numbers(b, s->rest_share, s->views));
-    mucmm__json_set(b, o, "leakage_linear", numbers(b, s->leakage_linear, s->views));
-    mucmm__json_set(b, o, "leakage_kernel", numbers(b, s->leakage_kernel, s->views));
+    mucmm__json_set(b, o, "common_share", mucmm__json_numbers(b, s->common_share, s->views));
+    mucmm__json_set(b, o, "individual_share",
+                    mucmm__json_numbers(b, s->individual_share, s->views));
+    mucmm__json_set(b, o, "rest_share", mucmm__json_numbers(b, s->rest_share, s->views));
+    mucmm__json_set(b, o, "leakage_linear", mucmm__json_numbers(b, s->leakage_linear, s->views));
+    mucmm__json_set(b, o, "leakage_kernel", mucmm__json_numbers(b, s->leakage_kernel, s->views));
     mucmm__json_set(b, o, "leakage_individual",
-                    numbers(b, s->leakage_individual, s->views * s->views));
-    mucmm__json_set(b, o, "leakage_linear_chance", numbers(b, s->leakage_linear_chance, s->views));
-    mucmm__json_set(b, o, "leakage_linear_p", numbers(b, s->leakage_linear_p, s->views));
-    mucmm__json_set(b, o, "leakage_kernel_p", numbers(b, s->leakage_kernel_p, s->views));
+                    mucmm__json_numbers(b, s->leakage_individual, s->views * s->views));
+    mucmm__json_set(b, o, "leakage_linear_chance",
+                    mucmm__json_numbers(b, s->leakage_linear_chance, s->views));
+    mucmm__json_set(b, o, "leakage_linear_p",
+                    mucmm__json_numbers(b, s->leakage_linear_p, s->views));
+    mucmm__json_set(b, o, "leakage_kernel_p",
+                    mucmm__json_numbers(b, s->leakage_kernel_p, s->views));
     mucmm__json_set(b, o, "leakage_individual_chance",
-                    numbers(b, s->leakage_individual_chance, s->views * s->views));
+                    mucmm__json_numbers(b, s->leakage_individual_chance, s->views * s->views));
     mucmm__json_set(b, o, "leakage_individual_p",
-                    numbers(b, s->leakage_individual_p, s->views * s->views));
+                    mucmm__json_numbers(b, s->leakage_individual_p, s->views * s->views));
     mucmm__json_set(b, o, "leakage_permutations", json_integer(s->leakage_permutations));
-    mucmm__json_set(b, o, "retrieval_1", numbers(b, s->retrieval_1, s->views * s->views));
-    mucmm__json_set(b, o, "retrieval_10", numbers(b, s->retrieval_10, s->views * s->views));
+    mucmm__json_set(b, o, "retrieval_1",
+                    mucmm__json_numbers(b, s->retrieval_1, s->views * s->views));
+    mucmm__json_set(b, o, "retrieval_10",
+                    mucmm__json_numbers(b, s->retrieval_10, s->views * s->views));
     for (int i = 0; i < N_SHARING && s->carried; i++)
-        mucmm__json_set(b, o, sharing_keys[i], numbers(b, sharing_field(s, i), sharing_size(s, i)));
+        mucmm__json_set(b, o, sharing_keys[i],
+                        mucmm__json_numbers(b, sharing_field(s, i), sharing_size(s, i)));
     return o;
 }
 
@@ -76,14 +74,15 @@ static const char *const stability_keys[MUCMM__STABILITY_FIELDS] = {
     "similarity",      "similarity_low",   "subspace", "correlations",
     "correlation_low", "correlation_high", "averaged"};
 
-static json_t *stability_json(mucmm__json_build *b, mucmm_stability *s)
+json_t *mucmm__stability_json(mucmm__json_build *b, const mucmm_stability *s)
 {
+    mucmm_stability of = *s;
     json_t *o = json_object();
 
     mucmm__json_set(b, o, "compared", json_integer(s->compared));
     for (int i = 0; i < MUCMM__STABILITY_FIELDS; i++)
         mucmm__json_set(b, o, stability_keys[i],
-                        numbers(b, *mucmm__stability_field(s, i), s->components));
+                        mucmm__json_numbers(b, *mucmm__stability_field(&of, i), s->components));
     return o;
 }
 
@@ -129,12 +128,12 @@ static json_t *representation_json(mucmm__json_build *b, const mucmm_model *m,
         mucmm__json_add(b, views, v);
     }
     mucmm__json_set(b, o, "views", views);
-    mucmm__json_set(b, o, "harmonic", numbers(b, r->harmonic, m->k));
+    mucmm__json_set(b, o, "harmonic", mucmm__json_numbers(b, r->harmonic, m->k));
     mucmm__json_set(b, o, "joint", json_boolean(r->joint.mean != NULL));
     mucmm__json_set(b, o, "train", summary_json(b, r->summary[MUCMM_ROWS_TRAIN]));
     mucmm__json_set(b, o, "held_out", summary_json(b, r->summary[MUCMM_ROWS_HELD_OUT]));
     if (r->stability)
-        mucmm__json_set(b, o, "stability", stability_json(b, r->stability));
+        mucmm__json_set(b, o, "stability", mucmm__stability_json(b, r->stability));
     return o;
 }
 
@@ -209,8 +208,7 @@ static json_t *view_json(mucmm__json_build *b, const mucmm__view_info *v)
     return o;
 }
 
-/* The evidence for the numbers of dimensions; an empty object where both were given. */
-static json_t *dimensions_json(mucmm__json_build *b, const mucmm_model *m)
+json_t *mucmm__dimensions_json(mucmm__json_build *b, const mucmm_model *m)
 {
     const mucmm__dimensions *d = &m->dimensions;
     json_t *o = json_object(), *views = json_array();
@@ -219,9 +217,10 @@ static json_t *dimensions_json(mucmm__json_build *b, const mucmm_model *m)
         json_t *common = json_object();
         mucmm__json_set(b, common, "found", json_integer(d->common));
         mucmm__json_set(b, common, "level", mucmm__json_real(d->level));
-        mucmm__json_set(b, common, "correlations", numbers(b, d->correlations, d->candidates));
-        mucmm__json_set(b, common, "null_95", numbers(b, d->null_95, d->candidates));
-        mucmm__json_set(b, common, "p_values", numbers(b, d->p_values, d->candidates));
+        mucmm__json_set(b, common, "correlations",
+                        mucmm__json_numbers(b, d->correlations, d->candidates));
+        mucmm__json_set(b, common, "null_95", mucmm__json_numbers(b, d->null_95, d->candidates));
+        mucmm__json_set(b, common, "p_values", mucmm__json_numbers(b, d->p_values, d->candidates));
         mucmm__json_set(b, o, "common", common);
     }
     for (int32_t i = 0; i < m->n_views; i++)
@@ -229,7 +228,7 @@ static json_t *dimensions_json(mucmm__json_build *b, const mucmm_model *m)
             json_t *v = json_object();
             mucmm__json_set(b, v, "view", mucmm__json_string(m->view[i].name));
             mucmm__json_set(b, v, "found", json_integer(d->chosen[i]));
-            mucmm__json_set(b, v, "error", numbers(b, d->error[i], d->n_errors[i]));
+            mucmm__json_set(b, v, "error", mucmm__json_numbers(b, d->error[i], d->n_errors[i]));
             mucmm__json_add(b, views, v);
         }
     if (json_array_size(views) > 0)
@@ -238,24 +237,19 @@ static json_t *dimensions_json(mucmm__json_build *b, const mucmm_model *m)
     return o;
 }
 
-/* By bit of mucmm_chose. */
-enum { N_CHOSE = 3 };
-static const char *const chose_names[N_CHOSE] = {"the number of dimensions", "the ridge",
-                                                 "the epoch"};
 static const char *const part_names[] = {"common", "individual"};
 
-static json_t *chose_json(mucmm__json_build *b, const mucmm_model *m)
+json_t *mucmm__chose_json(mucmm__json_build *b, const mucmm_model *m)
 {
     json_t *a = json_array();
 
-    for (int i = 0; i < N_CHOSE; i++)
+    for (int i = 0; i < MUCMM__CHOSE; i++)
         if (m->held_out_chose >> i & 1)
-            mucmm__json_add(b, a, mucmm__json_string(chose_names[i]));
+            mucmm__json_add(b, a, mucmm__json_string(mucmm__chose_words[i]));
     return a;
 }
 
-/* The parts for which trained heads were no better than the closed form. */
-static json_t *kept_json(mucmm__json_build *b, const mucmm_model *m)
+json_t *mucmm__kept_json(mucmm__json_build *b, const mucmm_model *m)
 {
     json_t *a = json_array();
 
@@ -302,10 +296,10 @@ mucmm_status mucmm__model_make_json(mucmm_ctx *ctx, mucmm_model *m)
     mucmm__json_set(b, o, "held_out_rows", json_integer(m->rows[MUCMM_ROWS_HELD_OUT]));
     mucmm__json_set(b, o, "ridge", ridge_json(m->ridge));
     mucmm__json_set(b, o, "start", json_integer(m->start));
-    mucmm__json_set(b, o, "closed_form_kept", kept_json(b, m));
+    mucmm__json_set(b, o, "closed_form_kept", mucmm__kept_json(b, m));
     mucmm__json_set(b, o, "params", mucmm__fit_params_json(b, &m->params));
-    mucmm__json_set(b, o, "dimensions", dimensions_json(b, m));
-    mucmm__json_set(b, o, "held_out_chose", chose_json(b, m));
+    mucmm__json_set(b, o, "dimensions", mucmm__dimensions_json(b, m));
+    mucmm__json_set(b, o, "held_out_chose", mucmm__chose_json(b, m));
     mucmm__json_set(b, o, "views", json_incref(views));
     mucmm__json_set(b, o, "linear", representation_json(b, m, &m->linear));
     if (m->heads.rho)
@@ -769,7 +763,8 @@ static mucmm_status read_choices(mucmm_ctx *ctx, const json_t *o, mucmm_model *m
     {
         if (!json_is_string(x))
             return wrong(ctx, "held_out_chose", "holds something that is no word");
-        TRY(read_word(ctx, json_string_value(x), "held_out_chose", chose_names, N_CHOSE, &word));
+        TRY(read_word(ctx, json_string_value(x), "held_out_chose", mucmm__chose_words, MUCMM__CHOSE,
+                      &word));
         m->held_out_chose |= 1u << word;
     }
     json_array_foreach(kept, i, x)
@@ -910,6 +905,7 @@ mucmm_status mucmm__model_from_json(mucmm_ctx *ctx, const char *text, int64_t by
     TRY(status);
     TRY(read_model(ctx, o, bytes, m));
     TRY(mucmm__strdup(ctx, text, &m->json));
+    mucmm__model_make_facts(m);
 done:
     json_decref(o);
     return status;

@@ -17,4 +17,12 @@ mucmm_status mucmm__model_make_json(mucmm_ctx *ctx, mucmm_model *m);
 /* The parameters of a fit under their names in the metadata; what fails, fails in b. */
 json_t *mucmm__fit_params_json(mucmm__json_build *b, const mucmm_fit_params *p);
 
+/* Parts of it that results for programs have too. */
+json_t *mucmm__stability_json(mucmm__json_build *b, const mucmm_stability *s);
+/* The evidence for the numbers of dimensions; an empty object where both were given. */
+json_t *mucmm__dimensions_json(mucmm__json_build *b, const mucmm_model *m);
+json_t *mucmm__chose_json(mucmm__json_build *b, const mucmm_model *m);
+/* The parts for which trained heads were no better than the closed form. */
+json_t *mucmm__kept_json(mucmm__json_build *b, const mucmm_model *m);
+
 #endif

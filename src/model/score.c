@@ -12,6 +12,7 @@
 struct mucmm_scores {
     int64_t n;
     int32_t n_views;
+    mucmm_model *model;
     double *common, *energy[MUCMM_MAX_VIEWS], *individual[MUCMM_MAX_VIEWS];
     mucmm_summary *summary[2]; /* by mucmm_representation */
     bool shared;               /* summary[1] is summary[0] */
@@ -35,7 +36,13 @@ void mucmm_scores_free(mucmm_scores *s)
     }
     mucmm__summary_free(s->summary[MUCMM_HEADS]);
     mucmm__summary_free(s->shared ? NULL : s->summary[MUCMM_LINEAR]);
+    mucmm_model_free(s->model);
     mucmm__free(s);
+}
+
+const mucmm_model *mucmm_scores_model(const mucmm_scores *s)
+{
+    return s->model;
 }
 
 int64_t mucmm_scores_rows(const mucmm_scores *s)
@@ -272,6 +279,7 @@ mucmm_status mucmm_score(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view 
     TRY(mucmm__alloc(ctx, 1, sizeof *s, &s));
     s->n = mucmm_data_rows(given.data[0]);
     s->n_views = m->n_views;
+    s->model = mucmm__model_keep(m);
     TRY(score_representation(ctx, m, MUCMM_HEADS, &given, &p, s));
     s->shared = !m->heads.rho;
     if (s->shared)

@@ -147,8 +147,7 @@ static mucmm_status start_page(mucmm_ctx *ctx, const mucmm_model *m, const mucmm
     p->n_views = mucmm_views_count(*matched);
     p->view = mucmm_views_list(*matched);
     p->rows = mucmm_views_rows(*matched);
-    mucmm_model_facts_get(m, &p->facts);
-    p->trained = p->facts.common_kept != MUCMM_KEPT_ASKED;
+    p->trained = mucmm_model_about(m)->common_kept != MUCMM_KEPT_ASKED;
     p->shown = own->shown < p->rows ? own->shown : p->rows;
 done:
     return status;

@@ -20,7 +20,6 @@ typedef struct mucmm__page {
     const mucmm_report_params *params;
     int64_t rows, shown; /* of the views; samples of a gallery */
     bool trained;        /* the heads are not the closed form */
-    mucmm_model_facts facts;
 } mucmm__page;
 
 enum { PAGE_LABEL = 256 };

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 /* ---- in short ---------------------------------------------------------------------- */
 
@@ -44,19 +45,17 @@ static mucmm_status say_harmonics(const mucmm__page *p)
 /* What of the heads is the closed form, because training brought nothing. */
 static mucmm_status say_closed_form(const mucmm__page *p)
 {
-    bool common = p->facts.common_kept == MUCMM_KEPT_NO_BETTER;
-    bool individual = p->facts.individual_kept == MUCMM_KEPT_NO_BETTER;
+    mucmm_status status = MUCMM_OK;
+    const char *keep = p->params->keep_heads_word;
+    size_t size = MUCMM_NOTE_SIZE + strlen(keep);
+    char *note = NULL;
 
-    if (!common && !individual)
-        return MUCMM_OK;
-    return mucmm__page_say(
-        p,
-        "The heads' %s part%s the closed form: on the held-out rows trained networks say no more\n"
-        "(%s keeps them all the same).",
-        common && individual ? "common and individual"
-        : common             ? "common"
-                             : "individual",
-        common && individual ? "s are" : " is", p->params->keep_heads_word);
+    TRY(mucmm__alloc(p->ctx, (int64_t)size, 1, &note));
+    if (mucmm_model_closed_form_note(p->m, keep, note, size)[0])
+        TRY(mucmm__page_say(p, "%s", note));
+done:
+    mucmm__free(note);
+    return status;
 }
 
 mucmm_status mucmm__report_short(const mucmm__page *p)
@@ -138,13 +137,13 @@ mucmm_status mucmm__report_fitted(const mucmm__page *p)
     const char *name = p->params->model_label;
     mucmm_status status = MUCMM_OK;
 
-    TRY(mucmm__page_say(p,
-                        "Model %s%s%" PRId64 " common components, fitted on %" PRId64
-                        " rows; %" PRId64
-                        " more were held out to choose by. The numbers below are of the %" PRId64
-                        " rows given to the report.",
-                        name ? name : "of ", name ? ": " : "", mucmm_model_common(p->m),
-                        p->facts.training_rows, p->facts.held_out_rows, p->rows));
+    TRY(mucmm__page_say(
+        p,
+        "Model %s%s%" PRId64 " common components, fitted on %" PRId64 " rows; %" PRId64
+        " more were held out to choose by. The numbers below are of the %" PRId64
+        " rows given to the report.",
+        name ? name : "of ", name ? ": " : "", mucmm_model_common(p->m),
+        mucmm_model_about(p->m)->training_rows, mucmm_model_about(p->m)->held_out_rows, p->rows));
     TRY(views_table(p));
     TRY(settings_table(p));
 done:

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Results for programs: the table of scores as csv, summaries as JSON. */
+#include "core/json.h"
+#include "core/text.h"
+#include "model/model_json.h"
+
+#include <inttypes.h>
+#include <locale.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define FLAGS (JSON_INDENT(2) | JSON_REAL_PRECISION(17))
+
+/* ---- csv --------------------------------------------------------------------------- */
+
+static void put_header(mucmm__text *t, const mucmm_model *m)
+{
+    mucmm__text_format(t, "sample,common");
+    for (int32_t v = 0; v < m->n_views; v++) {
+        mucmm__text_format(t, ",%s.common_energy", m->view[v].name);
+        mucmm__text_format(t, ",%s.individual", m->view[v].name);
+    }
+    mucmm__text_add(t, "\n", 1);
+}
+
+/* The name, quoted where csv asks for it, or the number of the row. */
+static void put_sample(mucmm__text *t, const char *name, int64_t row)
+{
+    if (!name) {
+        mucmm__text_format(t, "%" PRId64, row);
+        return;
+    }
+    if (!strpbrk(name, ",\"\r\n")) {
+        mucmm__text_add(t, name, strlen(name));
+        return;
+    }
+    mucmm__text_add(t, "\"", 1);
+    for (; *name; name++)
+        mucmm__text_add(t, *name == '"' ? "\"\"" : name, *name == '"' ? 2 : 1);
+    mucmm__text_add(t, "\"", 1);
+}
+
+/* An empty cell where a view is missing. */
+static void put_cell(mucmm__text *t, const double *scores, int64_t i)
+{
+    if (scores && !isnan(scores[i]))
+        mucmm__text_format(t, ",%.17g", scores[i]);
+    else
+        mucmm__text_add(t, ",", 1);
+}
+
+static void put_rows(mucmm__text *t, const mucmm_scores *s, const mucmm_views *views)
+{
+    const mucmm_model *m = mucmm_scores_model(s);
+
+    for (int64_t i = 0; i < mucmm_scores_rows(s); i++) {
+        put_sample(t, views ? mucmm_views_sample(views, i, NULL) : NULL, i);
+        put_cell(t, mucmm_scores_common(s), i);
+        for (int32_t v = 0; v < m->n_views; v++) {
+            put_cell(t, mucmm_scores_common_energy(s, v), i);
+            put_cell(t, mucmm_scores_individual(s, v), i);
+        }
+        mucmm__text_add(t, "\n", 1);
+    }
+}
+
+/* Numbers have a point, whatever the program's locale is. */
+mucmm_status mucmm_scores_csv(mucmm_ctx *ctx, const mucmm_scores *s, const mucmm_views *views,
+                              char **text)
+{
+    mucmm__text t = {.ctx = ctx};
+    locale_t c, before;
+
+    *text = NULL;
+    if (views && mucmm_views_rows(views) != mucmm_scores_rows(s))
+        return mucmm__fail(ctx, MUCMM_ESHAPE,
+                           "the scores are of %" PRId64 " rows, the views have %" PRId64,
+                           mucmm_scores_rows(s), mucmm_views_rows(views));
+    c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    if (!c)
+        return mucmm__fail(ctx, MUCMM_ENOMEM, "out of memory: no C locale");
+    before = uselocale(c);
+    put_header(&t, mucmm_scores_model(s));
+    put_rows(&t, s, views);
+    uselocale(before);
+    freelocale(c);
+    return mucmm__text_done(&t, text);
+}
+
+/* ---- JSON of a summary ------------------------------------------------------------- */
+
+/* A summary of a model, as JSON under construction. */
+typedef struct job {
+    mucmm__json_build *b;
+    const mucmm_model *m;
+    const mucmm_summary *s;
+} job;
+
+enum { PAIR_NAME = 2 * 64 + 2 };
+
+static const char *pair_name(const job *j, int32_t v, int32_t w, char out[PAIR_NAME])
+{
+    snprintf(out, PAIR_NAME, "%s,%s", j->m->view[v].name, j->m->view[w].name);
+    return out;
+}
+
+static json_t *views_json(const job *j)
+{
+    json_t *views = json_object();
+
+    for (int32_t v = 0; v < j->m->n_views; v++) {
+        json_t *o = json_object();
+        mucmm__json_set(j->b, o, "common_share", mucmm__json_real(j->s->common_share[v]));
+        mucmm__json_set(j->b, o, "individual_share", mucmm__json_real(j->s->individual_share[v]));
+        mucmm__json_set(j->b, o, "rest_share", mucmm__json_real(j->s->rest_share[v]));
+        mucmm__json_set(j->b, views, j->m->view[v].name, o);
+    }
+    return views;
+}
+
+/* {view: x[view]} */
+static json_t *by_view(const job *j, const double *x)
+{
+    json_t *o = json_object();
+
+    for (int32_t v = 0; v < j->m->n_views; v++)
+        mucmm__json_set(j->b, o, j->m->view[v].name, mucmm__json_real(x[v]));
+    return o;
+}
+
+/* {"view,view": x[view, view]}, each pair once */
+static json_t *by_pair(const job *j, const double *x)
+{
+    json_t *o = json_object();
+    char name[PAIR_NAME];
+
+    for (int32_t v = 0; v < j->m->n_views; v++)
+        for (int32_t w = v + 1; w < j->m->n_views; w++)
+            mucmm__json_set(j->b, o, pair_name(j, v, w, name),
+                            mucmm__json_real(x[(int64_t)v * j->m->n_views + w]));
+    return o;
+}
+
+static json_t *leakage_json(const job *j)
+{
+    const mucmm_summary *s = j->s;
+    json_t *o = json_object();
+
+    mucmm__json_set(j->b, o, "linear", by_view(j, s->leakage_linear));
+    mucmm__json_set(j->b, o, "linear_chance", by_view(j, s->leakage_linear_chance));
+    mucmm__json_set(j->b, o, "linear_p", by_view(j, s->leakage_linear_p));
+    mucmm__json_set(j->b, o, "kernel", by_view(j, s->leakage_kernel));
+    mucmm__json_set(j->b, o, "kernel_p", by_view(j, s->leakage_kernel_p));
+    mucmm__json_set(j->b, o, "individual", by_pair(j, s->leakage_individual));
+    mucmm__json_set(j->b, o, "individual_chance", by_pair(j, s->leakage_individual_chance));
+    mucmm__json_set(j->b, o, "individual_p", by_pair(j, s->leakage_individual_p));
+    mucmm__json_set(j->b, o, "permutations", json_integer(s->leakage_permutations));
+    return o;
+}
+
+/* From each view to each other. */
+static json_t *retrieval_json(const job *j)
+{
+    json_t *all = json_object();
+    char name[PAIR_NAME];
+
+    for (int32_t v = 0; v < j->m->n_views; v++)
+        for (int32_t w = 0; w < j->m->n_views; w++) {
+            int64_t i = (int64_t)v * j->m->n_views + w;
+            json_t *o;
+            if (v == w)
+                continue;
+            o = json_object();
+            mucmm__json_set(j->b, o, "1", mucmm__json_real(j->s->retrieval_1[i]));
+            mucmm__json_set(j->b, o, "10", mucmm__json_real(j->s->retrieval_10[i]));
+            mucmm__json_set(j->b, all, pair_name(j, v, w, name), o);
+        }
+    return all;
+}
+
+/* The names of the views that carry each component; null without p-values. */
+static json_t *carried_json(const job *j)
+{
+    json_t *all = json_array();
+
+    for (int64_t i = 0; i < j->s->components; i++) {
+        const double *carried = j->s->carried + i * j->s->views;
+        json_t *names = isnan(carried[0]) ? json_null() : json_array();
+        for (int32_t v = 0; v < j->s->views; v++)
+            if (carried[v] == 1)
+                mucmm__json_add(j->b, names, mucmm__json_string(j->m->view[v].name));
+        mucmm__json_add(j->b, all, names);
+    }
+    return all;
+}
+
+/* x [k, M, M] of one pair of views. */
+static json_t *of_pair(const job *j, const double *x, int32_t v, int32_t w)
+{
+    json_t *list = json_array();
+
+    for (int64_t i = 0; i < j->s->components; i++)
+        mucmm__json_add(j->b, list, mucmm__json_real(x[(i * j->s->views + v) * j->s->views + w]));
+    return list;
+}
+
+/* Correlation and p-value of every component in every pair of views. */
+static json_t *pairs_json(const job *j)
+{
+    json_t *all = json_object();
+    char name[PAIR_NAME];
+
+    for (int32_t v = 0; v < j->s->views; v++)
+        for (int32_t w = v + 1; w < j->s->views; w++) {
+            json_t *o = json_object();
+            mucmm__json_set(j->b, o, "correlations", of_pair(j, j->s->pair_correlations, v, w));
+            mucmm__json_set(j->b, o, "p_values", of_pair(j, j->s->pair_p_values, v, w));
+            mucmm__json_set(j->b, all, pair_name(j, v, w, name), o);
+        }
+    return all;
+}
+
+static json_t *summary_json(mucmm__json_build *b, const mucmm_model *m, const mucmm_summary *s)
+{
+    const job j = {b, m, s};
+    json_t *o = json_object();
+
+    mucmm__json_set(b, o, "correlations", mucmm__json_numbers(b, s->correlations, s->components));
+    mucmm__json_set(b, o, "p_values", mucmm__json_numbers(b, s->p_values, s->components));
+    mucmm__json_set(b, o, "significant", json_integer(s->significant));
+    mucmm__json_set(b, o, "harmonic", mucmm__json_numbers(b, s->harmonic, s->components));
+    mucmm__json_set(b, o, "dimensions", json_integer(s->dimensions));
+    mucmm__json_set(b, o, "total_correlation", mucmm__json_real(s->total_correlation));
+    mucmm__json_set(b, o, "leakage", leakage_json(&j));
+    mucmm__json_set(b, o, "retrieval", retrieval_json(&j));
+    mucmm__json_set(b, o, "views", views_json(&j));
+    if (s->carried) {
+        mucmm__json_set(b, o, "carried_by", carried_json(&j));
+        mucmm__json_set(b, o, "pairs", pairs_json(&j));
+    }
+    return o;
+}
+
+static json_t *both_json(mucmm__json_build *b, const mucmm_model *m, const mucmm_summary *heads,
+                         const mucmm_summary *linear)
+{
+    json_t *o = summary_json(b, m, heads);
+
+    mucmm__json_set(b, o, "linear", summary_json(b, m, linear));
+    return o;
+}
+
+/* Consumes root. */
+static mucmm_status finish(mucmm_ctx *ctx, const mucmm__json_build *b, json_t *root, char **text)
+{
+    mucmm_status status = MUCMM_OK;
+
+    *text = NULL;
+    TRY(mucmm__json_done(ctx, b, root));
+    TRY(mucmm__json_dump(ctx, root, FLAGS, text));
+done:
+    json_decref(root);
+    return status;
+}
+
+mucmm_status mucmm_scores_json(mucmm_ctx *ctx, const mucmm_scores *s, char **text)
+{
+    mucmm__json_build b = {0};
+    json_t *root = both_json(&b, mucmm_scores_model(s), mucmm_scores_summary(s, MUCMM_HEADS),
+                             mucmm_scores_summary(s, MUCMM_LINEAR));
+
+    return finish(ctx, &b, root, text);
+}
+
+/* ---- JSON of a fit ----------------------------------------------------------------- */
+
+static json_t *one_stability(mucmm__json_build *b, const mucmm_stability *s)
+{
+    json_t *o = mucmm__stability_json(b, s), *back = json_array();
+
+    for (int64_t j = 0; j < s->components; j++)
+        mucmm__json_add(b, back, json_boolean(s->comes_back[j]));
+    mucmm__json_set(b, o, "comes_back", back);
+    return o;
+}
+
+static json_t *stability_json(mucmm__json_build *b, const mucmm_model *m)
+{
+    const mucmm_stability *linear = mucmm_model_stability(m, MUCMM_LINEAR);
+    const mucmm_stability *heads = mucmm_model_stability(m, MUCMM_HEADS);
+    json_t *o = json_object();
+
+    if (heads && heads != linear)
+        mucmm__json_set(b, o, "heads", one_stability(b, heads));
+    if (linear)
+        mucmm__json_set(b, o, "linear", one_stability(b, linear));
+    return o;
+}
+
+mucmm_status mucmm_model_results_json(mucmm_ctx *ctx, const mucmm_model *m, char **text)
+{
+    static const char *const parts[] = {"train", "held_out"}; /* by mucmm_rows */
+    mucmm__json_build build = {0}, *b = &build;
+    json_t *root = json_object();
+
+    for (int i = 0; i < 2; i++) {
+        const mucmm_summary *heads = mucmm_model_summary(m, (mucmm_rows)i, MUCMM_HEADS);
+        json_t *part = both_json(b, m, heads, mucmm_model_summary(m, (mucmm_rows)i, MUCMM_LINEAR));
+        mucmm__json_set(b, part, "rows", json_integer(heads->rows));
+        mucmm__json_set(b, root, parts[i], part);
+    }
+    mucmm__json_set(b, root, "common", json_integer(m->k));
+    mucmm__json_set(b, root, "dimensions", mucmm__dimensions_json(b, m));
+    mucmm__json_set(b, root, "held_out_chose", mucmm__chose_json(b, m));
+    mucmm__json_set(b, root, "closed_form_kept", mucmm__kept_json(b, m));
+    if (mucmm_model_stability(m, MUCMM_LINEAR) || mucmm_model_stability(m, MUCMM_HEADS))
+        mucmm__json_set(b, root, "stability", stability_json(b, m));
+    return finish(ctx, b, root, text);
+}
