@@ -286,6 +286,11 @@ static mucmm_status m_file_write(mucmm_ctx *c)
     return mucmm_file_write(c, folder_path("out"), "text", 4);
 }
 
+static mucmm_status m_file_check(mucmm_ctx *c)
+{
+    return mucmm_file_check(c, folder_path("out"));
+}
+
 static mucmm_status m_fit(mucmm_ctx *c)
 {
     mucmm_model *m;
@@ -1269,6 +1274,7 @@ static const swept table[] = {
     CALL(data_read),
     CALL(npy_write),
     CALL(file_write),
+    CALL(file_check),
     CALL(fit),
     CALL(model_save),
     CALL(model_load),

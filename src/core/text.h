@@ -16,7 +16,7 @@ typedef struct mucmm__text {
 } mucmm__text;
 
 void mucmm__text_add(mucmm__text *t, const char *bytes, size_t n);
-/* At most 127 bytes. Numbers as the thread's locale has them. */
+/* At most 127 bytes; real numbers as the program's locale has them. */
 void mucmm__text_format(mucmm__text *t, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* *out: the text, a block for mucmm__free; NULL on failure. t is empty again. */

@@ -6,7 +6,6 @@
 #include "model/model_json.h"
 
 #include <inttypes.h>
-#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,13 +41,26 @@ static void put_sample(mucmm__text *t, const char *name, int64_t row)
     mucmm__text_add(t, "\"", 1);
 }
 
+/* With a point, whatever the program's locale has there. */
+static void put_number(mucmm__text *t, double x)
+{
+    char s[64], *rest;
+    size_t point;
+
+    snprintf(s, sizeof s, "%.17g", x);
+    rest = s + strspn(s, "-0123456789");
+    mucmm__text_add(t, s, (size_t)(rest - s));
+    point = strcspn(rest, "0123456789ein");
+    mucmm__text_add(t, ".", point > 0);
+    mucmm__text_add(t, rest + point, strlen(rest + point));
+}
+
 /* An empty cell where a view is missing. */
 static void put_cell(mucmm__text *t, const double *scores, int64_t i)
 {
+    mucmm__text_add(t, ",", 1);
     if (scores && !isnan(scores[i]))
-        mucmm__text_format(t, ",%.17g", scores[i]);
-    else
-        mucmm__text_add(t, ",", 1);
+        put_number(t, scores[i]);
 }
 
 static void put_rows(mucmm__text *t, const mucmm_scores *s, const mucmm_views *views)
@@ -66,26 +78,18 @@ static void put_rows(mucmm__text *t, const mucmm_scores *s, const mucmm_views *v
     }
 }
 
-/* Numbers have a point, whatever the program's locale is. */
 mucmm_status mucmm_scores_csv(mucmm_ctx *ctx, const mucmm_scores *s, const mucmm_views *views,
                               char **text)
 {
     mucmm__text t = {.ctx = ctx};
-    locale_t c, before;
 
     *text = NULL;
     if (views && mucmm_views_rows(views) != mucmm_scores_rows(s))
         return mucmm__fail(ctx, MUCMM_ESHAPE,
                            "the scores are of %" PRId64 " rows, the views have %" PRId64,
                            mucmm_scores_rows(s), mucmm_views_rows(views));
-    c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    if (!c)
-        return mucmm__fail(ctx, MUCMM_ENOMEM, "out of memory: no C locale");
-    before = uselocale(c);
     put_header(&t, mucmm_scores_model(s));
     put_rows(&t, s, views);
-    uselocale(before);
-    freelocale(c);
     return mucmm__text_done(&t, text);
 }
 
