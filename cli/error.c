@@ -43,8 +43,8 @@ int fail(int code, const char *format, ...)
 const char *shown(const char *text)
 {
     enum { KEPT = 8, LONGEST = 4096 };
-    static _Thread_local char kept[KEPT][LONGEST];
-    static _Thread_local int next;
+    static char kept[KEPT][LONGEST];
+    static int next;
 
     next = (next + 1) % KEPT;
     return mucmm_text_printable(text ? text : "", kept[next], LONGEST);

@@ -571,6 +571,82 @@ def making_it_again_gives_the_same_page():
         check(first == again, 'another page: %s' % commands)
 
 
+def model_made_again(fit_args, report_args, training=None):
+    """The command of fit makes the bytes of the same model; returns that command and the model's metadata."""
+    out = fit_args[fit_args.index('-o') + 1]
+    commands, first, again, model = page_made_again(fit_args, report_args, training)
+    check(first == again, 'another page: %s' % commands)
+    with open(out, 'rb') as f:
+        check(f.read() == model, 'another model: %s' % commands[0])
+    return commands[0], json.loads(succeeds('info', out, '--json').stdout)
+
+
+@test
+def making_it_again_gives_the_same_model():
+    """What fit chooses by itself is chosen again, not given; what is no parameter of the model is left out."""
+    left_right = {'left': 'l.npy', 'right': 'r.npy'}
+    report = ['report', 'again.mucmm', *UNSEEN, '--samples-shown', '1', '--permutations', '0', '-o', 'page.html']
+    command, model = model_made_again(fit(*MLP, out='again.mucmm'), report, left_right)
+    stages = {epoch['stage'] for epoch in model['history']}
+    check('individual-2' in stages and '--beta' not in command, (command, stages))
+    command, model = model_made_again(fit(*MLP, '--checkpoint', 'state', out='again.mucmm'), report, left_right)
+    check('--checkpoint' not in command, command)
+    own = random.Random(4)
+    wide = []
+    for row in paired_rows(500, 1)[1]:
+        a, b = own.gauss(0, 2), own.gauss(0, 2)
+        wide.append(row + [x + 0.3 * own.gauss(0, 1) for x in (a, a, -a, b, b, -b)])
+    write_npy('wide.npy', wide)
+    command, model = model_made_again(
+        fit('--scale', 'column', '--ridge', 'lw', common='auto', individual='auto', right='wide.npy', out='again.mucmm'),
+        ['report', 'again.mucmm', *views('l.npy', 'wide.npy'), *report[6:]], {'left': 'l.npy', 'right': 'wide.npy'})
+    found = [view['found'] for view in model['dimensions']['individual']]
+    check(all(w in command for w in ('--common auto', '--individual auto', '--ridge lw', '--scale column')), command)
+    check(found[0] != found[1], 'the same number of dimensions in both views: %s' % found)
+    command, _ = model_made_again(fit('--head', 'mlp', '--hidden', '', '--epochs', '2', out='again.mucmm'), report, left_right)
+    check('--hidden' in command, command)
+    command, _ = model_made_again(fit(*MLP, '--stages', 'auto', '--ridge', '0.5', common='3', individual='1', out='again.mucmm'),
+                                  report, left_right)
+    check('--stages auto' in command, command)
+
+
+@test
+def making_it_again_of_few_rows():
+    """Fewer rows than columns: the ridge is chosen by cross-validation, with rows that lack a view or without."""
+    r = random.Random(8)
+    z = [[r.gauss(0, 1) for _ in range(2)] for _ in range(60)]
+    mix = [[[r.gauss(0, 1) for _ in range(2)] for _ in range(90)] for _ in range(2)]
+    for v, name in enumerate('lr'):
+        rows = [[sum(a * b for a, b in zip(row, w)) + r.gauss(0, 1) for w in mix[v]] for row in z]
+        write_csv('few_%s.csv' % name, ['c%d' % j for j in range(90)], rows[:60 - 6 * v], ['k%d' % i for i in range(60 - 6 * v)])
+    two = ['--view', 'left=few_l.csv', '--view', 'right=few_r.csv', '--key', 'id']
+    shutil.copy('few_r.csv', 'few_r2.csv')
+    with open('few_r2.csv', 'a') as f:
+        f.write(''.join('k%d,%s\n' % (i, ','.join(['0.5'] * 90)) for i in range(54, 60)))
+    report = ['report', 'again.mucmm', '--view', 'left=few_l.csv', '--view', 'right=few_r2.csv', '--key', 'id', '--samples-shown', '1',
+              '--permutations', '0', '-o', 'page.html']
+    for individual in ('1',):
+        command, _ = model_made_again(
+            ['fit', *two, '--missing', 'allow', '--common', '1', '--individual', individual, '--head', 'linear', '--validation',
+             '0.4', '-o', 'again.mucmm'],
+            report, {'left': 'few_l.csv', 'right': 'few_r.csv'})
+        check('--missing allow' in command and '--key id' in command, command)
+    two[3] = 'right=few_r2.csv'
+    for common in ('1', 'auto'):
+        model_made_again(['fit', *two, '--common', common, '--individual', '1', '--head', 'linear', '--validation', '0.4', '-o', 'again.mucmm'],
+                         report, {'left': 'few_l.csv', 'right': 'few_r2.csv'})
+
+
+@test
+def making_it_again_of_a_part_of_a_study():
+    write_study()
+    for part in ('train', 'test'):
+        model_made_again(
+            fit_study(out='again.mucmm'),
+            ['report', 'again.mucmm', 'study.json', '--cache', 'cache', '--part', part, '--samples-shown', '1', '--permutations', '0',
+             '-o', 'page.html'])
+
+
 @test
 def making_it_again_of_keys_that_are_missing():
     with open('l.csv') as f:
