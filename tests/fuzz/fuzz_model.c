@@ -62,6 +62,35 @@ static void ask(const mucmm_model *m)
     }
 }
 
+/* What there is as a text is whole. */
+static void take_text(mucmm_status status, char *text)
+{
+    FUZZ_REQUIRE((status == MUCMM_OK) == (text != NULL));
+    FUZZ_REQUIRE(!text || strlen(text) > 0);
+    mucmm_text_free(text);
+}
+
+static void tell_scores(mucmm_ctx *ctx, const mucmm_scores *s)
+{
+    char *text = NULL;
+    mucmm_status status = mucmm_scores_csv(ctx, s, NULL, &text);
+
+    take_text(status, text);
+    status = mucmm_scores_json(ctx, s, &text);
+    take_text(status, text);
+}
+
+static void tell_model(mucmm_ctx *ctx, const mucmm_model *m)
+{
+    char note[MUCMM_NOTE_SIZE], *text = NULL;
+    mucmm_status status = mucmm_model_results_json(ctx, m, &text);
+
+    take_text(status, text);
+    FUZZ_REQUIRE(mucmm_model_about(m)->views == mucmm_model_views(m));
+    FUZZ_REQUIRE(strlen(mucmm_model_held_out_note(m, note, sizeof note)) < sizeof note);
+    FUZZ_REQUIRE(strlen(mucmm_model_closed_form_note(m, "x", note, sizeof note)) < sizeof note);
+}
+
 static void explain_all(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *view, int32_t n)
 {
     static float maps[2 * FUZZ_COLS];
@@ -100,8 +129,11 @@ static void use(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *view, in
 
     mucmm_score_params_init(&p);
     p.permutations = 3;
-    mucmm_score(ctx, m, view, n, &p, &s);
-    mucmm_scores_free(s);
+    for (int32_t given_views = n; given_views > 0; given_views -= n - 1) /* all, and the first */
+        if (mucmm_score(ctx, m, view, given_views, &p, &s) == MUCMM_OK) {
+            tell_scores(ctx, s);
+            mucmm_scores_free(s);
+        }
     for (int method = 0; method < 2 && k <= 64; method++) {
         if (mucmm_transform(ctx, m, method, 0, view[0].data,
                             &(mucmm_mat){variates, FUZZ_ROWS, k, k}, NULL) != MUCMM_OK)
@@ -121,6 +153,7 @@ static void try_model(mucmm_ctx *ctx, const mucmm_model *m)
     mucmm_view view[MUCMM_MAX_VIEWS];
 
     ask(m);
+    tell_model(ctx, m);
     for (int32_t v = 0; v < n && wrapped == v; v++) {
         int64_t cols = mucmm_model_view_cols(m, v), shape[MUCMM_MAX_RANK];
         int32_t rank = mucmm_model_view_shape(m, v, shape);
