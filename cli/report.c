@@ -102,7 +102,7 @@ static void fit_settings(const mucmm_model *m, settings *out)
     out->scale = other_count(p->scaling, usual.scaling);
     out->validation = other_real(p->validation, usual.validation);
     out->seed = p->seed == usual.seed ? -1 : (int64_t)p->seed;
-    out->ridge = facts->held_out_chose & MUCMM_CHOSE_RIDGE ? (double)NAN : facts->ridge;
+    out->ridge = facts->ridge_chosen ? (double)NAN : facts->ridge;
     out->bootstrap = other_count(p->bootstrap, usual.bootstrap);
     out->missing = facts->incomplete ? MISSING_ALLOW : -1;
     training_settings(p, &usual, out);

@@ -447,6 +447,7 @@ typedef struct mucmm_model_facts {
     double view_variance[MUCMM_MAX_VIEWS];    /* trace of the covariance of its scaled rows   */
     int64_t view_individual[MUCMM_MAX_VIEWS]; /* q                                           */
     int32_t start; /* stage whose common heads were kept, for mucmm_stage_text; -1: closed form */
+    int32_t ridge_chosen; /* 1: by the held-out rows, or in a small sample by cross-validation */
 } mucmm_model_facts;
 /* Belongs to the model, as all below. */
 MUCMM_API const mucmm_model_facts *mucmm_model_about(const mucmm_model *m);

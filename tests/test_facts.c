@@ -7,6 +7,9 @@ static void check_same_facts(const mucmm_model *m, const mucmm_model *l)
 {
     const mucmm_dimensions *d = mucmm_model_dimensions(m), *e = mucmm_model_dimensions(l);
     const mucmm_model_facts *a = mucmm_model_about(m), *b = mucmm_model_about(l);
+
+    assert_int_equal(a->ridge_chosen, mucmm_model_params(m)->ridge == MUCMM_RIDGE_CHOSEN);
+    assert_int_equal(a->ridge_chosen, b->ridge_chosen);
     int64_t n, n_loaded;
     char text[MUCMM_STAGE_TEXT], note[2][MUCMM_NOTE_SIZE];
 

@@ -34,6 +34,7 @@ void mucmm__model_make_facts(mucmm_model *m)
     f->training_rows = m->rows[MUCMM_ROWS_TRAIN];
     f->held_out_rows = m->rows[MUCMM_ROWS_HELD_OUT];
     f->ridge = m->ridge;
+    f->ridge_chosen = m->ridge_chosen;
     f->common_kept = m->heads.rho && m->start < 0 ? MUCMM_KEPT_NO_BETTER : other;
     f->individual_kept = m->individual_closed ? MUCMM_KEPT_NO_BETTER : other;
     f->held_out_chose = m->held_out_chose;

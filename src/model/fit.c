@@ -324,6 +324,7 @@ mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t 
     TRY(mucmm__choose_dimensions(&f, &p));
     TRY(mucmm__choose_batch(&f));
     mucmm__resolve_epochs(&f, &p);
+    f.model->ridge_chosen = asked.ridge == MUCMM_RIDGE_CHOSEN;
     f.model->held_out_chose =
         (p.head != MUCMM_HEAD_LINEAR ? MUCMM_CHOSE_EPOCH : 0) |
         (p.ridge == MUCMM_RIDGE_CHOSEN && !f.small_sample ? MUCMM_CHOSE_RIDGE : 0) |

@@ -50,6 +50,7 @@ struct mucmm_model {
     mucmm__solution linear, heads; /* heads is empty when the head is linear */
     mucmm_fit_params params;       /* as used; checkpoint NULL               */
     double ridge;           /* of the closed form, or MUCMM_RIDGE_LEDOIT_WOLF: each view's own */
+    bool ridge_chosen;      /* by the held-out rows or by cross-validation                     */
     int64_t rows[2];        /* training, held-out                     */
     int32_t start;          /* stage whose common heads were kept, -1: the closed form */
     bool individual_closed; /* its individual heads too */

@@ -295,6 +295,8 @@ mucmm_status mucmm__model_make_json(mucmm_ctx *ctx, mucmm_model *m)
     mucmm__json_set(b, o, "training_rows", json_integer(m->rows[MUCMM_ROWS_TRAIN]));
     mucmm__json_set(b, o, "held_out_rows", json_integer(m->rows[MUCMM_ROWS_HELD_OUT]));
     mucmm__json_set(b, o, "ridge", ridge_json(m->ridge));
+    if (m->ridge_chosen && !(m->held_out_chose & MUCMM_CHOSE_RIDGE)) /* else those say it */
+        mucmm__json_set(b, o, "ridge_chosen", json_true());
     mucmm__json_set(b, o, "start", json_integer(m->start));
     mucmm__json_set(b, o, "closed_form_kept", mucmm__kept_json(b, m));
     mucmm__json_set(b, o, "params", mucmm__fit_params_json(b, &m->params));
@@ -888,6 +890,8 @@ static mucmm_status read_model(mucmm_ctx *ctx, const json_t *o, int64_t room, mu
     TRY(read_history(ctx, o, m));
     TRY(read_dimensions(ctx, o, m));
     TRY(read_choices(ctx, o, m));
+    m->ridge_chosen =
+        m->held_out_chose & MUCMM_CHOSE_RIDGE || json_is_true(json_object_get(o, "ridge_chosen"));
     TRY(check_hidden(ctx, m));
     TRY(check_traces(ctx, m));
 done:

@@ -625,12 +625,12 @@ def making_it_again_of_few_rows():
         f.write(''.join('k%d,%s\n' % (i, ','.join(['0.5'] * 90)) for i in range(54, 60)))
     report = ['report', 'again.mucmm', '--view', 'left=few_l.csv', '--view', 'right=few_r2.csv', '--key', 'id', '--samples-shown', '1',
               '--permutations', '0', '-o', 'page.html']
-    for individual in ('1',):
+    for individual in ('1', 'auto'):
         command, _ = model_made_again(
             ['fit', *two, '--missing', 'allow', '--common', '1', '--individual', individual, '--head', 'linear', '--validation',
              '0.4', '-o', 'again.mucmm'],
             report, {'left': 'few_l.csv', 'right': 'few_r.csv'})
-        check('--missing allow' in command and '--key id' in command, command)
+        check('--missing allow' in command and '--key id' in command and '--ridge' not in command, command)
     two[3] = 'right=few_r2.csv'
     for common in ('1', 'auto'):
         model_made_again(['fit', *two, '--common', common, '--individual', '1', '--head', 'linear', '--validation', '0.4', '-o', 'again.mucmm'],
