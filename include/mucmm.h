@@ -40,8 +40,16 @@
  *              and factorizations inside are double.
  *   Silence    The library never prints, never exits, never reads the
  *              environment or the locale. Warnings go to the log callback.
- *   Threads    One context per thread. Data and models are read-only after
- *              creation and may be shared.
+ *   Threads    One context per thread. An object behind a pointer to const may be
+ *              shared: data, models, graphs, sources and encoders after their
+ *              creation (those of callbacks if these allow it), a study after
+ *              mucmm_study_encode.
+ *   Const      A function takes an object by a pointer to const if no other
+ *              function tells before from after. References that are counted,
+ *              and what is worked out once and kept behind a lock (the plans of
+ *              a graph), are no part of that. Without const it takes what it
+ *              changes: mucmm_study_encode, mucmm_run_vjp (the room it works
+ *              in), a page that grows, and what is freed.
  *   Params     A struct whose first field is struct_size may grow at its end.
  *              X_init(&p) is a macro over X_init_sized(&p, sizeof p): it writes
  *              the bytes that the caller's header knows and no more, all fields
@@ -1364,12 +1372,12 @@ typedef struct mucmm_run mucmm_run;
  * The numbers are only read during the call.
  * EARG  an unknown name, or an input that is needed and not given
  * ESHAPE  an input that does not fit the declared shape, or a node whose inputs do not fit */
-MUCMM_API mucmm_status mucmm_graph_run(mucmm_ctx *ctx, mucmm_graph *g,
+MUCMM_API mucmm_status mucmm_graph_run(mucmm_ctx *ctx, const mucmm_graph *g,
                                        const mucmm_named_tensor *inputs, int32_t n_inputs,
                                        const mucmm_run_params *params, mucmm_run **out);
 /* Bytes of activations that such a run would take: only the shapes of inputs are used (data may be
  * NULL). For a network whose shapes depend on data: UINT64_MAX. */
-MUCMM_API mucmm_status mucmm_graph_memory(mucmm_ctx *ctx, mucmm_graph *g,
+MUCMM_API mucmm_status mucmm_graph_memory(mucmm_ctx *ctx, const mucmm_graph *g,
                                           const mucmm_named_tensor *inputs, int32_t n_inputs,
                                           const mucmm_run_params *params, uint64_t *out);
 MUCMM_API void mucmm_run_free(mucmm_run *r);
@@ -1454,9 +1462,9 @@ MUCMM_API void mucmm_encode_params_init_sized(mucmm_encode_params *p, size_t siz
 /* The features of all rows as float32 data, which keeps source and encoder: explanations
  * of it, and on its subsets, reach the raw input. The shape of a row is the
  * tensor's (pooled), without the batch. */
-MUCMM_API mucmm_status mucmm_data_encode(mucmm_ctx *ctx, mucmm_source *source,
-                                         mucmm_encoder *encoder, const mucmm_encode_params *params,
-                                         mucmm_data **out);
+MUCMM_API mucmm_status mucmm_data_encode(mucmm_ctx *ctx, const mucmm_source *source,
+                                         const mucmm_encoder *encoder,
+                                         const mucmm_encode_params *params, mucmm_data **out);
 
 /* Raw inputs of data, in which explanations live: of encoded data the encoder's input (image:
  * [3, height, width] or nhwc; audio: [samples]) or the inner tensor that the description's "wrt"
@@ -1550,8 +1558,8 @@ MUCMM_API mucmm_status mucmm_views_open(mucmm_ctx *ctx, const char *const *names
                                         const char *const *paths, int32_t n,
                                         const mucmm_data_params *params, mucmm_views **out);
 /* All views of a study, rows of a part; needs mucmm_study_encode first. */
-MUCMM_API mucmm_status mucmm_views_of_study(mucmm_ctx *ctx, mucmm_study *study, mucmm_part part,
-                                            mucmm_views **out);
+MUCMM_API mucmm_status mucmm_views_of_study(mucmm_ctx *ctx, const mucmm_study *study,
+                                            mucmm_part part, mucmm_views **out);
 /* Those of a model, in its order, by name. EARG names a view that the model does not have; or, if
  * all is not 0, one of the model that is not there. */
 MUCMM_API mucmm_status mucmm_views_match(mucmm_ctx *ctx, const mucmm_views *from,

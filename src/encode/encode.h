@@ -151,7 +151,8 @@ mucmm_status mucmm__source_check(mucmm_ctx *ctx, const mucmm_source *s);
 mucmm_status mucmm__source_picture(mucmm_ctx *ctx, const mucmm_source *s, int64_t row,
                                    mucmm__picture *out);
 mucmm_status mucmm__source_fingerprint(mucmm_ctx *ctx, const mucmm_source *s, uint64_t *hash);
-mucmm_source *mucmm__source_keep(mucmm_source *s);
+/* The same, for another who will free it: as mucmm__data_keep. */
+mucmm_source *mucmm__source_keep(const mucmm_source *s);
 
 /* ---- encoder.c --------------------------------------------------------------------- */
 
@@ -184,7 +185,7 @@ struct mucmm_encoder {
     mucmm_encoder_callbacks callbacks;
 };
 
-mucmm_encoder *mucmm__encoder_keep(mucmm_encoder *e);
+mucmm_encoder *mucmm__encoder_keep(const mucmm_encoder *e);
 /* Puts the network's file in front of a message that does not begin with it. */
 mucmm_status mucmm__link_prefix(mucmm_ctx *ctx, mucmm_status status, const mucmm__link *link);
 
@@ -258,7 +259,7 @@ mucmm_status mucmm__cache_finish(mucmm_ctx *ctx, mucmm__cache *c);
 void mucmm__cache_drop(mucmm_ctx *ctx, mucmm__cache *c);
 
 /* study.c: the same study, for another who will free it. */
-mucmm_study *mucmm__study_keep(mucmm_study *s);
+mucmm_study *mucmm__study_keep(const mucmm_study *s);
 
 /* ---- encoded.c, encoded_pass.c, encode_rows.c: encoded data (encoded.h has the rest) */
 
@@ -279,8 +280,8 @@ mucmm_status mucmm__encoded_check_row(mucmm_ctx *ctx, const mucmm_data *d, int64
 
 /* encode_rows.c: as mucmm_data_encode, but with all rows of the source: bad [n] says which could
  * not be read. */
-mucmm_status mucmm__encode_all(mucmm_ctx *ctx, const char *stage, mucmm_source *source,
-                               mucmm_encoder *encoder, const mucmm_encode_params *params, bool *bad,
-                               mucmm_data **out);
+mucmm_status mucmm__encode_all(mucmm_ctx *ctx, const char *stage, const mucmm_source *source,
+                               const mucmm_encoder *encoder, const mucmm_encode_params *params,
+                               bool *bad, mucmm_data **out);
 
 #endif

@@ -19,8 +19,8 @@ void mucmm_encode_params_init_sized(mucmm_encode_params *p, size_t size)
 typedef struct encoding {
     mucmm_ctx *ctx;
     const char *stage;
-    mucmm_source *source;
-    mucmm_encoder *encoder;
+    const mucmm_source *source;
+    const mucmm_encoder *encoder;
     const mucmm_encode_params *params;
     mucmm__encoded *encoded;
     mucmm__pass pass;
@@ -333,9 +333,9 @@ done:
     return status;
 }
 
-mucmm_status mucmm__encode_all(mucmm_ctx *ctx, const char *stage, mucmm_source *source,
-                               mucmm_encoder *encoder, const mucmm_encode_params *params, bool *bad,
-                               mucmm_data **out)
+mucmm_status mucmm__encode_all(mucmm_ctx *ctx, const char *stage, const mucmm_source *source,
+                               const mucmm_encoder *encoder, const mucmm_encode_params *params,
+                               bool *bad, mucmm_data **out)
 {
     mucmm_status status = MUCMM_OK;
     encoding e = {.ctx = ctx,
@@ -371,8 +371,9 @@ done:
     return status;
 }
 
-mucmm_status mucmm_data_encode(mucmm_ctx *ctx, mucmm_source *source, mucmm_encoder *encoder,
-                               const mucmm_encode_params *params, mucmm_data **out)
+mucmm_status mucmm_data_encode(mucmm_ctx *ctx, const mucmm_source *source,
+                               const mucmm_encoder *encoder, const mucmm_encode_params *params,
+                               mucmm_data **out)
 {
     mucmm_status status = MUCMM_OK;
     mucmm_encode_params p;

@@ -318,10 +318,12 @@ static mucmm_status create(mucmm_ctx *ctx, mucmm_encoder **out)
     return status;
 }
 
-mucmm_encoder *mucmm__encoder_keep(mucmm_encoder *e)
+mucmm_encoder *mucmm__encoder_keep(const mucmm_encoder *e)
 {
-    atomic_fetch_add(&e->references, 1);
-    return e;
+    mucmm_encoder *kept = (mucmm_encoder *)(uintptr_t)e;
+
+    atomic_fetch_add(&kept->references, 1);
+    return kept;
 }
 
 void mucmm_encoder_free(mucmm_encoder *e)

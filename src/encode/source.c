@@ -10,10 +10,12 @@
 
 /* ---- making and freeing ------------------------------------------------------------ */
 
-mucmm_source *mucmm__source_keep(mucmm_source *s)
+mucmm_source *mucmm__source_keep(const mucmm_source *s)
 {
-    atomic_fetch_add(&s->references, 1);
-    return s;
+    mucmm_source *kept = (mucmm_source *)(uintptr_t)s;
+
+    atomic_fetch_add(&kept->references, 1);
+    return kept;
 }
 
 void mucmm_source_free(mucmm_source *s)

@@ -49,10 +49,12 @@ static void close_views(mucmm_study *s)
     s->skipped = 0;
 }
 
-mucmm_study *mucmm__study_keep(mucmm_study *s)
+mucmm_study *mucmm__study_keep(const mucmm_study *s)
 {
-    atomic_fetch_add(&s->keepers, 1);
-    return s;
+    mucmm_study *kept = (mucmm_study *)(uintptr_t)s;
+
+    atomic_fetch_add(&kept->keepers, 1);
+    return kept;
 }
 
 void mucmm_study_free(mucmm_study *s)

@@ -74,6 +74,14 @@ mucmm_status mucmm_graph_load_memory(mucmm_ctx *ctx, const void *bytes, size_t s
     return load(ctx, bytes, size, NULL, label ? label : "model", out);
 }
 
+mucmm_graph *mucmm__graph_keep(const mucmm_graph *g)
+{
+    mucmm_graph *kept = (mucmm_graph *)(uintptr_t)g;
+
+    atomic_fetch_add(&kept->references, 1);
+    return kept;
+}
+
 void mucmm_graph_free(mucmm_graph *g)
 {
     if (!g || atomic_fetch_sub(&g->references, 1) > 1)

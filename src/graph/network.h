@@ -54,6 +54,9 @@ mucmm_status mucmm__onnx_import(mucmm_ctx *ctx, const unsigned char *bytes, size
 /* Numbers of a TensorProto as the file holds them (packed protobuf bytes): for tests. */
 mucmm_status mucmm__onnx_tensor(mucmm_ctx *ctx, const unsigned char *bytes, size_t size,
                                 mucmm_tensor *out);
+/* The same graph, for another who will free it. References and the plans that are kept behind the
+ * lock change, which is no part of what const promises. */
+mucmm_graph *mucmm__graph_keep(const mucmm_graph *g);
 void mucmm__body_drop(mucmm__body *b);
 
 /* The id of a name among the outer values, or EARG with the nearest names. */

@@ -481,7 +481,7 @@ done:
     return status;
 }
 
-mucmm_status mucmm_graph_run(mucmm_ctx *ctx, mucmm_graph *g, const mucmm_named_tensor *inputs,
+mucmm_status mucmm_graph_run(mucmm_ctx *ctx, const mucmm_graph *g, const mucmm_named_tensor *inputs,
                              int32_t n_inputs, const mucmm_run_params *params, mucmm_run **out)
 {
     mucmm_status status = MUCMM_OK;
@@ -493,9 +493,8 @@ mucmm_status mucmm_graph_run(mucmm_ctx *ctx, mucmm_graph *g, const mucmm_named_t
     omp_set_num_threads(ctx->threads);
     TRY(ask(ctx, g, inputs, n_inputs, params, &a));
     TRY(mucmm__alloc(ctx, 1, sizeof *r, &r));
-    r->graph = g;
-    atomic_fetch_add(&g->references, 1);
-    TRY(mucmm__plan_get(ctx, g, &a.request, &r->plan));
+    r->graph = mucmm__graph_keep(g);
+    TRY(mucmm__plan_get(ctx, r->graph, &a.request, &r->plan));
     TRY(run_alloc(ctx, r));
     for (int32_t i = 0; i < n_inputs; i++)
         r->fed[i] = a.data[i];
@@ -509,10 +508,12 @@ done:
     return status;
 }
 
-mucmm_status mucmm_graph_memory(mucmm_ctx *ctx, mucmm_graph *g, const mucmm_named_tensor *inputs,
-                                int32_t n_inputs, const mucmm_run_params *params, uint64_t *out)
+mucmm_status mucmm_graph_memory(mucmm_ctx *ctx, const mucmm_graph *g,
+                                const mucmm_named_tensor *inputs, int32_t n_inputs,
+                                const mucmm_run_params *params, uint64_t *out)
 {
     mucmm_status status = MUCMM_OK;
+    mucmm_graph *kept = mucmm__graph_keep(g);
     mucmm__plan *p = NULL;
     asked a = {0};
 
@@ -520,12 +521,13 @@ mucmm_status mucmm_graph_memory(mucmm_ctx *ctx, mucmm_graph *g, const mucmm_name
     TRY(ask(ctx, g, inputs, n_inputs, params, &a));
     a.request.fed_data = NULL;
     a.request.memory = UINT64_MAX / 4;
-    TRY(mucmm__plan_get(ctx, g, &a.request, &p));
+    TRY(mucmm__plan_get(ctx, kept, &a.request, &p));
     if (p)
         *out = (uint64_t)(p->arena + p->vjp_arena);
 done:
     asked_drop(&a);
     mucmm__plan_free(p);
+    mucmm_graph_free(kept);
     return status;
 }
 

@@ -150,7 +150,7 @@ done:
     return status;
 }
 
-mucmm_status mucmm_views_of_study(mucmm_ctx *ctx, mucmm_study *study, mucmm_part part,
+mucmm_status mucmm_views_of_study(mucmm_ctx *ctx, const mucmm_study *study, mucmm_part part,
                                   mucmm_views **out)
 {
     mucmm_status status = MUCMM_OK;
