@@ -65,14 +65,6 @@ typedef struct view_maps {
 
 /* ---- shapes ------------------------------------------------------------------------ */
 
-static const char *find_pair(const pairs *p, const char *name)
-{
-    for (int32_t i = 0; i < p->n; i++)
-        if (strcmp(p->name[i], name) == 0)
-            return p->value[i];
-    return NULL;
-}
-
 /* Names in --shape and --training must be the model's. */
 static int check_pair_names(const mucmm_model *m, const char *where, const pairs *p)
 {

@@ -13,26 +13,41 @@
 
 /* ---- null models ------------------------------------------------------------------- */
 
-static int open_files(session *s, const settings *given, const mucmm_model *m, null_models *out)
+static int open_files(session *s, const settings *given, const mucmm_model *m, mucmm_views **out)
 {
+    const char *names[MUCMM_MAX_VIEWS];
     mucmm_data_params p;
-    int code = 0;
 
     mucmm_data_params_init(&p);
     p.key = given->key;
     for (int32_t i = 0; i < mucmm_model_views(m); i++)
-        for (int32_t j = 0; j < given->training.n; j++)
-            if (strcmp(given->training.name[j], mucmm_model_view_name(m, i)) == 0)
-                TRY(check(s, mucmm_data_open(s->ctx, given->training.value[j], &p, &out->data[i])));
-    for (int32_t i = 0; i < mucmm_model_views(m); i++)
-        if (!out->data[i])
+        if (!find_pair(&given->training, mucmm_model_view_name(m, i)))
             return fail(EXIT_USAGE,
                         "null models are fitted to the training rows of all views: give --training "
                         "%s=FILE",
                         mucmm_model_view_name(m, i));
-    if (given->key)
-        TRY(check(s, mucmm_data_pair(s->ctx, out->data, mucmm_model_views(m))));
+    for (int32_t i = 0; i < given->training.n; i++)
+        names[i] = given->training.name[i];
+    return check(
+        s, mucmm_views_open(s->ctx, names, given->training.value, given->training.n, &p, out));
+}
+
+static int open_training(session *s, const settings *given, const mucmm_model *m, const inputs *in,
+                         mucmm_views **out)
+{
+    mucmm_views *opened = NULL;
+    int code = 0;
+
+    if (in->study)
+        TRY(check(s, mucmm_views_of_study(s->ctx, in->study,
+                                          mucmm_study_has_split(in->study) ? MUCMM_PART_TRAIN
+                                                                           : MUCMM_PART_ALL,
+                                          &opened)));
+    else
+        TRY(open_files(s, given, m, &opened));
+    TRY(check(s, mucmm_views_match(s->ctx, opened, m, true, out)));
 done:
+    mucmm_views_free(opened);
     return code;
 }
 
@@ -42,21 +57,15 @@ int null_models_open(session *s, const settings *given, const mucmm_model *m, co
     mucmm_null_params p;
     int code = 0;
 
-    out->n = mucmm_model_views(m);
     if (!in->study && !needed && given->training.n == 0)
         return 0;
-    if (in->study)
-        for (int32_t i = 0; i < out->n; i++)
-            TRY(inputs_training(s, in, mucmm_model_view_name(m, i), &out->data[i]));
-    else
-        TRY(open_files(s, given, m, out));
-    for (int32_t i = 0; i < out->n; i++)
-        out->views[i] = (mucmm_view){mucmm_model_view_name(m, i), out->data[i]};
+    TRY(open_training(s, given, m, in, &out->training));
     mucmm_null_params_init(&p);
     p.models = given->null_models > 0 ? given->null_models : p.models;
     p.rows = given->null_rows > 0 ? given->null_rows : 0;
     p.seed = given->seed >= 0 ? (uint64_t)given->seed : p.seed;
-    TRY(check(s, mucmm_null_fit(s->ctx, m, representation, out->views, out->n, &p, &out->null)));
+    TRY(check(s, mucmm_null_fit(s->ctx, m, representation, mucmm_views_list(out->training),
+                                mucmm_views_count(out->training), &p, &out->null)));
 done:
     return code;
 }
@@ -64,8 +73,7 @@ done:
 void null_models_close(null_models *n)
 {
     mucmm_null_free(n->null);
-    for (int32_t i = 0; i < n->n; i++)
-        mucmm_data_free(n->data[i]);
+    mucmm_views_free(n->training);
 }
 
 void score_file_name(const char *score, char *out, size_t size)
@@ -218,7 +226,7 @@ static int check_score(checks *c, int32_t view, mucmm_score_kind score)
     p.score = score;
     p.map = MUCMM_MAP_PATTERN; /* which is among those that follow, and needs the most */
     if (mucmm_explain_takes_training(c->m, view, c->in->views[view].data, &p) > 0)
-        p.training = c->null.data[view];
+        p.training = c->null.training ? mucmm_views_list(c->null.training)[view].data : NULL;
     TRY(check(c->s, mucmm_explanation_create(c->s->ctx, c->m, c->in->views, c->in->n, view,
                                              c->samples->rows, c->samples->n, &p, &e)));
     mucmm_findings_params_init(&fp);

@@ -8,9 +8,7 @@
 
 /* Training rows of all views, and the null models that were fitted to them. */
 typedef struct null_models {
-    int32_t n;
-    mucmm_data *data[MUCMM_MAX_VIEWS];
-    mucmm_view views[MUCMM_MAX_VIEWS];
+    mucmm_views *training; /* in the order of the model */
     mucmm_null *null;
 } null_models;
 

@@ -74,6 +74,14 @@ bool parse_shape(const char *text, int64_t *shape, int32_t *rank)
     return *rank > 0;
 }
 
+const char *find_pair(const pairs *p, const char *name)
+{
+    for (int32_t i = 0; i < p->n; i++)
+        if (strcmp(p->name[i], name) == 0)
+            return p->value[i];
+    return NULL;
+}
+
 static bool parse_real(const char *text, double *out)
 {
     char *end = NULL;

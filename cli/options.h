@@ -152,6 +152,8 @@ enum { MISSING_REFUSE, MISSING_ALLOW };
         "output", 'o', OPTION_TEXT, required, AT(output), 0, 0, value, help                        \
     }
 
+/* The value given for a name; NULL if none was. */
+const char *find_pair(const pairs *p, const char *name);
 /* A whole number that fills the whole text; false if it is none. */
 bool parse_count(const char *text, int64_t *out);
 

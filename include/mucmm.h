@@ -1694,6 +1694,15 @@ MUCMM_API void mucmm_bench_train_params_init_sized(mucmm_bench_train_params *p, 
 MUCMM_API mucmm_status mucmm_bench_train(mucmm_ctx *ctx, const mucmm_bench_train_params *params,
                                          double *rows_per_second, double *gflops);
 
+/* A network: median seconds of `repeats` forward passes, after as many (at least three) that do not
+ * count, and with both (or NULL) of forward passes with the gradient of the outputs' sum with
+ * respect to params.wrt (one tensor; none: the first float32 input). Of inputs only type and shape
+ * count; their numbers are 0/64 to 63/64 in turn, or 0 to 63. */
+MUCMM_API mucmm_status mucmm_bench_graph(mucmm_ctx *ctx, mucmm_graph *g,
+                                         const mucmm_named_tensor *inputs, int32_t n_inputs,
+                                         const mucmm_run_params *params, int64_t repeats,
+                                         double *forward, double *both);
+
 /* The closed form of mucmm_fit on whole views in memory: seconds [1] (the best of `repeats`) from
  * rows to weights (moments, factorizations, weights), correlations [k]. */
 MUCMM_API mucmm_status mucmm_bench_closed_form(mucmm_ctx *ctx, const mucmm_view *views,

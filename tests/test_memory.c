@@ -1221,6 +1221,20 @@ static mucmm_status m_bench_gemm(mucmm_ctx *c)
     return mucmm_bench_gemm(c, 8, 8, 8, 1, &gflops);
 }
 
+static mucmm_status m_bench_graph(mucmm_ctx *c)
+{
+    mucmm_named_tensor in = {"x", {.dtype = MUCMM_F32, .rank = 2, .shape = {6, 8}}};
+    double forward, both;
+    mucmm_graph *g = NULL;
+    mucmm_status status = MUCMM_OK;
+
+    TRY(mucmm_graph_load(c, in_folder("net.onnx"), &g));
+    TRY(mucmm_bench_graph(c, g, &in, 1, NULL, 1, &forward, &both));
+done:
+    mucmm_graph_free(g);
+    return status;
+}
+
 static mucmm_status m_bench_train(mucmm_ctx *c)
 {
     mucmm_bench_train_params p;
@@ -1369,6 +1383,7 @@ static const swept table[] = {
     CALL(views_training),
     CALL(probes_run),
     CALL(bench_gemm),
+    CALL(bench_graph),
     CALL(bench_train),
     CALL(bench_closed_form),
     CALL(bench_permutation),

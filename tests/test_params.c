@@ -370,6 +370,14 @@ static mucmm_status use_graph_run(void *p)
     return status;
 }
 
+static mucmm_status use_bench_graph(void *p)
+{
+    mucmm_named_tensor in = graph_input();
+    double forward;
+
+    return mucmm_bench_graph(ctx, graph, &in, 1, p, 1, &forward, NULL);
+}
+
 static mucmm_status use_graph_memory(void *p)
 {
     mucmm_named_tensor in = graph_input();
@@ -532,7 +540,7 @@ static const sized all[] = {
     SIZED(mucmm_node_info, NULL, GIVES, {"mucmm_graph_node", use_graph_node}),
     SIZED(mucmm_op_info, NULL, GIVES, {"mucmm_op", use_op}),
     SIZED(mucmm_run_params, NULL, TAKES, {"mucmm_graph_run", use_graph_run},
-          {"mucmm_graph_memory", use_graph_memory}),
+          {"mucmm_graph_memory", use_graph_memory}, {"mucmm_bench_graph", use_bench_graph}),
     SIZED(mucmm_encoder_callbacks, set_callbacks, TAKES, {"mucmm_encoder_wrap", use_encoder_wrap}),
     SIZED(mucmm_encode_params, NULL, TAKES, {"mucmm_data_encode", use_data_encode}),
     SIZED(mucmm_study_params, set_study, TAKES, {"mucmm_study_encode", use_study_encode}),

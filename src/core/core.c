@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 uint32_t mucmm_version(void)
 {
@@ -439,4 +440,13 @@ uint64_t mucmm__hash(uint64_t hash, const void *data, size_t size)
         size -= n;
     }
     return hash;
+}
+
+/* ---- the clock --------------------------------------------------------------------- */
+
+double mucmm__now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }

@@ -71,6 +71,9 @@ mucmm_status mucmm__strdup(mucmm_ctx *ctx, const char *s, char **out);
  * file names, and stand in messages and tables as they are. */
 bool mucmm__good_name(const char *name);
 
+/* Seconds on a clock that never goes back. */
+double mucmm__now(void);
+
 /* *out = a * b; false on overflow or a negative factor. */
 bool mucmm__mul(int64_t a, int64_t b, int64_t *out);
 

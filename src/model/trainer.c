@@ -6,13 +6,6 @@
 #include <math.h>
 #include <time.h>
 
-double mucmm__now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 mucmm_status mucmm__trainer_create(mucmm_ctx *ctx, int64_t n_params, int64_t n_stats,
                                    mucmm__trainer *t)
 {

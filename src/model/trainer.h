@@ -56,7 +56,4 @@ void mucmm__trainer_drop(mucmm__trainer *t);
 /* Of a stage that is over: gives back what only training needs. */
 void mucmm__trainer_settle(mucmm__trainer *t);
 
-/* Seconds on a clock that never goes back. */
-double mucmm__now(void);
-
 #endif
