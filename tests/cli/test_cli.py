@@ -1727,6 +1727,68 @@ def outputs_that_cannot_be_written_are_told_first():
 
 
 @test
+def json_without_memory_is_no_half_json():
+    """Whichever allocation of the JSON library fails: exit 1 with a line that says so, or the same text as with memory."""
+    module = os.environ.get('MUCMM_FAIL_JANSSON')
+    if not module or not os.path.exists(module):
+        raise Skip('no module that lets allocations fail')
+    with open('net.onnx', 'wb') as f:
+        f.write(onnx_file.small_network())
+    commands = [(['graph', 'info', 'net.onnx', '--tensors', '--json'], 1), (['info', 'linear.mucmm'], 97),
+                (['info', 'linear.mucmm', '--json'], 97), (['check-gradient', 'linear.mucmm', *UNSEEN, '--json', '--samples', '0'], 97)]
+    for command, step in commands:
+        whole = succeeds(*command).stdout
+        number, in_row = 1, 0
+        while in_row < 3 and number < 20 + 80 * step:
+            result = subprocess.run([PROGRAM, *command], capture_output=True, text=True, timeout=300,
+                                    env=dict(os.environ, LD_PRELOAD=module, MUCMM_FAIL=str(number)))
+            if result.returncode == 0:
+                check(result.stdout == whole, 'allocation %d of %s: other output, exit 0' % (number, command))
+                in_row += 1
+            else:
+                in_row = 0
+                check(result.returncode == 1 and any('memory' in line for line in lines_of(result)),
+                      'allocation %d of %s: exit %d: %s' % (number, command, result.returncode, result.stderr))
+            number += step
+        check(number > 3 * step + 1, 'no allocation of %s failed' % command)
+
+
+@test
+def killed_commands_leave_whole_files_or_none():
+    """No temporary file stays behind, and nothing that is not whole."""
+    r = random.Random(7)
+    commands = [['transform', 'mlp.mucmm', *UNSEEN, '-o', 'folder/t'],
+                ['report', 'linear.mucmm', *UNSEEN, '--permutations', '0', '--samples-shown', '1', '-o', 'folder/page.html']]
+    for command in commands:
+        begin = time.monotonic()
+        os.makedirs('folder', exist_ok=True)
+        succeeds(*command)
+        duration = time.monotonic() - begin
+        whole = files_below('folder')
+        for _ in range(6):
+            shutil.rmtree('folder')
+            os.mkdir('folder')
+            process = start(command)
+            time.sleep(r.uniform(0.2, 1) * duration)
+            process.kill()
+            process.communicate()
+            for name, data in files_below('folder').items():
+                check(whole.get(name) == data, '%s after a kill' % name)
+            succeeds(*command)
+            check(files_below('folder') == whole, 'other files after the run that follows')
+        shutil.rmtree('folder')
+
+
+def files_below(folder):
+    found = {}
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with open(os.path.join(parent, name), 'rb') as f:
+                found[os.path.join(parent, name)] = f.read()
+    return found
+
+
+@test
 def a_pipe_is_not_disturbed_by_the_check():
     os.mkfifo('pipe')
     reader = subprocess.Popen(['cat', 'pipe'], stdout=subprocess.PIPE)
