@@ -1698,7 +1698,7 @@ MUCMM_API mucmm_status mucmm_bench_train(mucmm_ctx *ctx, const mucmm_bench_train
  * count, and with both (or NULL) of forward passes with the gradient of the outputs' sum with
  * respect to params.wrt (one tensor; none: the first float32 input). Of inputs only type and shape
  * count; their numbers are 0/64 to 63/64 in turn, or 0 to 63. */
-MUCMM_API mucmm_status mucmm_bench_graph(mucmm_ctx *ctx, mucmm_graph *g,
+MUCMM_API mucmm_status mucmm_bench_graph(mucmm_ctx *ctx, const mucmm_graph *g,
                                          const mucmm_named_tensor *inputs, int32_t n_inputs,
                                          const mucmm_run_params *params, int64_t repeats,
                                          double *forward, double *both);

@@ -3,10 +3,11 @@
 """check_headers.py ROOT C_COMPILER [CXX_COMPILER]
 
 The public header compiles alone as C17 and as C++17, and every header of src/ alone as C17 with the flags of the
-library. Prints TAP.
+library; functions take the objects that threads may share by pointers to const. Prints TAP.
 """
 import glob
 import os
+import re
 import subprocess
 import sys
 
@@ -20,6 +21,21 @@ def compile_alone(compiler, language, flags, include, folders):
     return r.stderr.strip() or ('' if r.returncode == 0 else f'{compiler} ended with {r.returncode}')
 
 
+# Read-only after creation; what the functions listed beside them change is what they are for.
+SHARED = {'data': [], 'model': [], 'views': [], 'graph': [], 'source': [], 'encoder': [], 'tokens': [],
+          'study': ['mucmm_study_encode']}
+
+
+def without_const(header):
+    """Functions of the public header that could change an object that is shared, other than to free it."""
+    with open(header, encoding='utf-8') as f:
+        text = re.sub(r'/\*.*?\*/', '', f.read(), flags=re.S)
+    for name, parameters in re.findall(r'MUCMM_API\s[^;(]*?\b(\w+)\(([^;]*)\);', text):
+        for kind in re.findall(r'(?<!const )\bmucmm_(\w+) \*(?!\*)', parameters):
+            if kind in SHARED and name not in SHARED[kind] + [f'mucmm_{kind}_free']:
+                yield f'{name}: mucmm_{kind} * without const'
+
+
 def main(root, cc, cxx=None):
     include, src = os.path.join(root, 'include'), os.path.join(root, 'src')
     cases = [('mucmm.h alone as C17', cc, 'c', ['-std=c17'], '<mucmm.h>', [include])]
@@ -30,7 +46,12 @@ def main(root, cc, cxx=None):
                       [include, src]))
 
     status = 0
-    print(f'1..{len(cases)}')
+    print(f'1..{len(cases) + 1}')
+    faults = list(without_const(os.path.join(include, 'mucmm.h')))
+    print(f'{"not " if faults else ""}ok {len(cases) + 1} - shared objects are taken by pointers to const')
+    for line in faults:
+        print(f'# {line}')
+        status = 1
     for number, (name, compiler, language, flags, header, folders) in enumerate(cases, 1):
         if not compiler:
             print(f'ok {number} - {name} # SKIP no C++ compiler on this machine')

@@ -11,7 +11,7 @@
 enum { WARM_RUNS = 3 };
 
 typedef struct bench {
-    mucmm_graph *g;
+    const mucmm_graph *g;
     mucmm_named_tensor *inputs; /* [n_inputs], with numbers of their own */
     int32_t n_inputs;
     mucmm_run_params params;
@@ -164,9 +164,10 @@ static void drop(bench *b)
     mucmm__free(b->gradient.data);
 }
 
-mucmm_status mucmm_bench_graph(mucmm_ctx *ctx, mucmm_graph *g, const mucmm_named_tensor *inputs,
-                               int32_t n_inputs, const mucmm_run_params *params, int64_t repeats,
-                               double *forward, double *both)
+mucmm_status mucmm_bench_graph(mucmm_ctx *ctx, const mucmm_graph *g,
+                               const mucmm_named_tensor *inputs, int32_t n_inputs,
+                               const mucmm_run_params *params, int64_t repeats, double *forward,
+                               double *both)
 {
     mucmm_status status = MUCMM_OK;
     bench b = {.g = g, .n_inputs = n_inputs};
