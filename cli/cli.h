@@ -132,6 +132,8 @@ void json_append(json_t *array, json_t *value);
 json_t *json_text(const char *text);
 /* A text for free, with these flags of jansson; NULL if something is lost or root is NULL. */
 char *json_line(const json_t *root, size_t flags);
+/* Exit status 1 with its line if something was lost: for what is printed piece by piece. */
+int json_check(void);
 /* Rounds off a command that prints JSON: consumes `root`, which is NULL if memory has run out. */
 int print_json(json_t *root);
 

@@ -94,7 +94,7 @@ static int print_info(const mucmm_model *m, const char *path)
            columns[0].summary->rows, columns[1].summary->rows);
     print_summaries(m, columns, 4);
     print_stability(m);
-    return 0;
+    return json_check();
 }
 
 int run_info(const settings *given)

@@ -80,5 +80,11 @@ char *json_line(const json_t *root, size_t flags)
         free(text);
         text = NULL;
     }
+    lost = lost || !text;
     return text;
+}
+
+int json_check(void)
+{
+    return lost ? fail(EXIT_RUN, "out of memory: something is missing above") : 0;
 }
