@@ -80,10 +80,6 @@ uint64_t memory_of(const settings *given);
 /* Training rows of a view of the study; NULL without a study. */
 int inputs_training(session *s, const inputs *in, const char *view, mucmm_data **out);
 
-/* What tells a row from others: its cell in the study's column `label` (NULL = none), else its key,
- * its picture's or sound's file, its text; NULL if it has none of them. */
-const char *sample_name(const inputs *in, const char *label, int64_t row);
-
 /* The model named by the first operand. */
 int model_open(session *s, const settings *given, mucmm_model **out);
 
@@ -130,6 +126,8 @@ void json_put(json_t *object, const char *key, json_t *value);
 void json_append(json_t *array, json_t *value);
 /* A string; a text that is not UTF-8 as it is shown. */
 json_t *json_text(const char *text);
+/* The same of JSON that the library made; frees it. */
+int print_text(char *text);
 /* A text for free, with these flags of jansson; NULL if something is lost or root is NULL. */
 char *json_line(const json_t *root, size_t flags);
 /* Exit status 1 with its line if something was lost: for what is printed piece by piece. */

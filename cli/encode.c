@@ -44,22 +44,6 @@ static void print_features(const char *name, const mucmm_data *d)
 
 /* ---- a study ----------------------------------------------------------------------- */
 
-static int write_rows(session *s, const mucmm_data *d, const char *path)
-{
-    int64_t n = mucmm_data_rows(d), p = mucmm_data_cols(d);
-    int64_t shape[MUCMM_MAX_RANK + 1] = {n};
-    int32_t rank = mucmm_data_shape(d, shape + 1) + 1;
-    mucmm_mat rows = {NULL, n, p, p};
-    int code = 0;
-
-    TRY(allocate(&rows.data, n * p, sizeof(float)));
-    TRY(check(s, mucmm_data_read(s->ctx, d, NULL, n, &rows)));
-    TRY(check(s, mucmm_npy_write(s->ctx, path, rows.data, shape, rank)));
-done:
-    free(rows.data);
-    return code;
-}
-
 /* The rows of the table that the rows of the part are. */
 static int write_places(session *s, const inputs *in, output_dir *dir)
 {
@@ -92,7 +76,7 @@ static int encode_study(session *s, const settings *given)
     for (int32_t i = 0; i < in.n; i++) {
         if (given->output) {
             TRY(output_dir_file(&dir, "%s.npy", in.views[i].name));
-            TRY(write_rows(s, in.data[i], dir.full));
+            TRY(check(s, mucmm_data_write(s->ctx, in.data[i], dir.full)));
         }
         print_features(in.views[i].name, in.data[i]);
     }

@@ -4,6 +4,8 @@
  */
 #include "graph.h"
 
+#include "print.h"
+
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -88,88 +90,6 @@ static void print_tensor(const mucmm_named_tensor *t, int width)
     print_shape(&t->tensor);
 }
 
-static json_t *shape_json(const mucmm_tensor *t)
-{
-    json_t *list = t->rank < 0 ? json_null() : json_array();
-
-    for (int32_t i = 0; i < t->rank; i++)
-        json_append(list, t->shape[i] < 0 ? json_null() : json_integer(t->shape[i]));
-    return list;
-}
-
-static json_t *tensor_json(const mucmm_named_tensor *t)
-{
-    return json_pack("{s:o, s:s, s:o}", "name", json_text(t->name), "dtype",
-                     dtype_text(t->tensor.dtype), "shape", shape_json(&t->tensor));
-}
-
-/* {"Conv": 27, "Relu": 26} */
-static json_t *count_operators(const mucmm_graph *g)
-{
-    json_t *counted = json_object();
-    mucmm_node_info node;
-
-    mucmm_node_info_init(&node);
-    for (int32_t i = 0; i < mucmm_graph_nodes(g); i++) {
-        mucmm_graph_node(g, i, &node);
-        json_int_t so_far = json_integer_value(json_object_get(counted, shown(node.op)));
-        json_put(counted, shown(node.op), json_integer(so_far + 1));
-    }
-    return counted;
-}
-
-/* The opsets of the nodes, each once. */
-static json_t *list_opsets(const mucmm_graph *g)
-{
-    json_t *list = json_array(), *known = json_object();
-    mucmm_node_info node;
-    char key[16];
-
-    mucmm_node_info_init(&node);
-    for (int32_t i = 0; i < mucmm_graph_nodes(g); i++) {
-        mucmm_graph_node(g, i, &node);
-        snprintf(key, sizeof key, "%d", node.opset);
-        if (json_object_get(known, key))
-            continue;
-        json_put(known, key, json_true());
-        json_append(list, json_integer(node.opset));
-    }
-    json_decref(known);
-    return list;
-}
-
-static json_t *list_tensors(const mucmm_graph *g)
-{
-    json_t *list = json_array();
-    mucmm_node_info node;
-
-    mucmm_node_info_init(&node);
-    for (int32_t i = 0; i < mucmm_graph_nodes(g); i++) {
-        mucmm_graph_node(g, i, &node);
-        json_append(list, json_pack("{s:o, s:o}", "name", json_text(node.output), "op",
-                                    json_text(node.op)));
-    }
-    return list;
-}
-
-static json_t *info_json(const mucmm_graph *g, bool tensors)
-{
-    json_t *root = json_object(), *in = json_array(), *out = json_array();
-
-    for (int32_t i = 0; i < mucmm_graph_inputs(g); i++)
-        json_append(in, tensor_json(mucmm_graph_input(g, i)));
-    for (int32_t i = 0; i < mucmm_graph_outputs(g); i++)
-        json_append(out, tensor_json(mucmm_graph_output(g, i)));
-    json_put(root, "inputs", in);
-    json_put(root, "outputs", out);
-    json_put(root, "nodes", json_integer(mucmm_graph_nodes(g)));
-    json_put(root, "opsets", list_opsets(g));
-    json_put(root, "operators", count_operators(g));
-    if (tensors)
-        json_put(root, "tensors", list_tensors(g));
-    return root;
-}
-
 static int widest(int width, const char *name)
 {
     int length = (int)strlen(shown(name));
@@ -188,24 +108,38 @@ static int name_width(const mucmm_graph *g)
     return width;
 }
 
+/* Is node i the first of its operator (of its opset)? How many are there of its operator? */
+static bool is_first(const mucmm_graph *g, int32_t i, bool by_opset, int32_t *count)
+{
+    mucmm_node_info node, other;
+    bool first = true;
+
+    mucmm_node_info_init(&node);
+    mucmm_node_info_init(&other);
+    mucmm_graph_node(g, i, &node);
+    *count = 0;
+    for (int32_t j = 0; mucmm_graph_node(g, j, &other); j++) {
+        bool same = by_opset ? other.opset == node.opset : strcmp(other.op, node.op) == 0;
+        first = first && !(same && j < i);
+        *count += same;
+    }
+    return first;
+}
+
 static void print_operators(const mucmm_graph *g)
 {
-    json_t *operators = count_operators(g), *opsets = list_opsets(g), *value;
-    const char *name;
-    size_t i;
+    mucmm_node_info node;
+    int32_t count;
 
+    mucmm_node_info_init(&node);
     printf("%" PRId32 " nodes, opset", mucmm_graph_nodes(g));
-    json_array_foreach(opsets, i, value)
-    {
-        printf("%s %" JSON_INTEGER_FORMAT, i > 0 ? "," : "", json_integer_value(value));
-    }
+    for (int32_t i = 0; mucmm_graph_node(g, i, &node); i++)
+        if (is_first(g, i, true, &count))
+            printf("%s %" PRId32, i > 0 ? "," : "", node.opset);
     printf(":\n");
-    json_object_foreach(operators, name, value)
-    {
-        printf("  %-20s  %" JSON_INTEGER_FORMAT "\n", name, json_integer_value(value));
-    }
-    json_decref(operators);
-    json_decref(opsets);
+    for (int32_t i = 0; mucmm_graph_node(g, i, &node); i++)
+        if (is_first(g, i, false, &count))
+            printf("  %-20s  %" PRId32 "\n", shown(node.op), count);
 }
 
 static void print_graph(const mucmm_graph *g, bool tensors)
@@ -234,13 +168,15 @@ int run_graph_info(const settings *given)
 {
     session s = {0};
     mucmm_graph *g = NULL;
+    char *text = NULL;
     int code = 0;
 
     TRY(session_open(&s, given));
     TRY(graph_open(&s, given, &g));
-    if (given->json)
-        TRY(print_json(info_json(g, given->tensors)));
-    else
+    if (given->json) {
+        TRY(check(&s, mucmm_graph_json(s.ctx, g, given->tensors, &text)));
+        TRY(print_text(text));
+    } else
         print_graph(g, given->tensors);
 done:
     mucmm_graph_free(g);
@@ -328,9 +264,12 @@ static int write_outputs(session *s, const settings *given, const mucmm_run *r,
         mucmm_named_tensor t = {names[i], *mucmm_run_output(r, i)};
         TRY(output_dir_file(dir, "%s.npy", files[i]));
         TRY(check(s, mucmm_npy_write_tensor(s->ctx, dir->full, &t.tensor)));
-        json_t *entry = tensor_json(&t);
-        json_put(entry, "file", json_text(dir->full));
-        json_append(list, entry);
+        json_t *shape = json_array();
+        for (int32_t j = 0; j < t.tensor.rank; j++)
+            json_append(shape, json_integer(t.tensor.shape[j]));
+        json_append(list, json_pack("{s:o, s:s, s:o, s:o}", "name", json_text(t.name), "dtype",
+                                    dtype_text(t.tensor.dtype), "shape", shape, "file",
+                                    json_text(dir->full)));
         if (given->json)
             continue;
         print_tensor(&t, 20);

@@ -162,11 +162,6 @@ void inputs_close(inputs *in)
     *in = (inputs){0};
 }
 
-const char *sample_name(const inputs *in, const char *label, int64_t row)
-{
-    return mucmm_views_sample(in->paired, row, label);
-}
-
 int model_open(session *s, const settings *given, mucmm_model **out)
 {
     return check(s, mucmm_model_load(s->ctx, given->operand[0], out));

@@ -70,6 +70,14 @@ int print_json(json_t *root)
     return code;
 }
 
+int print_text(char *text)
+{
+    int failed = write_piece(text, strlen(text), stdout) != 0 || putchar('\n') == EOF;
+
+    mucmm_text_free(text);
+    return failed ? fail(EXIT_RUN, "cannot write the JSON: %s", strerror(errno)) : 0;
+}
+
 /* Not json_dumps: when its buffer cannot grow, it leaves something out and says nothing. */
 char *json_line(const json_t *root, size_t flags)
 {

@@ -351,11 +351,3 @@ json_t *numbers_json(const double *x, int64_t n)
         json_array_append_new(list, number_json(x ? x[i] : NAN));
     return list;
 }
-
-int print_text(char *text)
-{
-    int failed = printf("%s\n", text) < 0;
-
-    mucmm_text_free(text);
-    return failed ? fail(EXIT_RUN, "cannot write the JSON: %s", strerror(errno)) : 0;
-}

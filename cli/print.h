@@ -20,9 +20,6 @@ void print_summaries(const mucmm_model *m, const summary_column *columns, int n)
 /* Which components come back in other fits, if the fit was asked; nothing else. */
 void print_stability(const mucmm_model *m);
 
-/* JSON that the library made, and frees it. */
-int print_text(char *text);
-
 /* A number, or null if it is not finite. */
 json_t *number_json(double x);
 json_t *numbers_json(const double *x, int64_t n);

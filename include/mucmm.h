@@ -300,6 +300,9 @@ MUCMM_API mucmm_status mucmm_data_read(mucmm_ctx *ctx, const mucmm_data *d, cons
 MUCMM_API mucmm_status mucmm_npy_write(mucmm_ctx *ctx, const char *path, const float *data,
                                        const int64_t *shape, int32_t rank);
 
+/* All rows of a view in the same way, [n, shape of a row]; errors as in mucmm_data_read. */
+MUCMM_API mucmm_status mucmm_data_write(mucmm_ctx *ctx, const mucmm_data *d, const char *path);
+
 /* Writes a whole file from memory in the same way. */
 MUCMM_API mucmm_status mucmm_file_write(mucmm_ctx *ctx, const char *path, const void *data,
                                         size_t size);
@@ -1336,6 +1339,11 @@ MUCMM_API void mucmm_node_info_init_sized(mucmm_node_info *n, size_t size);
 #define mucmm_node_info_init(n) mucmm_node_info_init_sized((n), sizeof *(n))
 /* 1; or 0 if i is out of range, or no init has seen *out. */
 MUCMM_API int32_t mucmm_graph_node(const mucmm_graph *g, int32_t i, mucmm_node_info *out);
+
+/* The same as JSON text, for mucmm_text_free: inputs, outputs, nodes, opsets, operators with their
+ * counts and, with tensors, the first output of every node. */
+MUCMM_API mucmm_status mucmm_graph_json(mucmm_ctx *ctx, const mucmm_graph *g, int32_t tensors,
+                                        char **out);
 
 /* The operators that are supported, in the order of the table. until is the newest opset this
  * library knows where the entry has no end. */

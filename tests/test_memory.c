@@ -276,6 +276,11 @@ static mucmm_status m_data_read(mucmm_ctx *c)
     return mucmm_data_read(c, q.data[0], explained, N_EXPLAINED, &out);
 }
 
+static mucmm_status m_data_write(mucmm_ctx *c)
+{
+    return mucmm_data_write(c, q.data[0], folder_path("out"));
+}
+
 static mucmm_status m_npy_write(mucmm_ctx *c)
 {
     return mucmm_npy_write(c, folder_path("out"), numbers, (const int64_t[]){3, 4}, 2);
@@ -859,6 +864,15 @@ static mucmm_status m_graph_load_memory(mucmm_ctx *c)
     return status;
 }
 
+static mucmm_status m_graph_json(mucmm_ctx *c)
+{
+    char *text = NULL;
+    mucmm_status status = mucmm_graph_json(c, graph, 1, &text);
+
+    mucmm_text_free(text);
+    return status;
+}
+
 static mucmm_status m_graph_find(mucmm_ctx *c)
 {
     return mucmm_graph_find(c, graph, "hidden");
@@ -1354,6 +1368,8 @@ static const swept table[] = {
     CALL(model_report),
     CALL(npy_read),
     CALL(npy_write_tensor),
+    CALL(data_write),
+    CALL(graph_json),
     CALL(graph_load),
     CALL(graph_load_memory),
     CALL(graph_find),
