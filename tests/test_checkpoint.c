@@ -412,8 +412,8 @@ static void test_checkpoint_is_checked_first(void **state)
     q.x[0][0] = NAN;
     p.checkpoint = in_folder("none/checkpoint");
     check_message(ctx, mucmm_fit(ctx, q.view, 2, &p, &m), MUCMM_EIO, "none/checkpoint");
-    p.checkpoint = folder;
-    check_message(ctx, mucmm_fit(ctx, q.view, 2, &p, &m), MUCMM_EIO, folder);
+    p.checkpoint = in_folder(".");
+    check_message(ctx, mucmm_fit(ctx, q.view, 2, &p, &m), MUCMM_EIO, "/.");
     p.checkpoint = in_folder("checkpoint");
     check_message(ctx, mucmm_fit(ctx, q.view, 2, &p, &m), MUCMM_ENUMERIC, "");
     assert_int_equal(count_files(), files);

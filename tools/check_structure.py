@@ -27,6 +27,7 @@ USES = {
 }
 SKIPPED_FOLDERS = re.compile(r'^(build.*|demo|node_modules|subprojects|__pycache__|\..*)$')
 KEPT_HIDDEN = {'.ci'}
+ROOT = '.'
 
 # (what, pattern) on C code of src/ without comments and strings
 LIBRARY_BANS = [
@@ -237,6 +238,22 @@ def check_purpose(files):
             yield f'{path}:1: the first comment needs the licence line, a blank one, and the purpose of the file'
 
 
+def check_named_files(files):
+    """A file that a document names is there."""
+    named = re.compile(r'`((?:src|include|cli|demos|tests|tools|docs|experiments|bench|examples)/[\w./-]+\.\w+)`'
+                       r'|\]\((?!https?:|#)([\w./-]+)(?:#[\w-]*)?\)')
+    for path, text in files.items():
+        if not path.endswith('.md'):
+            continue
+        for number, line in enumerate(text.splitlines(), 1):
+            for m in named.finditer(line):
+                if m[1] and re.search(r'[A-Z]{4}', m[1]):  # a placeholder, such as test_NAME.c
+                    continue
+                name = m[1] or os.path.normpath(os.path.join(os.path.dirname(path), m[2])).replace(os.sep, '/')
+                if name not in files and not os.path.exists(os.path.join(ROOT, name)):
+                    yield f'{path}:{number}: there is no {name}'
+
+
 def check_test_list(files):
     listed = files.get('tests/meson.build', '')
     for path in files:
@@ -294,7 +311,8 @@ def format_check(formatter, root):
 
 
 def main(arguments):
-    root = arguments[0] if arguments else os.path.join(os.path.dirname(os.path.abspath(__file__)), '..')
+    global ROOT
+    ROOT = root = arguments[0] if arguments else os.path.join(os.path.dirname(os.path.abspath(__file__)), '..')
     files = {}
     for path in files_under(root):
         text = read(root, path)
@@ -307,6 +325,7 @@ def main(arguments):
         ('no message of the library names an option of the command line', check_option_words),
         ('every source file has its licence line', check_spdx),
         ('every C file says what it is for', check_purpose),
+        ('files that documents name are there', check_named_files),
         ('every test program is run', check_test_list),
         ('files of one folder do not call each other in circles', check_cycles),
         (f'no function has more than {MAX_FUNCTION} lines, nine in ten fewer than {MAX_P90}', check_function_lengths),
