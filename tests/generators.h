@@ -298,8 +298,8 @@ static inline void check_message(mucmm_ctx *ctx, mucmm_status got, mucmm_status 
     if (got != want)
         fail_msg("status %s (%s), expected %s: %s", mucmm_status_text(got), message,
                  mucmm_status_text(want), fragment);
-    if (!strstr(message, fragment))
-        fail_msg("message \"%s\" lacks \"%s\"", message, fragment);
+    if (!message || !strstr(message, fragment))
+        fail_msg("message \"%s\" lacks \"%s\"", message ? message : "(none)", fragment);
 }
 
 /* An allocator whose call number fail_at fails. */
