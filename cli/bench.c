@@ -140,6 +140,7 @@ static int bench_closed_form(session *s, const settings *given)
 {
     inputs in = {0};
     double seconds = 0, *correlations = NULL;
+    json_t *list;
     int code = 0;
 
     if (given->view.n < 2 || given->common < 1)
@@ -148,8 +149,10 @@ static int bench_closed_form(session *s, const settings *given)
     TRY(allocate(&correlations, given->common, sizeof *correlations));
     TRY(check(s, mucmm_bench_closed_form(s->ctx, in.views, in.n, given->common, repeats_of(given),
                                          &seconds, correlations)));
-    code = print_json(json_pack("{s:f, s:o}", "seconds", seconds, "correlations",
-                                numbers_json(correlations, given->common)));
+    list = json_array();
+    for (int64_t i = 0; i < given->common; i++)
+        json_append(list, number_json(correlations[i]));
+    code = print_json(json_pack("{s:f, s:o}", "seconds", seconds, "correlations", list));
 done:
     free(correlations);
     inputs_close(&in);

@@ -18,7 +18,8 @@ const option explain_options[] = {
      "common (default), common-energy, individual, common:J, individual:J"},
     OPTION_METHOD,
     {"baseline", 0, OPTION_TEXT, false, AT(baseline), 0, 0, "zero|mean|blurred|ROW",
-     "input-x- and integrated-gradients: where maps start (default mean)"},
+     "input-x- and integrated-gradients: where maps start (default mean; of words and sounds "
+     "zero)"},
     {"steps", 0, OPTION_COUNT, false, AT(steps), 1, 4096, "N",
      "integrated-gradients: points on the way (default 32)"},
     {"noise-samples", 0, OPTION_COUNT, false, AT(noise_samples), 1, 100000, "N",
@@ -283,9 +284,9 @@ static int check_method(const settings *given, mucmm_map_kind map)
 }
 
 /* A word that the library does not know is wrong usage. */
-static int check_word(session *s, const char *name, mucmm_status status)
+static int check_word(session *s, mucmm_status status)
 {
-    return status == MUCMM_OK ? 0 : fail(EXIT_USAGE, "--%s: %s", name, mucmm_ctx_message(s->ctx));
+    return check(s, status) == 0 ? 0 : EXIT_USAGE;
 }
 
 static int fill_params(session *s, const settings *given, mucmm_explain_params *p)
@@ -306,11 +307,9 @@ static int fill_params(session *s, const settings *given, mucmm_explain_params *
     TRY(check_method(given, p->map));
     if (given->baseline)
         TRY(check_word(
-            s, "baseline",
-            mucmm_baseline_parse(s->ctx, given->baseline, &p->baseline, &p->baseline_row)));
+            s, mucmm_baseline_parse(s->ctx, given->baseline, &p->baseline, &p->baseline_row)));
     if (given->score)
-        TRY(check_word(s, "score",
-                       mucmm_score_parse(s->ctx, given->score, &p->score, &p->component)));
+        TRY(check_word(s, mucmm_score_parse(s->ctx, given->score, &p->score, &p->component)));
 done:
     return code;
 }

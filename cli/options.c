@@ -517,15 +517,17 @@ const char *options_name(const option *table, const char *message, char *out, si
     for (const char *m = message; *m && at + 1 < size;) {
         size_t length = *m == '`' ? strcspn(m + 1, "`") : 0;
         const option *o = table;
-        while (length > 0 && m[1 + length] == '`' && o && o->name &&
-               !sets_parameter(o, m + 1, length))
-            o++;
-        if (length > 0 && m[1 + length] == '`' && o && o->name) {
-            at += (size_t)snprintf(out + at, size - at, "--%s", o->name);
-            m += length + 2;
-        } else {
+        if (length == 0 || m[1 + length] != '`') {
             out[at++] = *m++;
+            continue;
         }
+        while (o && o->name && !sets_parameter(o, m + 1, length))
+            o++;
+        if (o && o->name)
+            at += (size_t)snprintf(out + at, size - at, "--%s", o->name);
+        else /* a parameter that this command does not set */
+            at += (size_t)snprintf(out + at, size - at, "%.*s", (int)length, m + 1);
+        m += length + 2;
     }
     out[at < size ? at : size - 1] = '\0';
     return out;
@@ -533,15 +535,19 @@ const char *options_name(const option *table, const char *message, char *out, si
 
 /* ---- help -------------------------------------------------------------------------- */
 
+enum { LEFT = 34 }; /* columns of an option and its value */
+
 void options_print(const option *table)
 {
     for (const option *o = table; o->name; o++) {
-        char left[64];
+        char left[256];
         if (!o->help)
             continue;
         snprintf(left, sizeof left, "%s%c%s--%s%s%s", o->letter ? "-" : "  ",
                  o->letter ? o->letter : ' ', o->letter ? ", " : " ", o->name, o->value ? " " : "",
                  o->value ? o->value : "");
-        printf("  %-34s %s%s\n", left, o->help, o->required ? " (required)" : "");
+        bool own_line = strlen(left) > LEFT; /* what must be typed is never cut */
+        printf("  %-*s%s%-*s %s%s\n", LEFT, left, own_line ? "\n  " : "", own_line ? LEFT : 0, "",
+               o->help, o->required ? " (required)" : "");
     }
 }

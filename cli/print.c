@@ -342,12 +342,3 @@ json_t *number_json(double x)
 {
     return isfinite(x) ? json_real(x) : json_null();
 }
-
-json_t *numbers_json(const double *x, int64_t n)
-{
-    json_t *list = json_array();
-
-    for (int64_t i = 0; i < n; i++)
-        json_array_append_new(list, number_json(x ? x[i] : NAN));
-    return list;
-}

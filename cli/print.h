@@ -22,6 +22,5 @@ void print_stability(const mucmm_model *m);
 
 /* A number, or null if it is not finite. */
 json_t *number_json(double x);
-json_t *numbers_json(const double *x, int64_t n);
 
 #endif

@@ -15,7 +15,7 @@
  *   mucmm_fit_params_init(&p);
  *   p.common = 8;
  *   p.individual = 16;
- *   if (mucmm_fit(ctx, views, 2, &p, &model) != MUCMM_OK ||
+ *   if (!left || !right || mucmm_fit(ctx, views, 2, &p, &model) != MUCMM_OK ||
  *       mucmm_model_save(ctx, model, "pair.mucmm") != MUCMM_OK)
  *       fprintf(stderr, "%s\n", mucmm_ctx_message(ctx));
  *   mucmm_model_free(model);
@@ -32,6 +32,8 @@
  *   Ownership  *_create, *_open, *_load, *_fit: the caller owns *out and
  *              releases it with the matching *_free, which accepts NULL.
  *              Objects may be freed in any order, also after their context.
+ *              No other pointer argument may be NULL unless its function says
+ *              what NULL means.
  *              Pointer-to-const arguments are only read during the call, except
  *              where "borrowed" is said. Returned strings and arrays belong to
  *              the object they were asked from.

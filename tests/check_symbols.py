@@ -4,10 +4,13 @@
 
 Every symbol that the shared library exports starts with mucmm_, and none with mucmm__ (internal). Prints TAP.
 """
+import re
 import subprocess
 import sys
 
 SANITIZER = ('__asan', '__odr_asan', '__ubsan', '__lsan')
+# What clang 14 makes of its own and does not hide: locks of OpenMP, and the choosers of target_clones.
+CLANG = re.compile(r'^\.gomp_critical_user_\.var$|^[a-z_0-9]+\.resolver$')
 
 
 def report(number, name, bad, why):
@@ -24,7 +27,7 @@ def main(library, nm=None):
         return 0
     out = subprocess.run([nm, '-D', '--defined-only', library], capture_output=True, text=True, check=True).stdout
     symbols = [line.split()[-1].split('@')[0] for line in out.splitlines() if line.strip()]
-    symbols = [s for s in symbols if not s.startswith(SANITIZER)]
+    symbols = [s for s in symbols if not s.startswith(SANITIZER) and not CLANG.match(s)]
     foreign = [s for s in symbols if not s.startswith('mucmm_')]
     internal = [s for s in symbols if s.startswith('mucmm__')]
     empty = [] if 'mucmm_version' in symbols else ['mucmm_version']

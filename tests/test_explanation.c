@@ -79,7 +79,7 @@ static void test_remap(void **state)
     mucmm_fit_params fp = small_params(MUCMM_HEAD_MLP);
     mucmm_model *m = fit(ctx, &q, &fp);
     mucmm_explain_params p = explain_params(MUCMM_SCORE_COMMON, MUCMM_MAP_DEFAULT), other;
-    mucmm_explanation *e = NULL;
+    mucmm_explanation *e = NULL, *none = NULL;
     float got[SAMPLES * 8], want[SAMPLES * 8];
     double gaps[SAMPLES];
 
@@ -113,9 +113,10 @@ static void test_remap(void **state)
     assert_memory_equal(got, want, sizeof want); /* what was refused changed nothing */
     CHECK_OK(ctx, mucmm_explanation_remap(ctx, e, NULL));
     assert_int_equal(mucmm_explanation_params(e)->map, MUCMM_MAP_PATTERN);
-    check_message(ctx, mucmm_explanation_create(ctx, m, q.view, 2, 0, sample_rows, -1, &p, &e),
+    check_message(ctx, mucmm_explanation_create(ctx, m, q.view, 2, 0, sample_rows, -1, &p, &none),
                   MUCMM_EARG, "-1 samples");
-    assert_null(e);
+    assert_null(none);
+    mucmm_explanation_free(e);
     mucmm_model_free(m);
     drop_problem(&q);
 }

@@ -77,7 +77,7 @@ static void test_fit_refuses_views(void **state)
     check_fit_refused(many, MUCMM_MAX_VIEWS + 1, &p, MUCMM_EARG, "17 views are given");
     check_fit_refused((mucmm_view[]){left, {"left", q.data[1]}}, 2, &p, MUCMM_EARG,
                       "view 'left' is given twice");
-    check_fit_refused((mucmm_view[]){left, {"right", NULL}}, 2, &p, MUCMM_EARG, "no columns");
+    check_fit_refused((mucmm_view[]){left, {"right", NULL}}, 2, &p, MUCMM_EARG, "no data (NULL)");
     check_fit_refused((mucmm_view[]){left, shorter.view[1]}, 2, &p, MUCMM_ESHAPE,
                       "has 60 rows and view 'right' (right) has 59");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)

@@ -47,7 +47,7 @@ static mucmm_status unknown(mucmm_ctx *ctx, const char *what, const char *text, 
         list[i] = words[i].text;
     }
     near = mucmm_nearest_word(text, list, n);
-    return mucmm__fail(ctx, MUCMM_EARG, "%s '%.64s' is none of %s%s%s%s%s", what, text, all, note,
+    return mucmm__fail(ctx, MUCMM_EARG, "`%s` '%.64s' is none of %s%s%s%s%s", what, text, all, note,
                        near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 

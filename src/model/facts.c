@@ -121,6 +121,8 @@ const mucmm_epoch *mucmm_model_history(const mucmm_model *m, int64_t *n)
 
 const char *mucmm_stage_text(int32_t stage, char out[MUCMM_STAGE_TEXT])
 {
+    if (stage < 0)
+        return strcpy(out, "closed-form");
     if (stage == MUCMM__STAGE_SKIP)
         return strcpy(out, "common-from-closed-form");
     if (stage == MUCMM__STAGE_SCRATCH)

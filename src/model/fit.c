@@ -39,7 +39,11 @@ static mucmm_status check_views(mucmm_ctx *ctx, const mucmm_view *views, int32_t
                            n_views == 1 ? " is" : "s are", MUCMM_MAX_VIEWS);
     TRY(mucmm__check_view_names(ctx, views, n_views));
     for (int32_t i = 0; i < n_views; i++) {
-        if (!views[i].data || mucmm_data_cols(views[i].data) < 1)
+        if (!views[i].data)
+            return mucmm__fail(ctx, MUCMM_EARG,
+                               "view '%s' has no data (NULL): what opened them failed",
+                               views[i].name);
+        if (mucmm_data_cols(views[i].data) < 1)
             return mucmm__fail(ctx, MUCMM_EARG, "view '%s' has no columns", views[i].name);
         if (mucmm_data_rows(views[i].data) != mucmm_data_rows(views[0].data))
             return mucmm__fail(ctx, MUCMM_ESHAPE,

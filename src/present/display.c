@@ -125,8 +125,8 @@ static mucmm_status find_shape(mucmm_ctx *ctx, const mucmm_display_params *p, mu
     for (int32_t i = 0; i < d->rank; i++)
         if (d->shape[i] < 1 || cells < (double)d->cols || cells > (double)d->cols)
             return mucmm__fail(ctx, MUCMM_ESHAPE,
-                               "display: the shape has %.0f cells and a row of %s has %" PRId64,
-                               cells, mucmm_data_label(d->data), d->cols);
+                               "the shape has %.0f cells and a row of %s has %" PRId64, cells,
+                               mucmm_data_label(d->data), d->cols);
     return MUCMM_OK;
 }
 

@@ -40,8 +40,7 @@ static mucmm_status check_params(mucmm_ctx *ctx, const mucmm_report_params *p,
                            "report: untested_word or keep_heads_word is NULL; they are texts");
     if (p->label && !mucmm_views_cell(views, 0, p->label))
         return mucmm__fail(ctx, MUCMM_EARG,
-                           "report: label: the views have no table of a study with a column '%s'",
-                           p->label);
+                           "`label` is '%s', and the study's table has no such column", p->label);
     return MUCMM_OK;
 }
 

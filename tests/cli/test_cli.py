@@ -1560,8 +1560,8 @@ def small_files():
 
 @test
 def full_disk():
-    if 'TSAN_OPTIONS' in os.environ:
-        raise Skip('the thread sanitizer keeps its own memory in files')
+    if b'libomp.so' in subprocess.run(['ldd', PROGRAM], capture_output=True).stdout:
+        raise Skip("clang's OpenMP runtime needs a file of its own at the start, and crashes without")
     small = {'preexec_fn': small_files, 'restore_signals': False}
     fails(1, ['full.mucmm'], *fit(out='full.mucmm'), **small)
     fails(1, ['x.csv'], 'score', 'mlp.mucmm', *UNSEEN, '-o', 'x.csv', **small)
