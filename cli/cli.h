@@ -126,8 +126,9 @@ void json_put(json_t *object, const char *key, json_t *value);
 void json_append(json_t *array, json_t *value);
 /* A string; a text that is not UTF-8 as it is shown. */
 json_t *json_text(const char *text);
-/* The same of JSON that the library made; frees it. */
-int print_text(char *text);
+/* JSON text as it is fit for a terminal; and such as a call of the library made, if it did. */
+int print_text(const char *text);
+int print_made(session *s, mucmm_status made, char **text);
 /* A text for free, with these flags of jansson; NULL if something is lost or root is NULL. */
 char *json_line(const json_t *root, size_t flags);
 /* Exit status 1 with its line if something was lost: for what is printed piece by piece. */

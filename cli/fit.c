@@ -114,9 +114,8 @@ static void fill_params(const settings *given, mucmm_fit_params *p)
 static int print_fit_json(session *s, const mucmm_model *m)
 {
     char *text = NULL;
-    int code = check(s, mucmm_model_results_json(s->ctx, m, &text));
 
-    return code ? code : print_text(text);
+    return print_made(s, mucmm_model_results_json(s->ctx, m, &text), &text);
 }
 
 /* How the numbers of dimensions were found, where they were. */

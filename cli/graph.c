@@ -174,8 +174,7 @@ int run_graph_info(const settings *given)
     TRY(session_open(&s, given));
     TRY(graph_open(&s, given, &g));
     if (given->json) {
-        TRY(check(&s, mucmm_graph_json(s.ctx, g, given->tensors, &text)));
-        TRY(print_text(text));
+        TRY(print_made(&s, mucmm_graph_json(s.ctx, g, given->tensors, &text), &text));
     } else
         print_graph(g, given->tensors);
 done:

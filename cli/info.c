@@ -106,7 +106,7 @@ int run_info(const settings *given)
     TRY(session_open(&s, given));
     TRY(model_open(&s, given, &m));
     if (given->json)
-        printf("%s\n", mucmm_model_json(m));
+        code = print_text(mucmm_model_json(m));
     else
         code = print_info(m, given->operand[0]);
 done:

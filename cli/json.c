@@ -70,12 +70,19 @@ int print_json(json_t *root)
     return code;
 }
 
-int print_text(char *text)
+int print_text(const char *text)
 {
-    int failed = write_piece(text, strlen(text), stdout) != 0 || putchar('\n') == EOF;
+    if (write_piece(text, strlen(text), stdout) != 0 || putchar('\n') == EOF)
+        return fail(EXIT_RUN, "cannot write the JSON: %s", strerror(errno));
+    return 0;
+}
 
-    mucmm_text_free(text);
-    return failed ? fail(EXIT_RUN, "cannot write the JSON: %s", strerror(errno)) : 0;
+int print_made(session *s, mucmm_status made, char **text)
+{
+    int code = check(s, made) == 0 ? print_text(*text) : EXIT_RUN;
+
+    mucmm_text_free(*text);
+    return code;
 }
 
 /* Not json_dumps: when its buffer cannot grow, it leaves something out and says nothing. */

@@ -37,14 +37,6 @@ done:
     return code;
 }
 
-static int print_scores_json(session *s, const mucmm_scores *scores)
-{
-    char *text = NULL;
-    int code = check(s, mucmm_scores_json(s->ctx, scores, &text));
-
-    return code ? code : print_text(text);
-}
-
 /* What the table has dashes for. */
 static void print_missing(const mucmm_model *m, const mucmm_scores *scores)
 {
@@ -94,6 +86,7 @@ int run_score(const settings *given)
     inputs in = {0};
     mucmm_model *m = NULL;
     mucmm_scores *scores = NULL;
+    char *text = NULL;
     mucmm_score_params p;
 
     if (given->output)
@@ -107,7 +100,7 @@ int run_score(const settings *given)
     if (given->output)
         TRY(write_csv(&s, given->output, scores, &in));
     if (given->json)
-        TRY(print_scores_json(&s, scores));
+        TRY(print_made(&s, mucmm_scores_json(s.ctx, scores, &text), &text));
     else if (!given->output)
         print_scores(m, scores);
 done:

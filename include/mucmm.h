@@ -133,9 +133,11 @@ typedef void (*mucmm_log_fn)(void *user, mucmm_log_level level, const char *mess
 typedef int (*mucmm_progress_fn)(void *user, const char *stage, int64_t done, int64_t total,
                                  const char *note);
 
+#define MUCMM_MAX_THREADS 4096
+
 typedef struct mucmm_ctx_params {
     uint32_t struct_size;
-    int32_t threads;    /* 0 = one per processor the process may run on      */
+    int32_t threads;    /* 0 = one per processor; at most MUCMM_MAX_THREADS  */
     uint64_t max_alloc; /* refuse larger single blocks, in bytes; 0 = 1 TiB  */
     mucmm_log_fn log;   /* NULL = silent                                     */
     void *log_user;

@@ -313,6 +313,39 @@ static void test_two_runs_at_a_time_are_refused(void **state)
     mucmm_ctx_free(ctx);
 }
 
+/* Each of the three files as a link to another file, and as a pipe: refused, and nothing is
+ * changed. */
+static void test_what_is_no_file_of_its_own_is_refused(void **state)
+{
+    static const char *const ends[] = {"", ".json", ".part"};
+    mucmm_ctx *ctx = new_ctx();
+    char victim[300], name[300];
+    struct stat found;
+
+    (void)state;
+    remove_files();
+    snprintf(victim, sizeof victim, "%s/victim", folder);
+    for (int i = 0; i < 6; i++) {
+        FILE *f = fopen(victim, "w");
+        assert_non_null(f);
+        fputs("precious", f);
+        fclose(f);
+        snprintf(name, sizeof name, "%s%s", path, ends[i / 2]);
+        assert_int_equal(i % 2 ? mkfifo(name, 0600) : symlink(victim, name), 0);
+        assert_int_equal(encode(ctx, 1), MUCMM_EIO);
+        assert_non_null(strstr(mucmm_ctx_message(ctx), i % 2 ? "pipe" : "symbolic link"));
+        assert_int_equal(lstat(name, &found), 0);
+        assert_true(i % 2 ? S_ISFIFO(found.st_mode) : S_ISLNK(found.st_mode));
+        assert_int_equal(stat(victim, &found), 0);
+        assert_int_equal(found.st_size, strlen("precious"));
+        unlink(name);
+    }
+    unlink(victim);
+    check_whole_run(ctx, 2);
+    remove_files();
+    mucmm_ctx_free(ctx);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -343,6 +376,7 @@ int main(void)
         cmocka_unit_test(test_files_of_other_runs_are_not_believed),
         cmocka_unit_test(test_rows_that_are_done_are_kept),
         cmocka_unit_test(test_two_runs_at_a_time_are_refused),
+        cmocka_unit_test(test_what_is_no_file_of_its_own_is_refused),
     };
     return cmocka_run_group_tests_name("cache", tests, set_up, tear_down);
 }

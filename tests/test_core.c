@@ -477,9 +477,25 @@ static void test_messages_logs_and_notes_are_fit_for_a_terminal(void **state)
     mucmm_ctx_free(ctx);
 }
 
+static void test_threads_have_a_limit(void **state)
+{
+    mucmm_ctx_params p;
+    mucmm_ctx *ctx = NULL;
+
+    (void)state;
+    mucmm_ctx_params_init(&p);
+    p.threads = MUCMM_MAX_THREADS + 1;
+    assert_int_equal(mucmm_ctx_create(&p, &ctx), MUCMM_EARG);
+    assert_null(ctx);
+    p.threads = MUCMM_MAX_THREADS;
+    assert_int_equal(mucmm_ctx_create(&p, &ctx), MUCMM_OK);
+    mucmm_ctx_free(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_threads_have_a_limit),
         cmocka_unit_test(test_json_is_read_as_jansson_reads_it),
         cmocka_unit_test(test_json_that_is_nested_too_deeply_is_refused),
         cmocka_unit_test(test_json_without_memory_is_told_from_damaged_json),

@@ -784,9 +784,29 @@ static int tear_down(void **state)
     return rmdir(folder); /* fails if anything was left behind */
 }
 
+/* As few quarters of a window as leave 240 frames, of any number of samples, and at once. */
+static void test_mel_params_of_any_length(void **state)
+{
+    const int64_t samples[] = {INT64_MIN,     -1,       0, 1, 16000, 160000, 99999999,
+                               INT64_MAX / 2, INT64_MAX};
+    mucmm_mel_params p;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
+        mucmm_mel_params_init(&p, 16000, samples[i]);
+        int64_t frames = mucmm_mel_frames(&p, samples[i]);
+        assert_true(samples[i] < 1 ? frames == 0 : frames >= 1 && frames <= 240);
+        if (p.hop > p.window / 4) {
+            p.hop -= p.window / 4;
+            assert_true(mucmm_mel_frames(&p, samples[i]) > 240);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_mel_params_of_any_length),
         cmocka_unit_test(test_sheet_map_colors),
         cmocka_unit_test(test_sheet_map_lightness_is_symmetric_and_linear),
         cmocka_unit_test(test_sheet_map_of_zeros),

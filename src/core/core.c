@@ -124,7 +124,8 @@ mucmm_status mucmm_ctx_create(const mucmm_ctx_params *params, mucmm_ctx **out)
     *out = NULL;
     mucmm_ctx_params_init(&p);
     if (params) {
-        if (!mucmm__params_copy(params, &p, sizeof p) || p.threads < 0)
+        if (!mucmm__params_copy(params, &p, sizeof p) || p.threads < 0 ||
+            p.threads > MUCMM_MAX_THREADS)
             return MUCMM_EARG;
     }
     if (!p.allocator.alloc)

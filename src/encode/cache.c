@@ -238,7 +238,7 @@ static mucmm_status lock_part(mucmm_ctx *ctx, mucmm__cache *c)
     struct stat ours, named;
 
     for (int tries = 0; tries < 100; tries++) {
-        c->fd = open(c->part, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        c->fd = open(c->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
         if (c->fd < 0)
             return fail_write(ctx, c);
         if (flock(c->fd, LOCK_EX | LOCK_NB) != 0)
@@ -276,6 +276,25 @@ done:
     return status;
 }
 
+/* A cache is written in place and renamed: a link would send that to another file, which a folder
+ * from elsewhere could bring along, and a device or pipe would be replaced. */
+static mucmm_status check_files(mucmm_ctx *ctx, const mucmm__cache *c)
+{
+    const char *const files[] = {c->path, c->side, c->part};
+    struct stat found;
+
+    for (int i = 0; i < 3; i++)
+        if (lstat(files[i], &found) == 0 && !S_ISREG(found.st_mode))
+            return mucmm__fail(ctx, MUCMM_EIO,
+                               "cannot write features to %s: it is a %s, and must be a file of its "
+                               "own or not there",
+                               files[i],
+                               S_ISLNK(found.st_mode)   ? "symbolic link"
+                               : S_ISDIR(found.st_mode) ? "folder"
+                                                        : "device or pipe");
+    return MUCMM_OK;
+}
+
 static mucmm_status name_files(mucmm_ctx *ctx, mucmm__cache *c, const char *path)
 {
     mucmm_status status = MUCMM_OK;
@@ -306,6 +325,7 @@ mucmm_status mucmm__cache_open(mucmm_ctx *ctx, const char *path, uint64_t finger
     c->header_size = (int64_t)mucmm__npy_header(c->header, sizeof c->header, whole, rank + 1);
     TRY(name_files(ctx, c, path));
     TRY(mucmm__alloc(ctx, n, sizeof *c->bad, &c->bad));
+    TRY(check_files(ctx, c));
     TRY(load_side(ctx, c));
     if (!is_whole(ctx, c))
         TRY(open_part(ctx, c));

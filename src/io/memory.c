@@ -16,7 +16,8 @@ static mucmm_status check(mucmm_ctx *ctx, const mucmm_array *a)
 {
     int64_t cols = 1;
 
-    if (a->rows < 0 || a->cols < 1 || a->stride < a->cols || (!a->data && a->rows))
+    if (a->rows < 0 || a->cols < 1 || a->stride < a->cols || (!a->data && a->rows) ||
+        a->stride > INT64_MAX / 64 || a->rows > INT64_MAX / 64 / a->stride)
         return mucmm__fail(ctx, MUCMM_EARG,
                            "%s: a matrix of %" PRId64 " x %" PRId64 ", stride %" PRId64
                            "; it needs a column, and the stride is at least the columns",

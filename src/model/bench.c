@@ -151,8 +151,8 @@ mucmm_status mucmm_bench_train(mucmm_ctx *ctx, const mucmm_bench_train_params *p
 
     mucmm_bench_train_params_init(&b);
     TRY(mucmm__params_take(ctx, "mucmm_bench_train_params", params, &b, sizeof b));
-    if (b.features < 1 || b.common < 1 || b.batch <= 2 * b.common || b.steps < 1 ||
-        b.n_hidden < 0 || b.n_hidden > MUCMM_MAX_HIDDEN)
+    if (b.features < 1 || b.common < 1 || b.batch <= 2 * b.common || b.batch > INT32_MAX ||
+        b.steps < 1 || b.n_hidden < 0 || b.n_hidden > MUCMM_MAX_HIDDEN)
         return mucmm__fail(ctx, MUCMM_EARG, "a size of the training benchmark is out of range");
     mucmm_fit_params_init(&p);
     p.learning_rate = 1e-3;

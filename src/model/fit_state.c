@@ -51,8 +51,11 @@ done:
 
 mucmm_status mucmm__add_epoch(mucmm_ctx *ctx, mucmm_model *m, mucmm__epoch e)
 {
-    mucmm_status status =
-        mucmm__realloc(ctx, m->n_history, m->n_history + 1, sizeof *m->history, &m->history);
+    mucmm_status status = MUCMM_OK;
+    int64_t n = m->n_history;
+
+    if ((n & (n - 1)) == 0) /* room for twice as many when they are none or a power of 2 */
+        status = mucmm__realloc(ctx, n, n > 0 ? 2 * n : 1, sizeof *m->history, &m->history);
     if (status == MUCMM_OK)
         m->history[m->n_history++] = e;
     return status;

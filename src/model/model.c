@@ -63,6 +63,8 @@ const char *mucmm_model_json(const mucmm_model *m)
 const mucmm_summary *mucmm_model_summary(const mucmm_model *m, mucmm_rows rows,
                                          mucmm_representation representation)
 {
+    if (rows != MUCMM_ROWS_TRAIN && rows != MUCMM_ROWS_HELD_OUT)
+        return NULL;
     return mucmm__model_solution(m, representation)->summary[rows];
 }
 

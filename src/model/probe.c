@@ -11,6 +11,9 @@ static mucmm_status check_probe(mucmm_ctx *ctx, const mucmm_probe *p)
     if (p->classes < 2 || p->classes > MUCMM_PROBE_CLASSES)
         return mucmm__fail(ctx, MUCMM_EARG, "a probe of %d classes; 2 to %d can be read",
                            p->classes, MUCMM_PROBE_CLASSES);
+    if (p->train.rows < 0 || p->test.rows < 0 || p->train.rows > INT64_MAX / 4 ||
+        p->test.rows > INT64_MAX / 4)
+        return mucmm__fail(ctx, MUCMM_ESHAPE, "a probe has no number of rows");
     if (p->train.cols != p->test.cols)
         return mucmm__fail(ctx, MUCMM_ESHAPE,
                            "a probe is trained on %" PRId64 " columns and tested on %" PRId64,

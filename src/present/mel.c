@@ -34,8 +34,8 @@ void mucmm_mel_params_init_sized(mucmm_mel_params *out, size_t size, double rate
     while (p.window < MOST_WINDOW && (double)p.window * 1.414 < 0.032 * rate)
         p.window *= 2;
     p.hop = p.window / 4;
-    while (frames_of(&p, samples) > SHOWN_FRAMES)
-        p.hop += p.window / 4;
+    if (samples > 0) /* as many quarters as leave at most SHOWN_FRAMES */
+        p.hop *= (frames_of(&p, samples) + SHOWN_FRAMES - 1) / SHOWN_FRAMES;
     mucmm__params_init(out, size, &p, sizeof p);
 }
 
