@@ -103,6 +103,8 @@ static void row_start(rows *r)
 {
     r->row = json_object();
     mucmm__json_add(&r->build, r->list, r->row);
+    if (r->build.failed) /* the list may not have taken it, and it is gone */
+        r->row = NULL;
 }
 
 static void row_real(rows *r, const char *key, double x)
