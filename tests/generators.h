@@ -302,30 +302,6 @@ static inline void check_message(mucmm_ctx *ctx, mucmm_status got, mucmm_status 
         fail_msg("message \"%s\" lacks \"%s\"", message ? message : "(none)", fragment);
 }
 
-/* An allocator whose call number fail_at fails. */
-typedef struct failing_heap {
-    int64_t calls, fail_at, live;
-} failing_heap;
-
-static inline void *failing_alloc(void *user, size_t align, size_t size)
-{
-    failing_heap *h = user;
-    void *p = NULL;
-
-    if (h->calls++ == h->fail_at || posix_memalign(&p, align, size) != 0)
-        return NULL;
-    h->live++;
-    return p;
-}
-
-static inline void failing_release(void *user, void *p)
-{
-    failing_heap *h = user;
-
-    h->live -= p != NULL;
-    free(p);
-}
-
 /* call(ctx, arg) once with every allocation failing in turn (all of the first `dense`, then every
  * seventh) until it is through: ENOMEM, nothing left behind. Returns how many were failed. */
 static inline int64_t sweep_out_of_memory(mucmm_status (*call)(mucmm_ctx *ctx, void *arg),

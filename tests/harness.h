@@ -76,4 +76,28 @@ static inline mucmm_ctx *new_ctx(void)
     return ctx;
 }
 
+/* An allocator whose call number fail_at fails. */
+typedef struct failing_heap {
+    int64_t calls, fail_at, live;
+} failing_heap;
+
+static inline void *failing_alloc(void *user, size_t align, size_t size)
+{
+    failing_heap *h = user;
+    void *p = NULL;
+
+    if (h->calls++ == h->fail_at || posix_memalign(&p, align, size) != 0)
+        return NULL;
+    h->live++;
+    return p;
+}
+
+static inline void failing_release(void *user, void *p)
+{
+    failing_heap *h = user;
+
+    h->live -= p != NULL;
+    free(p);
+}
+
 #endif

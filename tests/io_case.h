@@ -105,29 +105,6 @@ static inline size_t make_npy(unsigned char *out, int version, const char *heade
     return prefix + n + data_size;
 }
 
-typedef struct failing_heap {
-    int64_t calls, fail_at, live;
-} failing_heap;
-
-static inline void *heap_alloc(void *user, size_t align, size_t size)
-{
-    failing_heap *h = user;
-    void *p = NULL;
-
-    if (h->calls++ == h->fail_at || posix_memalign(&p, align, size) != 0)
-        return NULL;
-    h->live++;
-    return p;
-}
-
-static inline void heap_release(void *user, void *p)
-{
-    failing_heap *h = user;
-
-    h->live -= p != NULL;
-    free(p);
-}
-
 /* The k-th allocation fails, k = 0, 1, ... until none is left to fail. */
 static inline void sweep(mucmm_status (*run)(mucmm_ctx *))
 {
@@ -139,7 +116,7 @@ static inline void sweep(mucmm_status (*run)(mucmm_ctx *))
 
         mucmm_ctx_params_init(&p);
         p.threads = 1;
-        p.allocator = (mucmm_allocator){heap_alloc, heap_release, &heap};
+        p.allocator = (mucmm_allocator){failing_alloc, failing_release, &heap};
         assert_int_equal(mucmm_ctx_create(&p, &low), MUCMM_OK);
         heap.calls = 0;
         heap.fail_at = k;

@@ -862,29 +862,6 @@ static void test_large_batches_give_the_same_bytes(void **state)
     free(first);
 }
 
-typedef struct failing {
-    int64_t calls, fail_at, live;
-} failing;
-
-static void *failing_alloc(void *user, size_t align, size_t size)
-{
-    failing *f = user;
-    void *p = NULL;
-
-    if (f->calls++ == f->fail_at || posix_memalign(&p, align, size) != 0)
-        return NULL;
-    f->live++;
-    return p;
-}
-
-static void failing_release(void *user, void *p)
-{
-    failing *f = user;
-
-    f->live -= p != NULL;
-    free(p);
-}
-
 static void test_every_failed_allocation_is_reported(void **state)
 {
     double *out = zeros(4096);
@@ -892,7 +869,7 @@ static void test_every_failed_allocation_is_reported(void **state)
 
     (void)state;
     for (mucmm_status status = MUCMM_ENOMEM; status != MUCMM_OK; failures++) {
-        failing f = {0, failures + 1, 0}; /* call 0 is the context's */
+        failing_heap f = {.fail_at = failures + 1}; /* call 0 is the context's */
         mucmm_ctx_params params;
         mucmm_ctx *ctx;
         mucmm_ctx_params_init(&params);

@@ -122,32 +122,7 @@ static double *hilbert(int64_t n)
     return a;
 }
 
-/* An allocator that fails the k-th call and counts what is alive. */
-typedef struct failing {
-    int64_t calls, fail_at, alive;
-} failing;
-
-static void *failing_alloc(void *user, size_t align, size_t size)
-{
-    failing *f = user;
-    void *p = NULL;
-
-    if (f->calls++ == f->fail_at)
-        return NULL;
-    if (posix_memalign(&p, align, size) != 0)
-        return NULL;
-    f->alive++;
-    return p;
-}
-
-static void failing_release(void *user, void *p)
-{
-    failing *f = user;
-    f->alive -= p != NULL;
-    free(p);
-}
-
-static mucmm_ctx *failing_ctx(failing *f)
+static mucmm_ctx *failing_ctx(failing_heap *f)
 {
     mucmm_ctx_params p;
     mucmm_ctx *ctx = NULL;
@@ -1056,7 +1031,7 @@ done:
 
 static void sweep(mucmm_status (*run)(mucmm_ctx *))
 {
-    failing f = {0};
+    failing_heap f = {0};
     mucmm_ctx *ctx = failing_ctx(&f);
     int64_t k = 0;
 
@@ -1065,14 +1040,14 @@ static void sweep(mucmm_status (*run)(mucmm_ctx *))
         f.calls = 0;
         f.fail_at = k;
         status = run(ctx);
-        assert_int_equal(f.alive, 1); /* the context itself */
+        assert_int_equal(f.live, 1); /* the context itself */
         if (status == MUCMM_OK)
             break;
         assert_int_equal(status, MUCMM_ENOMEM);
     }
     assert_true(k > 5);
     mucmm_ctx_free(ctx);
-    assert_int_equal(f.alive, 0);
+    assert_int_equal(f.live, 0);
 }
 
 static void test_linalg_out_of_memory_is_reported_and_leaks_nothing(void **state)

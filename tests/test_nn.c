@@ -695,27 +695,6 @@ static void test_nn_batch_sums_for_any_threads(void **state)
 
 /* ---- memory ------------------------------------------------------------------------ */
 
-typedef struct failing {
-    int64_t left, live;
-} failing;
-
-static void *failing_alloc(void *user, size_t align, size_t size)
-{
-    failing *f = user;
-    void *p = NULL;
-
-    if (f->left-- == 0 || posix_memalign(&p, align, size) != 0)
-        return NULL;
-    f->live++;
-    return p;
-}
-
-static void failing_release(void *user, void *ptr)
-{
-    ((failing *)user)->live--;
-    free(ptr);
-}
-
 static mucmm_status whole_life(mucmm_ctx *ctx, const mucmm__mlp *net, float *params, float *stats,
                                float *x, float *y)
 {
@@ -746,7 +725,7 @@ static void test_nn_out_of_memory(void **state)
     (void)state;
 
     for (; status != MUCMM_OK && k < 100; k++) {
-        failing f = {.left = -1};
+        failing_heap f = {.fail_at = -1};
         mucmm_ctx_params params;
         mucmm_ctx *ctx;
         mucmm__mlp net;
@@ -757,7 +736,8 @@ static void test_nn_out_of_memory(void **state)
         CHECK_OK(ctx, mucmm__mlp_layout(ctx, 5, hidden, 2, 2, true, true, &net));
         p = float_zeros(net.n_params);
         mucmm__mlp_init(&net, 1, p, stats);
-        f.left = k;
+        f.calls = 0;
+        f.fail_at = k;
         status = whole_life(ctx, &net, p, stats, x, y);
         assert_true(status == MUCMM_OK || status == MUCMM_ENOMEM);
         assert_int_equal(f.live, 1);
