@@ -581,7 +581,7 @@ typedef struct mucmm_summary {
     double *common_share, *individual_share, *rest_share; /* [M] of the view's variance */
     /* The next three are NaN where there are too few rows to say anything. */
     double *leakage_linear;     /* [M] K(u_m, c_all), in [0, 1]                        */
-    double *leakage_kernel;     /* [M] cross-fitted, Fourier features of u_m           */
+    double *leakage_kernel;     /* [M] cross-fitted, features of u_m against those of c_all */
     double *leakage_individual; /* [M * M] K(u_m, u_l); diagonal 0                     */
     /* What the linear ones are on average where there is no dependence (the kernel one: 0), and
      * p-values: pairing permuted, step-down over the values of u on c, and over those between

@@ -216,6 +216,105 @@ static void test_error_rate_of_pairs_under_the_null(void **state)
     mucmm_ctx_free(ctx);
 }
 
+/* ---- the leakage ------------------------------------------------------------------- */
+
+/* What u_0 knows of the common variates of three views. */
+typedef enum relation {
+    NOTHING,
+    LINEAR,
+    EVEN,
+    PRODUCT,
+    VOLATILITY,
+    OTHER_VIEW,
+    RELATIONS
+} relation;
+
+static double planted(relation what, const mucmm__block *c, int64_t i, double own)
+{
+    int64_t k = c[0].cols;
+    const double *c0 = c[0].data + i * k, *c1 = c[1].data + i * k;
+
+    return what == LINEAR       ? own + 0.3 * c0[2]
+           : what == EVEN       ? own + 0.5 * (c0[4] * c0[4] - 1) /* beyond the paired ones */
+           : what == PRODUCT    ? own + 0.5 * c0[0] * c0[1]
+           : what == VOLATILITY ? own * exp(0.6 * c0[1])
+           : what == OTHER_VIEW ? own + 0.5 * (c1[3] * c1[3] - 1)
+                                : own;
+}
+
+static mucmm_summary *leakage_of(mucmm_ctx *ctx, relation what, int64_t n, int64_t k, uint64_t seed)
+{
+    mucmm__block c[3], u[3];
+    mucmm_summary *s = NULL;
+
+    for (uint64_t m = 0; m < 3; m++) {
+        c[m] = random_block(mucmm__rng_key(seed, m), n, k);
+        u[m] = random_block(mucmm__rng_key(seed + 7000, m), n, 2);
+    }
+    for (int64_t i = 0; i < n; i++)
+        u[0].data[i * 2] = planted(what, c, i, u[0].data[i * 2]);
+    CHECK_OK(ctx, mucmm__summary_create(ctx, k, 3, &s));
+    s->rows = n;
+    CHECK_OK(ctx, mucmm__leakage(ctx, 3, c, u, what == NOTHING ? 99 : 199, seed, s));
+    for (int m = 0; m < 3; m++) {
+        free(c[m].data);
+        free(u[m].data);
+    }
+    return s;
+}
+
+static void test_leakage_sees_relations_of_every_moment(void **state)
+{
+    mucmm_ctx *ctx = new_ctx();
+
+    (void)state;
+    for (relation what = LINEAR; what < RELATIONS; what++) {
+        mucmm_summary *s = leakage_of(ctx, what, 1200, 5, 40 + (uint64_t)what);
+        assert_true(s->leakage_kernel_p[0] <= (what == LINEAR ? 0.05 : 0.01));
+        assert_true(what == LINEAR ? s->leakage_linear_p[0] <= 0.01
+                                   : s->leakage_linear_p[0] > 0.05);
+        for (int m = 1; m < 3; m++)
+            assert_true(s->leakage_kernel_p[m] > 0.05 && s->leakage_linear_p[m] > 0.05);
+        mucmm__summary_free(s);
+    }
+    mucmm_ctx_free(ctx);
+}
+
+/* Binomial of 200 sets: at 0.05 10 +- 3.1, at 0.2 40 +- 5.7. */
+static void test_error_rate_of_the_leakage_under_the_null(void **state)
+{
+    mucmm_ctx *ctx = new_ctx();
+    int rejected = 0, below_fifth = 0;
+
+    (void)state;
+    for (uint64_t i = 0; i < 200; i++) {
+        mucmm_summary *s = leakage_of(ctx, NOTHING, 104, 2, 100 + i);
+        double least = 1;
+        for (int m = 0; m < 3; m++)
+            least = fmin(least, fmin(s->leakage_linear_p[m], s->leakage_kernel_p[m]));
+        rejected += least <= 0.05;
+        below_fifth += least <= 0.2;
+        mucmm__summary_free(s);
+    }
+    print_message("any leakage called significant: %d of 200 at 0.05, %d at 0.2\n", rejected,
+                  below_fifth);
+    assert_in_range(rejected, 2, 20);
+    assert_in_range(below_fifth, 24, 57);
+    mucmm_ctx_free(ctx);
+}
+
+/* More common variates than the kernel figure takes as they are: the leading ones of all views. */
+static void test_leakage_of_many_variates(void **state)
+{
+    mucmm_ctx *ctx = new_ctx();
+    mucmm_summary *s = leakage_of(ctx, EVEN, 1500, 60, 5);
+
+    (void)state;
+    assert_true(s->leakage_kernel_p[0] <= 0.05 && s->leakage_kernel_p[1] > 0.05);
+    mucmm__summary_free(s);
+    mucmm_ctx_free(ctx);
+}
+
 /* ---- the summary ------------------------------------------------------------------- */
 
 /* u_0 holds |c|, which has no correlation with c; u_1 and u_2 share a column; the rest is
@@ -466,6 +565,9 @@ int main(void)
         cmocka_unit_test(test_what_is_planted_is_found),
         cmocka_unit_test(test_large_families_make_fewer_permutations),
         cmocka_unit_test(test_error_rate_of_pairs_under_the_null),
+        cmocka_unit_test(test_leakage_sees_relations_of_every_moment),
+        cmocka_unit_test(test_error_rate_of_the_leakage_under_the_null),
+        cmocka_unit_test(test_leakage_of_many_variates),
         cmocka_unit_test(test_leakage_of_a_summary),
         cmocka_unit_test(test_nothing_is_found_where_nothing_is_shared),
         cmocka_unit_test(test_planted_dimensions_are_found),

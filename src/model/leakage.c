@@ -9,13 +9,23 @@
 #include <string.h>
 
 #define RIDGE 1e-6
-#define FEATURES 300
+#define FEATURES 200
 #define KERNEL_RIDGE 0.1
-#define MOST_WORK 1e11      /* multiplications of a family's permutations */
+#define MOST_WORK 2e10      /* multiplications of a family's permutations */
 enum { KERNEL_ROWS = 100 }; /* fewer say nothing */
 
+/* Features of the c of all views, leading variates first: how many at most enter as they are and by
+ * their square, how many of them are multiplied with each other, cosines. */
+enum { MOST_COMMON = 128, MOST_SQUARED = 64, MOST_PAIRED = 8, WAVES = 32 };
+
 /* Random numbers of this file. */
-enum { STREAM_FEATURES = 77, STREAM_ORDER = 78, STREAM_LEAKAGE = 79, STREAM_BETWEEN = 80 };
+enum {
+    STREAM_FEATURES = 77,
+    STREAM_ORDER = 78,
+    STREAM_LEAKAGE = 79,
+    STREAM_BETWEEN = 80,
+    STREAM_PSI = 81
+};
 
 /* ---- blocks of rows ---------------------------------------------------------------- */
 
@@ -67,6 +77,80 @@ done:
     return status;
 }
 
+static int64_t at_most(int64_t n, int64_t limit)
+{
+    return n < limit ? n : limit;
+}
+
+/* The c of all views, the leading variates of each first: [n, M k] or the first columns of it. */
+static mucmm_status interleave(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
+                               mucmm__block *out)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t n = c[0].rows, k = c[0].cols;
+
+    *out = (mucmm__block){NULL, n, at_most(n_views * k, MOST_COMMON)};
+    TRY(mucmm__alloc(ctx, n * out->cols, sizeof(double), &out->data));
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < out->cols; j++)
+            out->data[i * out->cols + j] = c[j % n_views].data[i * k + j / n_views];
+done:
+    return status;
+}
+
+/* to [n, width] = [psi(c), c_j^2 for pairs <= j < squares]; psi has the squares of the others. */
+static mucmm_status psi_and_squares(mucmm_ctx *ctx, const mucmm__psi *f, const mucmm__block *c,
+                                    int64_t squares, mucmm__block *to)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t width = mucmm__psi_width(f);
+    double *psi = NULL;
+
+    TRY(mucmm__alloc(ctx, c->rows * width, sizeof *psi, &psi));
+    TRY(mucmm__psi_forward(ctx, f, c, psi));
+    for (int64_t i = 0; i < c->rows; i++) {
+        double *row = to->data + i * to->cols;
+        memcpy(row, psi + i * width, (size_t)width * sizeof *row);
+        for (int64_t j = f->pairs; j < squares; j++)
+            row[width + j - f->pairs] = pow(c->data[i * c->cols + j], 2);
+    }
+done:
+    mucmm__free(psi);
+    return status;
+}
+
+/* Standardized features of the c of all views, odd and even; out->data is the caller's to free. */
+static mucmm_status common_features(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
+                                    uint64_t seed, mucmm__block *out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__block all = {0}, std = {0}, raw = {0};
+    mucmm__psi psi = {0};
+    double *sd = NULL;
+    int64_t n = c[0].rows, squares;
+
+    TRY(interleave(ctx, n_views, c, &all));
+    squares = at_most(all.cols, MOST_SQUARED);
+    TRY(mucmm__psi_alloc(ctx, all.cols, at_most(all.cols, MOST_PAIRED), WAVES, &psi));
+    mucmm__fourier_draw(mucmm__rng_key(seed, STREAM_PSI), all.cols, WAVES, psi.omega, psi.phase);
+    std = (mucmm__block){NULL, n, all.cols};
+    raw = *out = (mucmm__block){NULL, n, mucmm__psi_width(&psi) + squares - psi.pairs};
+    TRY(mucmm__alloc(ctx, n * all.cols, sizeof(double), &std.data));
+    TRY(mucmm__alloc(ctx, n * raw.cols, sizeof(double), &raw.data));
+    TRY(mucmm__alloc(ctx, n * raw.cols, sizeof(double), &out->data));
+    TRY(mucmm__alloc(ctx, raw.cols, sizeof *sd, &sd));
+    mucmm__standardize(&all, std.data, sd);
+    TRY(psi_and_squares(ctx, &psi, &std, squares, &raw));
+    mucmm__standardize(&raw, out->data, sd);
+done:
+    mucmm__free(all.data);
+    mucmm__free(std.data);
+    mucmm__free(raw.data);
+    mucmm__free(sd);
+    mucmm__psi_drop(&psi);
+    return status;
+}
+
 /* The ridge for K(a, b): relative for variates far larger than those of the training rows. */
 static double relative_ridge(const mucmm__block *a, const mucmm__block *b)
 {
@@ -90,6 +174,7 @@ typedef struct families {
     int32_t n_views;
     bool test;                                                /* permutations will be made */
     mucmm__block u[MUCMM_MAX_VIEWS], c[MUCMM_MAX_VIEWS], all; /* all: the c side by side */
+    mucmm__block psi;                                         /* of them; none without rows */
     mucmm__dependence linear[MUCMM_MAX_VIEWS], kernel[MUCMM_MAX_VIEWS];
     mucmm__dependence between[MUCMM_MAX_VIEWS * MUCMM_MAX_VIEWS];
     mucmm__dependence *on_common[2 * MUCMM_MAX_VIEWS], *pairs[MUCMM_MAX_VIEWS * MUCMM_MAX_VIEWS];
@@ -107,6 +192,7 @@ static void families_drop(families *f)
     for (int i = 0; i < MUCMM_MAX_VIEWS * MUCMM_MAX_VIEWS; i++)
         mucmm__dependence_drop(&f->between[i]);
     mucmm__free(f->all.data);
+    mucmm__free(f->psi.data);
 }
 
 /* Halves of the rows must be samples of one kind, and files are often sorted: all rows are shuffled
@@ -156,12 +242,12 @@ static mucmm_status on_common(mucmm_ctx *ctx, families *f, int32_t m, uint64_t s
         goto done;
     TRY(features(ctx, &f->u[m], seed, &phi));
     if (!f->test) {
-        TRY(mucmm__correlation_min_crossfit(ctx, &phi, &f->c[m], KERNEL_RIDGE, &f->kernel[m].value,
+        TRY(mucmm__correlation_min_crossfit(ctx, &phi, &f->psi, KERNEL_RIDGE, &f->kernel[m].value,
                                             NULL, NULL));
         goto done;
     }
     f->on_common[f->n_on_common++] = &f->kernel[m];
-    TRY(mucmm__dependence_init_crossfit(ctx, &phi, &f->c[m], KERNEL_RIDGE, &f->kernel[m]));
+    TRY(mucmm__dependence_init_crossfit(ctx, &phi, &f->psi, KERNEL_RIDGE, &f->kernel[m]));
     f->kernel[m].mover_right = 1;
 done:
     mucmm__free(phi.data);
@@ -231,6 +317,8 @@ mucmm_status mucmm__leakage(mucmm_ctx *ctx, int32_t n_views, const mucmm__block 
 
     set_none(&f);
     TRY(shuffle_rows(ctx, &f, c, u, seed));
+    if (n >= KERNEL_ROWS)
+        TRY(common_features(ctx, n_views, f.c, seed, &f.psi));
     for (int32_t m = 0; m < n_views; m++) {
         if (u[m].cols > 0 && n > u[m].cols + f.all.cols + 1)
             TRY(on_common(ctx, &f, m, seed));
