@@ -208,6 +208,7 @@ json_t *mucmm__dimensions_json(mucmm__json_build *b, const mucmm_model *m)
             mucmm__json_set(b, v, "error", mucmm__json_numbers(b, d->error[i], d->n_errors[i]));
             mucmm__json_add(b, views, v);
         }
+    b->failed = b->failed || !views; /* none has no members either */
     if (json_array_size(views) > 0)
         mucmm__json_set(b, o, "individual", json_incref(views));
     json_decref(views);
