@@ -18,10 +18,10 @@ const option explain_options[] = {
      "common (default), common-energy, individual, common:J, individual:J"},
     OPTION_METHOD,
     {"baseline", 0, OPTION_TEXT, false, AT(baseline), 0, 0, "zero|mean|blurred|ROW",
-     "input-x- and integrated-gradients: where maps start (default mean; of words and sounds "
-     "zero)"},
+     "input-x- and integrated-gradients, lcmv: where maps start (default mean; words and sounds "
+     "zero; lcmv of pictures blurred)"},
     {"steps", 0, OPTION_COUNT, false, AT(steps), 1, 4096, "N",
-     "integrated-gradients: points on the way (default 32)"},
+     "integrated-gradients, lcmv: points on the way (default 32)"},
     {"noise-samples", 0, OPTION_COUNT, false, AT(noise_samples), 1, 100000, "N",
      "smoothgrad: noisy copies of the input (default 25)"},
     {"noise", 0, OPTION_REAL, false, AT(noise), 0, 1e6, "SD",
@@ -43,7 +43,9 @@ const option explain_options[] = {
     {"shape", 0, OPTION_PAIRS, false, AT(shape), 0, 0, "NAME=28x56",
      "shape of a view's raw input, if its file does not tell it"},
     {"training", 0, OPTION_PAIRS, false, AT(training), 0, 0, "NAME=FILE",
-     "rows the model was fitted to: for null models, and for patterns of wide views"},
+     "rows the model was fitted to: null models, patterns of wide views, lcmv of old models"},
+    {"truth", 0, OPTION_PAIRS, false, AT(truth), 0, 0, "NAME=FILE",
+     "--check: what is where in the raw inputs: 0 neither, 1 shared, 2 private"},
     {"memory", 0, OPTION_COUNT, false, AT(memory), 1, 1e9, "MIB",
      "memory for the activations of a study's encoders (default 1024)"},
     OPTION_KEY,
@@ -263,19 +265,19 @@ done:
 /* Options that the method has no use for. */
 static int check_method(const settings *given, mucmm_map_kind map)
 {
-    bool smooth = map == MUCMM_MAP_SMOOTHGRAD, integrated = map == MUCMM_MAP_INTEGRATED_GRADIENTS;
+    bool smooth = map == MUCMM_MAP_SMOOTHGRAD, integrated = map >= MUCMM_MAP_INTEGRATED_GRADIENTS;
 
-    if (given->json && !given->check)
-        return fail(EXIT_USAGE, "--json is for --check");
+    if ((given->json || given->truth.n > 0) && !given->check)
+        return fail(EXIT_USAGE, "--json and --truth are for --check");
     if ((given->null_models > 0 || given->null_rows > 0) && !given->check && !(given->mask >= 0))
         return fail(EXIT_USAGE, "--null-models and --null-rows are for --check and --mask");
     if (given->check) /* of all methods */
         return 0;
     if (given->baseline && !integrated && map != MUCMM_MAP_INPUT_X_GRADIENT)
         return fail(EXIT_USAGE,
-                    "--baseline is for --method input-x-gradient or integrated-gradients");
+                    "--baseline is for --method input-x-gradient, integrated-gradients or lcmv");
     if (given->steps > 0 && !integrated)
-        return fail(EXIT_USAGE, "--steps is for --method integrated-gradients");
+        return fail(EXIT_USAGE, "--steps is for --method integrated-gradients or lcmv");
     if ((given->noise_samples > 0 || given->noise >= 0) && !smooth)
         return fail(EXIT_USAGE, "--noise-samples and --noise are for --method smoothgrad");
     if (given->seed >= 0 && !smooth && !(given->mask >= 0))
@@ -331,6 +333,7 @@ int run_explain(const settings *given)
     TRY(model_open(&s, given, &m));
     TRY(check_pair_names(m, "shape", &given->shape));
     TRY(check_pair_names(m, "training", &given->training));
+    TRY(check_pair_names(m, "truth", &given->truth));
     TRY(inputs_open_for(&s, m, given, &in));
     TRY(samples_parse(given->samples, mucmm_data_rows(in.data[0]), 0, &samples));
     if (given->check) {

@@ -102,18 +102,18 @@ typedef struct checks {
     int64_t n;
 } checks;
 
-static void print_number(const char *format, double x, int width)
+static void print_number(double x, int width)
 {
     if (isfinite(x))
-        printf(format, x);
+        printf("%*.3f", width, x);
     else
         printf("%*s", width, "-");
 }
 
 static void print_rank(const mucmm_rank_test *t)
 {
-    print_number("%8.3f", t->magnitude, 8);
-    print_number("%8.3f", t->rho, 8);
+    print_number(t->magnitude, 8);
+    print_number(t->rho, 8);
     if (isfinite(t->low))
         printf(" (%6.3f, %5.3f)", t->low, t->high);
     else
@@ -122,15 +122,13 @@ static void print_rank(const mucmm_rank_test *t)
 
 static void print_head(const mucmm_explanation *e, const mucmm_findings *f)
 {
-    static const char *const baselines[] = {"the mean", "zero", "the mean", "the blurred input"};
     const mucmm_explain_params *p = mucmm_explanation_params(e);
+    char baseline[32];
 
-    printf("%s, %s score, %" PRId64 " samples; baseline: ", mucmm_findings_view_name(f),
-           mucmm_findings_score(f), mucmm_explanation_count(e));
-    if (p->baseline == MUCMM_BASELINE_ROW)
-        printf("row %" PRId64 "\n", p->baseline_row);
-    else
-        printf("%s\n", baselines[p->baseline]);
+    mucmm_baseline_text(p->baseline > 0 ? p->baseline : MUCMM_BASELINE_MEAN, p->baseline_row,
+                        baseline, sizeof baseline);
+    printf("%s, %s score, %" PRId64 " samples; baseline: %s\n", mucmm_findings_view_name(f),
+           mucmm_findings_score(f), mucmm_explanation_count(e), baseline);
     printf("  %-21s%23s%24s%32s%32s%8s\n", "", "deletion", "insertion", "random heads",
            "permuted pairs", "cells");
     printf("  %-21s%7s%8s%8s%8s%8s%8s", "", "map", "masked", "random", "map", "masked", "random");
@@ -141,16 +139,20 @@ static void print_head(const mucmm_explanation *e, const mucmm_findings *f)
 
 static void print_finding(const mucmm_finding *f)
 {
+    const mucmm_map_check *c = &f->check;
+    const double areas[] = {c->deletion.area,  f->masked_deletion,  c->deletion.random,
+                            c->insertion.area, f->masked_insertion, c->insertion.random};
+
     printf("  %-21s", mucmm_map_text(f->map));
-    print_number("%7.3f", f->check.deletion.area, 7);
-    print_number("%8.3f", f->masked_deletion, 8);
-    print_number("%8.3f", f->check.deletion.random, 8);
-    print_number("%8.3f", f->check.insertion.area, 8);
-    print_number("%8.3f", f->masked_insertion, 8);
-    print_number("%8.3f", f->check.insertion.random, 8);
-    print_rank(&f->check.random_heads);
-    print_rank(&f->check.permuted_pairs);
-    print_number("%8.3f", f->kept, 8);
+    for (int i = 0; i < 6; i++)
+        print_number(areas[i], i > 0 ? 8 : 7);
+    print_rank(&c->random_heads);
+    print_rank(&c->permuted_pairs);
+    print_number(f->kept, 8);
+    if (isfinite(c->pointing.own))
+        printf("\n    maximum on what is shared %.3f, private %.3f; energy there %.3f, %.3f",
+               c->pointing.shared, c->pointing.own, c->pointing.shared_energy,
+               c->pointing.own_energy);
     printf("\n");
 }
 
@@ -221,6 +223,8 @@ static int check_score(checks *c, int32_t view, mucmm_score_kind score)
     mucmm_findings_params fp;
     mucmm_explanation *e = NULL;
     mucmm_findings *f = NULL;
+    mucmm_data *truth = NULL;
+    const char *path = find_pair(&c->given->truth, c->in->views[view].name);
     int code = 0;
 
     p.score = score;
@@ -233,6 +237,9 @@ static int check_score(checks *c, int32_t view, mucmm_score_kind score)
     fp.map = (mucmm_map_kind)c->given->method; /* -1: all */
     fp.null = c->null.null;
     fp.level = c->level;
+    if (path)
+        TRY(check(c->s, mucmm_data_open(c->s->ctx, path, NULL, &truth)));
+    fp.truth = truth;
     TRY(check(c->s, mucmm_findings_create(c->s->ctx, e, &fp, &f)));
     c->found[c->n++] = f;
     progress_pause(&c->s->progress);
@@ -240,6 +247,7 @@ static int check_score(checks *c, int32_t view, mucmm_score_kind score)
         print_findings(e, f);
     TRY(write_findings(c, e, f));
 done:
+    mucmm_data_free(truth);
     mucmm_explanation_free(e);
     return code;
 }
@@ -248,10 +256,8 @@ static int check_view(checks *c, int32_t view)
 {
     int code = 0;
 
-    if (c->given->score)
-        return check_score(c, view, c->usual->score);
-    TRY(check_score(c, view, MUCMM_SCORE_COMMON));
-    if (mucmm_model_individual(c->m, view) > 0)
+    TRY(check_score(c, view, c->usual->score));
+    if (!c->given->score && mucmm_model_individual(c->m, view) > 0)
         TRY(check_score(c, view, MUCMM_SCORE_INDIVIDUAL));
 done:
     return code;

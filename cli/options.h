@@ -42,7 +42,7 @@ typedef struct texts {
 typedef struct settings {
     const char *operand[MAX_OPERANDS];
     int32_t n_operands;
-    pairs view, shape, training;
+    pairs view, shape, training, truth;
     tensor_pairs input, cotangent, input_shape;
     texts tensor;
     const char *output, *key, *checkpoint, *samples, *score, *data, *wrt, *cache, *encoder, *pool,
@@ -129,7 +129,7 @@ enum { MISSING_REFUSE, MISSING_ALLOW };
         "threads", 0, OPTION_COUNT, false, AT(threads), 1, 4096, "T",                              \
             "threads to use (default: one per processor)"                                          \
     }
-#define METHODS "gradient|input-x-gradient|pattern|smoothgrad|integrated-gradients"
+#define METHODS "gradient|input-x-gradient|pattern|smoothgrad|integrated-gradients|lcmv"
 #define OPTION_METHOD                                                                              \
     {                                                                                              \
         "method", 0, OPTION_CHOICE, false, AT(method), 0, 0, METHODS,                              \

@@ -4,29 +4,13 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* The folder that holds `path`: "." if none is named. */
-static void parent_of(const char *path, char *out, size_t size)
-{
-    size_t length = strlen(path);
-
-    while (length > 1 && path[length - 1] == '/')
-        length--;
-    while (length > 0 && path[length - 1] != '/')
-        length--;
-    while (length > 1 && path[length - 1] == '/')
-        length--;
-    if (length == 0)
-        snprintf(out, size, ".");
-    else
-        snprintf(out, size, "%.*s", (int)length, path);
-}
 
 static int check_name(const char *path)
 {
@@ -39,13 +23,14 @@ static int check_name(const char *path)
 
 static int check_parent(const char *path)
 {
-    char parent[MAX_PATH];
+    char copy[MAX_PATH], *parent;
     struct stat st;
     int code = check_name(path);
 
     if (code != 0)
         return code;
-    parent_of(path, parent, sizeof parent);
+    snprintf(copy, sizeof copy, "%s", path);
+    parent = dirname(copy);
     if (stat(parent, &st) != 0)
         return fail(EXIT_RUN, "cannot write %s: folder %s: %s", path, parent, strerror(errno));
     if (!S_ISDIR(st.st_mode))
@@ -91,7 +76,7 @@ static void existing_part(const char *path, char *out, size_t size)
     snprintf(out, size, "%s", path);
     while (stat(out, &st) != 0 && strcmp(out, ".") != 0 && strcmp(out, "/") != 0) {
         snprintf(child, sizeof child, "%s", out);
-        parent_of(child, out, size);
+        snprintf(out, size, "%s", dirname(child));
     }
 }
 

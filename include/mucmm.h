@@ -521,6 +521,10 @@ MUCMM_API mucmm_status mucmm_model_weights(mucmm_ctx *ctx, const mucmm_model *m,
  * form (they are the same if head is linear). */
 typedef enum mucmm_representation { MUCMM_HEADS = 0, MUCMM_LINEAR = 1 } mucmm_representation;
 
+/* Loadings Cov(h, [c u]) [p, k + q] on the training rows; NULL in files of earlier versions. */
+MUCMM_API const float *mucmm_model_loadings(const mucmm_model *m,
+                                            mucmm_representation representation, int32_t view);
+
 /* ---- transform and score ----------------------------------------------------------- */
 
 /* Canonical variates of one view's rows. common [n, k] and individual [n, q_m],
@@ -709,16 +713,21 @@ typedef enum mucmm_score_kind {
 } mucmm_score_kind;
 
 /* DEFAULT is what suits the view: a pattern of rows of numbers; integrated gradients of pictures,
- * texts and sounds behind an encoder. GRADIENT; INPUT_X_GRADIENT, gradient * (input - baseline);
- * PATTERN, covariance of the raw inputs times gradient; SMOOTHGRAD, mean gradient of noisy copies
- * of the input; INTEGRATED_GRADIENTS, (input - baseline) * mean gradient on the way between. */
+ * texts and sounds behind an encoder, but of the individual scores of pictures LCMV. GRADIENT;
+ * INPUT_X_GRADIENT, gradient * (input - baseline); PATTERN, covariance of the raw inputs times
+ * gradient; SMOOTHGRAD, mean gradient of noisy copies of the input; INTEGRATED_GRADIENTS, (input -
+ * baseline) * mean gradient on the way between; LCMV, integrated gradients of w'h(x), h the scaled
+ * features and w the linearly constrained minimum variance filter that passes the pattern of the
+ * score in the features and nothing that goes with the view's other variates, nor with the mere
+ * presence of something (docs/method.md, section 6). */
 #define MUCMM_MAP_KINDS(X)                                                                         \
     X(DEFAULT, -1, "default")                                                                      \
     X(GRADIENT, 0, "gradient")                                                                     \
     X(INPUT_X_GRADIENT, 1, "input-x-gradient")                                                     \
     X(PATTERN, 2, "pattern")                                                                       \
     X(SMOOTHGRAD, 3, "smoothgrad")                                                                 \
-    X(INTEGRATED_GRADIENTS, 4, "integrated-gradients")
+    X(INTEGRATED_GRADIENTS, 4, "integrated-gradients")                                             \
+    X(LCMV, 5, "lcmv")
 
 typedef enum mucmm_map_kind {
 #define X(name, value, word) MUCMM_MAP_##name = value,
@@ -727,10 +736,11 @@ typedef enum mucmm_map_kind {
 } mucmm_map_kind;
 
 /* The input that holds nothing, from which two of the maps are measured. DEFAULT: of texts and
- * sounds zero (no word, silence); else the mean, but of encoded data without params.training zero.
- * ZERO: a raw input of zeros. MEAN: of the rows the model was fitted to; of encoded data the raw
- * inputs of params.training. BLURRED: the sample's own picture, out of focus: rows of rank 2 or
- * more, not text or sound. ROW: row params.baseline_row of the view that is explained. */
+ * sounds zero (no word, silence); of LCMV of encoded pictures blurred; else the mean, but of
+ * encoded data without params.training zero. ZERO: a raw input of zeros. MEAN: of the rows the
+ * model was fitted to; of encoded data the raw inputs of params.training. BLURRED: the sample's own
+ * picture, out of focus: rows of rank 2 or more, not text or sound. ROW: row params.baseline_row of
+ * the view that is explained. */
 #define MUCMM_BASELINES(X)                                                                         \
     X(DEFAULT, 0, "default")                                                                       \
     X(ZERO, 1, "zero")                                                                             \
@@ -752,16 +762,19 @@ typedef struct mucmm_explain_params {
     int64_t component;                   /* for the *_COMPONENT scores, from 0                 */
     const mucmm_data *training;          /* pattern: rows whose covariance is taken; NULL =
                                             the training covariance in the model file (encoded
-                                            data: required)                                */
+                                            data: required). lcmv: rows the model was fitted to,
+                                            for files that hold no loadings                */
     int64_t samples;                     /* smoothgrad: noisy copies, 1 to 100000; default 25  */
     double noise;            /* smoothgrad: standard deviation of the noise, >= 0; in units of
                                 the scale that the model divides columns by, of encoded data of
                                 the range (max - min) of the sample's raw input; default 0.15 */
     uint64_t seed;           /* smoothgrad: of the noise; default 1                */
-    int64_t steps;           /* integrated gradients: points of the way (Gauss-Legendre),
+    int64_t steps;           /* integrated gradients, lcmv: points of the way (Gauss-Legendre),
                                 1 to 4096; default 32                              */
-    mucmm_baseline baseline; /* input-x-gradient, integrated gradients             */
+    mucmm_baseline baseline; /* input-x-gradient, integrated gradients, lcmv       */
     int64_t baseline_row;    /* MUCMM_BASELINE_ROW: from 0                         */
+    double loading;          /* lcmv: added to the diagonal of the features' covariance, in units of
+                                their mean variance, >= 0; default 0.1             */
 } mucmm_explain_params;
 
 MUCMM_API void mucmm_explain_params_init_sized(mucmm_explain_params *p, size_t size);
@@ -824,8 +837,9 @@ MUCMM_API const mucmm_explain_params *mucmm_explanation_params(const mucmm_expla
  * depends on the seed and the row only. */
 MUCMM_API mucmm_status mucmm_explanation_maps(mucmm_ctx *ctx, const mucmm_explanation *e,
                                               const mucmm_mat *maps);
-/* gaps [n] of integrated gradients (EARG: another map): sum of the map less score(input) -
- * score(baseline), which is 0 when complete. They take as long as the maps. */
+/* gaps [n] of integrated gradients and lcmv (EARG: another map): sum of the map less score(input) -
+ * score(baseline), of lcmv less w'h(input) - w'h(baseline), which is 0 when complete. They take as
+ * long as the maps. */
 MUCMM_API mucmm_status mucmm_explanation_gaps(mucmm_ctx *ctx, const mucmm_explanation *e,
                                               double *gaps);
 /* differences [n, raw cols]: raw input less baseline. */
@@ -913,6 +927,15 @@ typedef struct mucmm_curve {
     double value[MUCMM_CURVE_POINTS], area, random;
 } mucmm_curve;
 
+/* Where maps of samples lie of which the truth is known. Shares of the samples whose largest
+ * magnitude is on what is shared, and on what is the view's own; mean shares of the sum of squares
+ * there. Maps are taken as they are drawn: behind an encoder pictures of input-x-gradient,
+ * integrated gradients and lcmv as local sums. The maximum in a picture is that of the magnitudes
+ * in a neighbourhood (a Gaussian of a 16th of the longer side). NaN without a truth. */
+typedef struct mucmm_pointing {
+    double shared, own, shared_energy, own_energy;
+} mucmm_pointing;
+
 typedef struct mucmm_map_check {
     uint32_t struct_size;
     double completeness;   /* integrated gradients: largest |sum of map - (s(x) - s(b))| over the
@@ -921,6 +944,7 @@ typedef struct mucmm_map_check {
     mucmm_curve deletion, insertion;
     mucmm_rank_test random_heads;   /* heads of random weights                                  */
     mucmm_rank_test permuted_pairs; /* the null models; none without a null                     */
+    mucmm_pointing pointing;
 } mucmm_map_check;
 
 MUCMM_API void mucmm_map_check_init_sized(mucmm_map_check *c, size_t size);
@@ -935,6 +959,9 @@ typedef struct mucmm_map_check_params {
                                ones; NULL = those of the explanation                             */
     int32_t skip_gradient; /* 1: completeness and gradient_error, which are the same for all maps of
                               a score, are left out (NaN)                                       */
+    const mucmm_data *truth; /* what is where: 0 neither, 1 shared, 2 the view's own. Rows: the
+                                samples, or all rows of the view; columns: pixels, tokens or
+                                columns (or all raw columns). NULL = without pointing           */
 } mucmm_map_check_params;
 
 MUCMM_API void mucmm_map_check_params_init_sized(mucmm_map_check_params *p, size_t size);
@@ -957,6 +984,7 @@ typedef struct mucmm_findings_params {
     double level;           /* of masks: cells with larger p-values become 0; default 0.05       */
     int64_t random_models;  /* as in mucmm_map_check_params, as is the seed                      */
     uint64_t seed;
+    const mucmm_data *truth; /* as in mucmm_map_check_params                                     */
 } mucmm_findings_params;
 
 MUCMM_API void mucmm_findings_params_init_sized(mucmm_findings_params *p, size_t size);
@@ -983,7 +1011,7 @@ MUCMM_API const char *mucmm_findings_view_name(const mucmm_findings *f);
 MUCMM_API const char *mucmm_findings_score(const mucmm_findings *f);
 /* findings [n], of one level, as a JSON document, released with mucmm_text_free: mask (the level),
  * gradients (view, score, completeness, gradient_error) and maps (view, score, method, deletion,
- * insertion, random_heads, permuted_pairs, kept); null for what is not known. */
+ * insertion, random_heads, permuted_pairs, kept, pointing); null for what is not known. */
 MUCMM_API mucmm_status mucmm_findings_json(mucmm_ctx *ctx, const mucmm_findings *const *findings,
                                            int64_t n, char **out);
 

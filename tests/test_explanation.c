@@ -247,8 +247,8 @@ static void test_findings(void **state)
         CHECK_OK(ctx,
                  mucmm_explanation_create(ctx, m, q.view, 2, 0, sample_rows, SAMPLES, &ep, &e));
         CHECK_OK(ctx, mucmm_findings_create(ctx, e, &p, &found[k]));
-        assert_int_equal(mucmm_findings_count(found[k]), 5);
-        for (int64_t i = 0; i < 5; i++) {
+        assert_int_equal(mucmm_findings_count(found[k]), 6);
+        for (int64_t i = 0; i < 6; i++) {
             ep.map = (mucmm_map_kind)i;
             CHECK_OK(ctx, mucmm_explanation_remap(ctx, e, &ep));
             check_finding(e, null, mucmm_findings_at(found[k], i), i == 0);
@@ -273,7 +273,7 @@ static void test_findings(void **state)
     mucmm_model_free(m);
     CHECK_OK(ctx, mucmm_findings_json(ctx, (const mucmm_findings *const *)found, 2, &text));
     root = json_loads(text, 0, NULL);
-    assert_int_equal(json_array_size(json_object_get(root, "maps")), 10);
+    assert_int_equal(json_array_size(json_object_get(root, "maps")), 12);
     assert_int_equal(json_array_size(json_object_get(root, "gradients")), 2);
     CHECK_CLOSE(json_number_value(json_object_get(root, "mask")), .3, 1e-12);
     json_decref(root);

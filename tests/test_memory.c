@@ -407,6 +407,9 @@ static mucmm_status m_explanation_maps(mucmm_ctx *c)
     TRY(mucmm_explanation_maps(c, e, &out));
     TRY(mucmm_explanation_differences(c, e, &out));
     TRY(mucmm_explanation_gaps(c, e, (double[N_EXPLAINED]){0}));
+    p.map = MUCMM_MAP_LCMV;
+    TRY(mucmm_explanation_remap(c, e, &p));
+    TRY(mucmm_explanation_maps(c, e, &out));
 done:
     mucmm_explanation_free(e);
     return status;
@@ -532,6 +535,34 @@ static mucmm_status m_check_maps(mucmm_ctx *c)
     p.skip_gradient = 1;
     return map_check_of(c, (explain_case){model, q.view, 2, 1, explained, N_EXPLAINED, NULL}, &p,
                         &out);
+}
+
+/* Filters of random heads, whose loadings are those of training rows, where a truth is known. */
+static mucmm_status m_check_filters(mucmm_ctx *c)
+{
+    static const float nothing[N_EXPLAINED * 9];
+    mucmm_status status = MUCMM_OK;
+    mucmm_explain_params ep;
+    mucmm_map_check_params p;
+    mucmm_map_check out;
+    mucmm_data *truth = NULL;
+
+    mucmm_explain_params_init(&ep);
+    ep.score = MUCMM_SCORE_INDIVIDUAL;
+    ep.map = MUCMM_MAP_LCMV;
+    ep.training = q.data[1];
+    mucmm_map_check_params_init(&p);
+    mucmm_map_check_init(&out);
+    p.random_models = 1;
+    p.skip_gradient = 1;
+    TRY(mucmm_data_wrap(c, &(mucmm_cmat){nothing, N_EXPLAINED, 9, 9}, "truth", (const int64_t[]){9},
+                        1, &truth));
+    p.truth = truth;
+    TRY(map_check_of(c, (explain_case){model, q.view, 2, 1, explained, N_EXPLAINED, &ep}, &p,
+                     &out));
+done:
+    mucmm_data_free(truth);
+    return status;
 }
 
 /* ---- pictures and pages ------------------------------------------------------------ */
@@ -1323,6 +1354,7 @@ static const swept table[] = {
     CALL(null_fit),
     {"mucmm_explanation_p_values", m_null_p_values, NULL},
     {"mucmm_explanation_check", m_check_maps, NULL},
+    {"mucmm_explanation_check", m_check_filters, NULL},
     CALL(findings_create),
     {"mucmm_findings_json", m_findings_create, NULL},
     CALL(parts_create),

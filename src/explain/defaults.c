@@ -6,11 +6,16 @@
 #include "encode/encoded.h"
 #include "encode/layout.h"
 #include "explain/maps.h"
+#include "explain/samples.h"
 
 void mucmm_explain_params_init_sized(mucmm_explain_params *p, size_t size)
 {
-    const mucmm_explain_params defaults = {
-        .map = MUCMM_MAP_DEFAULT, .samples = 25, .noise = 0.15, .seed = 1, .steps = 32};
+    const mucmm_explain_params defaults = {.map = MUCMM_MAP_DEFAULT,
+                                           .samples = 25,
+                                           .noise = 0.15,
+                                           .seed = 1,
+                                           .steps = 32,
+                                           .loading = 0.1};
 
     mucmm__params_init(p, size, &defaults, sizeof defaults);
 }
@@ -20,12 +25,18 @@ void mucmm__explain_defaults(const mucmm_data *d, mucmm_explain_params *p)
     mucmm__layout_kind kind = mucmm__layout_of_data(d).kind;
     bool encoded = mucmm__encoded_of(d) != NULL;
 
+    if (p->map == MUCMM_MAP_DEFAULT && !(encoded && kind != MUCMM__LAYOUT_COLUMNS))
+        p->map = MUCMM_MAP_PATTERN;
     if (p->map == MUCMM_MAP_DEFAULT)
-        p->map = encoded && kind != MUCMM__LAYOUT_COLUMNS ? MUCMM_MAP_INTEGRATED_GRADIENTS
-                                                          : MUCMM_MAP_PATTERN;
-    if (p->baseline == MUCMM_BASELINE_DEFAULT &&
-        (kind == MUCMM__LAYOUT_TOKENS || kind == MUCMM__LAYOUT_TIME))
+        p->map = mucmm__is_individual(p->score) && kind == MUCMM__LAYOUT_PICTURE
+                     ? MUCMM_MAP_LCMV
+                     : MUCMM_MAP_INTEGRATED_GRADIENTS;
+    if (p->baseline != MUCMM_BASELINE_DEFAULT)
+        return;
+    if (kind == MUCMM__LAYOUT_TOKENS || kind == MUCMM__LAYOUT_TIME)
         p->baseline = MUCMM_BASELINE_ZERO;
+    else if (p->map == MUCMM_MAP_LCMV && encoded && kind == MUCMM__LAYOUT_PICTURE)
+        p->baseline = MUCMM_BASELINE_BLURRED;
 }
 
 mucmm_status mucmm_explain_defaults(mucmm_ctx *ctx, const mucmm_data *data,
@@ -52,6 +63,8 @@ int32_t mucmm_explain_takes_training(const mucmm_model *m, int32_t view, const m
     if (params && !mucmm__params_copy(params, &p, sizeof p))
         return -1;
     mucmm__explain_defaults(data, &p);
+    if (p.map == MUCMM_MAP_LCMV && !mucmm_model_loadings(m, p.representation, view))
+        return 1;
     if (!mucmm__encoded_of(data))
         return p.map == MUCMM_MAP_PATTERN && !mucmm_model_has_covariance(m, view);
     return p.map == MUCMM_MAP_PATTERN ||

@@ -22,6 +22,25 @@ static void keep_data(mucmm_data **kept, const mucmm_data *d)
     mucmm_data_free(before);
 }
 
+/* A file that holds no loadings: the default map is the one that does without. */
+static void do_without_loadings(mucmm_ctx *ctx, const mucmm_explanation *e,
+                                const mucmm_explain_params *given, mucmm_explain_params *own)
+{
+    const mucmm_data *d = e->data[e->s.view];
+
+    if (given->map != MUCMM_MAP_DEFAULT || own->map != MUCMM_MAP_LCMV || own->training ||
+        mucmm_model_loadings(e->m, own->representation, e->s.view))
+        return;
+    mucmm__warn(ctx,
+                "view '%s': the model holds no loadings, as files of earlier versions do not; maps "
+                "are %s instead of %s (fit it again, or give the training rows)",
+                e->m->view[e->s.view].name, mucmm_map_text(MUCMM_MAP_INTEGRATED_GRADIENTS),
+                mucmm_map_text(MUCMM_MAP_LCMV));
+    *own = *given;
+    own->map = MUCMM_MAP_INTEGRATED_GRADIENTS;
+    mucmm__explain_defaults(d, own);
+}
+
 /* The parameters of the maps; those of the score stay as they are. */
 static mucmm_status take_map_params(mucmm_ctx *ctx, mucmm_explanation *e,
                                     const mucmm_explain_params *p)
@@ -30,6 +49,7 @@ static mucmm_status take_map_params(mucmm_ctx *ctx, mucmm_explanation *e,
     mucmm_status status = MUCMM_OK;
 
     mucmm__explain_defaults(e->data[e->s.view], &own);
+    do_without_loadings(ctx, e, p, &own);
     TRY(mucmm__map_check_params(ctx, &own));
     keep_data(&e->training, own.training);
     e->p = own;
@@ -185,10 +205,11 @@ mucmm_status mucmm_explanation_gaps(mucmm_ctx *ctx, const mucmm_explanation *e, 
     mucmm_status status = MUCMM_OK;
     float *maps = NULL;
 
-    if (e->p.map != MUCMM_MAP_INTEGRATED_GRADIENTS)
-        return mucmm__fail(ctx, MUCMM_EARG, "maps of kind %s have no gaps: they are those of %s",
-                           mucmm_map_text(e->p.map),
-                           mucmm_map_text(MUCMM_MAP_INTEGRATED_GRADIENTS));
+    if (e->p.map < MUCMM_MAP_INTEGRATED_GRADIENTS)
+        return mucmm__fail(ctx, MUCMM_EARG,
+                           "maps of kind %s have no gaps: they are those of %s and %s",
+                           mucmm_map_text(e->p.map), mucmm_map_text(MUCMM_MAP_INTEGRATED_GRADIENTS),
+                           mucmm_map_text(MUCMM_MAP_LCMV));
     TRY(mucmm__alloc(ctx, e->s.n * e->s.cols, sizeof *maps, &maps));
     TRY(mucmm__samples_maps(ctx, &e->s, maps, gaps));
 done:

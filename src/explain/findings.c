@@ -4,12 +4,13 @@
  */
 #include "core/json.h"
 #include "explain/explanation.h"
+#include "explain/lcmv.h"
 #include "explain/maps.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { N_MAPS = MUCMM_MAP_INTEGRATED_GRADIENTS + 1 };
+enum { N_MAPS = MUCMM_MAP_LCMV + 1 };
 
 struct mucmm_findings {
     mucmm_model *m;
@@ -102,6 +103,7 @@ static mucmm_status check_map(mucmm_ctx *ctx, mucmm_findings *f, const mucmm_exp
     c.random_models = params->random_models;
     c.seed = params->seed;
     c.skip_gradient = f->n > 0;
+    c.truth = params->truth;
     TRY(mucmm_explanation_check(ctx, e, &c, &found->check));
     if (params->null) {
         TRY(find_p_values(ctx, f, e, params->null));
@@ -140,6 +142,8 @@ mucmm_status mucmm_findings_create(mucmm_ctx *ctx, const mucmm_explanation *e,
     for (int map = 0; map < N_MAPS; map++) {
         one.p.map = (mucmm_map_kind)map;
         if (p.map != MUCMM_MAP_DEFAULT && p.map != one.p.map)
+            continue;
+        if (p.map == MUCMM_MAP_DEFAULT && map == MUCMM_MAP_LCMV && !mucmm__lcmv_possible(&one.s))
             continue;
         TRY(mucmm__map_check_params(ctx, &one.p));
         TRY(check_map(ctx, f, &one, &p));
@@ -223,6 +227,17 @@ static json_t *of_score(mucmm__json_build *b, const mucmm_findings *f)
     return o;
 }
 
+static json_t *pointing_json(mucmm__json_build *b, const mucmm_pointing *p)
+{
+    json_t *o = json_object();
+
+    mucmm__json_set(b, o, "shared", mucmm__json_real(p->shared));
+    mucmm__json_set(b, o, "own", mucmm__json_real(p->own));
+    mucmm__json_set(b, o, "shared_energy", mucmm__json_real(p->shared_energy));
+    mucmm__json_set(b, o, "own_energy", mucmm__json_real(p->own_energy));
+    return o;
+}
+
 static json_t *finding_json(mucmm__json_build *b, const mucmm_findings *f, const mucmm_finding *of)
 {
     json_t *o = of_score(b, f);
@@ -233,6 +248,7 @@ static json_t *finding_json(mucmm__json_build *b, const mucmm_findings *f, const
     mucmm__json_set(b, o, "random_heads", rank_json(b, &of->check.random_heads));
     mucmm__json_set(b, o, "permuted_pairs", rank_json(b, &of->check.permuted_pairs));
     mucmm__json_set(b, o, "kept", mucmm__json_real(of->kept));
+    mucmm__json_set(b, o, "pointing", pointing_json(b, &of->check.pointing));
     return o;
 }
 

@@ -8,6 +8,7 @@
 #include "explain/maps.h"
 #include "explain/null_maps.h"
 #include "explain/other_models.h"
+#include "explain/pointing.h"
 #include "explain/rank_test.h"
 
 #include <inttypes.h>
@@ -16,6 +17,10 @@
 
 #define MOST_RANDOM 9999
 #define RANGE_ROWS 1000
+#define NOTHING_FOUND                                                                              \
+    {                                                                                              \
+        .completeness = NAN, .gradient_error = NAN, .pointing = { NAN, NAN, NAN, NAN }             \
+    }
 
 void mucmm_map_check_params_init_sized(mucmm_map_check_params *p, size_t size)
 {
@@ -74,13 +79,19 @@ done:
     return status;
 }
 
+/* Loadings of heads that were never trained are those of the training rows. */
+static bool random_heads_have_maps(const mucmm__samples *s)
+{
+    return s->p->map != MUCMM_MAP_LCMV || s->p->training;
+}
+
 /* The tests of Adebayo et al.: heads of random weights, pairs that are permuted. */
 static mucmm_status destroy(mucmm_ctx *ctx, const mucmm__samples *s,
                             const mucmm_map_check_params *check, const float *own,
                             mucmm_map_check *out)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t size = s->n * s->cols, random = check->random_models;
+    int64_t size = s->n * s->cols, random = random_heads_have_maps(s) ? check->random_models : 0;
     int64_t null = check->null ? check->null->models : 0;
     float *maps = NULL;
 
@@ -100,7 +111,7 @@ done:
 
 void mucmm_map_check_init_sized(mucmm_map_check *c, size_t size)
 {
-    const mucmm_map_check defaults = {.completeness = NAN, .gradient_error = NAN};
+    const mucmm_map_check defaults = NOTHING_FOUND;
 
     mucmm__params_init(c, size, &defaults, sizeof defaults);
 }
@@ -116,6 +127,8 @@ static mucmm_status check_params(mucmm_ctx *ctx, const mucmm_explanation *e,
                            check->random_models, MOST_RANDOM);
     if (maps)
         TRY(mucmm__explanation_fits(ctx, e, "maps", maps->rows, maps->cols, maps->stride));
+    if (check->truth)
+        TRY(mucmm__pointing_check(ctx, &e->s, check->truth));
     if (check->null)
         TRY(mucmm__null_check(ctx, check->null, &e->s));
 done:
@@ -128,8 +141,9 @@ mucmm_status mucmm_explanation_check(mucmm_ctx *ctx, const mucmm_explanation *e,
     mucmm_status status = MUCMM_OK;
     const mucmm__samples *s = &e->s;
     mucmm_map_check_params c;
-    mucmm_map_check found = {.completeness = NAN, .gradient_error = NAN};
+    mucmm_map_check found = NOTHING_FOUND;
     float *own = NULL;
+    mucmm_cmat maps;
 
     if (!mucmm__params_give(&found, sizeof found, out))
         return mucmm__fail(ctx, MUCMM_EARG, "mucmm_map_check was not set up with its init");
@@ -142,8 +156,10 @@ mucmm_status mucmm_explanation_check(mucmm_ctx *ctx, const mucmm_explanation *e,
         TRY(completeness(ctx, s, &found.completeness));
         TRY(mucmm__gradient_error(ctx, s, &found.gradient_error));
     }
-    TRY(mucmm__deletion(ctx, s, c.maps ? c.maps : &(mucmm_cmat){own, s->n, s->cols, s->cols},
-                        c.seed, &found.deletion, &found.insertion));
+    maps = c.maps ? *c.maps : (mucmm_cmat){own, s->n, s->cols, s->cols};
+    TRY(mucmm__deletion(ctx, s, &maps, c.seed, &found.deletion, &found.insertion));
+    if (c.truth)
+        TRY(mucmm__pointing(ctx, s, &maps, c.truth, &found.pointing));
     TRY(destroy(ctx, s, &c, own, &found));
     mucmm__params_give(&found, sizeof found, out);
 done:

@@ -4,6 +4,7 @@
 #include "explain/maps.h"
 
 #include "explain/baseline.h"
+#include "explain/lcmv.h"
 #include "explain/path.h"
 #include "explain/pattern.h"
 
@@ -16,7 +17,7 @@
 
 mucmm_status mucmm__map_check_params(mucmm_ctx *ctx, const mucmm_explain_params *p)
 {
-    if (p->map < MUCMM_MAP_GRADIENT || p->map > MUCMM_MAP_INTEGRATED_GRADIENTS)
+    if (p->map < MUCMM_MAP_GRADIENT || p->map > MUCMM_MAP_LCMV)
         return mucmm__fail(ctx, MUCMM_EARG, "there is no map %d", (int)p->map);
     if (p->baseline < MUCMM_BASELINE_DEFAULT || p->baseline > MUCMM_BASELINE_ROW)
         return mucmm__fail(ctx, MUCMM_EARG, "there is no baseline %d", (int)p->baseline);
@@ -27,10 +28,14 @@ mucmm_status mucmm__map_check_params(mucmm_ctx *ctx, const mucmm_explain_params 
         return mucmm__fail(ctx, MUCMM_EARG,
                            "smoothgrad with noise %g; it must be finite and not negative",
                            p->noise);
-    if (p->map == MUCMM_MAP_INTEGRATED_GRADIENTS && (p->steps < 1 || p->steps > MOST_STEPS))
+    if (p->map >= MUCMM_MAP_INTEGRATED_GRADIENTS && (p->steps < 1 || p->steps > MOST_STEPS))
         return mucmm__fail(ctx, MUCMM_EARG,
                            "integrated gradients in %" PRId64 " steps; 1 to %d can be had",
                            p->steps, MOST_STEPS);
+    if (p->map == MUCMM_MAP_LCMV && !(isfinite(p->loading) && p->loading >= 0))
+        return mucmm__fail(ctx, MUCMM_EARG,
+                           "lcmv with `loading` %g; it must be finite and not negative",
+                           p->loading);
     return MUCMM_OK;
 }
 
@@ -163,6 +168,10 @@ mucmm_status mucmm__samples_maps(mucmm_ctx *ctx, const mucmm__samples *s, float 
 
     if (s->p->map == MUCMM_MAP_PATTERN)
         TRY(mucmm__pattern_check(ctx, s));
+    if (s->p->map == MUCMM_MAP_LCMV) {
+        TRY(mucmm__lcmv_maps(ctx, s, maps, gaps));
+        return check_finite(ctx, s, maps);
+    }
     TRY(mucmm__alloc(ctx, s->n, sizeof *scores, &scores));
     TRY(mucmm__alloc(ctx, s->n * p, sizeof *dh, &dh));
     TRY(mucmm__samples_score(ctx, s, 0, s->n, s->h, scores, dh));

@@ -8,13 +8,13 @@
 
 static inline bool mucmm__is_measured(mucmm_map_kind map)
 {
-    return map == MUCMM_MAP_INPUT_X_GRADIENT || map == MUCMM_MAP_INTEGRATED_GRADIENTS;
+    return map == MUCMM_MAP_INPUT_X_GRADIENT || map == MUCMM_MAP_INTEGRATED_GRADIENTS ||
+           map == MUCMM_MAP_LCMV;
 }
 
 /* EARG for what is wrong with the map's kind and the parameters of it. */
 mucmm_status mucmm__map_check_params(mucmm_ctx *ctx, const mucmm_explain_params *p);
-/* maps [n, cols]. gaps [n] or NULL, of integrated gradients: sum of the map less
- * score(input) - score(baseline). */
+/* maps [n, cols]. gaps [n] or NULL, of integrated gradients and lcmv, as mucmm_explanation_gaps. */
 mucmm_status mucmm__samples_maps(mucmm_ctx *ctx, const mucmm__samples *s, float *maps,
                                  double *gaps);
 /* out [n, cols]: raw input less baseline. */

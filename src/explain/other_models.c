@@ -15,6 +15,7 @@ static mucmm_status map_one(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__s
     mucmm__samples of = {0};
 
     TRY(mucmm__samples_start(ctx, m, rep, s->data, s->view, s->rows, s->n, p, &of));
+    of.metric = s->metric;
     TRY(mucmm__samples_maps(ctx, &of, out, NULL));
 done:
     mucmm__samples_drop(&of);

@@ -302,6 +302,10 @@ static mucmm_status enter_sample(mucmm_ctx *ctx, path *p, int64_t i)
     int64_t k = s->m->k;
 
     p->i = i;
+    for (int64_t t = 0; s->filter && t < p->n_parts; t++) {
+        p->parts[t].at.filter = s->filter + i * s->filter_step;
+        p->parts[t].at.filter_step = 0;
+    }
     for (int64_t a = 0; a < POINTS; a++) {
         p->rows[a] = s->rows[i];
         for (int64_t t = 0; s->others && t < p->n_parts; t++)

@@ -67,26 +67,65 @@ done:
     return status;
 }
 
+/* Of h [n, p] in the place of samples first .. first + n: scores [n], dz [n, d]. */
+static mucmm_status score_variates(mucmm_ctx *ctx, const mucmm__samples *s, int64_t first,
+                                   int64_t n, const float *h, double *scores, float *dz)
+{
+    mucmm_status status = MUCMM_OK;
+    bool individual = mucmm__is_individual(s->p->score);
+    int64_t k = s->m->k, q = s->m->view[s->view].q, d = individual ? q : k;
+    float *c = NULL, *u = NULL;
+
+    TRY(mucmm__alloc(ctx, n * k, sizeof *c, &c));
+    TRY(mucmm__alloc(ctx, n * q, sizeof *u, &u));
+    TRY(mucmm__heads_forward(ctx, &s->rep->view[s->view], n, h, c, individual ? u : NULL));
+    for (int64_t i = 0; i < n; i++)
+        scores[i] = score_of(s, first + i, (individual ? u : c) + i * d, d, dz + i * d);
+done:
+    mucmm__free(c);
+    mucmm__free(u);
+    return status;
+}
+
+mucmm_status mucmm__samples_slopes(mucmm_ctx *ctx, const mucmm__samples *s, double *scores,
+                                   float *dz)
+{
+    return score_variates(ctx, s, 0, s->n, s->h, scores, dz);
+}
+
+static void score_filter(const mucmm__samples *s, int64_t first, int64_t n, const float *h,
+                         double *scores, float *dh)
+{
+    int64_t p = s->m->view[s->view].p;
+
+    for (int64_t i = 0; i < n; i++) {
+        const float *w = s->filter + (first + i) * s->filter_step;
+        scores[i] = 0;
+        for (int64_t j = 0; j < p; j++)
+            scores[i] += (double)w[j] * (double)h[i * p + j];
+        if (dh)
+            memcpy(dh + i * p, w, (size_t)p * sizeof *w);
+    }
+}
+
 mucmm_status mucmm__samples_score(mucmm_ctx *ctx, const mucmm__samples *s, int64_t first, int64_t n,
                                   const float *h, double *scores, float *dh)
 {
     mucmm_status status = MUCMM_OK;
-    const mucmm__view_heads *v = &s->rep->view[s->view];
     bool individual = mucmm__is_individual(s->p->score);
-    int64_t k = s->m->k, q = s->m->view[s->view].q, d = individual ? q : k;
-    float *c = NULL, *u = NULL, *dz = NULL;
+    int64_t d = individual ? s->m->view[s->view].q : s->m->k;
+    float *dz = NULL;
 
-    TRY(mucmm__alloc(ctx, n * k, sizeof *c, &c));
-    TRY(mucmm__alloc(ctx, n * q, sizeof *u, &u));
+    if (s->filter) {
+        score_filter(s, first, n, h, scores, dh);
+        return MUCMM_OK;
+    }
     TRY(mucmm__alloc(ctx, n * d, sizeof *dz, &dz));
-    TRY(mucmm__heads_forward(ctx, v, n, h, c, individual ? u : NULL));
-    for (int64_t i = 0; i < n; i++)
-        scores[i] = score_of(s, first + i, (individual ? u : c) + i * d, d, dz + i * d);
+    TRY(score_variates(ctx, s, first, n, h, scores, dz));
     if (dh)
-        TRY(mucmm__heads_vjp(ctx, v, n, h, individual ? NULL : dz, individual ? dz : NULL, dh));
+        TRY(mucmm__heads_vjp(ctx, &s->rep->view[s->view], n, h, individual ? NULL : dz,
+                             individual ? dz : NULL, dh));
 done:
-    mucmm__free(c);
-    mucmm__free(u);
     mucmm__free(dz);
     return status;
 }
@@ -172,6 +211,7 @@ mucmm_status mucmm__samples_start(mucmm_ctx *ctx, const mucmm_model *m, const mu
                           .rows = rows,
                           .n = n,
                           .p = p,
+                          .metric = &m->view[view],
                           .encoded = mucmm__encoded_of(data[view]) != NULL,
                           .cols = mucmm_data_raw_cols(data[view])};
     memcpy(s->data, data, (size_t)m->n_views * sizeof(mucmm_data *));

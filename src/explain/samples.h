@@ -21,6 +21,10 @@ typedef struct mucmm__samples {
     float *h;      /* [n, p] scaled features; owned */
     float *others; /* [n, k]: sum over the other views' c, times 2/(M(M-1)) rho; NULL unless the
                       score is the common one; owned */
+    const mucmm__view_info *metric; /* whose covariance is that of the features */
+    const float *filter;            /* NULL; else the score of sample i is filter_i' h, filter_i at
+                                       filter + i filter_step [p] */
+    int64_t filter_step;
 } mucmm__samples;
 
 static inline bool mucmm__is_individual(mucmm_score_kind s)
@@ -44,6 +48,10 @@ void mucmm__samples_drop(mucmm__samples *s);
  * gradient dh [n, p] if it is given. */
 mucmm_status mucmm__samples_score(mucmm_ctx *ctx, const mucmm__samples *s, int64_t first, int64_t n,
                                   const float *h, double *scores, float *dh);
+/* Scores [n] of the samples and their slopes d score / d z [n, d] at the variates z = u (individual
+ * scores) or c. */
+mucmm_status mucmm__samples_slopes(mucmm_ctx *ctx, const mucmm__samples *s, double *scores,
+                                   float *dz);
 /* dh [n, p] -> d score / d raw input, grads [n, cols], through the encoder, at rows[0..n) of the
  * view or, if given, at raw values in their place. dh is scaled. */
 mucmm_status mucmm__samples_raw_gradient(mucmm_ctx *ctx, const mucmm__samples *s,

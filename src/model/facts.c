@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Facts about a model as numbers: of one that was fitted as of one that was loaded. */
-#include "model/model.h"
+#include "model/represent.h"
 #include "model/trainer.h"
 
 #include <stdio.h>
@@ -151,6 +151,13 @@ const double *mucmm_model_scale(const mucmm_model *m, int32_t view)
 const float *mucmm_model_covariance(const mucmm_model *m, int32_t view)
 {
     return view >= 0 && view < m->n_views ? m->view[view].covariance : NULL;
+}
+
+const float *mucmm_model_loadings(const mucmm_model *m, mucmm_representation representation,
+                                  int32_t view)
+{
+    return view >= 0 && view < m->n_views ? mucmm__model_solution(m, representation)->loadings[view]
+                                          : NULL;
 }
 
 static mucmm_status check_weights(mucmm_ctx *ctx, const char *what, const mucmm_mat *w, int64_t p,

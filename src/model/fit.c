@@ -15,6 +15,7 @@
 #include "model/fit_rows.h"
 #include "model/fit_stages.h"
 #include "model/incomplete.h"
+#include "model/loadings.h"
 #include "model/model_json.h"
 #include "model/represent.h"
 #include "model/small_sample.h"
@@ -225,6 +226,23 @@ done:
 
 /* ---- the run ----------------------------------------------------------------------- */
 
+/* Of the training rows, whose variates are given. */
+static mucmm_status keep_loadings(mucmm__fit *f, mucmm__solution *rep, float *const *c,
+                                  float *const *u)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm_model *model = f->model;
+
+    for (int32_t m = 0; m < model->n_views; m++) {
+        TRY(mucmm__alloc(f->ctx, model->view[m].p * (model->k + model->view[m].q),
+                         sizeof **rep->loadings, &rep->loadings[m]));
+        TRY(mucmm__loadings(f->ctx, model, rep, m, f->data[m], f->train, f->n_train, c[m], u[m],
+                            rep->loadings[m]));
+    }
+done:
+    return status;
+}
+
 static mucmm_status summarize_all(mucmm__fit *f)
 {
     mucmm_status status = MUCMM_OK;
@@ -246,6 +264,8 @@ static mucmm_status summarize_all(mucmm__fit *f)
             TRY(mucmm__summarize(f->ctx, model, f->data, rows, n, c, u, rep->rho, r ? 1000 : 0,
                                  f->p->seed, &rep->summary[r]));
             mucmm__summary_harmonics(rep, rep->summary[r]);
+            if (r == MUCMM_ROWS_TRAIN)
+                TRY(keep_loadings(f, rep, c, u));
             TRY(mucmm__joint_keep(f->ctx, model, (mucmm_rows)r, n, c, &rep->joint));
             for (int32_t m = 0; m < model->n_views; m++) {
                 mucmm__free(c[m]);

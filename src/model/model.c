@@ -84,8 +84,10 @@ void mucmm__common_drop(mucmm__solution *r)
 
 void mucmm__solution_drop(mucmm__solution *r)
 {
-    for (int i = 0; i < MUCMM_MAX_VIEWS; i++)
+    for (int i = 0; i < MUCMM_MAX_VIEWS; i++) {
         mucmm__heads_drop(&r->view[i]);
+        mucmm__free(r->loadings[i]);
+    }
     mucmm__free(r->rho);
     mucmm__free(r->harmonic);
     mucmm__joint_drop(&r->joint);

@@ -20,8 +20,10 @@ typedef struct mucmm__solution {
     double *rho;      /* [k], correlations on the training rows: the weights of the common score */
     double *harmonic; /* [k], R2 as in mucmm_summary; NaN if not known */
     mucmm__joint joint;
-    mucmm_summary *summary[2];  /* by mucmm_rows */
-    mucmm_stability *stability; /* NULL if not asked for */
+    float *loadings[MUCMM_MAX_VIEWS]; /* [p, k + q] Cov(h, [c u]) on the training rows, of all views
+                                         or of none (the first files)           */
+    mucmm_summary *summary[2];        /* by mucmm_rows */
+    mucmm_stability *stability;       /* NULL if not asked for */
 } mucmm__solution;
 
 typedef struct mucmm__view_info {

@@ -99,6 +99,9 @@ static void list_representation(tensor_list *list, const mucmm_model *m, const c
             snprintf(name, sizeof name, "%s.%s.mix", method, m->view[i].name);
             list_add(list, name, MUCMM_F32, m->view[i].q, m->k, v->mix);
         }
+        snprintf(name, sizeof name, "%s.%s.loadings", method, m->view[i].name);
+        if (r->loadings[i])
+            list_add(list, name, MUCMM_F32, m->view[i].p, m->k + m->view[i].q, r->loadings[i]);
     }
 }
 
@@ -116,7 +119,7 @@ static mucmm_status list_tensors(mucmm_ctx *ctx, const mucmm_model *m, tensor_li
     char name[128];
 
     *list = (tensor_list){
-        .room = m->n_views * (3 + 2 * (2 * per_head + 1) + MUCMM__LATER * (per_head + 3)) + 2 * 4};
+        .room = m->n_views * (3 + 2 * (2 * per_head + 2) + MUCMM__LATER * (per_head + 3)) + 2 * 4};
     TRY(mucmm__alloc(ctx, list->room, sizeof *list->items, &list->items));
     TRY(mucmm__alloc(ctx, list->room, sizeof *list->names, &list->names));
     for (int32_t i = 0; i < m->n_views; i++) {

@@ -105,6 +105,7 @@ static json_t *representation_json(mucmm__json_build *b, const mucmm_model *m,
         mucmm__json_set(b, v, "individual", net_json(b, &r->view[i].individual.net));
         mucmm__json_set(b, v, "mix", json_boolean(r->view[i].mix != NULL));
         mucmm__json_set(b, v, "later", later_json(b, &r->view[i]));
+        mucmm__json_set(b, v, "loadings", json_boolean(r->loadings[i] != NULL));
         mucmm__json_add(b, views, v);
     }
     mucmm__json_set(b, o, "views", views);

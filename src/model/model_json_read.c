@@ -209,6 +209,27 @@ done:
     return status;
 }
 
+/* What a view's heads may have besides their networks. */
+static mucmm_status read_extras(mucmm_ctx *ctx, const json_t *o, const mucmm_model *m, int32_t i,
+                                int64_t *room, mucmm__solution *r)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t p = m->view[i].p, q = m->view[i].q;
+    bool mix = false;
+
+    TRY(get_flag(ctx, o, "mix", &mix));
+    if (mix) {
+        TRY(claim(ctx, room, q * m->k, sizeof(float)));
+        TRY(mucmm__alloc(ctx, q * m->k, sizeof(float), &r->view[i].mix));
+    }
+    if (json_is_true(json_object_get(o, "loadings"))) { /* not in the first files */
+        TRY(claim(ctx, room, p, (size_t)(m->k + q) * sizeof(float)));
+        TRY(mucmm__alloc(ctx, p * (m->k + q), sizeof(float), &r->loadings[i]));
+    }
+done:
+    return status;
+}
+
 static mucmm_status read_representation(mucmm_ctx *ctx, mucmm_model *m, const json_t *parent,
                                         const char *key, int64_t *room, mucmm__solution *r)
 {
@@ -221,18 +242,13 @@ static mucmm_status read_representation(mucmm_ctx *ctx, mucmm_model *m, const js
     TRY(mucmm__alloc(ctx, m->k, sizeof *r->rho, &r->rho));
     for (int32_t i = 0; i < m->n_views; i++) {
         const json_t *v = json_array_get(views, (size_t)i);
-        bool mix = false;
         int64_t first;
         TRY(get_integer(ctx, json_object_get(v, "common"), "outputs", 1, m->k, &first));
         TRY(read_net(ctx, v, "common", m->view[i].p, first, room, &r->view[i].common));
         TRY(read_later(ctx, v, m->view[i].p, m->k, room, &r->view[i]));
         TRY(read_net(ctx, v, "individual", m->view[i].p, m->view[i].q, room,
                      &r->view[i].individual));
-        TRY(get_flag(ctx, v, "mix", &mix));
-        if (mix)
-            TRY(claim(ctx, room, m->view[i].q * m->k, sizeof(float)));
-        if (mix)
-            TRY(mucmm__alloc(ctx, m->view[i].q * m->k, sizeof(float), &r->view[i].mix));
+        TRY(read_extras(ctx, v, m, i, room, r));
     }
     if (json_object_get(o, "harmonic")) { /* not in the first files */
         TRY(mucmm__alloc(ctx, m->k, sizeof *r->harmonic, &r->harmonic));

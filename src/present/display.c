@@ -4,14 +4,13 @@
  * scale that they share. */
 #include "present/display.h"
 
+#include "explain/local_sums.h"
 #include "explain/maps.h"
 #include "present/display_parts.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
-
-enum { LOCAL_PART = 24 }; /* of the longer side is the standard deviation of local sums */
 
 void mucmm_display_params_init_sized(mucmm_display_params *p, size_t size)
 {
@@ -284,7 +283,7 @@ mucmm_status mucmm__display_fill(mucmm_ctx *ctx, mucmm_display *d, mucmm_map_kin
     if (d->bag && map == MUCMM_MAP_PATTERN) /* shows words that are not in the text */
         d->look = MUCMM_LOOK_BARS;
     if (d->look == MUCMM_LOOK_PICTURE && encoded && mucmm__is_measured(map))
-        d->local_sd = (double)longest / LOCAL_PART;
+        d->local_sd = (double)longest / MUCMM__LOCAL_PART;
     if (!d->values)
         return MUCMM_OK;
     if (d->cell_rows > 0)
@@ -407,7 +406,7 @@ mucmm_status mucmm_display_of_values(mucmm_ctx *ctx, const mucmm_data *data, con
 
     *out = NULL;
     TRY(mucmm__display_params_take(ctx, params, &p));
-    if (p.null || map < MUCMM_MAP_GRADIENT || map > MUCMM_MAP_INTEGRATED_GRADIENTS)
+    if (p.null || map < MUCMM_MAP_GRADIENT || map > MUCMM_MAP_LCMV)
         TRY(mucmm__fail(ctx, MUCMM_EARG,
                         p.null ? "display: null models are for maps of an explanation"
                                : "display: the kind of map that the values are must be named"));

@@ -3,6 +3,8 @@
  * Rows of pixels as cells and as colours. */
 #include "present/display.h"
 
+#include "explain/local_sums.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -25,60 +27,12 @@ static void reduce(const mucmm_display *d, const float *row, int64_t first, int6
 
 /* ---- local sums -------------------------------------------------------------------- */
 
-/* n values that are `step` apart, with a Gaussian; reflected at the ends, so that the sum stays.
- * line: room for 2 n + 2 reach. */
-static void add_local(float *x, int64_t n, int64_t step, const double *kernel, int64_t reach,
-                      double *line)
-{
-    double *sum = line + n + 2 * reach;
-
-    for (int64_t i = -reach; i < n + reach; i++) {
-        int64_t at = i % (2 * n);
-        at = at < 0 ? at + 2 * n : at;
-        line[i + reach] = (double)x[(at < n ? at : 2 * n - 1 - at) * step];
-    }
-    for (int64_t i = 0; i < n; i++)
-        sum[i] = kernel[0] * line[i + reach];
-    for (int64_t k = 1; k <= reach; k++) {
-        const double *before = line + reach - k, *after = line + reach + k;
-#pragma omp simd
-        for (int64_t i = 0; i < n; i++)
-            sum[i] += kernel[k] * (after[i] + before[i]);
-    }
-    for (int64_t i = 0; i < n; i++)
-        x[i * step] = (float)sum[i];
-}
-
-static mucmm_status add_neighbours(mucmm_ctx *ctx, const mucmm_display *d, float *cells)
-{
-    mucmm_status status = MUCMM_OK;
-    int64_t longest = d->cell_rows > d->cell_cols ? d->cell_rows : d->cell_cols;
-    int64_t reach = (int64_t)ceil(3 * d->local_sd);
-    double *kernel = NULL, *line = NULL, sum = 0;
-
-    TRY(mucmm__alloc(ctx, reach + 1, sizeof *kernel, &kernel));
-    TRY(mucmm__alloc(ctx, 2 * longest + 2 * reach, sizeof *line, &line));
-    for (int64_t k = 0; k <= reach; k++) {
-        kernel[k] = exp(-0.5 * (double)(k * k) / (d->local_sd * d->local_sd));
-        sum += k > 0 ? 2 * kernel[k] : kernel[k];
-    }
-    for (int64_t k = 0; k <= reach; k++)
-        kernel[k] /= sum;
-    for (int64_t i = 0; i < d->cell_rows; i++)
-        add_local(cells + i * d->cell_cols, d->cell_cols, 1, kernel, reach, line);
-    for (int64_t j = 0; j < d->cell_cols; j++)
-        add_local(cells + j, d->cell_rows, d->cell_cols, kernel, reach, line);
-done:
-    mucmm__free(kernel);
-    mucmm__free(line);
-    return status;
-}
-
 mucmm_status mucmm__picture_cells(mucmm_ctx *ctx, const mucmm_display *d, const float *row,
                                   float *cells)
 {
     reduce(d, row, 0, d->layout.channels, cells);
-    return d->local_sd > 0 ? add_neighbours(ctx, d, cells) : MUCMM_OK;
+    return d->local_sd > 0 ? mucmm__local_sums(ctx, d->cell_rows, d->cell_cols, d->local_sd, cells)
+                           : MUCMM_OK;
 }
 
 /* ---- colours ----------------------------------------------------------------------- */

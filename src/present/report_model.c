@@ -33,7 +33,7 @@ static mucmm_status check_params(mucmm_ctx *ctx, const mucmm_report_params *p,
         return mucmm__fail(ctx, MUCMM_EARG,
                            "report: sections is 0x%x; it is a sum of MUCMM_SECTION_ values",
                            p->sections);
-    if (p->map < MUCMM_MAP_DEFAULT || p->map > MUCMM_MAP_INTEGRATED_GRADIENTS)
+    if (p->map < MUCMM_MAP_DEFAULT || p->map > MUCMM_MAP_LCMV)
         return mucmm__fail(ctx, MUCMM_EARG, "report: map is %d; it is a mucmm_map_kind", p->map);
     if (!p->untested_word || !p->keep_heads_word)
         return mucmm__fail(ctx, MUCMM_EARG,
