@@ -118,6 +118,21 @@ static double pick_kernel(const mucmm_summary *s, int64_t i)
     return s->leakage_kernel[i];
 }
 
+static double pick_complete(const mucmm_summary *s, int64_t i)
+{
+    return s->completeness_linear[i];
+}
+
+static double pick_complete_any(const mucmm_summary *s, int64_t i)
+{
+    return s->completeness_nonlinear[i];
+}
+
+static double pick_rank(const mucmm_summary *s, int64_t i)
+{
+    return s->effective_rank[i];
+}
+
 static double pick_retrieval_1(const mucmm_summary *s, int64_t i)
 {
     return s->retrieval_1[i];
@@ -263,6 +278,28 @@ static void print_leakage(const mucmm_model *m, const summary_column *columns, i
         }
 }
 
+/* Beside what u must not hold, how much of the rest it does. */
+static void print_completeness(const mucmm_model *m, const summary_column *columns, int n)
+{
+    static const struct {
+        const char *name;
+        pick value;
+    } figures[] = {
+        {"linear", pick_complete}, {"any kind", pick_complete_any}, {"effective rank", pick_rank}};
+    char label[MAX_NAME + 64];
+
+    printf("individual part: share rebuilt of what the common part leaves\n");
+    for (int32_t v = 0; v < mucmm_model_views(m); v++)
+        for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
+            int used = snprintf(label, sizeof label, "%s, %s", mucmm_model_view_name(m, v),
+                                figures[i].name);
+            if (figures[i].value == pick_rank)
+                snprintf(label + used, sizeof label - (size_t)used, " of %" PRId64,
+                         mucmm_model_individual(m, v));
+            print_row(label, columns, n, figures[i].value, v);
+        }
+}
+
 /* From each view to each other. */
 static void print_retrieval(const mucmm_model *m, const summary_column *columns, int n)
 {
@@ -295,6 +332,7 @@ void print_summaries(const mucmm_model *m, const summary_column *columns, int n)
     print_carriers(m, columns, n);
     print_shares(m, columns, n);
     print_leakage(m, columns, n);
+    print_completeness(m, columns, n);
     print_retrieval(m, columns, n);
 }
 

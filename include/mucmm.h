@@ -613,6 +613,15 @@ typedef struct mucmm_summary {
      * strongest one, 0 for the others (for all, if no pair is beyond chance); NaN without p-values.
      */
     double *pair_correlations, *pair_p_values, *carried;
+    /* [M] the share of what c_m leaves of a view that (c_m, u_m) rebuilds, at most 1: 1 - |h - d(c,
+     * u)|^2 / |h - d_0(c)|^2, the regressions d and d_0 fitted on other rows than those they are
+     * judged on (two halves of the rows given). 0: u adds nothing; may be a little negative. Linear
+     * regressions, and with nonlinear features where those serve. NaN where there are too few rows,
+     * or c leaves nothing. */
+    double *completeness_linear, *completeness_nonlinear;
+    /* [M] exp of the entropy of the eigenvalues of Cov(u_m), from 0 to q_m: in how many directions
+     * u_m varies on these rows. NaN where there are too few. */
+    double *effective_rank;
 } mucmm_summary;
 
 typedef struct mucmm_score_params {
@@ -651,9 +660,9 @@ MUCMM_API const mucmm_summary *mucmm_model_summary(const mucmm_model *m, mucmm_r
                                                    mucmm_representation representation);
 
 /* For programs, *text for mucmm_text_free. JSON of the summaries of these rows: the keys
- * correlations, p_values, significant, harmonic, dimensions, total_correlation, leakage, retrieval,
- * views and, for more than two views, carried_by and pairs; the same of the closed form in the key
- * linear. null: not known. */
+ * correlations, p_values, significant, harmonic, dimensions, total_correlation, leakage,
+ * completeness, retrieval, views and, for more than two views, carried_by and pairs; the same of
+ * the closed form in the key linear. null: not known. */
 MUCMM_API mucmm_status mucmm_scores_json(mucmm_ctx *ctx, const mucmm_scores *s, char **text);
 /* JSON of the same on the training and the held-out rows, in the keys train and held_out, with the
  * keys common, dimensions, held_out_chose, closed_form_kept and, if it was asked for, stability. */

@@ -214,6 +214,9 @@ static void check_summary(const json_t *o, const mucmm_summary *s)
     check_by_pair(at_path(o, "leakage.individual_chance"), s->leakage_individual_chance);
     check_by_pair(at_path(o, "leakage.individual_p"), s->leakage_individual_p);
     check_number(at_path(o, "leakage.permutations"), (double)s->leakage_permutations);
+    check_by_view(at_path(o, "completeness.linear"), s->completeness_linear);
+    check_by_view(at_path(o, "completeness.nonlinear"), s->completeness_nonlinear);
+    check_by_view(at_path(o, "completeness.effective_rank"), s->effective_rank);
     check_number(at_path(o, "retrieval.third,left.1"), s->retrieval_1[6]);
     check_number(at_path(o, "retrieval.third,left.10"), s->retrieval_10[6]);
     assert_int_equal(json_object_size(json_object_get(o, "retrieval")), 6);

@@ -367,6 +367,7 @@ mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t 
     if (f.model->heads.rho)
         TRY(mucmm__mark_harmonics(&f, &f.model->heads));
     TRY(summarize_all(&f));
+    mucmm__completeness_warn(ctx, f.model);
     mucmm__model_make_facts(f.model);
     TRY(mucmm__model_make_json(ctx, f.model));
     *out = f.model;

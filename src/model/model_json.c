@@ -43,6 +43,11 @@ static json_t *summary_json(mucmm__json_build *b, const mucmm_summary *s)
     mucmm__json_set(b, o, "leakage_individual_p",
                     mucmm__json_numbers(b, s->leakage_individual_p, s->views * s->views));
     mucmm__json_set(b, o, "leakage_permutations", json_integer(s->leakage_permutations));
+    mucmm__json_set(b, o, "completeness_linear",
+                    mucmm__json_numbers(b, s->completeness_linear, s->views));
+    mucmm__json_set(b, o, "completeness_nonlinear",
+                    mucmm__json_numbers(b, s->completeness_nonlinear, s->views));
+    mucmm__json_set(b, o, "effective_rank", mucmm__json_numbers(b, s->effective_rank, s->views));
     mucmm__json_set(b, o, "retrieval_1",
                     mucmm__json_numbers(b, s->retrieval_1, s->views * s->views));
     mucmm__json_set(b, o, "retrieval_10",

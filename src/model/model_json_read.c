@@ -96,6 +96,21 @@ static mucmm_status get_numbers(mucmm_ctx *ctx, const json_t *o, const char *key
     return MUCMM_OK;
 }
 
+/* Not in the first files, of which it is unknown. */
+static mucmm_status read_completeness(mucmm_ctx *ctx, const json_t *o, int64_t views,
+                                      mucmm_summary *s)
+{
+    mucmm_status status = MUCMM_OK;
+
+    if (!json_object_get(o, "completeness_linear"))
+        return MUCMM_OK;
+    TRY(get_numbers(ctx, o, "completeness_linear", views, s->completeness_linear));
+    TRY(get_numbers(ctx, o, "completeness_nonlinear", views, s->completeness_nonlinear));
+    TRY(get_numbers(ctx, o, "effective_rank", views, s->effective_rank));
+done:
+    return status;
+}
+
 static mucmm_status read_summary(mucmm_ctx *ctx, const json_t *parent, const char *key, int64_t k,
                                  int64_t views, mucmm_summary **out)
 {
@@ -122,6 +137,7 @@ static mucmm_status read_summary(mucmm_ctx *ctx, const json_t *parent, const cha
                     s->leakage_individual_chance));
     TRY(get_numbers(ctx, o, "leakage_individual_p", views * views, s->leakage_individual_p));
     TRY(get_integer(ctx, o, "leakage_permutations", 0, INT64_MAX, &s->leakage_permutations));
+    TRY(read_completeness(ctx, o, views, s));
     TRY(get_numbers(ctx, o, "retrieval_1", views * views, s->retrieval_1));
     TRY(get_numbers(ctx, o, "retrieval_10", views * views, s->retrieval_10));
     for (int i = 0; i < MUCMM__SHARING && s->carried; i++)

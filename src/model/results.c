@@ -164,6 +164,16 @@ static json_t *leakage_json(const job *j)
     return o;
 }
 
+static json_t *completeness_json(const job *j)
+{
+    json_t *o = json_object();
+
+    mucmm__json_set(j->b, o, "linear", by_view(j, j->s->completeness_linear));
+    mucmm__json_set(j->b, o, "nonlinear", by_view(j, j->s->completeness_nonlinear));
+    mucmm__json_set(j->b, o, "effective_rank", by_view(j, j->s->effective_rank));
+    return o;
+}
+
 /* From each view to each other. */
 static json_t *retrieval_json(const job *j)
 {
@@ -238,6 +248,7 @@ static json_t *summary_json(mucmm__json_build *b, const mucmm_model *m, const mu
     mucmm__json_set(b, o, "dimensions", json_integer(s->dimensions));
     mucmm__json_set(b, o, "total_correlation", mucmm__json_real(s->total_correlation));
     mucmm__json_set(b, o, "leakage", leakage_json(&j));
+    mucmm__json_set(b, o, "completeness", completeness_json(&j));
     mucmm__json_set(b, o, "retrieval", retrieval_json(&j));
     mucmm__json_set(b, o, "views", views_json(&j));
     if (s->carried) {

@@ -34,6 +34,9 @@ static const struct {
     {offsetof(mucmm_summary, leakage_individual), MUCMM__PER_PAIR, true},
     {offsetof(mucmm_summary, leakage_individual_chance), MUCMM__PER_PAIR, true},
     {offsetof(mucmm_summary, leakage_individual_p), MUCMM__PER_PAIR, true},
+    {offsetof(mucmm_summary, completeness_linear), MUCMM__PER_VIEW, true},
+    {offsetof(mucmm_summary, completeness_nonlinear), MUCMM__PER_VIEW, true},
+    {offsetof(mucmm_summary, effective_rank), MUCMM__PER_VIEW, true},
     {offsetof(mucmm_summary, retrieval_1), MUCMM__PER_PAIR, false},
     {offsetof(mucmm_summary, retrieval_10), MUCMM__PER_PAIR, false},
 };
@@ -248,6 +251,7 @@ mucmm_status mucmm__summarize(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_
     TRY(correlations(ctx, m->n_views, cb, permutations, seed, s));
     TRY(mucmm__sharing(ctx, m->n_views, cb, permutations, seed, s));
     TRY(mucmm__leakage(ctx, m->n_views, cb, ub, permutations, seed, s));
+    TRY(mucmm__completeness(ctx, m, data, rows, n, c, u, seed, s));
     TRY(mucmm__retrieval(ctx, m->n_views, c, n, m->k, rho, s->retrieval_1, s->retrieval_10));
     *out = s;
     s = NULL;

@@ -38,6 +38,15 @@ mucmm_status mucmm__leakage(mucmm_ctx *ctx, int32_t n_views, const mucmm__block 
                             const mucmm__block *u, int64_t permutations, uint64_t seed,
                             mucmm_summary *s);
 
+/* completeness.c: the summary's completeness_* and effective_rank, of the rows summarized. */
+mucmm_status mucmm__completeness(mucmm_ctx *ctx, const mucmm_model *m,
+                                 const mucmm_data *const *data, const int64_t *rows, int64_t n,
+                                 float *const *c, float *const *u, uint64_t seed, mucmm_summary *s);
+
+/* Warns of individual parts that hold nearly nothing, or have far fewer directions than variates,
+ * by the held-out rows if those are enough. All summaries of m are there. */
+void mucmm__completeness_warn(mucmm_ctx *ctx, const mucmm_model *m);
+
 /* retrieval.c: recall [n_views, n_views] among the 1 and 10 nearest, as mucmm_summary says. */
 mucmm_status mucmm__retrieval(mucmm_ctx *ctx, int32_t n_views, float *const *c, int64_t n,
                               int64_t k, const double *rho, double *recall_1, double *recall_10);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Tables of a model's report: leakage, partners found, carriers and stability of components. */
+ * Tables of a model's report: leakage and completeness, partners found, carriers and stability of
+ * components. */
 #include "present/report_page.h"
 
 #include <inttypes.h>
@@ -60,8 +61,39 @@ static void tested_cells(const mucmm__page *p, mucmm__page_cells *c, dependence 
     }
 }
 
+static void completeness_cells(const mucmm__page *p, mucmm__page_cells *c, int32_t v, int figure)
+{
+    const mucmm_summary *of[] = {p->heads, p->linear};
+
+    for (int64_t j = 0; j < columns(p) - NAME_COLS; j++) {
+        double value = figure == 0   ? of[j]->completeness_linear[v]
+                       : figure == 1 ? of[j]->completeness_nonlinear[v]
+                                     : of[j]->effective_rank[v];
+        mucmm__page_cell(p, c, !isfinite(value) ? "-" : figure == 2 ? "%.1f" : "%.3f", value);
+    }
+}
+
+static mucmm_status show_completeness(const mucmm__page *p)
+{
+    static const char *const figures[] = {"linear", "any kind", "effective rank"};
+    mucmm__page_cells c = {0};
+
+    for (int32_t v = 0; v < p->n_views; v++)
+        for (int i = 0; i < 3; i++) {
+            mucmm__page_cell(p, &c, "individual part of %s, %s", p->view[v].name, figures[i]);
+            completeness_cells(p, &c, v, i);
+        }
+    return show(p,
+                "1 = common and individual part together rebuild the view, 0 = the individual part "
+                "adds nothing; - = too few rows to say. Without it a small dependence says little: "
+                "what is empty depends on nothing. Effective rank: in how many directions the "
+                "individual part varies.",
+                "", &c);
+}
+
 mucmm_status mucmm__report_leakage(const mucmm__page *p)
 {
+    mucmm_status status = MUCMM_OK;
     mucmm__page_cells c = {0};
 
     for (int32_t v = 0; v < p->n_views; v++) {
@@ -75,11 +107,14 @@ mucmm_status mucmm__report_leakage(const mucmm__page *p)
             tested_cells(p, &c, DEPENDENCE_PAIR, (int64_t)v * p->n_views + w);
         }
     }
-    return show(p,
-                "0 = none left, 1 = full dependence; - = too few rows to say. Chance: the mean "
-                "where there is none, 0 for dependence of any kind. A small p says that what is "
-                "left is more than chance, not that it is much.",
-                "", &c);
+    TRY(show(p,
+             "0 = none left, 1 = full dependence; - = too few rows to say. Chance: the mean "
+             "where there is none, 0 for dependence of any kind. A small p says that what is "
+             "left is more than chance, not that it is much.",
+             "", &c));
+    TRY(show_completeness(p));
+done:
+    return status;
 }
 
 /* ---- retrieval --------------------------------------------------------------------- */
