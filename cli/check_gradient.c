@@ -127,7 +127,7 @@ int run_check_gradient(const settings *given)
     TRY(session_open(&s, given));
     TRY(model_open(&s, given, &m));
     TRY(inputs_open_for(&s, m, given, &in));
-    TRY(samples_parse(given->samples, mucmm_data_rows(in.data[0]), 3, &rows));
+    TRY(samples_parse(&s, given->samples, mucmm_data_rows(in.data[0]), 3, &rows));
     TRY(report(&s, m, &in, &rows, given->json));
 done:
     free(rows.rows);

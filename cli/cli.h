@@ -91,7 +91,7 @@ typedef struct sample_list {
 } sample_list;
 
 /* "0,5,9" or "0-4,9", each below `rows`; text NULL = the first `fallback` rows. */
-int samples_parse(const char *text, int64_t rows, int64_t fallback, sample_list *out);
+int samples_parse(session *s, const char *text, int64_t rows, int64_t fallback, sample_list *out);
 
 /* ---- outputs ----------------------------------------------------------------------- */
 

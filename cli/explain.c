@@ -15,7 +15,8 @@ const option explain_options[] = {
     {"samples", 0, OPTION_TEXT, true, AT(samples), 0, 0, "0,5,9", "rows to explain, also as 0-4"},
     OPTION_OUTPUT(true, "DIR", "folder for NAME.SCORE.npy and NAME.SCORE.SAMPLE.png"),
     {"score", 0, OPTION_TEXT, false, AT(score), 0, 0, "SCORE",
-     "common (default), common-energy, individual, common:J, individual:J"},
+     "common (default), common-energy, individual, common:J, individual:J; coupling: which word "
+     "goes with which spot"},
     OPTION_METHOD,
     {"baseline", 0, OPTION_TEXT, false, AT(baseline), 0, 0, "zero|mean|blurred|ROW",
      "input-x- and integrated-gradients, lcmv: where maps start (default mean; words and sounds "
@@ -77,12 +78,11 @@ static int check_pair_names(const mucmm_model *m, const char *where, const pairs
     return 0;
 }
 
-/* The shape that is given for a view, if there is one. */
-static int read_shape(const settings *given, const char *view, mucmm_display_params *p)
+int shape_read(const settings *given, const char *view, int64_t *shape, int32_t *rank)
 {
     const char *text = find_pair(&given->shape, view);
 
-    if (text && !parse_shape(text, p->shape, &p->rank))
+    if (text && !parse_shape(text, shape, rank))
         return fail(EXIT_USAGE, "--shape: '%s' is not a shape such as 28x56", text);
     return 0;
 }
@@ -95,7 +95,7 @@ static int check_shape(session *s, const settings *given, const mucmm_view *view
     int code = 0;
 
     mucmm_display_params_init(&p);
-    TRY(read_shape(given, view->name, &p));
+    TRY(shape_read(given, view->name, p.shape, &p.rank));
     if (p.rank > 0 && mucmm_display_of_values(s->ctx, view->data, &row, 1, MUCMM_MAP_GRADIENT, NULL,
                                               NULL, &p, &d) != MUCMM_OK)
         code = fail(EXIT_RUN, "--shape %s=%s: %s", view->name, find_pair(&given->shape, view->name),
@@ -133,21 +133,21 @@ done:
 
 /* ---- maps -------------------------------------------------------------------------- */
 
-/* The file of --training; of encoded rows of a study its training part. */
-static int open_training(session *s, const settings *given, const mucmm_model *m, int32_t view,
-                         const view_maps *v, mucmm_data **out)
+int training_open(session *s, const settings *given, const inputs *in, const mucmm_model *m,
+                  int32_t view, const mucmm_explain_params *p, mucmm_data **out)
 {
-    const char *path = find_pair(&given->training, v->view->name);
-    mucmm_data_params p;
+    const mucmm_view *v = &in->views[view];
+    const char *path = find_pair(&given->training, v->name);
+    mucmm_data_params opened;
 
     *out = NULL;
-    if (!path && mucmm_explain_takes_training(m, view, v->view->data, &v->params) > 0)
-        return inputs_training(s, v->in, v->view->name, out);
+    if (!path && mucmm_explain_takes_training(m, view, v->data, p) > 0)
+        return inputs_training(s, in, v->name, out);
     if (!path)
         return 0;
-    mucmm_data_params_init(&p);
-    p.key = given->key;
-    return check(s, mucmm_data_open(s->ctx, path, &p, out));
+    mucmm_data_params_init(&opened);
+    opened.key = given->key;
+    return check(s, mucmm_data_open(s->ctx, path, &opened, out));
 }
 
 /* Values [n, raw cols] as DIR/NAME.WHAT.npy, in the shape of the raw rows. */
@@ -195,10 +195,10 @@ static int explain_view(session *s, const settings *given, const mucmm_model *m,
     int code = 0;
 
     mucmm_display_params_init(&v.shown);
-    TRY(read_shape(given, v.view->name, &v.shown));
+    TRY(shape_read(given, v.view->name, v.shown.shape, &v.shown.rank));
     v.shown.null = null->null;
     v.shown.mask = null->null ? given->mask : NAN;
-    TRY(open_training(s, given, m, view, &v, &training));
+    TRY(training_open(s, given, in, m, view, &v.params, &training));
     v.params.training = training;
     TRY(check(s, mucmm_explanation_create(s->ctx, m, in->views, in->n, view, samples->rows,
                                           samples->n, &v.params, &e)));
@@ -245,9 +245,9 @@ static int show_parts(session *s, const settings *given, const mucmm_model *m, c
     int code = 0;
 
     mucmm_display_params_init(&v.shown);
-    TRY(read_shape(given, v.view->name, &v.shown));
+    TRY(shape_read(given, v.view->name, v.shown.shape, &v.shown.rank));
     v.params.map = MUCMM_MAP_PATTERN;
-    TRY(open_training(s, given, m, view, &v, &training));
+    TRY(training_open(s, given, in, m, view, &v.params, &training));
     mucmm_parts_params_init(&params);
     params.representation = usual->representation;
     params.training = training;
@@ -306,12 +306,17 @@ static int fill_params(session *s, const settings *given, mucmm_explain_params *
     p->samples = given->noise_samples > 0 ? given->noise_samples : p->samples;
     p->noise = given->noise >= 0 ? given->noise : p->noise;
     p->seed = given->seed >= 0 ? (uint64_t)given->seed : p->seed;
+    if (given->score)
+        TRY(check_word(s, mucmm_score_parse(s->ctx, given->score, &p->score, &p->component)));
+    if (p->score == MUCMM_SCORE_COUPLING) {
+        if (given->method >= 0 && p->map != MUCMM_MAP_INTEGRATED_GRADIENTS)
+            return fail(EXIT_USAGE, "--score coupling takes --method integrated-gradients alone");
+        p->map = MUCMM_MAP_INTEGRATED_GRADIENTS;
+    }
     TRY(check_method(given, p->map));
     if (given->baseline)
         TRY(check_word(
             s, mucmm_baseline_parse(s->ctx, given->baseline, &p->baseline, &p->baseline_row)));
-    if (given->score)
-        TRY(check_word(s, mucmm_score_parse(s->ctx, given->score, &p->score, &p->component)));
 done:
     return code;
 }
@@ -335,7 +340,11 @@ int run_explain(const settings *given)
     TRY(check_pair_names(m, "training", &given->training));
     TRY(check_pair_names(m, "truth", &given->truth));
     TRY(inputs_open_for(&s, m, given, &in));
-    TRY(samples_parse(given->samples, mucmm_data_rows(in.data[0]), 0, &samples));
+    TRY(samples_parse(&s, given->samples, mucmm_data_rows(in.data[0]), 0, &samples));
+    if (params.score == MUCMM_SCORE_COUPLING) {
+        TRY(explain_coupling(&s, given, m, &in, &samples, &params, &dir));
+        goto done;
+    }
     if (given->check) {
         TRY(explain_check(&s, given, m, &in, &samples, &params, &dir));
         goto done;

@@ -266,13 +266,10 @@ done:
 static int print_document(const checks *c)
 {
     char *text = NULL;
-    int code = check(
-        c->s, mucmm_findings_json(c->s->ctx, (const mucmm_findings *const *)c->found, c->n, &text));
 
-    if (code == 0)
-        printf("%s\n", text);
-    mucmm_text_free(text);
-    return code;
+    return print_made(
+        c->s, mucmm_findings_json(c->s->ctx, (const mucmm_findings *const *)c->found, c->n, &text),
+        &text);
 }
 
 static void explain_table(const null_models *null, double level)

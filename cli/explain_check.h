@@ -21,6 +21,17 @@ void null_models_close(null_models *n);
 /* A score as a part of file names: without ':'. */
 void score_file_name(const char *score, char *out, size_t size);
 
+/* The file of --training; of encoded rows of a study its training part. p: what it is for. */
+int training_open(session *s, const settings *given, const inputs *in, const mucmm_model *m,
+                  int32_t view, const mucmm_explain_params *p, mucmm_data **out);
+/* The shape that is given for a view, if there is one. */
+int shape_read(const settings *given, const char *view, int64_t *shape, int32_t *rank);
+
+/* mucmm explain --score coupling, with or without --check and --mask. */
+int explain_coupling(session *s, const settings *given, const mucmm_model *m, const inputs *in,
+                     const sample_list *samples, const mucmm_explain_params *usual,
+                     output_dir *dir);
+
 /* mucmm explain --check; given_params: what the options say. */
 int explain_check(session *s, const settings *given, const mucmm_model *m, const inputs *in,
                   const sample_list *samples, const mucmm_explain_params *given_params,

@@ -70,50 +70,10 @@ int check(session *s, mucmm_status status)
 
 /* ---- rows and scores by name ------------------------------------------------------- */
 
-/* Reads "7" or "3-9" at *at and moves behind it and its comma. */
-static bool take_range(const char **at, int64_t *first, int64_t *last)
-{
-    char word[48], *dash;
-    size_t length = strcspn(*at, ",");
-
-    if (length == 0 || length >= sizeof word)
-        return false;
-    memcpy(word, *at, length);
-    word[length] = '\0';
-    *at += length + ((*at)[length] == ',');
-    dash = strchr(word, '-');
-    if (dash)
-        *dash++ = '\0';
-    if (!parse_count(word, first) || !parse_count(dash ? dash : word, last))
-        return false;
-    return *last >= *first;
-}
-
-/* Counts the rows (rows NULL), or writes them. */
-static int list_samples(const char *text, int64_t limit, int64_t *rows, int64_t *n)
-{
-    int64_t first = 0, last = 0;
-
-    *n = 0;
-    for (const char *at = text; *at;) {
-        if (!take_range(&at, &first, &last))
-            return fail(EXIT_USAGE, "--samples: '%s' is not a list of rows such as 0,5,9 or 0-4",
-                        text);
-        if (last >= limit)
-            return fail(EXIT_RUN,
-                        "--samples: there is no sample %" PRId64 "; the views have %" PRId64
-                        " rows, numbered from 0",
-                        last, limit);
-        for (int64_t i = first; i <= last; i++, (*n)++)
-            if (rows)
-                rows[*n] = i;
-    }
-    return *n > 0 ? 0 : fail(EXIT_USAGE, "--samples: the list is empty");
-}
-
-int samples_parse(const char *text, int64_t rows, int64_t fallback, sample_list *out)
+int samples_parse(session *s, const char *text, int64_t rows, int64_t fallback, sample_list *out)
 {
     char first_rows[32];
+    mucmm_status status;
     int code = 0;
 
     *out = (sample_list){0};
@@ -122,9 +82,11 @@ int samples_parse(const char *text, int64_t rows, int64_t fallback, sample_list 
                  (fallback < rows ? fallback : rows) - 1);
         text = first_rows;
     }
-    TRY(list_samples(text, rows, NULL, &out->n));
+    status = mucmm_rows_parse(s->ctx, text, rows, NULL, &out->n);
+    if (check(s, status) != 0)
+        return status == MUCMM_EARG ? EXIT_USAGE : EXIT_RUN;
     TRY(allocate(&out->rows, out->n, sizeof *out->rows));
-    TRY(list_samples(text, rows, out->rows, &out->n));
+    TRY(check(s, mucmm_rows_parse(s->ctx, text, rows, out->rows, &out->n)));
 done:
     return code;
 }

@@ -707,13 +707,15 @@ MUCMM_API const mucmm_stability *mucmm_model_stability(const mucmm_model *m,
 
 /* ---- explain ----------------------------------------------------------------------- */
 
-/* X(name, value, word): s_C of the sample; e_m; s_m; c_{m,j} and u_{m,j}, j = params.component. */
+/* X(name, value, word): s_C of the sample; e_m; s_m; c_{m,j} and u_{m,j}, j = params.component; s_C
+ * as a sum over pairs of cells (mucmm_coupling_create, no explanation of one view). */
 #define MUCMM_SCORE_KINDS(X)                                                                       \
     X(COMMON, 0, "common")                                                                         \
     X(COMMON_ENERGY, 1, "common-energy")                                                           \
     X(INDIVIDUAL, 2, "individual")                                                                 \
     X(COMMON_COMPONENT, 3, "common:J")                                                             \
-    X(INDIVIDUAL_COMPONENT, 4, "individual:J")
+    X(INDIVIDUAL_COMPONENT, 4, "individual:J")                                                     \
+    X(COUPLING, 5, "coupling")
 
 typedef enum mucmm_score_kind {
 #define X(name, value, word) MUCMM_SCORE_##name = value,
@@ -801,6 +803,11 @@ MUCMM_API mucmm_status mucmm_score_parse(mucmm_ctx *ctx, const char *text, mucmm
 MUCMM_API void mucmm_baseline_text(mucmm_baseline baseline, int64_t row, char *out, size_t size);
 MUCMM_API mucmm_status mucmm_baseline_parse(mucmm_ctx *ctx, const char *text,
                                             mucmm_baseline *baseline, int64_t *row);
+
+/* Row numbers from a text such as "0,5,9" or "0-4,9", each below limit: rows (or NULL, to count
+ * alone) [*n]. EARG: no such list, or an empty one; ESHAPE: a number is not below limit. */
+MUCMM_API mucmm_status mucmm_rows_parse(mucmm_ctx *ctx, const char *text, int64_t limit,
+                                        int64_t *rows, int64_t *n);
 
 /* *out (an init has seen it; may be params): params with what is left to the default, map and
  * baseline, as it suits the rows of data. */
@@ -1267,6 +1274,147 @@ MUCMM_API mucmm_status mucmm_display_sheet(mucmm_ctx *ctx, const mucmm_display *
  * be there. */
 MUCMM_API mucmm_status mucmm_display_write(mucmm_ctx *ctx, const mucmm_display *d,
                                            const char *const *paths);
+
+/* ---- coupling: which word goes with which spot ------------------------------------- */
+
+/* The common score of two views is bilinear in their variates, s = sum_j w_j c_1j c_2j with
+ * w = 2/(M(M-1)) rho (of M views the pair's share of the score). With A_m [cells, k], which cell of
+ * the raw input each variate comes from (integrated gradients, made complete: A_m adds up to c_m),
+ * the matrix C = A_1 diag(w) A_2' says how much two cells add to the score together, and adds up to
+ * the score itself (docs/method.md, section 7). Its factors take k passes a view; no pairs.
+ *
+ * Cells are spots of pictures (sums over blocks of pixels and over the channels), words (sums over
+ * the pieces of each), moments of sounds, columns of tables. Pictures and sounds have local sums as
+ * in mucmm_display. Values, matrices and p-values of sample i are counted from first to second.
+ * Read-only after creation. */
+typedef struct mucmm_coupling mucmm_coupling;
+
+/* Numbers of a matrix that can be had whole; larger ones have rows, columns and the strongest. */
+#define MUCMM_COUPLING_MOST 33554432
+/* Numbers of the matrices of all models behind p-values, together. */
+#define MUCMM_COUPLING_MOST_P 33554432
+
+typedef struct mucmm_coupling_params {
+    uint32_t struct_size;
+    mucmm_representation representation; /* default MUCMM_HEADS                                  */
+    int64_t steps;           /* of integrated gradients, 1 to 4096; default 32. Linear heads of
+                                rows that are not encoded take one, which is exact            */
+    int64_t side;            /* pictures have at most so many cells a side; default 64; 0: all
+                                there are                                                     */
+    mucmm_baseline baseline; /* of both views; BLURRED: of pictures, the other view keeps its
+                                default                                                       */
+    int64_t baseline_row;    /* MUCMM_BASELINE_ROW: from 0                                    */
+    const mucmm_data *training[2]; /* of first and second, as in mucmm_explain_params            */
+    int32_t rank[2];               /* of shape; 0 (default): the data's own shape                */
+    int64_t shape[2][MUCMM_MAX_RANK]; /* of a raw row, if the data do not tell it                */
+    const mucmm_null *null; /* of the model: p-values of all cells; NULL (default) = none        */
+    double mask;            /* with null, 0 to 1: where p is larger, C becomes 0; NaN (default)
+                               nowhere                                                           */
+} mucmm_coupling_params;
+
+MUCMM_API void mucmm_coupling_params_init_sized(mucmm_coupling_params *p, size_t size);
+#define mucmm_coupling_params_init(p) mucmm_coupling_params_init_sized((p), sizeof *(p))
+
+/* first and second count in the model's order and differ (EARG); views may come in any order and
+ * have to be all of the model's. rows [n], copied. EARG, ESHAPE, ENUMERIC name what does not fit.
+ */
+MUCMM_API mucmm_status mucmm_coupling_create(mucmm_ctx *ctx, const mucmm_model *m,
+                                             const mucmm_view *views, int32_t n_views,
+                                             int32_t first, int32_t second, const int64_t *rows,
+                                             int64_t n, const mucmm_coupling_params *params,
+                                             mucmm_coupling **out);
+MUCMM_API void mucmm_coupling_free(mucmm_coupling *c);
+
+/* What it was made of; side is 0 (first) or 1 (second), else -1, NULL or 0. */
+MUCMM_API int64_t mucmm_coupling_samples(const mucmm_coupling *c);     /* n */
+MUCMM_API const int64_t *mucmm_coupling_rows(const mucmm_coupling *c); /* [n] */
+MUCMM_API int32_t mucmm_coupling_view(const mucmm_coupling *c, int32_t side);
+MUCMM_API const char *mucmm_coupling_name(const mucmm_coupling *c, int32_t side);
+MUCMM_API mucmm_look mucmm_coupling_look(const mucmm_coupling *c, int32_t side);
+MUCMM_API int64_t mucmm_coupling_components(const mucmm_coupling *c);    /* k */
+MUCMM_API const double *mucmm_coupling_weights(const mucmm_coupling *c); /* [k] w */
+/* [n] s of the pair, and what its matrix added up to less s if the gaps that integration in so many
+ * steps leaves were not spread over the cells (in proportion to their size). */
+MUCMM_API const double *mucmm_coupling_scores(const mucmm_coupling *c);
+MUCMM_API const double *mucmm_coupling_gaps(const mucmm_coupling *c);
+
+/* Cells of sample i; with rows and cols (or NULL) their places in a picture, 1 x moments of a
+ * sound, 0 x 0 of words and columns. 0 if i or side is out of range, else at least 1: a text
+ * without words has the cell "(no words)". */
+MUCMM_API int64_t mucmm_coupling_cells(const mucmm_coupling *c, int64_t i, int32_t side,
+                                       int64_t *rows, int64_t *cols);
+/* The word, or the column's name, in out [size], cut if need be; "row 3, column 5" and "0.2 s" of
+ * pictures and sounds. Returns out. */
+MUCMM_API const char *mucmm_coupling_cell(const mucmm_coupling *c, int64_t i, int32_t side,
+                                          int64_t cell, char *out, size_t size);
+/* A_m of sample i [cells, k], belongs to c; NULL out of range. */
+MUCMM_API const float *mucmm_coupling_factors(const mucmm_coupling *c, int64_t i, int32_t side);
+/* p-values [cells of first, cells of second] of sample i, pooled (MUCMM_P_POOLED): t is a cell's
+ * share of the matrix. NULL without null models. */
+MUCMM_API const float *mucmm_coupling_p_values(const mucmm_coupling *c, int64_t i);
+
+/* C of sample i, masked: out [cells of first, cells of second]. EARG: more than MUCMM_COUPLING_MOST
+ * numbers; ESHAPE: out has another size. */
+MUCMM_API mucmm_status mucmm_coupling_matrix(mucmm_ctx *ctx, const mucmm_coupling *c, int64_t i,
+                                             const mucmm_mat *out);
+/* One row or column of it: what goes with a cell of `side`, out [cells of the other side]. */
+MUCMM_API mucmm_status mucmm_coupling_map(mucmm_ctx *ctx, const mucmm_coupling *c, int64_t i,
+                                          int32_t side, int64_t cell, float *out);
+/* Its sums over the other side: what each cell of `side` adds to the score, out [cells of side]. */
+MUCMM_API mucmm_status mucmm_coupling_totals(mucmm_ctx *ctx, const mucmm_coupling *c, int64_t i,
+                                             int32_t side, float *out);
+/* The pairs of the largest |C|, the largest first, of equal ones the first: at most n of them, as
+ * many as there are. */
+typedef struct mucmm_coupled_pair {
+    int64_t first, second; /* cells */
+    float value;
+} mucmm_coupled_pair;
+MUCMM_API mucmm_status mucmm_coupling_strongest(mucmm_ctx *ctx, const mucmm_coupling *c, int64_t i,
+                                                int64_t n, mucmm_coupled_pair *out, int64_t *found);
+
+/* Does it add up? Largest values of all samples, over the range of s on the first 1000 rows. */
+typedef struct mucmm_coupling_sums {
+    uint32_t struct_size;
+    double range;
+    double sum; /* |sum of C, unmasked, - s| */
+    double gap; /* |mucmm_coupling_gaps| */
+} mucmm_coupling_sums;
+MUCMM_API void mucmm_coupling_sums_init_sized(mucmm_coupling_sums *s, size_t size);
+#define mucmm_coupling_sums_init(s) mucmm_coupling_sums_init_sized((s), sizeof *(s))
+/* *out: an init has seen it. */
+MUCMM_API mucmm_status mucmm_coupling_check(mucmm_ctx *ctx, const mucmm_coupling *c,
+                                            mucmm_coupling_sums *out);
+
+/* Sample i as a page: a row for each word (else for the strongest columns, or the strongest spots
+ * of first), with what of the other view goes with it. */
+MUCMM_API mucmm_status mucmm_coupling_sheet(mucmm_ctx *ctx, const mucmm_coupling *c, int64_t i,
+                                            mucmm_sheet **out);
+
+/* X(name, value, end of its name): files of a sample. The matrix and the p-values have the shape
+ * [cells of first, cells of second], where spots take two axes; one that is too large is written as
+ * its factors, w put to the first. */
+#define MUCMM_COUPLING_FILES(X)                                                                    \
+    X(SHEET, 0, "png")                                                                             \
+    X(MATRIX, 1, "npy")                                                                            \
+    X(P_VALUES, 2, "p.npy")                                                                        \
+    X(FIRST, 3, "first.npy")                                                                       \
+    X(SECOND, 4, "second.npy")
+typedef enum mucmm_coupling_file {
+#define X(name, value, end) MUCMM_COUPLING_##name = value,
+    MUCMM_COUPLING_FILES(X)
+#undef X
+} mucmm_coupling_file;
+/* The end of its name if sample i has such a file, else NULL. */
+MUCMM_API const char *mucmm_coupling_file_end(const mucmm_coupling *c, int64_t i,
+                                              mucmm_coupling_file file);
+/* EARG: there is none. */
+MUCMM_API mucmm_status mucmm_coupling_write(mucmm_ctx *ctx, const mucmm_coupling *c, int64_t i,
+                                            mucmm_coupling_file file, const char *path);
+/* couplings [n] as a JSON document, released with mucmm_text_free: of each pair of views its range,
+ * sum and gap, and of every sample row, score, gap, the cells of words and columns by name with
+ * their totals, and the 20 strongest pairs. */
+MUCMM_API mucmm_status mucmm_couplings_json(mucmm_ctx *ctx, const mucmm_coupling *const *couplings,
+                                            int64_t n, char **out);
 
 /* ---- report ------------------------------------------------------------------------ */
 

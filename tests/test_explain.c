@@ -160,6 +160,8 @@ static double score_by_formula(const mucmm_model *m, const mucmm_explain_params 
         return (double)c[p->component];
     case MUCMM_SCORE_INDIVIDUAL_COMPONENT:
         return (double)u[p->component];
+    case MUCMM_SCORE_COUPLING: /* of two views */
+        break;
     }
     return NAN;
 }

@@ -134,14 +134,15 @@ static void test_words(void **state)
         CHECK_OK(ctx, mucmm_map_parse(ctx, mucmm_map_text((mucmm_map_kind)k), &map));
         assert_int_equal(map, k);
     }
-    for (int k = 0; k <= MUCMM_SCORE_INDIVIDUAL_COMPONENT; k++) {
-        int64_t j = k >= MUCMM_SCORE_COMMON_COMPONENT ? 12 : 0;
+    for (int k = 0; k <= MUCMM_SCORE_COUPLING; k++) {
+        bool numbered = k == MUCMM_SCORE_COMMON_COMPONENT || k == MUCMM_SCORE_INDIVIDUAL_COMPONENT;
+        int64_t j = numbered ? 12 : 0;
         mucmm_score_text((mucmm_score_kind)k, j, text, sizeof text);
         CHECK_OK(ctx, mucmm_score_parse(ctx, text, &score, &number));
         assert_int_equal(score, k);
         assert_int_equal(number, j);
     }
-    assert_string_equal(text, "individual:12");
+    assert_string_equal(text, "coupling");
     for (int k = 0; k <= MUCMM_BASELINE_ROW; k++) {
         mucmm_baseline_text((mucmm_baseline)k, 7, text, sizeof text);
         CHECK_OK(ctx, mucmm_baseline_parse(ctx, text, &baseline, &number));
@@ -157,8 +158,9 @@ static void test_words(void **state)
         "common:1x", "common-energy:1", "individual:99999999999999999999",
         "Common"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        check_message(ctx, mucmm_score_parse(ctx, bad[i], &score, &number), MUCMM_EARG,
-                      "is none of common, common-energy, individual, common:J, individual:J");
+        check_message(
+            ctx, mucmm_score_parse(ctx, bad[i], &score, &number), MUCMM_EARG,
+            "is none of common, common-energy, individual, common:J, individual:J, coupling");
 }
 
 /* ---- parts ------------------------------------------------------------------------- */

@@ -39,6 +39,8 @@ static double score_of(const mucmm__samples *s, int64_t i, const float *z, int64
         if (dz)
             dz[s->p->component] = 1;
         return (double)z[s->p->component];
+    case MUCMM_SCORE_COUPLING: /* refused before */
+        break;
     }
     return NAN;
 }
@@ -151,6 +153,9 @@ static mucmm_status check_score(mucmm_ctx *ctx, const mucmm_model *m, int32_t vi
         p->score == MUCMM_SCORE_COMMON_COMPONENT || p->score == MUCMM_SCORE_INDIVIDUAL_COMPONENT;
     int64_t d;
 
+    if (p->score == MUCMM_SCORE_COUPLING)
+        return mucmm__fail(ctx, MUCMM_EARG,
+                           "the coupling is of two views: it has a matrix, and no map of one view");
     if (p->score < MUCMM_SCORE_COMMON || p->score > MUCMM_SCORE_INDIVIDUAL_COMPONENT)
         return mucmm__fail(ctx, MUCMM_EARG, "there is no score %d", (int)p->score);
     if (view < 0 || view >= m->n_views)

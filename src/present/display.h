@@ -52,6 +52,7 @@ struct mucmm_display {
     int32_t n_ticks[2];
 
     bool bag;              /* of words: the columns are the words */
+    bool words_alone;      /* without marks such as [CLS] */
     mucmm__labels *labels; /* [n] words or bars; NULL without values */
 };
 

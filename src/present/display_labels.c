@@ -61,6 +61,18 @@ static bool continues(const char **piece, bool marked)
     return marked;
 }
 
+/* A token that stands for no word of the text. */
+static bool is_mark(const char *piece)
+{
+    static const char *const marks[] = {"[CLS]", "[SEP]", "[PAD]",           "<s>",
+                                        "</s>",  "<pad>", "<|startoftext|>", "<|endoftext|>"};
+
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
+        if (strcmp(piece, marks[i]) == 0)
+            return true;
+    return false;
+}
+
 /* Pieces of one word are joined and their values added. map [tokens, width]. */
 static void join_pieces(const mucmm_display *d, const mucmm_tokens *tokens, const float *map,
                         mucmm__labels *out)
@@ -71,7 +83,7 @@ static void join_pieces(const mucmm_display *d, const mucmm_tokens *tokens, cons
     for (int64_t t = 0; t < d->layout.tokens && t < mucmm_tokens_count(tokens); t++) {
         const char *piece = mucmm_tokens_piece(tokens, t), *at = piece;
         double sum = 0;
-        if (!piece[0])
+        if (!piece[0] || (d->words_alone && is_mark(piece)))
             continue;
         for (int64_t j = 0; j < width; j++)
             sum += (double)map[t * width + j];
