@@ -78,15 +78,6 @@ static int check_pair_names(const mucmm_model *m, const char *where, const pairs
     return 0;
 }
 
-int shape_read(const settings *given, const char *view, int64_t *shape, int32_t *rank)
-{
-    const char *text = find_pair(&given->shape, view);
-
-    if (text && !parse_shape(text, shape, rank))
-        return fail(EXIT_USAGE, "--shape: '%s' is not a shape such as 28x56", text);
-    return 0;
-}
-
 /* Before anything is computed: does it fit the rows? */
 static int check_shape(session *s, const settings *given, const mucmm_view *view, int64_t row)
 {
@@ -132,23 +123,6 @@ done:
 }
 
 /* ---- maps -------------------------------------------------------------------------- */
-
-int training_open(session *s, const settings *given, const inputs *in, const mucmm_model *m,
-                  int32_t view, const mucmm_explain_params *p, mucmm_data **out)
-{
-    const mucmm_view *v = &in->views[view];
-    const char *path = find_pair(&given->training, v->name);
-    mucmm_data_params opened;
-
-    *out = NULL;
-    if (!path && mucmm_explain_takes_training(m, view, v->data, p) > 0)
-        return inputs_training(s, in, v->name, out);
-    if (!path)
-        return 0;
-    mucmm_data_params_init(&opened);
-    opened.key = given->key;
-    return check(s, mucmm_data_open(s->ctx, path, &opened, out));
-}
 
 /* Values [n, raw cols] as DIR/NAME.WHAT.npy, in the shape of the raw rows. */
 static int write_rows(session *s, const view_maps *v, const mucmm_display *d, const float *values,

@@ -11,6 +11,34 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* ---- views ------------------------------------------------------------------------- */
+
+int shape_read(const settings *given, const char *view, int64_t *shape, int32_t *rank)
+{
+    const char *text = find_pair(&given->shape, view);
+
+    if (text && !parse_shape(text, shape, rank))
+        return fail(EXIT_USAGE, "--shape: '%s' is not a shape such as 28x56", text);
+    return 0;
+}
+
+int training_open(session *s, const settings *given, const inputs *in, const mucmm_model *m,
+                  int32_t view, const mucmm_explain_params *p, mucmm_data **out)
+{
+    const mucmm_view *v = &in->views[view];
+    const char *path = find_pair(&given->training, v->name);
+    mucmm_data_params opened;
+
+    *out = NULL;
+    if (!path && mucmm_explain_takes_training(m, view, v->data, p) > 0)
+        return inputs_training(s, in, v->name, out);
+    if (!path)
+        return 0;
+    mucmm_data_params_init(&opened);
+    opened.key = given->key;
+    return check(s, mucmm_data_open(s->ctx, path, &opened, out));
+}
+
 /* ---- null models ------------------------------------------------------------------- */
 
 static int open_files(session *s, const settings *given, const mucmm_model *m, mucmm_views **out)

@@ -57,21 +57,6 @@ done:
     return code;
 }
 
-static int print_check(session *s, const mucmm_coupling *c)
-{
-    mucmm_coupling_sums sums;
-    int code;
-
-    mucmm_coupling_sums_init(&sums);
-    code = check(s, mucmm_coupling_check(s->ctx, c, &sums));
-    if (code == 0)
-        printf("%s and %s, %" PRId64 " samples: couplings add up to the score but for %.1e of its "
-               "range;\n  before their integrated gradients were made complete, but for %.1e%s\n",
-               mucmm_coupling_name(c, 0), mucmm_coupling_name(c, 1), mucmm_coupling_samples(c),
-               sums.sum, sums.gap, sums.gap > 0.05 ? " (more --steps bring that down)" : "");
-    return code;
-}
-
 int explain_coupling(session *s, const settings *given, const mucmm_model *m, const inputs *in,
                      const sample_list *samples, const mucmm_explain_params *usual, output_dir *dir)
 {
@@ -91,7 +76,7 @@ int explain_coupling(session *s, const settings *given, const mucmm_model *m, co
         }
     progress_pause(&s->progress);
     for (int64_t i = 0; given->check && !given->json && i < n; i++)
-        TRY(print_check(s, found[i]));
+        TRY(print_made(s, mucmm_coupling_text(s->ctx, found[i], &text), &text));
     if (given->json)
         TRY(print_made(s,
                        mucmm_couplings_json(s->ctx, (const mucmm_coupling *const *)found, n, &text),

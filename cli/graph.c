@@ -108,44 +108,11 @@ static int name_width(const mucmm_graph *g)
     return width;
 }
 
-/* Is node i the first of its operator (of its opset)? How many are there of its operator? */
-static bool is_first(const mucmm_graph *g, int32_t i, bool by_opset, int32_t *count)
-{
-    mucmm_node_info node, other;
-    bool first = true;
-
-    mucmm_node_info_init(&node);
-    mucmm_node_info_init(&other);
-    mucmm_graph_node(g, i, &node);
-    *count = 0;
-    for (int32_t j = 0; mucmm_graph_node(g, j, &other); j++) {
-        bool same = by_opset ? other.opset == node.opset : strcmp(other.op, node.op) == 0;
-        first = first && !(same && j < i);
-        *count += same;
-    }
-    return first;
-}
-
-static void print_operators(const mucmm_graph *g)
+static int print_graph(session *s, const mucmm_graph *g, bool tensors)
 {
     mucmm_node_info node;
-    int32_t count;
-
-    mucmm_node_info_init(&node);
-    printf("%" PRId32 " nodes, opset", mucmm_graph_nodes(g));
-    for (int32_t i = 0; mucmm_graph_node(g, i, &node); i++)
-        if (is_first(g, i, true, &count))
-            printf("%s %" PRId32, i > 0 ? "," : "", node.opset);
-    printf(":\n");
-    for (int32_t i = 0; mucmm_graph_node(g, i, &node); i++)
-        if (is_first(g, i, false, &count))
-            printf("  %-20s  %" PRId32 "\n", shown(node.op), count);
-}
-
-static void print_graph(const mucmm_graph *g, bool tensors)
-{
-    mucmm_node_info node;
-    int width = name_width(g);
+    int width = name_width(g), code = 0;
+    char *operators = NULL;
 
     mucmm_node_info_init(&node);
     printf("inputs:\n");
@@ -154,14 +121,15 @@ static void print_graph(const mucmm_graph *g, bool tensors)
     printf("outputs:\n");
     for (int32_t i = 0; i < mucmm_graph_outputs(g); i++, printf("\n"))
         print_tensor(mucmm_graph_output(g, i), width);
-    print_operators(g);
-    if (!tensors)
-        return;
-    printf("tensors, in the order of computation:\n");
-    for (int32_t i = 0; i < mucmm_graph_nodes(g); i++) {
-        mucmm_graph_node(g, i, &node);
+    TRY(check(s, mucmm_graph_operators_text(s->ctx, g, &operators)));
+    fputs(operators, stdout);
+    if (tensors)
+        printf("tensors, in the order of computation:\n");
+    for (int32_t i = 0; tensors && mucmm_graph_node(g, i, &node); i++)
         printf("  %-20s  %s\n", shown(node.op), shown(node.output));
-    }
+done:
+    mucmm_text_free(operators);
+    return code;
 }
 
 int run_graph_info(const settings *given)
@@ -176,7 +144,7 @@ int run_graph_info(const settings *given)
     if (given->json) {
         TRY(print_made(&s, mucmm_graph_json(s.ctx, g, given->tensors, &text), &text));
     } else
-        print_graph(g, given->tensors);
+        TRY(print_graph(&s, g, given->tensors));
 done:
     mucmm_graph_free(g);
     session_close(&s);
@@ -383,51 +351,15 @@ done:
 
 /* ---- ops --------------------------------------------------------------------------- */
 
-static int by_name(const void *a, const void *b)
-{
-    const mucmm_op_info *x = a, *y = b;
-    int order = strcmp(x->type, y->type);
-
-    return order != 0 ? order : x->since - y->since;
-}
-
-/* Rows of one operator that follow each other are one, if they agree on the gradient. */
-static int32_t merge(mucmm_op_info *ops, int32_t n)
-{
-    int32_t kept = 0;
-
-    for (int32_t i = 0; i < n; i++) {
-        mucmm_op_info *last = kept > 0 ? &ops[kept - 1] : NULL;
-        if (last && strcmp(last->type, ops[i].type) == 0 && last->until + 1 >= ops[i].since &&
-            last->differentiable == ops[i].differentiable)
-            last->until = ops[i].until;
-        else
-            ops[kept++] = ops[i];
-    }
-    return kept;
-}
-
 int run_graph_ops(const settings *given)
 {
-    mucmm_op_info *ops = NULL;
-    int32_t n = mucmm_ops();
-    int code = 0;
+    session s = {0};
+    char *text = NULL;
+    int code = session_open(&s, given);
 
-    (void)given;
-    TRY(allocate(&ops, n, sizeof *ops));
-    for (int32_t i = 0; i < n; i++) {
-        mucmm_op_info_init(&ops[i]);
-        mucmm_op(i, &ops[i]);
-    }
-    qsort(ops, (size_t)n, sizeof *ops, by_name);
-    n = merge(ops, n);
-    printf("# Operators\n\nPrinted by `mucmm graph ops`. An opset range counts the opset of the "
-           "model; a gradient is that with respect to\nthe float inputs.\n\n"
-           "| Operator | Opsets | Gradient |\n|---|---|---|\n");
-    for (int32_t i = 0; i < n; i++)
-        printf("| %s | %" PRId32 " to %" PRId32 " | %s |\n", ops[i].type, ops[i].since,
-               ops[i].until, ops[i].differentiable ? "yes" : "no");
-done:
-    free(ops);
+    code = code == 0 ? check(&s, mucmm_ops_text(s.ctx, &text)) : code;
+    fputs(code == 0 ? text : "", stdout);
+    mucmm_text_free(text);
+    session_close(&s);
     return code;
 }

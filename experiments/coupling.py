@@ -74,8 +74,10 @@ def picture_network(torch, seed, shapes, n, epochs):
     y = np.zeros((n, len(NAMES)), np.float32)
     np.put_along_axis(y, held, 1, 1)
     x, y = torch.tensor(x), torch.tensor(y)
-    steps = torch.optim.Adam([*body.parameters(), *head.parameters()], 3e-3)
-    for _ in range(epochs):
+    steps = torch.optim.Adam([*body.parameters(), *head.parameters()], 4e-3)
+    for epoch in range(epochs):
+        if epoch == 2 * epochs // 3:
+            steps.param_groups[0]['lr'] /= 4
         for rows in torch.randperm(n).split(100):
             loss = layers.functional.binary_cross_entropy_with_logits(head(body(x[rows]).mean((2, 3))), y[rows])
             steps.zero_grad()
@@ -89,6 +91,7 @@ def picture_network(torch, seed, shapes, n, epochs):
 
         def forward(self, image):
             return self.body(image).mean((2, 3))
+    print('bce', float(loss))
     return Pooled().eval().requires_grad_(False)
 
 
@@ -127,7 +130,7 @@ class Planted:
         os.makedirs(where, exist_ok=True)
         self.where, r = where, np.random.default_rng([seed, 0])
         self.torch, self.shapes = torch, glyphs(r)
-        self.network = picture_network(torch, seed, self.shapes, n_train, epochs)
+        self.network = picture_network(torch, seed, self.shapes, 2 * n_train, epochs)
         words = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', *NAMES, *FILLERS]
         export(torch, self.network, (torch.zeros(2, 1, SIDE, SIDE),), ['image'], self.path('picture.onnx'))
         ids = torch.zeros(2, WORDS + 2, dtype=torch.int64)
@@ -173,7 +176,7 @@ class Planted:
         scale = f.std(0) + 1e-6
         y = np.zeros((self.n_train, len(NAMES)))
         np.put_along_axis(y, self.held[train], 1, 1)
-        weights = [LogisticRegression(max_iter=1000).fit(f / scale, y[:, k]).coef_[0] / scale for k in range(len(NAMES))]
+        weights = [LogisticRegression(max_iter=5000).fit(f / scale, y[:, k]).coef_[0] / scale for k in range(len(NAMES))]
         base = self.x[train].mean(0)
         out = np.zeros((len(rows), len(NAMES), SIDE, SIDE))
         nodes, gauss = np.polynomial.legendre.leggauss(steps)

@@ -1410,6 +1410,8 @@ MUCMM_API const char *mucmm_coupling_file_end(const mucmm_coupling *c, int64_t i
 /* EARG: there is none. */
 MUCMM_API mucmm_status mucmm_coupling_write(mucmm_ctx *ctx, const mucmm_coupling *c, int64_t i,
                                             mucmm_coupling_file file, const char *path);
+/* In words for people, *out for mucmm_text_free: whether c adds up. */
+MUCMM_API mucmm_status mucmm_coupling_text(mucmm_ctx *ctx, const mucmm_coupling *c, char **out);
 /* couplings [n] as a JSON document, released with mucmm_text_free: of each pair of views its range,
  * sum and gap, and of every sample row, score, gap, the cells of words and columns by name with
  * their totals, and the 20 strongest pairs. */
@@ -1534,6 +1536,9 @@ MUCMM_API int32_t mucmm_graph_node(const mucmm_graph *g, int32_t i, mucmm_node_i
 MUCMM_API mucmm_status mucmm_graph_json(mucmm_ctx *ctx, const mucmm_graph *g, int32_t tensors,
                                         char **out);
 
+/* For people, *out for mucmm_text_free: how many nodes, their opsets, and a line an operator. */
+MUCMM_API mucmm_status mucmm_graph_operators_text(mucmm_ctx *ctx, const mucmm_graph *g, char **out);
+
 /* The operators that are supported, in the order of the table. until is the newest opset this
  * library knows where the entry has no end. */
 typedef struct mucmm_op_info {
@@ -1547,6 +1552,8 @@ MUCMM_API void mucmm_op_info_init_sized(mucmm_op_info *o, size_t size);
 MUCMM_API int32_t mucmm_ops(void);
 /* 1; or 0 if i is out of range, or no init has seen *out. */
 MUCMM_API int32_t mucmm_op(int32_t i, mucmm_op_info *out);
+/* All of them as a table in Markdown, by name, *out for mucmm_text_free. */
+MUCMM_API mucmm_status mucmm_ops_text(mucmm_ctx *ctx, char **out);
 
 typedef struct mucmm_run_params {
     uint32_t struct_size;

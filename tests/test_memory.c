@@ -488,6 +488,7 @@ done:
 static mucmm_status m_explain_words(mucmm_ctx *c)
 {
     mucmm_status status = MUCMM_OK;
+    int64_t rows[4], n;
     mucmm_explain_params p;
 
     mucmm_explain_params_init(&p);
@@ -495,6 +496,7 @@ static mucmm_status m_explain_words(mucmm_ctx *c)
     TRY(mucmm_map_parse(c, "gradient", &p.map));
     TRY(mucmm_score_parse(c, "individual:1", &p.score, &p.component));
     TRY(mucmm_baseline_parse(c, "7", &p.baseline, &p.baseline_row));
+    TRY(mucmm_rows_parse(c, "0-3", 4, rows, &n));
 done:
     return status;
 }
@@ -562,6 +564,50 @@ static mucmm_status m_check_filters(mucmm_ctx *c)
                      &out));
 done:
     mucmm_data_free(truth);
+    return status;
+}
+
+/* Of one sample, masked, with all that can be asked of it. */
+static mucmm_status m_coupling(mucmm_ctx *c)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_coupling_params p;
+    mucmm_coupling_sums sums;
+    mucmm_coupled_pair pairs[3];
+    mucmm_mat out = mat(numbers, q.p[0], q.p[1]);
+    mucmm_coupling *made;
+    mucmm_sheet *sheet = NULL;
+    char *text = NULL;
+    int64_t found;
+
+    mucmm_coupling_params_init(&p);
+    p.representation = MUCMM_LINEAR;
+    p.null = null_models;
+    p.mask = .5;
+    status = mucmm_coupling_create(c, model, q.view, 2, 0, 1, explained, 1, &p, &made);
+    GONE(status, made);
+    TRY(status);
+    TRY(mucmm_coupling_matrix(c, made, 0, &out));
+    TRY(mucmm_coupling_map(c, made, 0, 1, 2, numbers));
+    TRY(mucmm_coupling_totals(c, made, 0, 0, numbers));
+    TRY(mucmm_coupling_strongest(c, made, 0, 3, pairs, &found));
+    mucmm_coupling_sums_init(&sums);
+    TRY(mucmm_coupling_check(c, made, &sums));
+    for (int f = MUCMM_COUPLING_SHEET; f <= MUCMM_COUPLING_P_VALUES; f++)
+        TRY(mucmm_coupling_write(c, made, 0, (mucmm_coupling_file)f, folder_path("out")));
+    status = mucmm_coupling_sheet(c, made, 0, &sheet);
+    GONE(status, sheet);
+    TRY(status);
+    status = mucmm_couplings_json(c, (const mucmm_coupling *const *)&made, 1, &text);
+    GONE(status, text);
+    TRY(status);
+    mucmm_text_free(text);
+    status = mucmm_coupling_text(c, made, &text);
+    GONE(status, text);
+done:
+    mucmm_text_free(text);
+    mucmm_sheet_free(sheet);
+    mucmm_coupling_free(made);
     return status;
 }
 
@@ -892,6 +938,21 @@ static mucmm_status m_graph_load_memory(mucmm_ctx *c)
     GONE(status, g);
     mucmm_graph_free(g);
     net_drop(&n);
+    return status;
+}
+
+static mucmm_status m_ops_text(mucmm_ctx *c)
+{
+    char *text;
+    mucmm_status status = mucmm_ops_text(c, &text);
+
+    GONE(status, text);
+    mucmm_text_free(text);
+    if (status == MUCMM_OK) {
+        status = mucmm_graph_operators_text(c, graph, &text);
+        GONE(status, text);
+        mucmm_text_free(text);
+    }
     return status;
 }
 
@@ -1362,6 +1423,17 @@ static const swept table[] = {
     {"mucmm_map_parse", m_explain_words, NULL},
     {"mucmm_score_parse", m_explain_words, NULL},
     {"mucmm_baseline_parse", m_explain_words, NULL},
+    {"mucmm_rows_parse", m_explain_words, NULL},
+    {"mucmm_coupling_create", m_coupling, NULL},
+    {"mucmm_coupling_matrix", m_coupling, NULL},
+    {"mucmm_coupling_map", m_coupling, NULL},
+    {"mucmm_coupling_totals", m_coupling, NULL},
+    {"mucmm_coupling_strongest", m_coupling, NULL},
+    {"mucmm_coupling_check", m_coupling, NULL},
+    {"mucmm_coupling_sheet", m_coupling, NULL},
+    {"mucmm_coupling_write", m_coupling, NULL},
+    {"mucmm_couplings_json", m_coupling, NULL},
+    {"mucmm_coupling_text", m_coupling, NULL},
     CALL(sheet_create),
     CALL(sheet_grey),
     CALL(sheet_map),
@@ -1402,6 +1474,8 @@ static const swept table[] = {
     CALL(npy_write_tensor),
     CALL(data_write),
     CALL(graph_json),
+    CALL(ops_text),
+    {"mucmm_graph_operators_text", m_ops_text, NULL},
     CALL(graph_load),
     CALL(graph_load_memory),
     CALL(graph_find),

@@ -75,6 +75,8 @@ INIT(mucmm_findings_params)
 INIT(mucmm_parts_params)
 INIT(mucmm_sheet_params)
 INIT(mucmm_display_params)
+INIT(mucmm_coupling_params)
+INIT(mucmm_coupling_sums)
 INIT(mucmm_node_info)
 INIT(mucmm_op_info)
 INIT(mucmm_run_params)
@@ -298,6 +300,27 @@ static mucmm_status use_display_of_parts(void *p)
     mucmm_status status = mucmm_display_of_parts(ctx, parts, p, &d);
     mucmm_parts_free(parts);
     mucmm_display_free(d);
+    return status;
+}
+
+static mucmm_status use_coupling_create(void *p)
+{
+    mucmm_coupling *c = NULL;
+    mucmm_status status = mucmm_coupling_create(ctx, model, q.view, 2, 0, 1, some_rows, 2, p, &c);
+
+    mucmm_coupling_free(c);
+    return status;
+}
+
+static mucmm_status use_coupling_check(void *p)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_coupling *c = NULL;
+
+    TRY(mucmm_coupling_create(ctx, model, q.view, 2, 0, 1, some_rows, 2, NULL, &c));
+    TRY(mucmm_coupling_check(ctx, c, p));
+done:
+    mucmm_coupling_free(c);
     return status;
 }
 
@@ -529,6 +552,8 @@ static const sized all[] = {
     SIZED(mucmm_findings_params, NULL, TAKES, {"mucmm_findings_create", use_findings_create}),
     SIZED(mucmm_parts_params, NULL, TAKES, {"mucmm_parts_create", use_parts_create}),
     SIZED(mucmm_sheet_params, set_sheet, TAKES, {"mucmm_sheet_create", use_sheet_create}),
+    SIZED(mucmm_coupling_params, NULL, TAKES, {"mucmm_coupling_create", use_coupling_create}),
+    SIZED(mucmm_coupling_sums, NULL, GIVES, {"mucmm_coupling_check", use_coupling_check}),
     SIZED(mucmm_display_params, NULL, TAKES, {"mucmm_display_create", use_display_create},
           {"mucmm_display_of_values", use_display_of_values},
           {"mucmm_display_of_parts", use_display_of_parts}),

@@ -45,12 +45,12 @@ void mucmm__coupling_cut(mucmm__coupling_side *s);
 mucmm_status mucmm__coupling_gather(mucmm_ctx *ctx, const mucmm__coupling_side *s,
                                     const mucmm__attribution *a, int64_t i, mucmm__coupled *out);
 void mucmm__coupled_drop(mucmm__coupled *c);
-
-/* ---- coupling_read.c --------------------------------------------------------------- */
-
 /* out [b->n]: row `cell` of a diag(w) b'. */
 void mucmm__coupling_row(const double *w, int64_t k, const mucmm__coupled *a, int64_t cell,
                          const mucmm__coupled *b, float *out);
+
+/* ---- coupling_read.c --------------------------------------------------------------- */
+
 /* EARG: there is no such sample, side or cell. */
 mucmm_status mucmm__coupling_place(mucmm_ctx *ctx, const mucmm_coupling *c, int64_t i, int32_t side,
                                    int64_t cell);

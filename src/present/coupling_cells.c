@@ -145,3 +145,17 @@ done:
     mucmm__free(cells);
     return status;
 }
+
+void mucmm__coupling_row(const double *w, int64_t k, const mucmm__coupled *a, int64_t cell,
+                         const mucmm__coupled *b, float *out)
+{
+    const float *f = a->factor + cell * k;
+
+    for (int64_t x = 0; x < b->n; x++) {
+        const float *g = b->factor + x * k;
+        double sum = 0;
+        for (int64_t j = 0; j < k; j++)
+            sum += (double)f[j] * w[j] * (double)g[j];
+        out[x] = (float)sum;
+    }
+}

@@ -26,21 +26,7 @@ mucmm_status mucmm__coupling_place(mucmm_ctx *ctx, const mucmm_coupling *c, int6
     return MUCMM_OK;
 }
 
-void mucmm__coupling_row(const double *w, int64_t k, const mucmm__coupled *a, int64_t cell,
-                         const mucmm__coupled *b, float *out)
-{
-    const float *f = a->factor + cell * k;
-
-    for (int64_t x = 0; x < b->n; x++) {
-        const float *g = b->factor + x * k;
-        double sum = 0;
-        for (int64_t j = 0; j < k; j++)
-            sum += (double)f[j] * w[j] * (double)g[j];
-        out[x] = (float)sum;
-    }
-}
-
-/* The same of a sample, from `side` to the other, masked. */
+/* Row `cell` of the matrix of a sample, from `side` to the other, masked. */
 static void masked_row(const mucmm_coupling *c, int64_t i, int32_t side, int64_t cell, float *out)
 {
     const mucmm__coupled *a = &c->side[side].of[i], *b = &c->side[1 - side].of[i];

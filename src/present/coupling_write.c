@@ -4,8 +4,10 @@
 #include "present/coupling.h"
 
 #include "core/json.h"
+#include "core/text.h"
 #include "io/io.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 enum { STRONGEST = 20, MOST_NAMED = 512 };
@@ -104,6 +106,33 @@ mucmm_status mucmm_coupling_write(mucmm_ctx *ctx, const mucmm_coupling *c, int64
         TRY(write_matrix(ctx, c, i, file == MUCMM_COUPLING_P_VALUES, path));
 done:
     mucmm_sheet_free(sheet);
+    return status;
+}
+
+/* ---- words ------------------------------------------------------------------------- */
+
+/* From where on more steps are worth their time. */
+#define LARGE_GAP 0.05
+
+mucmm_status mucmm_coupling_text(mucmm_ctx *ctx, const mucmm_coupling *c, char **out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__text t = {.ctx = ctx};
+    mucmm_coupling_sums sums;
+
+    *out = NULL;
+    mucmm_coupling_sums_init(&sums);
+    TRY(mucmm_coupling_check(ctx, c, &sums));
+    mucmm__text_format(&t, "%s and ", mucmm_coupling_name(c, 0));
+    mucmm__text_format(&t, "%s, ", mucmm_coupling_name(c, 1));
+    mucmm__text_format(&t,
+                       "%" PRId64 " samples: couplings add up to the score but for %.1e of its "
+                       "range;\n",
+                       c->n, sums.sum);
+    mucmm__text_format(&t, "  before their integrated gradients were made complete, but for %.1e%s",
+                       sums.gap, sums.gap > LARGE_GAP ? " (more steps bring that down)" : "");
+    status = mucmm__text_done(&t, out);
+done:
     return status;
 }
 
