@@ -79,10 +79,19 @@ done:
     return status;
 }
 
-/* Loadings of heads that were never trained are those of the training rows. */
-static bool random_heads_have_maps(const mucmm__samples *s)
+/* Maps of heads of random weights. Loadings of heads that were never trained are those of the
+ * training rows: no such maps of lcmv without them. */
+static mucmm_status random_maps(mucmm_ctx *ctx, const mucmm__samples *s,
+                                const mucmm_map_check_params *check, int64_t *count, float *maps)
 {
-    return s->p->map != MUCMM_MAP_LCMV || s->p->training;
+    mucmm_explain_params p = *s->p;
+    mucmm__samples of = *s; /* borrows all */
+
+    of.p = &p;
+    if (p.map == MUCMM_MAP_LCMV && !p.training && check->null)
+        p.training = check->null->training[s->view];
+    *count = p.map == MUCMM_MAP_LCMV && !p.training ? 0 : check->random_models;
+    return mucmm__random_maps(ctx, &of, *count, check->seed, maps);
 }
 
 /* The tests of Adebayo et al.: heads of random weights, pairs that are permuted. */
@@ -91,13 +100,13 @@ static mucmm_status destroy(mucmm_ctx *ctx, const mucmm__samples *s,
                             mucmm_map_check *out)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t size = s->n * s->cols, random = random_heads_have_maps(s) ? check->random_models : 0;
+    int64_t size = s->n * s->cols, random = check->random_models;
     int64_t null = check->null ? check->null->models : 0;
     float *maps = NULL;
 
     TRY(mucmm__alloc(ctx, (1 + (random > null ? random : null)) * size, sizeof *maps, &maps));
     memcpy(maps, own, (size_t)size * sizeof *maps);
-    TRY(mucmm__random_maps(ctx, s, random, check->seed, maps + size));
+    TRY(random_maps(ctx, s, check, &random, maps + size));
     TRY(mucmm__rank_test(ctx, maps, random, s->n, s->cols, &out->random_heads));
     if (check->null) {
         TRY(mucmm__null_maps(ctx, check->null, s, maps));

@@ -516,7 +516,7 @@ def report_writes_one_page():
 
 @test
 def report_takes_every_method():
-    for method in ('gradient', 'input-x-gradient', 'smoothgrad', 'integrated-gradients'):
+    for method in ('gradient', 'input-x-gradient', 'smoothgrad', 'integrated-gradients', 'lcmv'):
         succeeds('report', 'mlp.mucmm', *UNSEEN, '-o', 'page.html', '--samples-shown', '1', '--permutations', '0',
                  '--method', method)
         with open('page.html', encoding='utf-8') as f:
@@ -788,7 +788,7 @@ def explain_writes_maps_and_pictures():
 def explain_every_score_and_method():
     maps = {}
     for score in ('common', 'common-energy', 'individual', 'common:1', 'individual:0'):
-        for method in ('gradient', 'input-x-gradient', 'pattern', 'smoothgrad', 'integrated-gradients'):
+        for method in ('gradient', 'input-x-gradient', 'pattern', 'smoothgrad', 'integrated-gradients', 'lcmv'):
             for representation in ('heads', 'linear'):
                 succeeds('explain', 'mlp.mucmm', *UNSEEN, '--samples', '2', '--score', score, '--method', method,
                          '--representation', representation, '-o', 'dir')
@@ -858,7 +858,7 @@ def explain_checks_maps():
     training = ('--training', 'left=tl.npy', '--training', 'right=tr.npy', '--null-models', '3', '--null-rows', '300')
     base = ('explain', 'mlp.mucmm', *UNSEEN, '--samples', '0-4', '--check', '-o', 'checked')
     told = json.loads(succeeds(*base, '--json', *training).stdout)
-    check(len(told['maps']) == 2 * 2 * 5 and len(told['gradients']) == 4, told)
+    check(len(told['maps']) == 2 * 2 * 6 and len(told['gradients']) == 4, told)
     for g in told['gradients']:
         check(g['completeness'] < 1e-3 and g['gradient_error'] < 1e-2, g)
     for m in told['maps']:
@@ -871,6 +871,22 @@ def explain_checks_maps():
     check(not os.path.exists('checked/left.common.gradient.p.npy'), 'p-values without null models')
     shutil.rmtree('checked')
     fails(2, ['--json', '--check'], 'explain', 'mlp.mucmm', *UNSEEN, '--samples', '0', '--json', '-o', 'x')
+
+
+@test
+def explain_checks_maps_against_the_truth():
+    base = ('explain', 'mlp.mucmm', *UNSEEN, '--samples', '0-4', '--score', 'individual', '--method', 'lcmv', '-o', 'checked')
+    write_npy('truth.npy', [[0, 1, 1, 2, 2, 2]] * 5)
+    told = json.loads(succeeds(*base, '--check', '--json', '--truth', 'left=truth.npy').stdout)
+    found = {m['view']: m['pointing'] for m in told['maps']}
+    check(0 <= found['left']['shared'] + found['left']['own'] <= 1 and 0 < found['left']['own_energy'] < 1, found)
+    check(all(x is None for x in found['right'].values()), found)
+    check('maximum on what is shared' in succeeds(*base, '--check', '--truth', 'left=truth.npy').stdout, 'table')
+    write_npy('truth.npy', [[0, 1, 1]] * 5)
+    fails(1, ['truth.npy', 'truth of 3 cells'], *base, '--check', '--truth', 'left=truth.npy')
+    fails(1, ['--truth', 'middle'], *base, '--check', '--truth', 'middle=truth.npy')
+    fails(2, ['--truth', '--check'], *base, '--truth', 'left=truth.npy')
+    shutil.rmtree('checked')
 
 
 @test
@@ -1244,7 +1260,7 @@ def study_from_files_to_maps():
     check({r['view'] for r in root} == {'pic', 'word', 'sound'} and all(r['passed'] for r in root), root)
     succeeds('transform', *use, '-o', 'variates')
     check(read_npy('variates/pic.common.npy')[0] == (24, 1), 'variates')
-    for method in ('gradient', 'input-x-gradient', 'pattern', 'smoothgrad', 'integrated-gradients'):
+    for method in ('gradient', 'input-x-gradient', 'pattern', 'smoothgrad', 'integrated-gradients', 'lcmv'):
         succeeds('explain', *use, '--samples', '0,2', '--method', method, '-o', 'maps')
         check(read_npy('maps/pic.common.npy')[0] == (2, 3, 4, 4), 'pixels')
         check(read_npy('maps/word.common.npy')[0] == (2, 4, 3), 'embeddings')
@@ -1257,7 +1273,7 @@ def study_from_files_to_maps():
             check(one.read() == three.read(), name)
     few = ('--samples', '0,2', '--null-models', '2')
     told = json.loads(succeeds('explain', *use, *few, '--check', '--score', 'common', '--json', '-o', 'maps').stdout)
-    check(len(told['maps']) == 3 * 5, told)
+    check(len(told['maps']) == 3 * 6, told)
     for m in told['maps']:
         check(0 <= m['kept'] <= 1 and m['permuted_pairs']['models'] == 2, m)
     succeeds('explain', *use, *few, '--mask', '0.5', '-o', 'maps')
