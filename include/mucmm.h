@@ -1465,6 +1465,23 @@ MUCMM_API mucmm_status mucmm_report_words(mucmm_ctx *ctx, mucmm_report *r, const
 MUCMM_API mucmm_status mucmm_report_bars(mucmm_ctx *ctx, mucmm_report *r, const char *caption,
                                          const char *const *names, const float *values, int64_t n,
                                          float scale);
+/* One side of a coupling: labels [n], or NULL for rows x cols = n cells over the picture rgb
+ * [height, width, 3], which are counted row by row; rows 1: over the whole height. */
+typedef struct mucmm_report_side {
+    const char *name; /* of the view */
+    int64_t n;        /* 1 to 4096 */
+    const char *const *labels;
+    int64_t rows, cols;
+    const unsigned char *rgb;
+    int64_t height, width;
+} mucmm_report_side;
+/* Two sides of a sample beside each other, values [n of the first, n of the second], at most 2^20:
+ * pointing at a cell, touching it or moving there by keys lights the cells of the other side that
+ * go with it. Without a script, and in print, the maps of the first 12 labels stand in its place.
+ * scale > 0 is the full colour. */
+MUCMM_API mucmm_status mucmm_report_coupling(mucmm_ctx *ctx, mucmm_report *r, const char *caption,
+                                             const mucmm_report_side sides[2], const float *values,
+                                             float scale);
 /* A line of text inside a card. */
 MUCMM_API mucmm_status mucmm_report_line(mucmm_ctx *ctx, mucmm_report *r, const char *text);
 /* An entry of a glossary. */
@@ -1816,7 +1833,8 @@ typedef enum mucmm_section {
     MUCMM_SECTION_FITTED = 512,     /* views and parameters                                       */
     MUCMM_SECTION_AGAIN = 1024,     /* how to make the page again; none if params.again is NULL   */
     MUCMM_SECTION_GLOSSARY = 2048,  /* the words                                                  */
-    MUCMM_SECTION_ALL = 4095
+    MUCMM_SECTION_COUPLING = 4096,  /* which word goes with which spot; behind the samples        */
+    MUCMM_SECTION_ALL = 8191
 } mucmm_section;
 
 #define MUCMM_REPORT_MAX_SHOWN 100

@@ -7,7 +7,7 @@
 
 #define EVIL "<img src=x onerror=alert(1)>&'\xff"
 
-enum { ROWS = 60, N_SECTIONS = 12 };
+enum { ROWS = 60, N_SECTIONS = 13 };
 
 static const struct {
     uint32_t bit;
@@ -20,6 +20,7 @@ static const struct {
     {MUCMM_SECTION_LEAKAGE, "Leakage"},
     {MUCMM_SECTION_SCORES, "Scores of the samples"},
     {MUCMM_SECTION_SAMPLES, "Samples"},
+    {MUCMM_SECTION_COUPLING, "Which word goes with which spot"},
     {MUCMM_SECTION_COMPONENTS, "Components"},
     {MUCMM_SECTION_TRAINING, "Training"},
     {MUCMM_SECTION_FITTED, "What was fitted on what"},
@@ -318,7 +319,7 @@ static void test_refuses_parameters(void **state)
     refused(&t, MUCMM_EARG, "shown is 101");
     t.params = good;
     t.params.sections = MUCMM_SECTION_ALL + 1;
-    refused(&t, MUCMM_EARG, "sections is 0x1000");
+    refused(&t, MUCMM_EARG, "sections is 0x2000");
     t.params = good;
     t.params.map = 17;
     refused(&t, MUCMM_EARG, "map is 17");

@@ -69,6 +69,13 @@ static const section sections[] = {
      "what each word, moment or spot adds to the score (integrated gradients, 8 steps), counted "
      "from no word, from silence, from the mean of up to 400 training pictures.",
      mucmm__report_samples},
+    {MUCMM_SECTION_COUPLING, "Which word goes with which spot",
+     "The samples whose views agree most. Point at a word or a spot (or touch it, or go there with "
+     "Tab and the arrow keys) to see what of the other view goes with it; columns of tables and "
+     "moments of sounds are words and spots, too. Shown is what two cells add to the common score "
+     "together: red and + agree, blue, hatched and - speak against each other, and all of them add "
+     "up to the two views' part of the score (integrated gradients, 8 steps, made complete).",
+     mucmm__report_coupling},
     {MUCMM_SECTION_COMPONENTS, "Components", "The samples at both ends of the first components.",
      mucmm__report_components},
     {MUCMM_SECTION_TRAINING, "Training", NULL, mucmm__report_training},

@@ -64,6 +64,7 @@ mucmm_status mucmm__report_retrieval(const mucmm__page *p);
 mucmm_status mucmm__report_leakage(const mucmm__page *p);
 mucmm_status mucmm__report_scores(const mucmm__page *p);
 mucmm_status mucmm__report_samples(const mucmm__page *p);
+mucmm_status mucmm__report_coupling(const mucmm__page *p);
 mucmm_status mucmm__report_components(const mucmm__page *p);
 mucmm_status mucmm__report_training(const mucmm__page *p);
 mucmm_status mucmm__report_fitted(const mucmm__page *p);

@@ -13,8 +13,8 @@ enum { MAP_WIDTH = 112, HATCH = 5, MAX_SIDE = 4096 };
 
 /* ---- pictures ---------------------------------------------------------------------- */
 
-static mucmm_status base64(mucmm_ctx *ctx, mucmm__page_text *t, const unsigned char *bytes,
-                           int64_t n)
+mucmm_status mucmm__page_base64(mucmm_ctx *ctx, mucmm__page_text *t, const unsigned char *bytes,
+                                int64_t n)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     mucmm_status status = MUCMM_OK;
@@ -54,14 +54,26 @@ done:
     return status;
 }
 
-static mucmm_status figure(mucmm_ctx *ctx, mucmm_report *r, const char *caption, const char *alt,
-                           const unsigned char *rgb, int64_t height, int64_t width, bool small)
+mucmm_status mucmm__page_png(mucmm_ctx *ctx, mucmm__page_text *t, const unsigned char *rgb,
+                             int64_t height, int64_t width)
 {
     mucmm_status status = MUCMM_OK;
     unsigned char *png = NULL;
     int64_t size = 0;
 
     TRY(encode_png(ctx, rgb, height, width, &png, &size));
+    TRY(mucmm__page_markup(ctx, t, "data:image/png;base64,"));
+    TRY(mucmm__page_base64(ctx, t, png, size));
+done:
+    mucmm__free(png);
+    return status;
+}
+
+static mucmm_status figure(mucmm_ctx *ctx, mucmm_report *r, const char *caption, const char *alt,
+                           const unsigned char *rgb, int64_t height, int64_t width, bool small)
+{
+    mucmm_status status = MUCMM_OK;
+
     TRY(mucmm__page_markup(ctx, &r->body, "<figure class=\"part%s\">",
                            small               ? " small"
                            : r->ticks.size > 0 ? " plot"
@@ -72,14 +84,13 @@ static mucmm_status figure(mucmm_ctx *ctx, mucmm_report *r, const char *caption,
     }
     TRY(mucmm__page_markup(ctx, &r->body, "<img alt=\"%s", alt));
     TRY(mucmm__page_escaped(ctx, &r->body, caption));
-    TRY(mucmm__page_markup(ctx, &r->body, "\" src=\"data:image/png;base64,"));
-    TRY(base64(ctx, &r->body, png, size));
+    TRY(mucmm__page_markup(ctx, &r->body, "\" src=\""));
+    TRY(mucmm__page_png(ctx, &r->body, rgb, height, width));
     TRY(mucmm__page_markup(
         ctx, &r->body, r->ticks.size > 0 && !small ? "\"></div><figcaption>" : "\"><figcaption>"));
     TRY(mucmm__page_escaped(ctx, &r->body, caption));
     TRY(mucmm__page_markup(ctx, &r->body, "</figcaption></figure>\n"));
 done:
-    mucmm__free(png);
     return status;
 }
 

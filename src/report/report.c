@@ -328,8 +328,7 @@ done:
     return status;
 }
 
-/* JSON inside <script>: ASCII alone, and '<' never stands in it. */
-static mucmm_status script_json(mucmm_ctx *ctx, mucmm__page_text *t, const json_t *spec)
+mucmm_status mucmm__page_json(mucmm_ctx *ctx, mucmm__page_text *t, const json_t *spec)
 {
     mucmm_status status = MUCMM_OK;
     char *text = NULL;
@@ -360,7 +359,7 @@ static mucmm_status chart(mucmm_ctx *ctx, mucmm_report *r, const char *title, co
     TRY(element(ctx, &r->body, "<figcaption>", caption, "</figcaption>\n"));
     if (mucmm__page_charts[0]) {
         TRY(mucmm__page_markup(ctx, &r->body, "<script type=\"application/json\">"));
-        TRY(script_json(ctx, &r->body, spec));
+        TRY(mucmm__page_json(ctx, &r->body, spec));
         TRY(mucmm__page_markup(ctx, &r->body, "</script>\n"));
     }
     TRY(mucmm__page_markup(ctx, &r->body, "<details%s><summary>The numbers</summary>\n",

@@ -6,6 +6,8 @@
 
 #include "core/core.h"
 
+#include <jansson.h>
+
 /* Bytes that grow; always ends in 0 once anything was added. */
 typedef struct mucmm__page_text {
     char *data;
@@ -32,6 +34,13 @@ mucmm_status mucmm__page_markup(mucmm_ctx *ctx, mucmm__page_text *t, const char 
     __attribute__((format(printf, 3, 4)));
 /* Text as text: markup is escaped, bytes that are no UTF-8 become U+FFFD. NULL is nothing. */
 mucmm_status mucmm__page_escaped(mucmm_ctx *ctx, mucmm__page_text *t, const char *text);
+/* JSON inside <script>: ASCII alone, and '<' never stands in it. */
+mucmm_status mucmm__page_json(mucmm_ctx *ctx, mucmm__page_text *t, const json_t *value);
+mucmm_status mucmm__page_base64(mucmm_ctx *ctx, mucmm__page_text *t, const unsigned char *bytes,
+                                int64_t n);
+/* A picture rgb [height, width, 3] as the address of its bytes. */
+mucmm_status mucmm__page_png(mucmm_ctx *ctx, mucmm__page_text *t, const unsigned char *rgb,
+                             int64_t height, int64_t width);
 /* EARG unless a card is open. */
 mucmm_status mucmm__page_in_card(mucmm_ctx *ctx, const mucmm_report *r);
 
