@@ -755,6 +755,9 @@ static mucmm_status add_chart(mucmm_ctx *c, mucmm_report *r)
 static mucmm_status add_pictures(mucmm_ctx *c, mucmm_report *r)
 {
     const mucmm_tick ticks[] = {{1, "one"}, {4, "four"}};
+    const mucmm_report_side words = {.name = "words", .n = 3, .labels = some_words};
+    const mucmm_report_side picture = {
+        .name = "picture", .n = 8, .rows = 2, .cols = 4, .rgb = rgb, .height = 8, .width = 8};
     mucmm_status status = MUCMM_OK;
 
     TRY(mucmm_report_picture(c, r, "caption", rgb, 8, 8, 1));
@@ -762,6 +765,8 @@ static mucmm_status add_pictures(mucmm_ctx *c, mucmm_report *r)
     TRY(mucmm_report_map(c, r, "caption", &cells8, 1, rgb));
     TRY(mucmm_report_words(c, r, "caption", some_words, some_values, 3, 1));
     TRY(mucmm_report_bars(c, r, "caption", some_words, some_values, 3, 1));
+    TRY(mucmm_report_coupling(c, r, "caption", (const mucmm_report_side[]){words, picture},
+                              more_numbers, 1));
 done:
     return status;
 }
@@ -1467,6 +1472,7 @@ static const swept table[] = {
     {"mucmm_report_map", m_report_pictures, NULL},
     {"mucmm_report_words", m_report_pictures, NULL},
     {"mucmm_report_bars", m_report_pictures, NULL},
+    {"mucmm_report_coupling", m_report_pictures, NULL},
     CALL(report_write),
     CALL(report_add),
     CALL(model_report),

@@ -24,6 +24,9 @@ static mucmm_status fill(mucmm_ctx *ctx, mucmm_report *r)
     const mucmm_cmat map = {values, 2, 2, 2};
     const unsigned char rgb[12] = {255, 0, 0, 0, 255, 0};
     const mucmm_tick tick = {1, EVIL};
+    const mucmm_report_side labels = {.name = EVIL, .n = 2, .labels = words};
+    const mucmm_report_side grid = {
+        .name = EVIL, .n = 2, .rows = 1, .cols = 2, .rgb = rgb, .height = 2, .width = 2};
     mucmm_status status;
 
 #define STEP(e)                                                                                    \
@@ -42,6 +45,7 @@ static mucmm_status fill(mucmm_ctx *ctx, mucmm_report *r)
     STEP(mucmm_report_map(ctx, r, EVIL, &map, 1, rgb));
     STEP(mucmm_report_words(ctx, r, EVIL, words, values, 2, 1));
     STEP(mucmm_report_bars(ctx, r, EVIL, words, values, 2, 1));
+    STEP(mucmm_report_coupling(ctx, r, EVIL, (const mucmm_report_side[]){labels, grid}, values, 1));
     STEP(mucmm_report_line(ctx, r, EVIL));
     STEP(mucmm_report_card(ctx, r, "second"));
     STEP(mucmm_report_section(ctx, r, "last"));
@@ -90,7 +94,7 @@ static void test_report_shows_markup_as_text(void **state)
     assert_int_equal(count(page, "<script>alert"), 0);
     assert_int_equal(count(page, "</script><script>alert"), 0);
     /* some stand twice: titles also in the list or the head, captions as labels */
-    assert_int_equal(count(page, EVIL_SHOWN), 27);
+    assert_int_equal(count(page, EVIL_SHOWN), 33);
     free(page);
     mucmm_ctx_free(ctx);
 }
@@ -112,7 +116,7 @@ static void test_report_closes_what_it_opens(void **state)
     assert_int_equal(count(page, "<details open>"), mucmm_report_charts()[0] ? 0 : 1);
     if (mucmm_report_charts()[0])
         assert_non_null(strstr(page, "\\u003c/script\\u003e"));
-    assert_int_equal(count(page, "data:image/png;base64,iVBORw0KGgo"), 2);
+    assert_int_equal(count(page, "data:image/png;base64,iVBORw0KGgo"), 5);
     free(page);
     mucmm_ctx_free(ctx);
 }
@@ -153,12 +157,58 @@ static void test_report_rejects(void **state)
     mucmm_ctx_free(ctx);
 }
 
+/* The numbers that the script gets, and what a side may not be. */
+static void test_coupling(void **state)
+{
+    const char *const words[] = {"one", "two"}, *const gap[] = {"one", NULL};
+    const float values[] = {1, -.5f, 0, 3}, wild[] = {1, 2, NAN, 0};
+    const unsigned char rgb[6] = {0};
+    const mucmm_report_side good = {.name = "words", .n = 2, .labels = words};
+    mucmm_report_side grid = {
+        .name = "picture", .n = 2, .rows = 2, .cols = 1, .rgb = rgb, .height = 2, .width = 1};
+    mucmm_report_side bad[5] = {good, good, good, grid, grid};
+    mucmm_ctx *ctx = new_ctx();
+    mucmm_report *r = NULL;
+    char *page;
+
+    (void)state;
+    bad[0].name = NULL;
+    bad[1].n = 0;
+    bad[2].labels = gap;
+    bad[3].rows = 3;
+    bad[4].rgb = NULL;
+    CHECK_OK(ctx, mucmm_report_create(ctx, "t", &r));
+    assert_int_equal(
+        mucmm_report_coupling(ctx, r, "c", (const mucmm_report_side[]){good, grid}, values, 1),
+        MUCMM_EARG); /* no card */
+    CHECK_OK(ctx, mucmm_report_section(ctx, r, "s"));
+    CHECK_OK(ctx, mucmm_report_card(ctx, r, "c"));
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(mucmm_report_coupling(
+                             ctx, r, "c", (const mucmm_report_side[]){bad[i], good}, values, 1),
+                         i < 3 ? MUCMM_EARG : MUCMM_ESHAPE);
+    assert_int_equal(
+        mucmm_report_coupling(ctx, r, "c", (const mucmm_report_side[]){good, grid}, values, 0),
+        MUCMM_EARG);
+    assert_int_equal(
+        mucmm_report_coupling(ctx, r, "c", (const mucmm_report_side[]){good, grid}, wild, 1),
+        MUCMM_ENUMERIC);
+    mucmm_report_free(r);
+    page = page_of(ctx); /* -1, 0.5, 0, 1 of scale 1 are the bytes 1, 192, 128, 255 */
+    assert_non_null(strstr(page, "class=\"values\">AcCA/w==</script>"));
+    assert_non_null(strstr(page, "\"totals\":[-0.5,1.0]"));
+    assert_non_null(strstr(page, "\"totals\":[-1.0,1.5]"));
+    free(page);
+    mucmm_ctx_free(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_report_shows_markup_as_text),
         cmocka_unit_test(test_report_closes_what_it_opens),
         cmocka_unit_test(test_report_rejects),
+        cmocka_unit_test(test_coupling),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -214,6 +214,7 @@ mucmm_status mucmm_report_coupling(mucmm_ctx *ctx, mucmm_report *r, const char *
                                    float scale)
 {
     mucmm_status status = MUCMM_OK;
+    int64_t ticks = r->ticks.size;
 
     TRY(mucmm__page_in_card(ctx, r));
     for (int i = 0; i < 2; i++)
@@ -230,8 +231,10 @@ mucmm_status mucmm_report_coupling(mucmm_ctx *ctx, mucmm_report *r, const char *
         "</div><p class=\"said\" role=\"status\" aria-live=\"polite\"></p></div>\n"));
     TRY(put_script(ctx, r, sides, values, scale));
     TRY(mucmm__page_markup(ctx, &r->body, "<div class=\"parts still\">\n"));
+    r->ticks.size = 0; /* those of other pictures */
     TRY(put_static(ctx, r, sides, values, scale));
     TRY(mucmm__page_markup(ctx, &r->body, "</div></div>\n"));
 done:
+    r->ticks.size = ticks;
     return status;
 }
