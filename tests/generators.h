@@ -368,6 +368,36 @@ static inline double *scaled_covariance(const problem *t, mucmm_scaling scaling,
     return cov;
 }
 
+/* The closed form's individual part of view v beside the k common variates w of all views, from the
+ * covariance [total, total] of the columns: u [p, q], zero beyond those that are found. */
+static inline void individual_of_all(mucmm_ctx *ctx, const problem *t, const double *cov,
+                                     int64_t total, int64_t k, double *const *w, int32_t v,
+                                     int64_t q, double *u)
+{
+    int64_t others = t->n_views > 2 ? (t->n_views - 1) * k : 0, start[MUCMM_MAX_VIEWS + 1] = {0},
+            at = 0, found;
+    double *own = test_doubles(t->p[v] * t->p[v]), *cross = test_doubles(t->p[v] * others);
+
+    for (int32_t l = 0; l < t->n_views; l++)
+        start[l + 1] = start[l] + t->p[l];
+    for (int64_t i = 0; i < t->p[v]; i++)
+        memcpy(own + i * t->p[v], cov + (start[v] + i) * total + start[v],
+               (size_t)t->p[v] * sizeof *own);
+    for (int32_t l = 0; l < t->n_views && others > 0; at += l++ != v ? k : 0)
+        for (int64_t i = 0; i < t->p[v] && l != v; i++)
+            for (int64_t j = 0; j < k; j++)
+                for (int64_t a = 0; a < t->p[l]; a++)
+                    cross[i * others + at + j] +=
+                        cov[(start[v] + i) * total + start[l] + a] * w[l][a * k + j];
+    CHECK_OK(ctx, mucmm__closed_form_individual_of_all(ctx, t->p[v], own, k, w[v], others, cross, q,
+                                                       "test", u, &found));
+    for (int64_t i = t->p[v] - 1; i >= 0; i--)
+        for (int64_t j = q - 1; j >= 0; j--)
+            u[i * q + j] = j < found ? u[i * found + j] : 0;
+    free(own);
+    free(cross);
+}
+
 static inline void check_head(const mucmm__head *head, const double *weights)
 {
     for (int64_t i = 0; i < head->net.in; i++)

@@ -2,6 +2,7 @@
  *
  * The closed form: reference values, residuals, identities, refusals.
  */
+#include "correlate/whitened.h"
 #include "correlate_case.h"
 
 /* ---- the closed form against its reference values ---------------------------------- */
@@ -479,6 +480,197 @@ static void test_linear_refusals(void **state)
     mucmm_ctx_free(ctx);
 }
 
+/* ---- individual parts beside the variates of all views ----------------------------- */
+
+#define MOST 6
+
+/* Views of p columns each: three shared latents seen through noise, private ones of their own. */
+typedef struct many {
+    int32_t n_views;
+    int64_t p[MOST], k, n, total;
+    double *cov, *w[MOST], *own[MOST], *cross[MOST]; /* [total, total], [p, k], [p, p], [p, ...] */
+} many;
+
+static many many_views(mucmm_ctx *ctx, int32_t n_views, int64_t p, int64_t n, double ridge)
+{
+    static const char *const names[] = {"a", "b", "c", "d", "e", "f"};
+    many t = {.n_views = n_views, .k = 2, .n = n, .total = n_views * p};
+    mucmm__block x[MOST];
+    double *shared = zeros(n * 3), rho[2];
+    int64_t others = (n_views - 1) * t.k;
+
+    for (int64_t i = 0; i < n * 3; i++)
+        shared[i] = mucmm__rng_normal(1, (uint64_t)i);
+    for (int32_t m = 0; m < n_views; m++) {
+        uint64_t key = mucmm__rng_key(2, (uint64_t)m);
+        t.p[m] = p;
+        x[m] = (mucmm__block){zeros(n * p), n, p};
+        for (int64_t i = 0; i < n; i++)
+            for (int64_t j = 0; j < p; j++) {
+                uint64_t at = (uint64_t)(i * p + j);
+                double private = mucmm__rng_normal(key, at) * (1 + (double)(j % 4));
+                x[m].data[at] = private + (1 + m + (double)j) / (double)p * shared[i * 3 + j % 3];
+            }
+        t.w[m] = zeros(p * t.k);
+    }
+    t.cov = joint_covariance(n_views, x);
+    CHECK_OK(ctx,
+             mucmm__closed_form_common(ctx, n_views, t.p, names, t.cov, ridge, t.k, t.k, rho, t.w));
+    for (int32_t m = 0; m < n_views; m++) {
+        int64_t at = 0;
+        t.own[m] = sub_matrix(t.cov, t.total, m * p, m * p, p, p);
+        t.cross[m] = zeros(p * others);
+        for (int32_t l = 0; l < n_views; l++) {
+            double *s, *sw;
+            if (l == m)
+                continue;
+            s = sub_matrix(t.cov, t.total, m * p, l * p, p, p);
+            sw = product(false, p, t.k, p, s, t.w[l]);
+            for (int64_t i = 0; i < p; i++)
+                memcpy(t.cross[m] + i * others + at, sw + i * t.k, (size_t)t.k * sizeof *sw);
+            at += t.k;
+            free(s);
+            free(sw);
+        }
+    }
+    for (int32_t m = 0; m < n_views; m++)
+        free(x[m].data);
+    free(shared);
+    return t;
+}
+
+static void drop_many(many *t)
+{
+    for (int32_t m = 0; m < t->n_views; m++) {
+        free(t->w[m]);
+        free(t->own[m]);
+        free(t->cross[m]);
+    }
+    free(t->cov);
+}
+
+/* The largest variance that q weights with v'S v = 1 and v'X = 0, X [p, d], can explain: that of S
+ * - X (X'S^-1 X)^+ X', from its definition. */
+static double most_explained(mucmm_ctx *ctx, int64_t p, const double *s, int64_t d, const double *x,
+                             int64_t q)
+{
+    double *solved = zeros(p * d), *factor = zeros(p * p), *gram, *values = zeros(p), sum = 0;
+    double *turn = zeros(d * d), *e = zeros(p * p), *xt;
+
+    memcpy(factor, s, (size_t)(p * p) * sizeof *s);
+    memcpy(e, s, (size_t)(p * p) * sizeof *s);
+    memcpy(solved, x, (size_t)(p * d) * sizeof *x);
+    CHECK_OK(ctx, mucmm__cholesky(ctx, p, factor, "S"));
+    CHECK_OK(ctx, mucmm__solve_spd(ctx, p, d, factor, solved));
+    gram = product(true, d, d, p, x, solved);
+    CHECK_OK(ctx, mucmm__eigen(ctx, d, gram, d, values, turn));
+    xt = product(false, p, d, d, x, turn);
+    for (int64_t a = 0; a < p; a++)
+        for (int64_t b = 0; b < p; b++)
+            for (int64_t j = 0; j < d; j++)
+                if (values[j] > 1e-12)
+                    e[a * p + b] -= xt[a * d + j] * xt[b * d + j] / values[j];
+    CHECK_OK(ctx, mucmm__eigen(ctx, p, e, q, values, NULL));
+    for (int64_t j = 0; j < q; j++)
+        sum += values[j];
+    free(solved);
+    free(factor);
+    free(gram);
+    free(values);
+    free(turn);
+    free(e);
+    free(xt);
+    return sum;
+}
+
+static void check_beside_all(mucmm_ctx *ctx, const many *t, int32_t m, int64_t asked, int64_t want)
+{
+    int64_t p = t->p[m], others = (t->n_views - 1) * t->k, all = others + t->k, q;
+    double *u = zeros(p * asked), *sw = product(false, p, t->k, p, t->own[m], t->w[m]), *su;
+    double *x = zeros(p * all), *cross = zeros(p * others), explained = 0;
+
+    for (int64_t i = 0; i < p; i++) {
+        memcpy(x + i * all, sw + i * t->k, (size_t)t->k * sizeof *x);
+        memcpy(x + i * all + t->k, t->cross[m] + i * others, (size_t)others * sizeof *x);
+    }
+    memcpy(cross, t->cross[m], (size_t)(p * others) * sizeof *x);
+    CHECK_OK(ctx, mucmm__closed_form_individual_of_all(ctx, p, t->own[m], t->k, t->w[m], others,
+                                                       cross, asked, "view", u, &q));
+    assert_int_equal(q, want);
+    for (int64_t j = 0; j < q; j++)
+        for (int64_t d = 0; d < all; d++) {
+            double sum = 0;
+            for (int64_t i = 0; i < p; i++)
+                sum += u[i * q + j] * x[i * all + d];
+            CHECK_CLOSE(sum, 0, 1e-6); /* of variance 1 both */
+        }
+    su = product(false, p, q, p, t->own[m], u);
+    for (int64_t i = 0; i < p * q; i++)
+        explained += su[i] * su[i];
+    check_cross_covariance("Cov(u, u)", p, p, q, q, u, t->own[m], u, true);
+    if (q > 0)
+        CHECK_CLOSE(explained / most_explained(ctx, p, t->own[m], all, x, q), 1, 1e-6);
+    free(u);
+    free(sw);
+    free(su);
+    free(x);
+    free(cross);
+}
+
+/* Two, three and six views, with and without a ridge. */
+static void test_individual_parts_are_uncorrelated_with_all_variates(void **state)
+{
+    static const double ridges[] = {0, 1e-3, 0.3};
+    static const int32_t views[] = {2, 3, 6};
+    mucmm_ctx *ctx = new_ctx();
+
+    (void)state;
+    for (int r = 0; r < 3; r++)
+        for (int v = 0; v < 3; v++) {
+            many t = many_views(ctx, views[v], 18, 400, ridges[r]);
+            for (int32_t m = 0; m < t.n_views; m++)
+                check_beside_all(ctx, &t, m, 4, 4);
+            drop_many(&t);
+        }
+    mucmm_ctx_free(ctx);
+}
+
+/* Without a ridge two views need nothing more than their own variates: the same weights. */
+static void test_two_views_without_a_ridge_are_as_they_were(void **state)
+{
+    mucmm_ctx *ctx = new_ctx();
+    many t = many_views(ctx, 2, 10, 300, 0);
+    double *plain = zeros(10 * 5), *u = zeros(10 * 5);
+    int64_t found;
+
+    (void)state;
+    CHECK_OK(ctx, mucmm__closed_form_individual(ctx, 10, t.own[0], 2, t.w[0], 5, "view", plain));
+    CHECK_OK(ctx, mucmm__closed_form_individual_of_all(ctx, 10, t.own[0], 2, t.w[0], 2, t.cross[0],
+                                                       5, "view", u, &found));
+    assert_int_equal(found, 5);
+    for (int i = 0; i < 50; i++)
+        CHECK_CLOSE(u[i], plain[i], 1e-12);
+    free(plain);
+    free(u);
+    drop_many(&t);
+    mucmm_ctx_free(ctx);
+}
+
+/* What the variates of all views take up is not there for u: 8 columns less 3 x 2, 6 columns less
+ * everything. */
+static void test_few_columns_leave_few_individual_dimensions(void **state)
+{
+    mucmm_ctx *ctx = new_ctx();
+    many three = many_views(ctx, 3, 8, 400, 1e-3), four = many_views(ctx, 4, 6, 400, 1e-3);
+
+    (void)state;
+    check_beside_all(ctx, &three, 1, 4, 2);
+    check_beside_all(ctx, &four, 1, 2, 0);
+    drop_many(&three);
+    drop_many(&four);
+    mucmm_ctx_free(ctx);
+}
+
 /* ---- main -------------------------------------------------------------------------- */
 
 int main(void)
@@ -492,6 +684,9 @@ int main(void)
         cmocka_unit_test(test_linear_sign_of_a_zero_sum),
         cmocka_unit_test(test_linear_three_views_turn_the_eigenvectors),
         cmocka_unit_test(test_linear_refusals),
+        cmocka_unit_test(test_individual_parts_are_uncorrelated_with_all_variates),
+        cmocka_unit_test(test_two_views_without_a_ridge_are_as_they_were),
+        cmocka_unit_test(test_few_columns_leave_few_individual_dimensions),
     };
     return cmocka_run_group_tests_name("closed_form", tests, NULL, NULL);
 }

@@ -162,7 +162,7 @@ static void check_closed_form(int32_t n_views, mucmm_scaling scaling)
         double *own = test_doubles(d * d), *u = test_doubles(d * 3);
         for (int64_t i = 0; i < d; i++)
             memcpy(own + i * d, cov + (at + i) * total + at, (size_t)d * sizeof *own);
-        CHECK_OK(ctx, mucmm__closed_form_individual(ctx, d, own, 2, w[v], 3, "test", u));
+        individual_of_all(ctx, &t, cov, total, 2, w, v, 3, u);
         check_head(&m->linear.view[v].common, w[v]);
         check_head(&m->linear.view[v].individual, u);
         for (int64_t i = 0; i < d * d; i++)
@@ -171,9 +171,10 @@ static void check_closed_form(int32_t n_views, mucmm_scaling scaling)
             CHECK_CLOSE(m->view[v].mean[j], column_mean(t.x[v], t.n, d, j), 1e-9);
         free(own);
         free(u);
-        free(w[v]);
         at += d;
     }
+    for (int32_t v = 0; v < n_views; v++)
+        free(w[v]);
     free(cov);
     mucmm_model_free(m);
     drop_problem(&t);
@@ -191,6 +192,14 @@ static void test_linear_is_the_closed_form_of_the_training_rows(void **state)
 
 /* ---- canonical form: what sections 2 to 5 promise on the training rows ------------- */
 
+/* Individual dimensions of the closed form of more than two views: what the c of all leave. */
+static int64_t closed_dimensions(const problem *t, int32_t v, int64_t k, int64_t q)
+{
+    int64_t left = t->p[v] - t->n_views * k;
+
+    return left < 0 ? 0 : left < q ? left : q;
+}
+
 /* |Cov(h, z_j)|^2 of scaled features, up to the view's constant factor. */
 static double explained(const mucmm_model *m, const problem *t, int32_t v, const float *z,
                         int64_t d, int64_t j)
@@ -204,11 +213,18 @@ static double explained(const mucmm_model *m, const problem *t, int32_t v, const
     return sum;
 }
 
-static void check_unit_columns(const float *z, int64_t n, int64_t d, double tolerance)
+/* Of variance 1 the first ones, at least `varied`, the others 0. */
+static void check_unit_columns(const float *z, int64_t n, int64_t d, int64_t varied,
+                               double tolerance)
 {
+    double before = 1;
+
     for (int64_t a = 0; a < d; a++) {
         CHECK_CLOSE(column_mean(z, n, d, a), 0, tolerance);
-        CHECK_CLOSE(covariance(z, d, a, z, d, a, n), 1, tolerance);
+        double variance = covariance(z, d, a, z, d, a, n);
+        assert_true(a == 0 || variance < before + tolerance);
+        CHECK_CLOSE(variance, a < varied || variance > 0.5, tolerance);
+        before = variance;
     }
 }
 
@@ -256,6 +272,7 @@ static void check_canonical(const mucmm_model *m, mucmm_representation represent
 {
     const mucmm__solution *rep = mucmm__model_solution(m, representation);
     const mucmm_summary *s = mucmm_model_summary(m, MUCMM_ROWS_TRAIN, representation);
+    bool closed = representation == MUCMM_LINEAR || !m->heads.rho;
     float *c[3], *u[3];
     int64_t k = m->k;
 
@@ -263,8 +280,9 @@ static void check_canonical(const mucmm_model *m, mucmm_representation represent
         int64_t q = m->view[v].q;
         double before = INFINITY;
         transform(ctx, m, representation, v, t->data[v], &c[v], &u[v]);
-        check_unit_columns(c[v], t->n, k, tolerance);
-        check_unit_columns(u[v], t->n, q, tolerance);
+        check_unit_columns(c[v], t->n, k, k, tolerance);
+        check_unit_columns(u[v], t->n, q,
+                           closed && t->n_views > 2 ? closed_dimensions(t, v, k, q) : q, tolerance);
         if (t->n_views == 2)
             check_uncorrelated(c[v], k, c[v], k, t->n, tolerance);
         check_uncorrelated(u[v], q, u[v], q, t->n, tolerance);
@@ -275,6 +293,9 @@ static void check_canonical(const mucmm_model *m, mucmm_representation represent
             before = now;
         }
     }
+    for (int32_t v = 0; v < t->n_views && closed && t->n_views > 2; v++)
+        for (int32_t l = 0; l < t->n_views; l++)
+            check_uncorrelated(u[v], m->view[v].q, c[l], k, t->n, 5e-6); /* of float weights */
     check_correlations(m, rep->rho, c, t, tolerance);
     check_shares(m, s, t, c, u);
     for (int64_t j = 0; j < k; j++) {

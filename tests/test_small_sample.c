@@ -78,7 +78,7 @@ static void check_exact(int32_t n_views, mucmm_scaling scaling)
             memcpy(own + i * t.p[v], cov + (at + i) * total + at, (size_t)t.p[v] * sizeof *own);
             trace += own[i * t.p[v] + i];
         }
-        CHECK_OK(ctx, mucmm__closed_form_individual(ctx, t.p[v], own, 2, w[v], 3, names[v], u));
+        individual_of_all(ctx, &t, cov, total, 2, w, v, 3, u);
         check_head(&m->linear.view[v].common, w[v]);
         check_head(&m->linear.view[v].individual, u);
         CHECK_CLOSE(m->view[v].variance, trace, 1e-10 * trace);
@@ -86,9 +86,10 @@ static void check_exact(int32_t n_views, mucmm_scaling scaling)
             CHECK_CLOSE(m->view[v].covariance[i], own[i], 1e-6 * (1 + fabs(own[i])));
         free(own);
         free(u);
-        free(w[v]);
         at += t.p[v];
     }
+    for (int32_t v = 0; v < n_views; v++)
+        free(w[v]);
     free(cov);
     mucmm_model_free(m);
     drop_problem(&t);

@@ -8,6 +8,10 @@
 #include <math.h>
 #include <string.h>
 
+/* Squared correlations of variates of other views with what an individual part may hold are
+ * rounding below this. */
+#define UNSEEN 1e-13
+
 /* ---- common ------------------------------------------------------------------------ */
 
 static mucmm_status check_common(mucmm_ctx *ctx, int32_t n_views, const int64_t *p,
@@ -191,14 +195,19 @@ done:
 
 /* With S = cov, c = W'h and B = (W'SW)^-1 W'S [k, p], the part of h that c does not explain is
  * (I - B'W')h, of covariance E = S - (SW) B. Its components E Q = Q diag(e) give
- *   u = diag(e)^-1/2 Q'(I - B'W') h,   individual = (I - W B) Q diag(e)^-1/2 */
+ *   u = diag(e)^-1/2 Q'(I - B'W') h,   individual = (I - W B) Q diag(e)^-1/2
+ * What the variates d of other views still say of that part, X = Cov((I - B'W')h, d), is taken out
+ * in the same way, with their best predictions Z'h from h in the place of c: G = X'S^-1 X = A
+ * diag(g) A', Z = S^-1 X A g^-1/2, Y = X A g^-1/2, Y'Z = I, E less Y Y', individual = (I - W B)(I -
+ * Z Y') Q diag(e)^-1/2. X'individual = 0 holds also where S^-1 is only near. */
 typedef struct residual {
-    int64_t p, k, q;
-    double *sw;    /* [p, k] S W */
-    double *gram;  /* [k, k] W'SW */
-    double *b;     /* [k, p] */
-    double *e;     /* [p, p] */
-    double *value; /* [q] */
+    int64_t p, k, q, denied; /* denied: columns of z, y */
+    double *sw;              /* [p, k] S W */
+    double *gram;            /* [k, k] W'SW */
+    double *b;               /* [k, p] */
+    double *e;               /* [p, p] */
+    double *value;           /* [q] */
+    double *z, *y;           /* [p, denied] */
 } residual;
 
 static void residual_drop(residual *r)
@@ -208,6 +217,8 @@ static void residual_drop(residual *r)
     mucmm__free(r->b);
     mucmm__free(r->e);
     mucmm__free(r->value);
+    mucmm__free(r->z);
+    mucmm__free(r->y);
 }
 
 static mucmm_status residual_init(mucmm_ctx *ctx, residual *r)
@@ -246,6 +257,112 @@ done:
     return status;
 }
 
+/* x [p, others] = Cov(h, d) becomes that of the part of h that c does not explain. */
+static mucmm_status residual_cross(mucmm_ctx *ctx, const residual *r, const double *weights,
+                                   int64_t others, double *x)
+{
+    mucmm_status status = MUCMM_OK;
+    double *wx = NULL;
+
+    TRY(mucmm__alloc(ctx, r->k * others, sizeof *wx, &wx));
+    TRY(mucmm__dgemm(ctx, true, false, r->k, others, r->p, 1, weights, r->k, x, others, 0, wx,
+                     others));
+    TRY(mucmm__dgemm(ctx, true, false, r->p, others, r->k, -1, r->b, r->p, wx, others, 1, x,
+                     others));
+done:
+    mucmm__free(wx);
+    return status;
+}
+
+/* z [p, others] = S^-1 x nearly: (S + d I)^-1 x with a d that makes S definite, and two steps of
+ * refinement. */
+static mucmm_status solve_nearly(mucmm_ctx *ctx, int64_t p, const double *cov, int64_t others,
+                                 const double *x, const char *name, double *z)
+{
+    mucmm_status status = MUCMM_OK;
+    double *factor = NULL, *left = NULL, mean = 0;
+
+    for (int64_t i = 0; i < p; i++)
+        mean += cov[i * (p + 1)] / (double)p;
+    TRY(mucmm__alloc(ctx, p * p, sizeof *factor, &factor));
+    for (double d = 1e-9; d < 1e-4; d *= 100) {
+        memcpy(factor, cov, (size_t)(p * p) * sizeof *factor);
+        for (int64_t i = 0; i < p; i++)
+            factor[i * (p + 1)] += d * mean;
+        status = mucmm__cholesky(ctx, p, factor, name);
+        if (status != MUCMM_ENUMERIC)
+            break;
+    }
+    TRY(status);
+    TRY(mucmm__alloc(ctx, p * others, sizeof *left, &left));
+    for (int step = 0; step < 3; step++) {
+        memcpy(left, x, (size_t)(p * others) * sizeof *z);
+        TRY(mucmm__dgemm(ctx, false, false, p, others, p, -1, cov, p, z, others, 1, left, others));
+        TRY(mucmm__solve_spd(ctx, p, others, factor, left));
+        for (int64_t i = 0; i < p * others; i++)
+            z[i] += left[i];
+    }
+done:
+    mucmm__free(factor);
+    mucmm__free(left);
+    return status;
+}
+
+/* r->z, r->y and E of the variates of other views; x [p, others] is destroyed. */
+static mucmm_status deny_others(mucmm_ctx *ctx, residual *r, const double *cov,
+                                const double *weights, int64_t others, double *x, const char *name)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t p = r->p, d;
+    double *z = NULL, *gram = NULL, *g = NULL, *turn = NULL;
+
+    TRY(mucmm__alloc(ctx, p * others, sizeof *z, &z));
+    TRY(mucmm__alloc(ctx, others * others, sizeof *gram, &gram));
+    TRY(mucmm__alloc(ctx, others, sizeof *g, &g));
+    TRY(mucmm__alloc(ctx, others * others, sizeof *turn, &turn));
+    TRY(residual_cross(ctx, r, weights, others, x));
+    TRY(solve_nearly(ctx, p, cov, others, x, name, z));
+    TRY(mucmm__dgemm(ctx, true, false, others, others, p, 1, x, others, z, others, 0, gram,
+                     others));
+    for (int64_t i = 0; i < others; i++) /* symmetric but for rounding */
+        for (int64_t j = 0; j < i; j++)
+            gram[i * others + j] = gram[j * others + i] =
+                (gram[i * others + j] + gram[j * others + i]) / 2;
+    TRY(mucmm__eigen(ctx, others, gram, others, g, turn));
+    while (r->denied < others && r->denied < p - r->k && g[r->denied] > UNSEEN)
+        r->denied++;
+    d = r->denied;
+    for (int64_t i = 0; i < others; i++)
+        for (int64_t j = 0; j < d; j++)
+            turn[i * others + j] /= sqrt(g[j]);
+    TRY(mucmm__alloc(ctx, p * d, sizeof *r->z, &r->z));
+    TRY(mucmm__alloc(ctx, p * d, sizeof *r->y, &r->y));
+    TRY(mucmm__dgemm(ctx, false, false, p, d, others, 1, z, others, turn, others, 0, r->z, d));
+    TRY(mucmm__dgemm(ctx, false, false, p, d, others, 1, x, others, turn, others, 0, r->y, d));
+    TRY(mucmm__dgemm(ctx, false, true, p, p, d, -1, r->y, d, r->y, d, 1, r->e, p));
+done:
+    mucmm__free(z);
+    mucmm__free(gram);
+    mucmm__free(g);
+    mucmm__free(turn);
+    return status;
+}
+
+/* components [p, q] less Z Y' of them. */
+static mucmm_status project_others(mucmm_ctx *ctx, const residual *r, double *components)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t p = r->p, d = r->denied, q = r->q;
+    double *yq = NULL;
+
+    TRY(mucmm__alloc(ctx, d * q, sizeof *yq, &yq));
+    TRY(mucmm__dgemm(ctx, true, false, d, q, p, 1, r->y, d, components, q, 0, yq, q));
+    TRY(mucmm__dgemm(ctx, false, false, p, q, d, -1, r->z, d, yq, q, 1, components, q));
+done:
+    mucmm__free(yq);
+    return status;
+}
+
 /* components [p, q], unit columns, become the weights. */
 static mucmm_status whiten_components(mucmm_ctx *ctx, const residual *r, const double *weights,
                                       double *components)
@@ -255,6 +372,8 @@ static mucmm_status whiten_components(mucmm_ctx *ctx, const residual *r, const d
     mucmm_status status = MUCMM_OK;
 
     TRY(mucmm__alloc(ctx, k * q, sizeof *bq, &bq));
+    if (r->denied > 0)
+        TRY(project_others(ctx, r, components));
     TRY(mucmm__dgemm(ctx, false, false, k, q, p, 1, r->b, p, components, q, 0, bq, q));
     TRY(mucmm__dgemm(ctx, false, false, p, q, k, -1, weights, k, bq, q, 1, components, q));
     for (int64_t j = 0; j < q; j++)
@@ -265,8 +384,8 @@ done:
     return status;
 }
 
-static mucmm_status check_variance(mucmm_ctx *ctx, const residual *r, const double *cov,
-                                   const char *name)
+/* r->q falls to the directions of variance that are left, if those denied are what is missing. */
+static mucmm_status check_variance(mucmm_ctx *ctx, residual *r, const double *cov, const char *name)
 {
     double trace = 0;
     int64_t left = 0;
@@ -275,21 +394,26 @@ static mucmm_status check_variance(mucmm_ctx *ctx, const residual *r, const doub
         trace += cov[i * r->p + i];
     while (left < r->q && r->value[left] > 1e-13 * trace)
         left++;
-    if (left < r->q)
+    if (left + r->denied < r->q)
         return mucmm__fail(ctx, MUCMM_ENUMERIC,
                            "%s: %" PRId64 " individual components, but only %" PRId64
                            " directions of variance are left beside the common ones; ask for fewer",
-                           name, r->q, left);
+                           name, r->q, left + r->denied);
+    r->q = left;
     return MUCMM_OK;
 }
 
-mucmm_status mucmm__closed_form_individual(mucmm_ctx *ctx, int64_t p, const double *cov, int64_t k,
-                                           const double *weights, int64_t q, const char *name,
-                                           double *individual)
+mucmm_status mucmm__closed_form_individual_of_all(mucmm_ctx *ctx, int64_t p, const double *cov,
+                                                  int64_t k, const double *weights, int64_t others,
+                                                  double *cross, int64_t q, const char *name,
+                                                  double *individual, int64_t *found)
 {
     residual r = {.p = p, .k = k, .q = q};
     mucmm_status status = MUCMM_OK;
+    double *vectors = NULL;
+    int64_t most;
 
+    *found = 0;
     if (k < 0 || q < 0 || k > p || q > p - k)
         return mucmm__fail(ctx, MUCMM_ESHAPE,
                            "%s has %" PRId64 " columns; %" PRId64 " common and %" PRId64
@@ -297,13 +421,31 @@ mucmm_status mucmm__closed_form_individual(mucmm_ctx *ctx, int64_t p, const doub
                            name, p, k, q);
     TRY(residual_init(ctx, &r));
     TRY(residual_covariance(ctx, &r, cov, weights, name));
-    status = mucmm__eigen(ctx, p, r.e, q, r.value, individual);
+    if (others > 0)
+        TRY(deny_others(ctx, &r, cov, weights, others, cross, name));
+    most = q < p - k - r.denied ? q : p - k - r.denied;
+    TRY(mucmm__alloc(ctx, p * most, sizeof *vectors, &vectors));
+    status = mucmm__eigen(ctx, p, r.e, most, r.value, vectors);
     if (status == MUCMM_ENUMERIC)
         TRY(mucmm__prefix(ctx, status, "%s", name));
     TRY(status);
     TRY(check_variance(ctx, &r, cov, name));
+    for (int64_t i = 0; i < p; i++)
+        memcpy(individual + i * r.q, vectors + i * most, (size_t)r.q * sizeof *vectors);
     TRY(whiten_components(ctx, &r, weights, individual));
+    *found = r.q;
 done:
+    mucmm__free(vectors);
     residual_drop(&r);
     return status;
+}
+
+mucmm_status mucmm__closed_form_individual(mucmm_ctx *ctx, int64_t p, const double *cov, int64_t k,
+                                           const double *weights, int64_t q, const char *name,
+                                           double *individual)
+{
+    int64_t found;
+
+    return mucmm__closed_form_individual_of_all(ctx, p, cov, k, weights, 0, NULL, q, name,
+                                                individual, &found);
 }

@@ -94,6 +94,14 @@ mucmm_status mucmm__closed_form_individual(mucmm_ctx *ctx, int64_t p, const doub
                                            const double *weights, int64_t q, const char *name,
                                            double *individual);
 
+/* The same, and Cov(u, d) = 0 for the variates d of other views too: cross [p, others] = Cov(h, d)
+ * under cov, variates of variance 1; destroyed. individual [p, found], found <= q: each direction
+ * that d has in h beyond c is one less for u. */
+mucmm_status mucmm__closed_form_individual_of_all(mucmm_ctx *ctx, int64_t p, const double *cov,
+                                                  int64_t k, const double *weights, int64_t others,
+                                                  double *cross, int64_t q, const char *name,
+                                                  double *individual, int64_t *found);
+
 /* ---- pairing permutation test (section 5) ------------------------------------------ */
 
 /* c[m] [n, k]: fixed variates of M views on rows no head has seen. Statistic of component j: the
