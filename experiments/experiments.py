@@ -16,6 +16,7 @@ import numpy as np
 import threadpoolctl
 
 import generators
+import moving as scenes
 from common import MUCMM, OUT, ROOT, Learned, accuracy, commit, log, mucmm, r2, save, table_of, together
 
 FASHION = '/usr/share/datasets/fashion-mnist'
@@ -414,6 +415,121 @@ def miniacc(o, seed):
                 rows.setdefault(name, {}).setdefault('k = %d' % k, []).append(m.total['heads'])
     return {'Sum of the k correlations on the complete rows left out (mean of six pairs of views, three folds of 15 rows)':
             {r: {k: float(np.mean(v)) for k, v in row.items()} for r, row in rows.items()}}
+
+
+MOBILENET = os.path.join(os.path.dirname(os.path.dirname(OMICS)), 'data', 'encoders', 'mobilenetv1_025_96.onnx')
+
+
+MOBILENET_LAYER = 'Conv2d_5_pointwise_relu6'
+
+
+def moving_encoder(where, scene, name, seed):
+    """What a study says of the encoder. Of MobileNet an inner layer, whose cells are no larger than a glyph."""
+    net = os.path.join(where, 'net.onnx')
+    if name == 'CNN':
+        scenes.write_onnx(net, scenes.small_cnn(scene, seed), scene.side)
+        return {'encoder': 'net.onnx'}
+    scenes.write_enlarging(net, scene.side)
+    return {'encoder': [{'file': 'net.onnx'}, {'file': MOBILENET, 'tensor': MOBILENET_LAYER}], 'pool': '1x1'}
+
+
+def moving_study(where, x, y, encoder, n_test):
+    """A study whose test part are so many rows; of both parts (rows, features of the pictures)."""
+    for name, rows in (('x', x), ('y', y[:, None])):  # of two axes: what can be blurred
+        np.save(os.path.join(where, name + '.npy'), rows)
+    views = {'picture': {'kind': 'features', 'file': 'x.npy', **encoder}, 'numbers': {'kind': 'features', 'file': 'y.npy'}}
+    study, parts = os.path.join(where, 'study.json'), {}
+    with open(study, 'w') as f:
+        json.dump({'split': {'test': n_test / len(x)}, 'views': views}, f)
+    for part in ('train', 'test'):
+        mucmm('encode', study, '--part', part, '-o', os.path.join(where, part))
+        rows, features = (np.load(os.path.join(where, part, name + '.npy')) for name in ('rows', 'picture'))
+        parts[part] = rows, features.reshape(len(rows), -1)
+    return study, parts
+
+
+def moving_maps(o, where, model, study, samples, score, *options):
+    """[n, side, side], of the picture's view."""
+    mucmm('explain', model, study, '--samples', samples, '--score', score, *options, '--threads', o.threads, '-o', where)
+    return np.load(os.path.join(where, 'picture.%s.npy' % score.replace(':', '-')))[:, 0]
+
+
+def moving_probe(o, where, model, study, h, labels, truth, baseline):
+    """Integrated gradients of a logistic regression's weights of the true class: they are put in the place of the individual
+    head of the closed form, whose component is a class then."""
+    weights = np.zeros(scenes.tensor(model, 'linear.picture.individual.skip').shape)
+    weights[:scenes.CLASSES] = scenes.probe_weights(model, 'picture', h, labels)
+    probe = os.path.join(where, 'probe.mucmm')
+    scenes.with_weights(model, probe, {'linear.picture.individual.skip': weights})
+    maps = None
+    for k in range(scenes.CLASSES):
+        rows = np.flatnonzero(truth == k)
+        found = moving_maps(o, where, probe, study, ','.join(map(str, rows)), 'individual:%d' % k, '--representation', 'linear',
+                            '--method', 'integrated-gradients', '--baseline', baseline)
+        maps = np.zeros((len(truth), *found.shape[1:])) if maps is None else maps
+        maps[rows] = found
+    return maps
+
+
+def moving_told(o, where, model, study, samples, h, labels):
+    """Default maps of an individual score whose u is the private class: what the map does with the best u there is."""
+    weights, loadings = scenes.class_variates(model, 'picture', h, labels)
+    name = 'linear.picture.%s'
+    told = {name % part: scenes.tensor(model, name % part).copy() for part in ('individual.skip', 'loadings')}
+    told[name % 'individual.skip'][:] = 0
+    told[name % 'individual.skip'][:len(weights)] = weights
+    told[name % 'loadings'][:, int(o.common):] = 0
+    told[name % 'loadings'][:, int(o.common):int(o.common) + len(weights)] = loadings
+    path = os.path.join(where, 'told.mucmm')
+    scenes.with_weights(model, path, told)
+    return moving_maps(o, where, path, study, samples, 'individual', '--representation', 'linear')
+
+
+def moving_rows(o, seed, glyphs, encoder):
+    """{row: {column: share of the pictures}}"""
+    scene, where = scenes.Scene(glyphs, seed), folder(o, seed, glyphs, encoder)
+    os.makedirs(where, exist_ok=True)
+    n, n_maps = (1000, 25) if o.quick else (6000 if encoder == 'CNN' else 3000, 150 if encoder == 'CNN' else 60)
+    x, y, classes, places = scene.draw(n + n_maps, 0)
+    study, parts = moving_study(where, x, y, moving_encoder(where, scene, encoder, seed), n_maps)
+    (train, h), (test, _) = parts['train'], parts['test']
+    model, box, last = os.path.join(where, 'model.mucmm'), scene.boxes(places[test]), '0-%d' % (len(test) - 1)
+    mucmm('fit', study, '--common', o.common, '--individual', o.individual, '--threads', o.threads, '--seed', seed, *o.fit,
+          '-o', model)
+    rows = {}
+
+    def judge(row, maps, local=True):
+        shared, private = scenes.pointing(scenes.local_sums(maps, scene.side) if local else maps, box)
+        rows[row] = {'on the shared glyph': shared, 'on the private glyph': private}
+
+    judge('the picture itself', x[test, 0], False)
+    for kind, part in ((scenes.SHARED, 'shared'), (scenes.PRIVATE, 'private')):
+        for baseline in ('mean', 'blurred'):
+            judge('probe of the %s class, from the %s picture' % (part, baseline),
+                  moving_probe(o, where, model, study, h, classes[train, kind], classes[test, kind], baseline))
+    judge('common score', moving_maps(o, where, model, study, last, 'common'))
+    judge('individual score', moving_maps(o, where, model, study, last, 'individual'))
+    judge('individual score, if u were the private class',
+          moving_told(o, where, model, study, last, h, classes[train, scenes.PRIVATE]))
+    for baseline in ('mean', 'blurred'):
+        judge('individual score, integrated gradients from the %s picture' % baseline,
+              moving_maps(o, where, model, study, last, 'individual', '--method', 'integrated-gradients', '--baseline', baseline))
+    return rows
+
+
+@experiment([1, 2, 3], 4, 6)
+def moving(o, seed):
+    """A shared and a private glyph at random places, all equally bright, behind an encoder: where maps have their maximum."""
+    tables = {}
+    for encoder in ('CNN', 'MobileNet'):
+        if encoder == 'MobileNet' and not os.path.exists(MOBILENET):
+            log('there is no %s; set MUCMM_SHARED: without MobileNet' % MOBILENET)
+            continue
+        for glyphs in scenes.SETS if encoder == 'CNN' else list(scenes.SETS)[:2]:
+            log('  %s, %s' % (encoder, glyphs))
+            tables['%s, %s: share of the pictures whose smoothed maximum lies' % (encoder, glyphs)] = \
+                moving_rows(o, seed, glyphs, encoder)
+    return tables
 
 
 # ---- the program -------------------------------------------------------------------------------

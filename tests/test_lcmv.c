@@ -536,6 +536,31 @@ static void test_maps_follow_objects_that_move(void **state)
     assert_true(common.shared > .7 && common.shared > common.own);
 }
 
+/* The default map of a model without loadings is the one that does without, unless there are rows
+ * to take them from. */
+static void test_defaults_do_without_loadings(void **state)
+{
+    planted *t = *state;
+    mucmm_model *old = saved(t->m);
+    mucmm_explanation *e = NULL;
+    mucmm_explain_params p;
+
+    forget_loadings(old);
+    mucmm_explain_params_init(&p);
+    p.score = MUCMM_SCORE_INDIVIDUAL;
+    for (int k = 0; k < 2; k++) {
+        const explain_case c = {old, t->view, 2, 0, sample_rows, N, &p};
+        p.training = k ? t->data[0] : NULL;
+        CHECK_OK(ctx, create_explanation(ctx, &c, &e));
+        assert_int_equal(mucmm_explanation_params(e)->map,
+                         k ? MUCMM_MAP_LCMV : MUCMM_MAP_INTEGRATED_GRADIENTS);
+        assert_int_equal(mucmm_explanation_params(e)->baseline,
+                         k ? MUCMM_BASELINE_BLURRED : MUCMM_BASELINE_DEFAULT);
+        mucmm_explanation_free(e);
+    }
+    mucmm_model_free(old);
+}
+
 /* Sums are those of w'h: gaps are small, also between two pictures that are near. */
 static void test_sums_are_complete(void **state)
 {
@@ -680,6 +705,7 @@ int main(void)
         cmocka_unit_test(test_factors_are_the_covariance_that_loadings_tell),
         cmocka_unit_test(test_loadings_of_files),
         cmocka_unit_test(test_maps_follow_objects_that_move),
+        cmocka_unit_test(test_defaults_do_without_loadings),
         cmocka_unit_test(test_sums_are_complete),
         cmocka_unit_test(test_maps_agree_with_differences),
         cmocka_unit_test(test_pointing),

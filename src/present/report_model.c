@@ -67,7 +67,9 @@ static const section sections[] = {
      "Pictures stand beside their maps, words are shaded, columns have bars. Unless another method "
      "was asked for, columns show the pattern; words, sounds and pictures behind a network show "
      "what each word, moment or spot adds to the score (integrated gradients, 8 steps), counted "
-     "from no word, from silence, from the mean of up to 400 training pictures.",
+     "from no word, from silence, from the mean of up to 400 training pictures. What is individual "
+     "in such pictures is read off by a filter that passes nothing of what the views share (lcmv), "
+     "counted from the picture out of focus.",
      mucmm__report_samples},
     {MUCMM_SECTION_COUPLING, "Which word goes with which spot",
      "The samples whose views agree most. Point at a word or a spot (or touch it, or go there with "
