@@ -3,10 +3,6 @@
  * mucmm explain --check and --mask: maps beside null models. */
 #include "explain_check.h"
 
-#include "print.h"
-
-#include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,84 +126,6 @@ typedef struct checks {
     int64_t n;
 } checks;
 
-static void print_number(double x, int width)
-{
-    if (isfinite(x))
-        printf("%*.3f", width, x);
-    else
-        printf("%*s", width, "-");
-}
-
-static void print_rank(const mucmm_rank_test *t)
-{
-    print_number(t->magnitude, 8);
-    print_number(t->rho, 8);
-    if (isfinite(t->low))
-        printf(" (%6.3f, %5.3f)", t->low, t->high);
-    else
-        printf("%16s", "");
-}
-
-static void print_head(const mucmm_explanation *e, const mucmm_findings *f)
-{
-    const mucmm_explain_params *p = mucmm_explanation_params(e);
-    char baseline[32];
-
-    mucmm_baseline_text(p->baseline > 0 ? p->baseline : MUCMM_BASELINE_MEAN, p->baseline_row,
-                        baseline, sizeof baseline);
-    printf("%s, %s score, %" PRId64 " samples; baseline: %s\n", mucmm_findings_view_name(f),
-           mucmm_findings_score(f), mucmm_explanation_count(e), baseline);
-    printf("  %-21s%23s%24s%32s%32s%8s\n", "", "deletion", "insertion", "random heads",
-           "permuted pairs", "cells");
-    printf("  %-21s%7s%8s%8s%8s%8s%8s", "", "map", "masked", "random", "map", "masked", "random");
-    for (int i = 0; i < 2; i++)
-        printf("%8s%8s%16s", "|r|", "r", "(unrelated)");
-    printf("%8s\n", "kept");
-}
-
-static void print_finding(const mucmm_finding *f)
-{
-    const mucmm_map_check *c = &f->check;
-    const double areas[] = {c->deletion.area,  f->masked_deletion,  c->deletion.random,
-                            c->insertion.area, f->masked_insertion, c->insertion.random};
-
-    printf("  %-21s", mucmm_map_text(f->map));
-    for (int i = 0; i < 6; i++)
-        print_number(areas[i], i > 0 ? 8 : 7);
-    print_rank(&c->random_heads);
-    print_rank(&c->permuted_pairs);
-    print_number(f->kept, 8);
-    if (isfinite(c->pointing.own))
-        printf("\n    maximum on what is shared %.3f, private %.3f; energy there %.3f, %.3f",
-               c->pointing.shared, c->pointing.own, c->pointing.shared_energy,
-               c->pointing.own_energy);
-    printf("\n");
-}
-
-/* MOST_GAP: what docs/explain.md asks of integrated gradients. */
-#define MOST_GAP 1e-3
-
-static void print_gradients(const mucmm_map_check *c)
-{
-    printf("  integrated gradients are complete but for %.1e of the score's range%s; the gradient "
-           "agrees with\n  differences of the score to %.1e\n",
-           c->completeness, c->completeness > MOST_GAP ? " (more --steps bring that down)" : "",
-           c->gradient_error);
-    if (c->deletion.random < -0.5 || c->deletion.random > 1.5)
-        printf(
-            "  Inputs mixed with this baseline score far outside of what lies between it and the "
-            "samples: deletion\n  and insertion say little here; try another --baseline\n");
-    printf("\n");
-}
-
-static void print_findings(const mucmm_explanation *e, const mucmm_findings *f)
-{
-    print_head(e, f);
-    for (int64_t i = 0; i < mucmm_findings_count(f); i++)
-        print_finding(mucmm_findings_at(f, i));
-    print_gradients(&mucmm_findings_at(f, 0)->check);
-}
-
 /* ---- all of them ------------------------------------------------------------------- */
 
 static int write_rows(const checks *c, const mucmm_explanation *e, const mucmm_findings *f,
@@ -253,6 +171,7 @@ static int check_score(checks *c, int32_t view, mucmm_score_kind score)
     mucmm_findings *f = NULL;
     mucmm_data *truth = NULL;
     const char *path = find_pair(&c->given->truth, c->in->views[view].name);
+    char *text = NULL;
     int code = 0;
 
     p.score = score;
@@ -272,7 +191,7 @@ static int check_score(checks *c, int32_t view, mucmm_score_kind score)
     c->found[c->n++] = f;
     progress_pause(&c->s->progress);
     if (!c->given->json)
-        print_findings(e, f);
+        TRY(print_made(c->s, mucmm_findings_text(c->s->ctx, f, &text), &text));
     TRY(write_findings(c, e, f));
 done:
     mucmm_data_free(truth);

@@ -1025,6 +1025,8 @@ MUCMM_API int64_t mucmm_findings_count(const mucmm_findings *f);
 MUCMM_API const mucmm_finding *mucmm_findings_at(const mucmm_findings *f, int64_t i);
 MUCMM_API const char *mucmm_findings_view_name(const mucmm_findings *f);
 MUCMM_API const char *mucmm_findings_score(const mucmm_findings *f);
+/* A table in words for people, *out for mucmm_text_free. */
+MUCMM_API mucmm_status mucmm_findings_text(mucmm_ctx *ctx, const mucmm_findings *f, char **out);
 /* findings [n], of one level, as a JSON document, released with mucmm_text_free: mask (the level),
  * gradients (view, score, completeness, gradient_error) and maps (view, score, method, deletion,
  * insertion, random_heads, permuted_pairs, kept, pointing); null for what is not known. */

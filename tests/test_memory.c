@@ -477,6 +477,10 @@ static mucmm_status m_findings_create(mucmm_ctx *c)
     }
     status = mucmm_findings_json(c, (const mucmm_findings *const *)f, 2, &text);
     GONE(status, text);
+    TRY(status);
+    mucmm_text_free(text);
+    status = mucmm_findings_text(c, f[0], &text);
+    GONE(status, text);
 done:
     mucmm_text_free(text);
     mucmm_explanation_free(e);
@@ -1423,6 +1427,7 @@ static const swept table[] = {
     {"mucmm_explanation_check", m_check_filters, NULL},
     CALL(findings_create),
     {"mucmm_findings_json", m_findings_create, NULL},
+    {"mucmm_findings_text", m_findings_create, NULL},
     CALL(parts_create),
     {"mucmm_explain_defaults", m_explain_words, NULL},
     {"mucmm_map_parse", m_explain_words, NULL},

@@ -3,10 +3,12 @@
  * What checks find of the maps of a score, of one kind or of all, whole and masked by null models.
  */
 #include "core/json.h"
+#include "core/text.h"
 #include "explain/explanation.h"
 #include "explain/lcmv.h"
 #include "explain/maps.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -17,6 +19,8 @@ struct mucmm_findings {
     int32_t view;
     char score[64];
     double level;
+    mucmm_baseline baseline;
+    int64_t baseline_row;
     int64_t n, samples, cols;
     mucmm_finding of[N_MAPS];               /* [n] */
     float *maps[N_MAPS], *p_values[N_MAPS]; /* [samples, cols]; p_values: may be those of another */
@@ -135,6 +139,8 @@ mucmm_status mucmm_findings_create(mucmm_ctx *ctx, const mucmm_explanation *e,
     f->m = mucmm__model_keep(e->m);
     f->view = e->s.view;
     f->level = p.level;
+    f->baseline = e->p.baseline;
+    f->baseline_row = e->p.baseline_row;
     f->samples = e->s.n;
     f->cols = e->s.cols;
     mucmm_score_text(e->p.score, e->p.component, f->score, sizeof f->score);
@@ -188,6 +194,88 @@ const char *mucmm_findings_score(const mucmm_findings *f)
 const char *mucmm_findings_view_name(const mucmm_findings *f)
 {
     return mucmm_model_view_name(f->m, f->view);
+}
+
+/* ---- words ------------------------------------------------------------------------- */
+
+/* From where on docs/explain.md asks for more steps. */
+#define MOST_GAP 1e-3
+
+static void add_number(mucmm__text *t, double x, int width)
+{
+    if (isfinite(x))
+        mucmm__text_format(t, "%*.3f", width, x);
+    else
+        mucmm__text_format(t, "%*s", width, "-");
+}
+
+static void add_rank(mucmm__text *t, const mucmm_rank_test *r)
+{
+    add_number(t, r->magnitude, 8);
+    add_number(t, r->rho, 8);
+    if (isfinite(r->low))
+        mucmm__text_format(t, " (%6.3f, %5.3f)", r->low, r->high);
+    else
+        mucmm__text_format(t, "%16s", "");
+}
+
+static void add_head(mucmm__text *t, const mucmm_findings *f)
+{
+    mucmm_baseline baseline = f->baseline > 0 ? f->baseline : MUCMM_BASELINE_MEAN;
+    char text[32];
+
+    mucmm_baseline_text(baseline, f->baseline_row, text, sizeof text);
+    mucmm__text_format(t, "%s, ", mucmm_findings_view_name(f));
+    mucmm__text_format(t, "%s score, %" PRId64 " samples; baseline: %s%s\n", f->score, f->samples,
+                       baseline == MUCMM_BASELINE_ROW ? "row " : "", text);
+    mucmm__text_format(t, "  %-21s%23s%24s%32s", "", "deletion", "insertion", "random heads");
+    mucmm__text_format(t, "%32s%8s\n", "permuted pairs", "cells");
+    mucmm__text_format(t, "  %-21s%7s%8s%8s", "", "map", "masked", "random");
+    mucmm__text_format(t, "%8s%8s%8s", "map", "masked", "random");
+    for (int i = 0; i < 2; i++)
+        mucmm__text_format(t, "%8s%8s%16s", "|r|", "r", "(unrelated)");
+    mucmm__text_format(t, "%8s\n", "kept");
+}
+
+static void add_finding(mucmm__text *t, const mucmm_finding *f)
+{
+    const mucmm_map_check *c = &f->check;
+    const double areas[] = {c->deletion.area,  f->masked_deletion,  c->deletion.random,
+                            c->insertion.area, f->masked_insertion, c->insertion.random};
+
+    mucmm__text_format(t, "  %-21s", mucmm_map_text(f->map));
+    for (int i = 0; i < 6; i++)
+        add_number(t, areas[i], i > 0 ? 8 : 7);
+    add_rank(t, &c->random_heads);
+    add_rank(t, &c->permuted_pairs);
+    add_number(t, f->kept, 8);
+    mucmm__text_format(t, "\n");
+    if (!isfinite(c->pointing.own))
+        return;
+    mucmm__text_format(
+        t, "    maximum on what is shared %.3f, private %.3f; energy there %.3f, %.3f\n",
+        c->pointing.shared, c->pointing.own, c->pointing.shared_energy, c->pointing.own_energy);
+}
+
+mucmm_status mucmm_findings_text(mucmm_ctx *ctx, const mucmm_findings *f, char **out)
+{
+    const mucmm_map_check *c = &f->of[0].check;
+    mucmm__text t = {.ctx = ctx};
+
+    add_head(&t, f);
+    for (int64_t i = 0; i < f->n; i++)
+        add_finding(&t, &f->of[i]);
+    mucmm__text_format(
+        &t, "  integrated gradients are complete but for %.1e of the score's range%s;",
+        c->completeness, c->completeness > MOST_GAP ? " (more steps bring that down)" : "");
+    mucmm__text_format(&t, " the gradient agrees with\n  differences of the score to %.1e\n",
+                       c->gradient_error);
+    if (c->deletion.random < -0.5 || c->deletion.random > 1.5) {
+        mucmm__text_format(&t, "  Inputs mixed with this baseline score far outside of what lies "
+                               "between it and the samples: deletion\n");
+        mucmm__text_format(&t, "  and insertion say little here; try another baseline\n");
+    }
+    return mucmm__text_done(&t, out);
 }
 
 /* ---- JSON -------------------------------------------------------------------------- */
