@@ -91,7 +91,6 @@ def picture_network(torch, seed, shapes, n, epochs):
 
         def forward(self, image):
             return self.body(image).mean((2, 3))
-    print('bce', float(loss))
     return Pooled().eval().requires_grad_(False)
 
 

@@ -534,6 +534,68 @@ def moving(o, seed):
 
 # ---- the program -------------------------------------------------------------------------------
 
+def word_maps(o, study, model, representation, rows, where, *options):
+    """What `explain --score coupling` says of these test rows: its JSON, and the arrays of each sample by their end."""
+    said = mucmm('explain', model, study, '--score', 'coupling', '--samples', '0-%d' % (rows - 1), '--check', '--json',
+                 '--representation', representation, '--threads', o.threads, *options, '-o', where)['couplings'][0]
+
+    def arrays(end):
+        return [np.load(os.path.join(where, 'picture+words.coupling.%d.%s' % (i, end))) for i in range(rows)]
+    return said, arrays
+
+
+@experiment([1, 2, 3, 4, 5], common='8', individual='0')
+def coupling(o, seed):
+    """Words that name objects in a picture: does the map of a word fall on the object it names? Do masks err?"""
+    import torch
+    import coupling as planted
+    rows, masked, n_train = (10, 5, 600) if o.quick else (60, 20, 3000)
+    p = planted.Planted(torch, folder(o, seed), seed, n_train, 300, 2 if o.quick else 12)
+    ceiling = p.ceiling(n_train + np.arange(rows))
+    named, masks = {}, ('--mask', 1, '--null-models', 19, '--steps', 8)
+    for representation in ('heads', 'linear'):
+        model = p.path('%s.mucmm' % ('related' if representation == 'heads' else 'closed'))
+        head = ['--head', 'linear'] if representation == 'linear' else []
+        mucmm('fit', p.study, '--common', o.common, '--individual', o.individual, '--seed', seed, '--threads', o.threads,
+              *head, *o.fit, '-o', model)
+        said, arrays = word_maps(o, p.study, model, representation, rows, p.path(representation))
+        hits = {'the map': [], 'ceiling': []}
+        for i, c in enumerate(arrays('npy')):
+            cells = planted.boxes(p.place[n_train + i])
+            for t, word in enumerate(p.texts[n_train + i].split()):
+                if word not in planted.NAMES:
+                    continue
+                k = planted.NAMES.index(word)
+                which = list(p.held[n_train + i]).index(k)
+                hits['the map'].append(planted.right_object(c[..., t], which, cells))
+                hits['ceiling'].append(planted.right_object(ceiling[i, k], which, cells))
+        for row, values in hits.items():
+            for j, what in enumerate(('right object', 'maximum on it')):
+                where = 'ceiling: supervised logit, ' if row == 'ceiling' else ''
+                named.setdefault(where + what, {})[representation] = float(np.mean([v[j] for v in values]))
+        named.setdefault('words that name an object', {})[representation] = len(hits['the map'])
+        named.setdefault('sum less score, thousandths of its range', {})[representation] = 1000 * said['sum']
+        named.setdefault('the same before completion', {})[representation] = 1000 * said['gap']
+    lit = {'on the named object': [], 'elsewhere': []}
+    _, arrays = word_maps(o, p.study, p.path('closed.mucmm'), 'linear', masked, p.path('masked'), *masks)
+    for i, small in enumerate(x <= .05 for x in arrays('p.npy')):
+        for t, word in enumerate(p.texts[n_train + i].split()):
+            if word in planted.NAMES:
+                which = list(p.held[n_train + i]).index(planted.NAMES.index(word))
+                on = planted.boxes(p.place[n_train + i])[which]
+                lit['on the named object'].append(small[on, t].mean())
+                lit['elsewhere'].append(small[~on, t].mean())
+    for where, values in lit.items():
+        named['cells with p <= 0.05 ' + where] = {'linear': float(np.mean(values))}
+    model = p.path('unrelated.mucmm')
+    mucmm('fit', p.unrelated, '--common', o.common, '--individual', o.individual, '--seed', seed, '--threads', o.threads,
+          '--head', 'linear', *o.fit, '-o', model)
+    _, arrays = word_maps(o, p.unrelated, model, 'linear', masked, p.path('none'), *masks)
+    pooled = np.concatenate([x.ravel() for x in arrays('p.npy')])
+    null = {'p <= %g' % a: {'share of the cells': float((pooled <= a).mean())} for a in (.05, .1, .2)}
+    return {'Word-object pairs': named, 'Training captions shuffled: nothing is shared': null}
+
+
 def collect():
     """Pastes the tables of build/experiments/*.json between the marks of docs/experiments.md."""
     path = os.path.join(ROOT, 'docs', 'experiments.md')
