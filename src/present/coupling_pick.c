@@ -48,10 +48,10 @@ done:
     return status;
 }
 
-/* Spots of a picture or a sound lie an eighth of the longer side apart. */
+/* Spots of a picture or a sound lie a quarter of the longer side apart. */
 static bool is_near(const mucmm__coupling_side *s, int64_t a, int64_t b)
 {
-    int64_t longest = s->rows > s->cols ? s->rows : s->cols, apart = (longest + 7) / 8;
+    int64_t longest = s->rows > s->cols ? s->rows : s->cols, apart = (longest + 3) / 4;
 
     if (s->cols == 0)
         return a == b;

@@ -15,7 +15,8 @@
 /* Rows at most, and how many stand beside each other at most; pixels that a panel should have. */
 enum {
     MOST_WORDS = 36,
-    MOST_OTHERS = 8,
+    MOST_COLUMNS = 8,
+    MOST_SPOTS = 5,
     MOST_BESIDE = 3,
     PANEL_WIDTH = 220,
     WIDE_PANEL = 420,
@@ -96,6 +97,13 @@ static bool has_names(mucmm_look look)
     return look == MUCMM_LOOK_WORDS || look == MUCMM_LOOK_BARS;
 }
 
+static int64_t most_rows(mucmm_look look)
+{
+    return look == MUCMM_LOOK_WORDS  ? MOST_WORDS
+           : look == MUCMM_LOOK_BARS ? MOST_COLUMNS
+                                     : MOST_SPOTS;
+}
+
 static mucmm_status prepare(mucmm_ctx *ctx, const mucmm_coupling *c, int64_t i, drawing *d)
 {
     mucmm_status status = MUCMM_OK;
@@ -103,10 +111,8 @@ static mucmm_status prepare(mucmm_ctx *ctx, const mucmm_coupling *c, int64_t i, 
 
     *d = (drawing){.c = c, .i = i, .side = mucmm__coupling_row_side(c)};
     cols = other_cells(d);
-    TRY(mucmm__coupling_pick(ctx, c, i, d->side,
-                             c->side[d->side].look->look == MUCMM_LOOK_WORDS ? MOST_WORDS
-                                                                             : MOST_OTHERS,
-                             d->cells, &d->n));
+    TRY(mucmm__coupling_pick(ctx, c, i, d->side, most_rows(c->side[d->side].look->look), d->cells,
+                             &d->n));
     TRY(name_cells(ctx, d, d->side, d->cells, d->n, &d->names, &d->shown));
     TRY(mucmm__alloc(ctx, d->n, sizeof *d->totals, &d->totals));
     TRY(find_totals(ctx, d));

@@ -890,6 +890,28 @@ def explain_checks_maps_against_the_truth():
 
 
 @test
+def explain_couples_two_views():
+    use = ('explain', 'mlp.mucmm', *UNSEEN, '--samples', '0,4', '--score', 'coupling')
+    told = succeeds(*use, '--check', '-o', 'coupled').stdout
+    check('left and right, 2 samples: couplings add up to the score' in told, told)
+    shape, values = read_npy('coupled/left+right.coupling.4.npy')
+    check(shape == (6, 2, 4) and is_png('coupled/left+right.coupling.0.png'), shape)
+    found = json.loads(succeeds(*use, '--check', '--json', '-o', 'coupled').stdout)['couplings'][0]
+    check(found['sum'] < 1e-3 and [s['row'] for s in found['samples']] == [0, 4], found)
+    for total in (sum(values), sum(c['total'] for c in found['samples'][1]['first'])):
+        check(abs(total - found['samples'][1]['score']) < 1e-3 * found['range'], (total, found))
+    check(not os.path.exists('coupled/left+right.coupling.4.p.npy'), 'p-values that were not asked for')
+    training = ['--training', 'left=tl.npy', '--training', 'right=tr.npy', '--null-models', '3', '--null-rows', '300']
+    succeeds(*use, '--mask', '0.3', *training, '-o', 'coupled')
+    p, masked = (read_npy('coupled/left+right.coupling.4.' + end)[1] for end in ('p.npy', 'npy'))
+    check(all(m == (v if x <= 0.3 else 0) for m, v, x in zip(masked, values, p)), 'a mask keeps what p says')
+    fails(2, ['--score coupling', '--method'], *use, '--method', 'pattern', '-o', 'x')
+    fails(2, ['--training left='], *use, '--mask', '0.3', '-o', 'x')
+    fails(2, ['coupling'], *use[:-1], 'copling', '-o', 'x')
+    shutil.rmtree('coupled')
+
+
+@test
 def explain_parts_add_up_to_the_input():
     shape, raw = read_npy('l.npy')
     n, p = shape
