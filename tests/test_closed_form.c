@@ -671,6 +671,40 @@ static void test_few_columns_leave_few_individual_dimensions(void **state)
     mucmm_ctx_free(ctx);
 }
 
+/* The variates of other views without memory: told, and nothing is lost. */
+static void test_individual_parts_report_failed_allocations(void **state)
+{
+    failing_heap heap = {0};
+    mucmm_ctx_params params;
+    mucmm_ctx *plain = new_ctx();
+    many t = many_views(plain, 3, 8, 100, 1e-3);
+    double *u = zeros(8 * 2), *cross = zeros(8 * 4);
+    mucmm_status status = MUCMM_ENOMEM;
+    int64_t found = 0;
+
+    (void)state;
+    mucmm_ctx_params_init(&params);
+    params.threads = 1;
+    params.allocator = (mucmm_allocator){failing_alloc, failing_release, &heap};
+    for (int64_t at = 0; status != MUCMM_OK; at++) {
+        mucmm_ctx *ctx = NULL;
+        heap = (failing_heap){.fail_at = INT64_MAX};
+        assert_int_equal(mucmm_ctx_create(&params, &ctx), MUCMM_OK);
+        heap.fail_at = heap.calls + at;
+        memcpy(cross, t.cross[0], 8 * 4 * sizeof *cross);
+        status = mucmm__closed_form_individual_of_all(ctx, 8, t.own[0], 2, t.w[0], 4, cross, 2,
+                                                      "view", u, &found);
+        assert_true(status == MUCMM_ENOMEM || (status == MUCMM_OK && at > 10));
+        assert_int_equal(found, status == MUCMM_OK ? 2 : 0);
+        mucmm_ctx_free(ctx);
+        assert_int_equal(heap.live, 0);
+    }
+    free(u);
+    free(cross);
+    drop_many(&t);
+    mucmm_ctx_free(plain);
+}
+
 /* ---- main -------------------------------------------------------------------------- */
 
 int main(void)
@@ -687,6 +721,7 @@ int main(void)
         cmocka_unit_test(test_individual_parts_are_uncorrelated_with_all_variates),
         cmocka_unit_test(test_two_views_without_a_ridge_are_as_they_were),
         cmocka_unit_test(test_few_columns_leave_few_individual_dimensions),
+        cmocka_unit_test(test_individual_parts_report_failed_allocations),
     };
     return cmocka_run_group_tests_name("closed_form", tests, NULL, NULL);
 }
