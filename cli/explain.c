@@ -285,6 +285,8 @@ static int fill_params(session *s, const settings *given, mucmm_explain_params *
     if (p->score == MUCMM_SCORE_COUPLING) {
         if (given->method >= 0 && p->map != MUCMM_MAP_INTEGRATED_GRADIENTS)
             return fail(EXIT_USAGE, "--score coupling takes --method integrated-gradients alone");
+        if (given->truth.n > 0)
+            return fail(EXIT_USAGE, "--truth is for maps of one view, not for --score coupling");
         p->map = MUCMM_MAP_INTEGRATED_GRADIENTS;
     }
     TRY(check_method(given, p->map));

@@ -210,6 +210,9 @@ mucmm_status mucmm__report_glossary(const mucmm__page *p)
         {"p-value", "How often wrong pairings of the views, drawn at random, correlate at least as "
                     "much. Below 0.05 is called significant; all components are accounted for."},
         {"Common score", "How much the views of one sample agree, compared with other samples."},
+        {"Coupling",
+         "What two cells of two views, such as a word and a spot, add to the common score "
+         "together. All pairs of cells add up to it."},
         {"Individual score", "How unusual the individual part of one view of a sample is."},
     };
     mucmm_status status = MUCMM_OK;

@@ -908,6 +908,7 @@ def explain_couples_two_views():
     fails(2, ['--score coupling', '--method'], *use, '--method', 'pattern', '-o', 'x')
     fails(2, ['--training left='], *use, '--mask', '0.3', '-o', 'x')
     fails(2, ['coupling'], *use[:-1], 'copling', '-o', 'x')
+    fails(2, ['--truth', '--score coupling'], *use, '--check', '--truth', 'left=tl.npy', '-o', 'x')
     shutil.rmtree('coupled')
 
 
