@@ -623,6 +623,52 @@ static void test_cells(void **state)
     drop_rich(&r);
 }
 
+/* Of a bag of words the cells are the words of the text that have a column; one that stands twice
+ * is two cells that share its column. */
+static void test_bags_of_words(void **state)
+{
+    static const char *const known[] = {"sun", "red", "sea"};
+    static char texts[RICH][64];
+    const char *items[RICH];
+    float *x = test_floats(RICH * 4);
+    mucmm_fit_params fp = small_params(MUCMM_HEAD_LINEAR);
+    mucmm_data *d[2] = {NULL, NULL};
+    mucmm_view views[2];
+    mucmm_model *m = NULL;
+    mucmm_coupling *c;
+    char name[32];
+
+    (void)state;
+    for (int64_t i = 0; i < RICH; i++) {
+        const char *a = known[i % 3], *b = known[i / 3 % 3];
+        snprintf(texts[i], sizeof texts[i], "%s only%d %s", a, (int)i, b);
+        items[i] = texts[i];
+        for (int64_t j = 0; j < 4; j++)
+            x[i * 4 + j] = fixed_number(i * 4 + j) + (float)(i % 3) * (j == 0) + (float)(i / 3 % 3);
+    }
+    encode("{\"kind\": \"text\", \"tokenizer\": \"words\", \"encoder\": \"tf-idf\"}", items, &d[0]);
+    CHECK_OK(ctx, mucmm_data_wrap(ctx, &(mucmm_cmat){x, RICH, 4, 4}, "table", NULL, 0, &d[1]));
+    for (int v = 0; v < 2; v++)
+        views[v] = (mucmm_view){v ? "table" : "bag", d[v]};
+    fp.common = 1;
+    fp.individual = 0;
+    CHECK_OK(ctx, mucmm_fit(ctx, views, 2, &fp, &m));
+    for (int64_t row = 0; row < 9; row++) {
+        CHECK_OK(ctx, mucmm_coupling_create(ctx, m, views, 2, 0, 1, &row, 1, NULL, &c));
+        assert_int_equal(mucmm_coupling_cells(c, 0, 0, NULL, NULL), 2);
+        assert_string_equal(mucmm_coupling_cell(c, 0, 0, 0, name, sizeof name), known[row % 3]);
+        assert_string_equal(mucmm_coupling_cell(c, 0, 0, 1, name, sizeof name), known[row / 3 % 3]);
+        if (row % 3 == row / 3 % 3)
+            CHECK_CLOSE(mucmm_coupling_factors(c, 0, 0)[0], mucmm_coupling_factors(c, 0, 0)[1], 0);
+        CHECK_CLOSE(sum_of(c, 0), mucmm_coupling_scores(c)[0], 1e-5);
+        mucmm_coupling_free(c);
+    }
+    mucmm_model_free(m);
+    for (int v = 0; v < 2; v++)
+        mucmm_data_free(d[v]);
+    free(x);
+}
+
 typedef struct memory_case {
     const rich *r;
     int32_t first, second;
@@ -729,6 +775,7 @@ int main(void)
         cmocka_unit_test(test_wide_tables),
         cmocka_unit_test(test_pictures_words_sounds),
         cmocka_unit_test(test_cells),
+        cmocka_unit_test(test_bags_of_words),
         cmocka_unit_test(test_every_failed_allocation_is_reported),
         cmocka_unit_test(test_json),
         cmocka_unit_test(test_rows),

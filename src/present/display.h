@@ -51,8 +51,8 @@ struct mucmm_display {
     mucmm_tick ticks[MUCMM__TIME_TICKS + MUCMM__HERTZ_TICKS]; /* n_ticks[0], then n_ticks[1] */
     int32_t n_ticks[2];
 
-    bool bag;              /* of words: the columns are the words */
-    bool words_alone;      /* without marks such as [CLS] */
+    bool bag;         /* of words: the columns are the words */
+    bool words_alone; /* without marks such as [CLS], and words of a bag that is without them */
     mucmm__labels *labels; /* [n] words or bars; NULL without values */
 };
 

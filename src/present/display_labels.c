@@ -109,12 +109,14 @@ static int64_t find_column(const mucmm_display *d, const char *word)
 static void share_columns(const mucmm_display *d, const mucmm_tokens *tokens, const float *map,
                           mucmm__labels *out)
 {
-    int64_t column[MUCMM__MOST_WORDS];
+    int64_t column[MUCMM__MOST_WORDS], n = mucmm_tokens_count(tokens);
 
-    for (; out->n < MUCMM__MOST_WORDS && out->n < mucmm_tokens_count(tokens); out->n++) {
-        const char *word = mucmm_tokens_piece(tokens, out->n);
-        append(out->text[out->n], word);
+    for (int64_t t = 0; t < n && out->n < MUCMM__MOST_WORDS; t++) {
+        const char *word = mucmm_tokens_piece(tokens, t);
         column[out->n] = find_column(d, word);
+        if (d->words_alone && column[out->n] < 0) /* the model does not know it */
+            continue;
+        append(out->text[out->n++], word);
     }
     for (int64_t t = 0; t < out->n; t++) {
         int times = 0;
