@@ -465,7 +465,7 @@ def moving_probe(o, where, model, study, h, labels, truth, baseline):
     for k in range(scenes.CLASSES):
         rows = np.flatnonzero(truth == k)
         found = moving_maps(o, where, probe, study, ','.join(map(str, rows)), 'individual:%d' % k, '--representation', 'linear',
-                            '--method', 'integrated-gradients', '--baseline', baseline)
+                            '--method', 'integrated-gradients', '--baseline', baseline, '--steps', 8)
         maps = np.zeros((len(truth), *found.shape[1:])) if maps is None else maps
         maps[rows] = found
     return maps
@@ -501,6 +501,7 @@ def moving_rows(o, seed, glyphs, encoder):
     def judge(row, maps, local=True):
         shared, private = scenes.pointing(scenes.local_sums(maps, scene.side) if local else maps, box)
         rows[row] = {'on the shared glyph': shared, 'on the private glyph': private}
+        log('    %s: shared %.3f, private %.3f' % (row, shared, private))
 
     judge('the picture itself', x[test, 0], False)
     for kind, part in ((scenes.SHARED, 'shared'), (scenes.PRIVATE, 'private')):
@@ -513,7 +514,8 @@ def moving_rows(o, seed, glyphs, encoder):
           moving_told(o, where, model, study, last, h, classes[train, scenes.PRIVATE]))
     for baseline in ('mean', 'blurred'):
         judge('individual score, integrated gradients from the %s picture' % baseline,
-              moving_maps(o, where, model, study, last, 'individual', '--method', 'integrated-gradients', '--baseline', baseline))
+              moving_maps(o, where, model, study, last, 'individual', '--method', 'integrated-gradients', '--baseline', baseline,
+                          '--steps', 8))
     return rows
 
 
