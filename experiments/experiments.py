@@ -500,7 +500,7 @@ def moving_rows(o, seed, glyphs, encoder):
 
     def judge(row, maps, local=True):
         shared, private = scenes.pointing(scenes.local_sums(maps, scene.side) if local else maps, box)
-        rows[row] = {'on the shared glyph': shared, 'on the private glyph': private}
+        rows[row] = {'on the private glyph': private, 'on the shared glyph': shared}
         log('    %s: shared %.3f, private %.3f' % (row, shared, private))
 
     judge('the picture itself', x[test, 0], False)
@@ -529,12 +529,12 @@ def moving(o, seed):
             continue
         for glyphs in scenes.SETS if encoder == 'CNN' else list(scenes.SETS)[:2]:
             log('  %s, %s' % (encoder, glyphs))
-            tables['%s, %s: share of the pictures whose smoothed maximum lies' % (encoder, glyphs)] = \
-                moving_rows(o, seed, glyphs, encoder)
+            for row, cells in moving_rows(o, seed, glyphs, encoder).items():
+                for place, share in cells.items():
+                    title = '%s: share of the pictures whose smoothed maximum lies %s' % (encoder, place)
+                    tables.setdefault(title, {}).setdefault(row, {})[glyphs] = share
     return tables
 
-
-# ---- the program -------------------------------------------------------------------------------
 
 def word_maps(o, study, model, representation, rows, where, *options):
     """What `explain --score coupling` says of these test rows: its JSON, and the arrays of each sample by their end."""
@@ -598,24 +598,33 @@ def coupling(o, seed):
     return {'Word-object pairs': named, 'Training captions shuffled: nothing is shared': null}
 
 
+# ---- the program -------------------------------------------------------------------------------
+
+PAGES = ('experiments.md', 'explain.md')
+
+
 def collect():
-    """Pastes the tables of build/experiments/*.json between the marks of docs/experiments.md."""
-    path = os.path.join(ROOT, 'docs', 'experiments.md')
-    with open(path) as f:
-        text = f.read()
-    for name in EXPERIMENTS:
-        file = os.path.join(OUT, name + '.json')
-        if not os.path.exists(file):
-            continue
-        with open(file) as f:
-            r = json.load(f)
-        block = '`%s`, commit %s, seeds %s\n' % (r['command'], r['commit'], ', '.join(map(str, r['seeds'])))
-        block += ''.join('\n%s\n\n%s\n' % tuple(t) for t in r['tables'])
-        text, n = re.subn(r'(<!-- begin %s -->\n).*?(<!-- end %s -->)' % (name, name),
-                          lambda m, block=block: m[1] + block + m[2], text, flags=re.S)
-        log('%s: %s' % (name, 'pasted' if n else 'has no marks in docs/experiments.md'))
-    with open(path, 'w') as f:
-        f.write(text)
+    """Pastes the tables of build/experiments/*.json between the marks of the pages."""
+    for page in PAGES:
+        path = os.path.join(ROOT, 'docs', page)
+        with open(path) as f:
+            text = f.read()
+        for name in EXPERIMENTS:
+            text = paste(name, text)
+        with open(path, 'w') as f:
+            f.write(text)
+
+
+def paste(name, text):
+    file, marks = os.path.join(OUT, name + '.json'), '<!-- begin %s -->' % name
+    if not os.path.exists(file) or marks not in text:
+        return text
+    with open(file) as f:
+        r = json.load(f)
+    block = '`%s`, commit %s, seeds %s\n' % (r['command'], r['commit'], ', '.join(map(str, r['seeds'])))
+    block += ''.join('\n%s\n\n%s\n' % tuple(t) for t in r['tables'])
+    log('%s: pasted' % name)
+    return re.sub(r'(%s\n).*?(<!-- end %s -->)' % (marks, name), lambda m: m[1] + block + m[2], text, flags=re.S)
 
 
 def main():
