@@ -172,7 +172,8 @@ static int explain_view(session *s, const settings *given, const mucmm_model *m,
     TRY(shape_read(given, v.view->name, v.shown.shape, &v.shown.rank));
     v.shown.null = null->null;
     v.shown.mask = null->null ? given->mask : NAN;
-    TRY(training_open(s, given, in, m, view, &v.params, &training));
+    TRY(training_open(s, given, in, v.view->name,
+                      mucmm_explain_takes_training(m, view, v.view->data, &v.params), &training));
     v.params.training = training;
     TRY(check(s, mucmm_explanation_create(s->ctx, m, in->views, in->n, view, samples->rows,
                                           samples->n, &v.params, &e)));
@@ -221,7 +222,8 @@ static int show_parts(session *s, const settings *given, const mucmm_model *m, c
     mucmm_display_params_init(&v.shown);
     TRY(shape_read(given, v.view->name, v.shown.shape, &v.shown.rank));
     v.params.map = MUCMM_MAP_PATTERN;
-    TRY(training_open(s, given, in, m, view, &v.params, &training));
+    TRY(training_open(s, given, in, v.view->name,
+                      mucmm_explain_takes_training(m, view, v.view->data, &v.params), &training));
     mucmm_parts_params_init(&params);
     params.representation = usual->representation;
     params.training = training;

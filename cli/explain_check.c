@@ -18,16 +18,15 @@ int shape_read(const settings *given, const char *view, int64_t *shape, int32_t 
     return 0;
 }
 
-int training_open(session *s, const settings *given, const inputs *in, const mucmm_model *m,
-                  int32_t view, const mucmm_explain_params *p, mucmm_data **out)
+int training_open(session *s, const settings *given, const inputs *in, const char *view,
+                  int32_t takes, mucmm_data **out)
 {
-    const mucmm_view *v = &in->views[view];
-    const char *path = find_pair(&given->training, v->name);
+    const char *path = find_pair(&given->training, view);
     mucmm_data_params opened;
 
     *out = NULL;
-    if (!path && mucmm_explain_takes_training(m, view, v->data, p) > 0)
-        return inputs_training(s, in, v->name, out);
+    if (!path && takes > 0)
+        return inputs_training(s, in, view, out);
     if (!path)
         return 0;
     mucmm_data_params_init(&opened);

@@ -21,9 +21,9 @@ void null_models_close(null_models *n);
 /* A score as a part of file names: without ':'. */
 void score_file_name(const char *score, char *out, size_t size);
 
-/* The file of --training; of encoded rows of a study its training part. p: what it is for. */
-int training_open(session *s, const settings *given, const inputs *in, const mucmm_model *m,
-                  int32_t view, const mucmm_explain_params *p, mucmm_data **out);
+/* The file of --training for a view; of a study its training part, if the maps take some. */
+int training_open(session *s, const settings *given, const inputs *in, const char *view,
+                  int32_t takes, mucmm_data **out);
 /* The shape that is given for a view, if there is one. */
 int shape_read(const settings *given, const char *view, int64_t *shape, int32_t *rank);
 

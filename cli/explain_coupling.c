@@ -34,6 +34,7 @@ static int couple(session *s, const settings *given, const mucmm_model *m, const
 {
     mucmm_data *training[2] = {NULL, NULL};
     mucmm_coupling_params p;
+    int32_t takes;
     int code = 0;
 
     mucmm_coupling_params_init(&p);
@@ -46,7 +47,8 @@ static int couple(session *s, const settings *given, const mucmm_model *m, const
     for (int side = 0; side < 2; side++) {
         const char *name = in->views[views[side]].name;
         TRY(shape_read(given, name, p.shape[side], &p.rank[side]));
-        TRY(training_open(s, given, in, m, views[side], usual, &training[side]));
+        takes = mucmm_coupling_takes_training(m, views[side], in->views[views[side]].data, &p);
+        TRY(training_open(s, given, in, name, takes, &training[side]));
         p.training[side] = training[side];
     }
     TRY(check(s, mucmm_coupling_create(s->ctx, m, in->views, in->n, views[0], views[1],

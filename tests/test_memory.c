@@ -579,7 +579,7 @@ static mucmm_status m_coupling(mucmm_ctx *c)
     mucmm_coupling_sums sums;
     mucmm_coupled_pair pairs[3];
     mucmm_mat out = mat(numbers, q.p[0], q.p[1]);
-    mucmm_coupling *made;
+    mucmm_coupling *made = NULL;
     mucmm_sheet *sheet = NULL;
     char *text = NULL;
     int64_t found;

@@ -312,6 +312,11 @@ static mucmm_status use_coupling_create(void *p)
     return status;
 }
 
+static mucmm_status use_coupling_takes_training(void *p)
+{
+    return mucmm_coupling_takes_training(model, 0, q.data[0], p) < 0 ? MUCMM_EARG : MUCMM_OK;
+}
+
 static mucmm_status use_coupling_check(void *p)
 {
     mucmm_status status = MUCMM_OK;
@@ -552,7 +557,8 @@ static const sized all[] = {
     SIZED(mucmm_findings_params, NULL, TAKES, {"mucmm_findings_create", use_findings_create}),
     SIZED(mucmm_parts_params, NULL, TAKES, {"mucmm_parts_create", use_parts_create}),
     SIZED(mucmm_sheet_params, set_sheet, TAKES, {"mucmm_sheet_create", use_sheet_create}),
-    SIZED(mucmm_coupling_params, NULL, TAKES, {"mucmm_coupling_create", use_coupling_create}),
+    SIZED(mucmm_coupling_params, NULL, TAKES, {"mucmm_coupling_create", use_coupling_create},
+          {"mucmm_coupling_takes_training", use_coupling_takes_training}),
     SIZED(mucmm_coupling_sums, NULL, GIVES, {"mucmm_coupling_check", use_coupling_check}),
     SIZED(mucmm_display_params, NULL, TAKES, {"mucmm_display_create", use_display_create},
           {"mucmm_display_of_values", use_display_of_values},

@@ -70,9 +70,19 @@ static mucmm_status check_params(mucmm_ctx *ctx, const mucmm_model *m, int32_t f
     return MUCMM_OK;
 }
 
-/* Parameters of the maps of one side; what the other cannot have is left to the default. */
-static mucmm_status side_params(mucmm_ctx *ctx, const mucmm_coupling_params *p,
-                                const mucmm_data *data, int side, mucmm_explain_params *out)
+/* Where maps of these rows start, unless it is said. Texts behind a network: the mean embedding of
+ * each place. No word at all is an input that no text is near, and what networks and heads make of
+ * the way from there says little of the words. */
+static mucmm_baseline usual_baseline(const mucmm_data *data, bool training)
+{
+    return mucmm_data_source_kind(data) == MUCMM_SOURCE_TEXT && !mucmm_data_column(data, 0) &&
+                   training
+               ? MUCMM_BASELINE_MEAN
+               : MUCMM_BASELINE_DEFAULT;
+}
+
+void mucmm__coupling_maps(const mucmm_coupling_params *p, const mucmm_data *data, bool training,
+                          mucmm_explain_params *out)
 {
     mucmm_source_kind kind = mucmm_data_source_kind(data);
     int64_t shape[MUCMM_MAX_RANK];
@@ -83,12 +93,25 @@ static mucmm_status side_params(mucmm_ctx *ctx, const mucmm_coupling_params *p,
     out->map = MUCMM_MAP_INTEGRATED_GRADIENTS;
     out->representation = p->representation;
     out->steps = p->steps;
-    out->training = p->training[side];
     out->baseline =
         p->baseline == MUCMM_BASELINE_BLURRED && !picture ? MUCMM_BASELINE_DEFAULT : p->baseline;
+    if (out->baseline == MUCMM_BASELINE_DEFAULT)
+        out->baseline = usual_baseline(data, training);
     out->baseline_row = p->baseline_row;
     mucmm__explain_defaults(data, out);
-    return mucmm__map_check_params(ctx, out);
+}
+
+int32_t mucmm_coupling_takes_training(const mucmm_model *m, int32_t view, const mucmm_data *data,
+                                      const mucmm_coupling_params *params)
+{
+    mucmm_coupling_params p;
+    mucmm_explain_params maps;
+
+    mucmm_coupling_params_init(&p);
+    if (params && !mucmm__params_copy(params, &p, sizeof p))
+        return -1;
+    mucmm__coupling_maps(&p, data, true, &maps);
+    return mucmm_explain_takes_training(m, view, data, &maps);
 }
 
 /* data [M] of the model's views. */
@@ -211,7 +234,9 @@ mucmm_status mucmm_coupling_create(mucmm_ctx *ctx, const mucmm_model *m, const m
     TRY(coupling_alloc(ctx, m, first, second, rows, n, &p, &c));
     TRY(find_data(ctx, c, views, n_views, c->rows, data));
     for (int side = 0; side < 2; side++) {
-        TRY(side_params(ctx, &p, data[c->side[side].view], side, &maps[side]));
+        mucmm__coupling_maps(&p, data[c->side[side].view], p.training[side] != NULL, &maps[side]);
+        maps[side].training = p.training[side];
+        TRY(mucmm__map_check_params(ctx, &maps[side]));
         TRY(start_side(ctx, c, &p, data[c->side[side].view], side, &c->side[side]));
     }
     if (!isnan(p.mask) && (!p.null || !(p.mask >= 0 && p.mask <= 1)))

@@ -35,6 +35,13 @@ struct mucmm_coupling {
     double mask;      /* NaN: none */
 };
 
+/* ---- coupling.c -------------------------------------------------------------------- */
+
+/* The maps that it takes of rows like data, but for params.training: there is some, or not. What the
+ * rows cannot have is left to the default. */
+void mucmm__coupling_maps(const mucmm_coupling_params *p, const mucmm_data *data, bool training,
+                          mucmm_explain_params *out);
+
 /* ---- coupling_cells.c -------------------------------------------------------------- */
 
 /* How a side is cut into cells. */

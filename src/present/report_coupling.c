@@ -115,12 +115,11 @@ static mucmm_status pair_params(const mucmm__page *p, const int32_t *view, mucmm
     mucmm_explain_params maps;
 
     mucmm_coupling_params_init(out);
-    mucmm_explain_params_init(&maps);
-    maps.map = MUCMM_MAP_INTEGRATED_GRADIENTS;
     out->steps = STEPS;
     for (int side = 0; side < 2; side++) {
         mucmm__layout_kind kind = mucmm__layout_of_data(p->view[view[side]].data).kind;
         pictures = pictures && (kind == MUCMM__LAYOUT_PICTURE || kind == MUCMM__LAYOUT_TIME);
+        mucmm__coupling_maps(out, p->view[view[side]].data, true, &maps);
         TRY(mucmm__gallery_training(p, view[side], &maps, &training[side]));
         out->training[side] = training[side];
     }
