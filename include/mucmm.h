@@ -1318,8 +1318,8 @@ MUCMM_API void mucmm_coupling_params_init_sized(mucmm_coupling_params *p, size_t
 #define mucmm_coupling_params_init(p) mucmm_coupling_params_init_sized((p), sizeof *(p))
 
 /* As mucmm_explain_takes_training, of params.training of a side. Maps start from the default of
- * mucmm_explain_params, but of texts behind a network from the mean if there is training: no word at
- * all is an input that no text is near. */
+ * mucmm_explain_params, but of texts behind a network from the mean if there is training: no word
+ * at all is an input that no text is near. */
 MUCMM_API int32_t mucmm_coupling_takes_training(const mucmm_model *m, int32_t view,
                                                 const mucmm_data *data,
                                                 const mucmm_coupling_params *params);

@@ -37,8 +37,8 @@ struct mucmm_coupling {
 
 /* ---- coupling.c -------------------------------------------------------------------- */
 
-/* The maps that it takes of rows like data, but for params.training: there is some, or not. What the
- * rows cannot have is left to the default. */
+/* The maps that it takes of rows like data, but for params.training: there is some, or not. What
+ * the rows cannot have is left to the default. */
 void mucmm__coupling_maps(const mucmm_coupling_params *p, const mucmm_data *data, bool training,
                           mucmm_explain_params *out);
 
