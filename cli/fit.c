@@ -50,10 +50,10 @@ const option fit_options[] = {
      "weight decay (default 0.0001)"},
     {"input-noise", 0, OPTION_REAL, false, AT(input_noise), 0, 1e3, "X",
      "noise on the inputs in training, in standard deviations (default 0.3)"},
-    {"alpha", 0, OPTION_REAL, false, AT(alpha), 0, 1e9, "X",
-     "weight of the linear correlation_min terms (default 20)"},
-    {"beta", 0, OPTION_REAL, false, AT(beta), 0, 1e9, "X",
-     "weight of the kernel terms (default: chosen on the held-out rows)"},
+    {"independence", 0, OPTION_REAL, false, AT(independence), 0, 1, "X",
+     "which of the individual parts on the front of leak and completeness is kept: 1 (default): "
+     "the "
+     "most complete that leaks no more than chance moves the least; 0: all of what is private"},
     {"stages", 0, OPTION_AUTO, false, AT(stages), 1, 5, "N|auto",
      "stages of the common heads, at most; auto: as many as find something new (default 1: all "
      "dimensions at once)"},
@@ -102,8 +102,7 @@ static void fill_params(const settings *given, mucmm_fit_params *p)
     set_real(&p->learning_rate, given->learning_rate);
     set_real(&p->weight_decay, given->weight_decay);
     set_real(&p->input_noise, given->input_noise);
-    set_real(&p->alpha, given->alpha);
-    set_real(&p->beta, given->beta);
+    set_real(&p->independence, given->independence);
     if (given->stages != -1)
         p->stages = given->stages == COUNT_AUTO ? 0 : (int32_t)given->stages;
     p->bootstrap = given->bootstrap >= 0 ? (int32_t)given->bootstrap : p->bootstrap;
@@ -151,6 +150,20 @@ static void print_incomplete(const mucmm_model *m)
     printf("\n");
 }
 
+static void print_front(const mucmm_model *m)
+{
+    int32_t n;
+    const mucmm_candidate *front = mucmm_model_front(m, &n);
+
+    if (n > 0)
+        printf(
+            "\nindividual part, on the held-out rows   leak (by chance)    rebuilt of the rest\n");
+    for (int32_t i = 0; i < n; i++)
+        printf("  %-9s%-28s %8.5f (%.5f) %14.4f\n", mucmm_candidate_name(front[i].kind),
+               front[i].chosen ? " (kept)" : "", front[i].leak, front[i].leak_sd,
+               front[i].completeness);
+}
+
 static void print_note(const char *note)
 {
     if (note[0])
@@ -172,6 +185,7 @@ static void print_fit(const mucmm_model *m, const char *path)
     print_incomplete(m);
     print_dimensions(m);
     print_summaries(m, columns, 4);
+    print_front(m);
     print_stability(m);
     print_note(mucmm_model_closed_form_note(m, "fit --head mlp", note, sizeof note));
     print_note(mucmm_model_held_out_note(m, note, sizeof note));

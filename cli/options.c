@@ -269,9 +269,8 @@ void options_none(settings *s)
                         &s->representation, &s->part,        &s->missing,   &s->memory,
                         &s->noise_samples,  &s->null_models, &s->null_rows, &s->stages,
                         &s->bootstrap,      &s->restarts};
-    double *reals[] = {&s->validation,   &s->ridge,       &s->learning_rate,
-                       &s->weight_decay, &s->input_noise, &s->alpha,
-                       &s->beta,         &s->noise,       &s->mask};
+    double *reals[] = {&s->validation,  &s->ridge,        &s->learning_rate, &s->weight_decay,
+                       &s->input_noise, &s->independence, &s->noise,         &s->mask};
 
     *s = (settings){0};
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)

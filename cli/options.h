@@ -52,7 +52,7 @@ typedef struct settings {
     int64_t null_models, null_rows;
     int64_t head, scale, method, representation, part, memory, stages, missing;
     int64_t bootstrap, restarts;
-    double validation, ridge, learning_rate, weight_decay, input_noise, alpha, beta, noise, mask;
+    double validation, ridge, learning_rate, weight_decay, input_noise, independence, noise, mask;
     counts hidden;
     const struct option *table; /* of the command, to name options in messages */
     bool json, verbose, tensors, vjp, skip_bad, check, parts;

@@ -67,24 +67,10 @@ static void training_settings(const mucmm_fit_params *p, const mucmm_fit_params 
     out->learning_rate = other_real(p->learning_rate, 2e-3);
     out->weight_decay = other_real(p->weight_decay, usual->weight_decay);
     out->input_noise = other_real(p->input_noise, usual->input_noise);
-    out->alpha = other_real(p->alpha, usual->alpha);
-    out->beta = other_real(p->beta, usual->beta);
+    out->independence = other_real(p->independence, usual->independence);
     out->stages = other_count(p->stages, usual->stages);
     out->stages = out->stages == 0 ? COUNT_AUTO : out->stages;
     out->restarts = other_count(p->restarts, usual->restarts);
-}
-
-/* Was beta moved from where its choice begins? */
-static bool beta_was_chosen(const mucmm_model *m)
-{
-    int64_t n = 0;
-    const mucmm_epoch *history = mucmm_model_history(m, &n);
-    char stage[MUCMM_STAGE_TEXT];
-
-    for (int64_t i = 0; i < n; i++)
-        if (strcmp(mucmm_stage_text(history[i].stage, stage), "individual-2") == 0)
-            return true;
-    return false;
 }
 
 /* The parameters of a fit that differ from their defaults. What was chosen is not given: the choice
@@ -106,8 +92,6 @@ static void fit_settings(const mucmm_model *m, settings *out)
     out->bootstrap = other_count(p->bootstrap, usual.bootstrap);
     out->missing = facts->incomplete ? MISSING_ALLOW : -1;
     training_settings(p, &usual, out);
-    if (beta_was_chosen(m))
-        out->beta = (double)NAN;
 }
 
 /* The fit; what the model does not know is as in the report: the study, its cache and bad rows, the

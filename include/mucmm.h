@@ -360,7 +360,7 @@ typedef struct mucmm_fit_params {
     int32_t n_hidden;                 /* hidden layers of an MLP head, 0..MUCMM_MAX_HIDDEN        */
     int64_t hidden[MUCMM_MAX_HIDDEN]; /* their widths; default 512, 512                 */
     int64_t common_epochs;            /* 0 = 20, or more if that is less than 180 steps           */
-    int64_t individual_epochs;        /* 0 = 12, or more if that is less than 360 steps        */
+    int64_t individual_epochs;        /* 0 = 12, or more if that is less than 300 steps      */
     int64_t batch;                    /* rows; 0 = max(2000, 20 M k), capped by the training rows */
     double validation;                /* share of the rows held out, in (0, 0.5]; default 0.1     */
     uint64_t seed;                    /* default 1                                                */
@@ -370,10 +370,10 @@ typedef struct mucmm_fit_params {
     double learning_rate;             /* peak of the one-cycle schedule; 0 = 2e-3                 */
     double weight_decay;              /* default 1e-4                                             */
     double input_noise;     /* standard deviation, in units of the feature's; default 0.3 */
-    double alpha;           /* weight of the linear correlation_min terms; default 20   */
-    double beta;            /* weight of the kernel terms; default -1 = chosen on the held-out
-                               rows: the smallest of 40, 10, 2.5 (or 40, 160, 640) that leaks no
-                               more than the next one, as far as they can tell. In a model: as used */
+    double independence;    /* of trained individual variates, in [0, 1]; default 1. Of several
+                               candidates (mucmm_model_front) the most complete one is kept that
+                               leaks no more than the least leaky one does, by chance, and by the
+                               share 1 - independence of what the residual leaks more            */
     const char *checkpoint; /* file; NULL = none. Resumed from if it exists.            */
     int32_t stages;         /* of training of the common heads, at most: later ones look for what no
                                function of the earlier ones' variates is; 1 (default) = all
@@ -434,7 +434,7 @@ MUCMM_API const char *mucmm_model_json(const mucmm_model *m);
 typedef enum mucmm_chose {
     MUCMM_CHOSE_DIMENSIONS = 1,
     MUCMM_CHOSE_RIDGE = 2,
-    MUCMM_CHOSE_EPOCH = 4 /* and the start, and beta */
+    MUCMM_CHOSE_EPOCH = 4 /* and the start, and the point of the front */
 } mucmm_chose;
 
 /* Of a part, common or individual: are its heads trained, or the closed form, and why. */
@@ -506,6 +506,32 @@ MUCMM_API const mucmm_epoch *mucmm_model_history(const mucmm_model *m, int64_t *
  * "individual-2", ... in out; returns out. */
 #define MUCMM_STAGE_TEXT 32
 MUCMM_API const char *mucmm_stage_text(int32_t stage, char out[MUCMM_STAGE_TEXT]);
+
+/* What trained heads' individual variates were chosen from. */
+typedef enum mucmm_candidate_kind {
+    MUCMM_CANDIDATE_RESIDUAL = 0,  /* what a regression on c leaves, linear in c and h: all that is
+                                      private, and all that is not linear of what is shared      */
+    MUCMM_CANDIDATE_TRANSPORT = 1, /* the residual, carried by a bijection for every c to where it
+                                      is standard normal, by maximum likelihood */
+    MUCMM_CANDIDATE_TRAINED = 2    /* the transport and a network of h, trained together against a
+                                      penalty on what tells c                                    */
+} mucmm_candidate_kind;
+
+typedef struct mucmm_candidate {
+    mucmm_candidate_kind kind;
+    int32_t chosen;      /* 1: this one is kept */
+    double leak;         /* mean over the views of the held-out K_x(phi(u), [c, psi(c)]) */
+    double leak_sd;      /* its standard deviation where nothing leaks */
+    double completeness; /* mean over the views of the share of what c leaves that (c, u) rebuilds,
+                            as mucmm_summary has it; NaN if there are too few rows */
+} mucmm_candidate;
+#define MUCMM_MAX_CANDIDATES 3
+
+/* The candidates of the individual variates in the order in which they were made, [*n]; 0 for
+ * linear heads, and of models that were fitted by versions before 0.2. "residual", "transport",
+ * "trained": mucmm_candidate_name. */
+MUCMM_API const mucmm_candidate *mucmm_model_front(const mucmm_model *m, int32_t *n);
+MUCMM_API const char *mucmm_candidate_name(mucmm_candidate_kind kind);
 
 /* Of a view's training rows x: h = (x - mean) / scale. [p]; NULL if there is no such view. */
 MUCMM_API const double *mucmm_model_mean(const mucmm_model *m, int32_t view);

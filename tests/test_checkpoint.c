@@ -44,7 +44,7 @@ static mucmm_fit_params checkpoint_params(void)
     mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);
 
     p.batch = 60;
-    p.beta = 40;
+    p.independence = .5;
     snprintf(path, sizeof path, "%s", in_folder("checkpoint"));
     p.checkpoint = path;
     return p;
@@ -140,7 +140,6 @@ static void test_stopped_and_resumed_fit_has_the_same_bytes(void **state)
     p.individual = 0;
     check_resumed(&q, &p, 0, 7);
     p.individual = 3;
-    p.beta = -1;
     p.batch = 400;
     p.head = MUCMM_HEAD_AUTO; /* the closed form in place of what was trained */
     check_resumed(&straight, &p, 0, 5);
@@ -150,7 +149,7 @@ static void test_stopped_and_resumed_fit_has_the_same_bytes(void **state)
     unlink(p.checkpoint);
     check_resumed(&large, &p, 0, 5); /* also inside and between attempts at another beta */
     assert_int_equal(fit_stopping(&large, &p, &(stopper){0, -1, ""}, 0, &m), MUCMM_OK);
-    assert_true(in_history(m, MUCMM__STAGE_TUNED));
+    assert_true(in_history(m, MUCMM__STAGE_TRANSPORT));
     mucmm_model_free(m);
     unlink(p.checkpoint);
     drop_problem(&q);
@@ -219,7 +218,7 @@ static bytes some_checkpoint(const problem *q, const mucmm_fit_params *p)
     s.stop_at = whole.calls - 2;
     assert_int_equal(fit_stopping(q, p, &s, 0, &m), MUCMM_ECANCELED);
     b = get_file("checkpoint");
-    assert_non_null(memmem(b.data, b.size, "\"stage26.first\"", 15));
+    assert_non_null(memmem(b.data, b.size, "\"stage27.first\"", 15));
     return b;
 }
 
@@ -241,25 +240,25 @@ static void test_checkpoint_of_another_fit_is_refused(void **state)
     bytes good = some_checkpoint(&q, &p);
 
     (void)state;
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < 15; i++) {
         mucmm_fit_params changed = p;
         int64_t *const integers[] = {&changed.individual, &changed.common_epochs,
                                      &changed.individual_epochs, &changed.batch,
                                      &changed.hidden[1]};
-        double *const numbers[] = {&changed.validation,   &changed.learning_rate,
+        double *const numbers[] = {&changed.validation, &changed.learning_rate,
                                    &changed.weight_decay, &changed.input_noise,
-                                   &changed.alpha,        &changed.beta};
+                                   &changed.independence};
         if (i < 5)
             *integers[i] += 1;
-        else if (i < 11)
+        else if (i < 10)
             *numbers[i - 5] *= 1.5;
-        else if (i == 11)
+        else if (i == 10)
             changed.seed++;
-        else if (i == 12)
+        else if (i == 11)
             changed.scaling = MUCMM_SCALE_COLUMN;
-        else if (i == 13)
+        else if (i == 12)
             changed.bootstrap = 2;
-        else if (i == 14)
+        else if (i == 13)
             changed.restarts = 1;
         else
             changed.n_hidden = 1;
@@ -279,23 +278,23 @@ static void test_damaged_checkpoints_are_refused(void **state)
     static const struct {
         const char *from, *to, *fragment;
     } texts[] = {
-        {"mucmm-checkpoint-3", "mucmm-checkpoint-0", "not a checkpoint of this program"},
+        {"mucmm-checkpoint-4", "mucmm-checkpoint-0", "not a checkpoint of this program"},
         {"\"state\"", "\"stare\"", "not a checkpoint of this program"},
         {"\"history\"", "\"hostory\"", "not a checkpoint of this program"},
-        {"\"stage\":\"26\"", "\"stage\":\"27\"", "not a whole checkpoint"},
-        {"\"stage\":\"26\"", "\"stage\":\"2x\"", "not a whole checkpoint"},
-        {"\"stage\":\"26\"", "\"stage\":\"30\"", "not a whole checkpoint"},
+        {"\"stage\":\"27\"", "\"stage\":\"29\"", "not a whole checkpoint"},
+        {"\"stage\":\"27\"", "\"stage\":\"2x\"", "not a whole checkpoint"},
+        {"\"stage\":\"27\"", "\"stage\":\"31\"", "not a whole checkpoint"},
         {"\"stage00.best_params\"", "\"stage00.bast_params\"", "not a whole checkpoint"},
         {"\"stage01.best_stats\"", "\"stage01.bast_stats\"", "not a whole checkpoint"},
-        {"\"stage26.first\"", "\"stage26.forst\"",
-         "'stage26.first' is missing or has another size"},
+        {"\"stage27.first\"", "\"stage27.forst\"",
+         "'stage27.first' is missing or has another size"},
     };
     static const struct {
         const char *tensor;
         size_t index;
         double value;
-    } numbers[] = {{"state", 52, NAN},  {"state", 52, 1e300}, {"state", 52, -1},
-                   {"state", 52, .5},   {"state", 53, NAN},   {"history", 0, 29},
+    } numbers[] = {{"state", 54, NAN},  {"state", 54, 1e300}, {"state", 54, -1},
+                   {"state", 54, .5},   {"state", 55, NAN},   {"history", 0, 30},
                    {"history", 0, NAN}, {"history", 0, -1},   {"history", 1, 1e300}};
     problem q = new_problem(ctx, 2, 150, true, 30);
     mucmm_fit_params p = checkpoint_params();
@@ -306,7 +305,7 @@ static void test_damaged_checkpoints_are_refused(void **state)
         bad = with_text(&good, texts[i].from, texts[i].to);
         /* all done, in a file whose last stage is not whole */
         if (strstr(texts[i].to, "\"27\"")) {
-            bytes more = with_text(&bad, "\"stage26.best_params\"", "\"stage26.bast_params\"");
+            bytes more = with_text(&bad, "\"stage27.best_params\"", "\"stage27.bast_params\"");
             free(bad.data);
             bad = more;
         }
@@ -340,7 +339,7 @@ static void test_checkpoint_of_other_networks_is_refused(void **state)
 
     (void)state;
     good = some_checkpoint(&q, &p);
-    bad = with_text(&good, "\"stage\":\"26\"", "\"stage\":\"00\"");
+    bad = with_text(&good, "\"stage\":\"27\"", "\"stage\":\"00\"");
     for (int i = 0; i < 6; i++) { /* stage 2's arrays under the name of stage 0 */
         static const char *const names[] = {"params", "first",       "second",
                                             "stats",  "best_params", "best_stats"};
@@ -353,7 +352,7 @@ static void test_checkpoint_of_other_networks_is_refused(void **state)
             free(bad.data);
             bad = next;
         }
-        snprintf(from, sizeof from, "\"stage26.%s\"", names[i]);
+        snprintf(from, sizeof from, "\"stage27.%s\"", names[i]);
         snprintf(to, sizeof to, "\"stage00.%s\"", names[i]);
         next = with_text(&bad, from, to);
         free(bad.data);

@@ -260,27 +260,6 @@ static void test_auto_trains_heads_for_nonlinear_views(void **state)
     drop_problem(&q);
 }
 
-/* Before training has done anything u knows what c does: beta goes up as far as it may. */
-static void test_beta_rises_while_u_leaks(void **state)
-{
-    problem q = new_problem(ctx, 2, 2000, true, 9);
-    mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);
-    mucmm_model *m;
-
-    (void)state;
-    p.batch = 400;
-    m = fit(ctx, &q, &p);
-    assert_true(in_history(m, MUCMM__STAGE_TUNED));
-    assert_true(m->params.beta > 10);
-    mucmm_model_free(m);
-    p.beta = 7;
-    m = fit(ctx, &q, &p);
-    assert_false(in_history(m, MUCMM__STAGE_TUNED));
-    CHECK_CLOSE(m->params.beta, 7, 0);
-    mucmm_model_free(m);
-    drop_problem(&q);
-}
-
 static void test_fit_takes_sizes_that_do_not_fit_evenly(void **state)
 {
     static const struct {
@@ -342,7 +321,6 @@ int main(void)
         cmocka_unit_test(test_mlp_beats_linear_where_the_truth_is_nonlinear),
         cmocka_unit_test(test_auto_keeps_the_closed_form_of_linear_views),
         cmocka_unit_test(test_auto_trains_heads_for_nonlinear_views),
-        cmocka_unit_test(test_beta_rises_while_u_leaks),
         cmocka_unit_test(test_fit_takes_sizes_that_do_not_fit_evenly),
         cmocka_unit_test(test_fit_keeps_the_best_ridge_of_the_held_out_rows),
     };

@@ -48,8 +48,8 @@ static void test_fit_refuses_parameters_out_of_range(void **state)
     REFUSED(learning_rate, -1, MUCMM_EARG, "learning rate is -1");
     REFUSED(weight_decay, -1, MUCMM_EARG, "weight decay is -1");
     REFUSED(input_noise, INFINITY, MUCMM_EARG, "input noise is inf");
-    REFUSED(alpha, -1, MUCMM_EARG, "alpha is -1");
-    REFUSED(beta, NAN, MUCMM_EARG, "beta is nan");
+    REFUSED(independence, -1, MUCMM_EARG, "independence is -1");
+    REFUSED(independence, NAN, MUCMM_EARG, "independence is nan");
     REFUSED(head, (mucmm_head_kind)7, MUCMM_EARG, "head");
     REFUSED(scaling, (mucmm_scaling)7, MUCMM_EARG, "scaling");
 #undef REFUSED

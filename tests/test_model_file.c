@@ -158,7 +158,8 @@ static void test_model_file_refusals(void **state)
         {"\\\"seed\\\": 1", "\\\"seed\\\": x", MUCMM_EFORMAT, "the model's metadata: line"},
         {"\\\"covariance\\\": true", "\\\"covariance\\\": \\\"\\\"", MUCMM_EFORMAT,
          "'covariance' is missing or not"},
-        {"\\\"alpha\\\"", "\\\"alpho\\\"", MUCMM_EFORMAT, "'alpha' is missing or no number"},
+        {"\\\"validation\\\"", "\\\"valudation\\\"", MUCMM_EFORMAT,
+         "'validation' is missing or no number"},
         {"\\\"name\\\"", "\\\"nume\\\"", MUCMM_EFORMAT, "a view whose name is not"},
         {"\\\"start\\\": ", "\\\"start\\\":9", MUCMM_EFORMAT, "'start' is missing or out"},
     };
@@ -363,7 +364,7 @@ static void test_metadata_holds_what_fit_guarantees(void **state)
         {"\"learning_rate\": ", "\"learning_rate\": 1e300, \"x\": ", "learning rate is 1e+300"},
         {"\"input_noise\": ", "\"input_noise\": 1e308, \"x\": ", "input noise is 1e+308"},
         {"\"validation\": ", "\"validation\": null, \"x\": ", "validation is nan"},
-        {"\"beta\": ", "\"beta\": -3, \"x\": ", "beta is -3"},
+        {"\"independence\": ", "\"independence\": -3, \"x\": ", "independence is -3"},
         {"\"stages\": 1", "\"stages\": 6", "'stages' is missing or out of range"},
         {"\"start\": ", "\"start\": 5, \"x\": ", "'start' is none of those"},
         {"\"training_rows\": ", "\"training_rows\": 9223372036854775807, \"x\": ",

@@ -122,7 +122,7 @@ static mucmm_status run_toy(toy *w, mucmm__trainer *trained, mucmm_model *m)
 {
     mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);
     mucmm__fit f = {.ctx = ctx, .p = &p, .model = m, .n_train = TOY_ROWS, .batch = 3};
-    mucmm__problem loop = {"toy", TOY_EPOCHS, toy_step, toy_evaluate, w, 1};
+    mucmm__problem loop = {"toy", TOY_EPOCHS, toy_step, toy_evaluate, w, 1, 0, 0};
     mucmm_status status;
 
     CHECK_OK(ctx, mucmm__trainer_create(ctx, 1, 1, &f.stage[1]));
@@ -197,46 +197,6 @@ static void test_training_stops_when_the_loss_is_not_finite(void **state)
     mucmm__free(m.history);
 }
 
-/* Held-out loss of the individual heads, first and best of the history. */
-static void individual_losses(const mucmm_model *m, double *first, double *best)
-{
-    *first = *best = INFINITY;
-    for (int64_t i = 0; i < m->n_history; i++)
-        if (m->history[i].stage == MUCMM__STAGE_INDIVIDUAL) {
-            if (m->history[i].epoch == 0)
-                *first = -m->history[i].held_out;
-            *best = fmin(*best, -m->history[i].held_out);
-        }
-}
-
-/* Each term of L_min alone, with a weight so large that it is most of the loss. */
-static void test_every_term_of_the_individual_loss_is_learned(void **state)
-{
-    static const struct {
-        double alpha, beta, factor;
-    } cases[] = {{0, 0, .5}, {500, 0, .25}, {0, 500, .25}};
-    problem q = new_problem(ctx, 2, 1000, true, 41);
-
-    (void)state;
-    for (int i = 0; i < 3; i++) {
-        mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);
-        double first, best;
-        mucmm_model *m;
-
-        p.alpha = cases[i].alpha;
-        p.beta = cases[i].beta;
-        p.individual_epochs = 12;
-        p.common_epochs = 1;
-        p.learning_rate = 1e-2;
-        m = fit(ctx, &q, &p);
-        individual_losses(m, &first, &best);
-        if (!(best < cases[i].factor * first))
-            fail_msg("case %d: held-out loss %g at first, %g at best", i, first, best);
-        mucmm_model_free(m);
-    }
-    drop_problem(&q);
-}
-
 static void test_input_noise_is_added_in_every_stage(void **state)
 {
     problem q = new_problem(ctx, 2, 150, true, 42);
@@ -267,7 +227,6 @@ int main(void)
         cmocka_unit_test(test_training_keeps_the_best_epoch),
         cmocka_unit_test(test_training_takes_rows_in_another_order_each_epoch),
         cmocka_unit_test(test_training_stops_when_the_loss_is_not_finite),
-        cmocka_unit_test(test_every_term_of_the_individual_loss_is_learned),
         cmocka_unit_test(test_input_noise_is_added_in_every_stage),
     };
     return cmocka_run_group_tests_name("training", tests, set_up, tear_down);

@@ -60,6 +60,18 @@ void mucmm__standardize(const mucmm__block *x, double *y, double *sd);
 /* dx [n, d] from dy, y = standardized x and sd; a raised sd counts as a constant. */
 void mucmm__standardize_vjp(const mucmm__block *y, const double *sd, const double *dy, double *dx);
 
+/* y [n, q] = (x - mean) L'^-1 with L L' = S + ridge I, S the covariance of x [n, q] (divisor n):
+ * uncorrelated columns of variance 1, but for the ridge. inverse [q, q] = L^-1, mean [q]. ENUMERIC
+ * if that is not positive definite. */
+mucmm_status mucmm__whiten_rows(mucmm_ctx *ctx, const mucmm__block *x, double ridge, double *mean,
+                                double *inverse, double *y);
+/* Other rows, by the mean and L^-1 of those. */
+mucmm_status mucmm__whiten_like(mucmm_ctx *ctx, const mucmm__block *x, const double *mean,
+                                const double *inverse, double *y);
+/* dx [n, q] from dy, through mean and covariance too. */
+mucmm_status mucmm__whiten_rows_vjp(mucmm_ctx *ctx, const mucmm__block *y, const double *inverse,
+                                    const double *dy, double *dx);
+
 /* ---- the linear setting in closed form (section 4) --------------------------------- */
 
 /* cov [P, P]: the joint covariance of all views, P = sum p_m. ridge is added to every diagonal

@@ -150,7 +150,8 @@ done:
 static mucmm_status check_raw_direction(mucmm_ctx *ctx, const point *p, double slope, double *error)
 {
     mucmm_status status = MUCMM_OK;
-    double step = 0.05 * (fabs(p->score) + 1) / (fabs(slope) + 0.01 * p->norm + 1e-30);
+    double steep = fabs(slope) + 0.01 * p->norm; /* 0 for a variate of no columns */
+    double step = steep > 0 ? 0.05 * (fabs(p->score) + 1) / (steep + 1e-30) : 0.05;
     double numeric, analytic;
 
     *error = INFINITY;
@@ -176,6 +177,8 @@ static mucmm_status check_sample(mucmm_ctx *ctx, point *p, double *worst)
     p->norm = sqrt(norm);
     for (int64_t which = 0; which < 1 + RANDOM_DIRECTIONS + COORDINATES; which++) {
         double analytic = 0, error;
+        if (which == 0 && !(norm > 0))
+            continue; /* a variate of no columns: there is no such direction */
         if (p->s->encoded && (which > 1 && which != RANDOM_DIRECTIONS + 1))
             continue; /* an encoder takes its time: one of each kind */
         if (which > RANDOM_DIRECTIONS + cols)

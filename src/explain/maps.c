@@ -120,7 +120,8 @@ static mucmm_status to_column_map(mucmm_ctx *ctx, const mucmm__samples *s, float
     if (s->p->map == MUCMM_MAP_INPUT_X_GRADIENT)
         return each_difference(ctx, s, multiply, &(mucmm_mat){dh, s->n, v->p, v->p});
     if (s->p->map == MUCMM_MAP_PATTERN)
-        TRY(mucmm__pattern(ctx, s, s->n, dh));
+        TRY(mucmm__pattern_has_loadings(s) ? mucmm__pattern_of_loadings(ctx, s, dh)
+                                           : mucmm__pattern(ctx, s, s->n, dh));
     for (int64_t i = 0; i < s->n; i++)
         for (int64_t j = 0; j < v->p; j++) {
             float *x = &dh[i * v->p + j];

@@ -5,6 +5,7 @@
 
 #include "encode/encoded.h"
 #include "explain/raw_moments.h"
+#include "model/loadings.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -45,6 +46,40 @@ done:
     return status;
 }
 
+bool mucmm__pattern_has_loadings(const mucmm__samples *s)
+{
+    return !s->encoded && !s->filter && (s->p->training || s->rep->loadings[s->view]);
+}
+
+mucmm_status mucmm__pattern_of_loadings(mucmm_ctx *ctx, const mucmm__samples *s, float *out)
+{
+    mucmm_status status = MUCMM_OK;
+    bool individual = mucmm__is_individual(s->p->score);
+    int64_t k = s->m->k, q = s->m->view[s->view].q, d = individual ? q : k;
+    int64_t p = s->m->view[s->view].p;
+    const mucmm_data *training = s->p->training;
+    const float *loadings = s->rep->loadings[s->view];
+    double *scores = NULL;
+    float *slopes = NULL, *found = NULL;
+
+    if (training) {
+        TRY(mucmm__alloc(ctx, p * (k + q), sizeof *found, &found));
+        TRY(mucmm__loadings(ctx, s->m, s->rep, s->view, training, NULL, mucmm_data_rows(training),
+                            NULL, NULL, found));
+        loadings = found;
+    }
+    TRY(mucmm__alloc(ctx, s->n, sizeof *scores, &scores));
+    TRY(mucmm__alloc(ctx, s->n * d, sizeof *slopes, &slopes));
+    TRY(mucmm__samples_slopes(ctx, s, scores, slopes));
+    TRY(mucmm__gemm(ctx, false, true, s->n, p, d, 1, slopes, d, loadings + (individual ? k : 0),
+                    k + q, 0, out, p));
+done:
+    mucmm__free(scores);
+    mucmm__free(slopes);
+    mucmm__free(found);
+    return status;
+}
+
 mucmm_status mucmm__pattern_check(mucmm_ctx *ctx, const mucmm__samples *s)
 {
     const mucmm__view_info *v = &s->m->view[s->view];
@@ -56,7 +91,7 @@ mucmm_status mucmm__pattern_check(mucmm_ctx *ctx, const mucmm__samples *s)
                            "a pattern of view '%s' needs the training rows, whose raw inputs the "
                            "model does not carry",
                            v->name);
-    if (!training && !v->covariance)
+    if (!training && !v->covariance && !mucmm__pattern_has_loadings(s))
         return mucmm__fail(ctx, MUCMM_EARG,
                            "view '%s' has %" PRId64
                            " columns, too many for the model to carry their covariance; give the "

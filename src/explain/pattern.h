@@ -6,9 +6,14 @@
 
 #include "explain/samples.h"
 
-/* EARG, ESHAPE unless what a pattern takes is there: the covariance in the model or, of encoded
- * data always, s->p->training. */
+/* EARG, ESHAPE unless what a pattern takes is there: loadings or the covariance in the model or, of
+ * encoded data always, s->p->training. */
 mucmm_status mucmm__pattern_check(mucmm_ctx *ctx, const mucmm__samples *s);
+/* Loadings of the variates, of columns that are the view's own: the pattern is these, weighted by
+ * the slopes of the score. */
+bool mucmm__pattern_has_loadings(const mucmm__samples *s);
+/* out [n, p] = Cov(h, z) ds/dz, z = u or c: in units of the scaled features. */
+mucmm_status mucmm__pattern_of_loadings(mucmm_ctx *ctx, const mucmm__samples *s, float *out);
 /* In place: n gradients [n, p] in units of the scaled features -> patterns in the same units, by
  * the covariance of s->p->training or that in the model. */
 mucmm_status mucmm__pattern(mucmm_ctx *ctx, const mucmm__samples *s, int64_t n, float *g);

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CHECKPOINT_FORMAT "mucmm-checkpoint-3"
+#define CHECKPOINT_FORMAT "mucmm-checkpoint-4"
 #define SAVED_ARRAYS 6
 
 static float **saved_array(mucmm__trainer *t, int i, const char **name, int64_t *n)
@@ -113,8 +113,7 @@ static mucmm_status load_stage(mucmm__fit *f, const mucmm__safetensors *file, in
     first = mucmm__safetensors_find(file, name);
     if (s > f->stage_now || (s == f->stage_now && !first))
         return MUCMM_OK;
-    if (!first &&
-        ((s >= MUCMM__STAGE_RESTART && s < MUCMM__STAGE_INDIVIDUAL) || s >= MUCMM__STAGE_TUNED))
+    if (!first && (s >= MUCMM__STAGE_RESTART && s < MUCMM__STAGE_TRANSPORT))
         return MUCMM_OK; /* the fit needed fewer stages */
     snprintf(name, sizeof name, "stage%02d.best_stats", s);
     if (!first || first->rank != 1 || !mucmm__safetensors_find(file, name) ||

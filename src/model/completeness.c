@@ -554,7 +554,7 @@ void mucmm__completeness_warn(mucmm_ctx *ctx, const mucmm_model *m)
                         "ones leave, the closed form's %.1f %%: they are nearly empty, and a small "
                         "leakage of them says nothing; give %s, or more rows",
                         m->view[v].name, 100 * share, 100 * yardstick,
-                        of == &m->heads ? "a smaller `beta`" : "a larger `individual`");
+                        of == &m->heads ? "a smaller `independence`" : "a larger `individual`");
         if ((double)s->rows >= 4 * q && rank < LOW_RANK * q)
             mucmm__warn(ctx,
                         "view '%s': its individual variates have an effective rank of %.1f of "

@@ -119,6 +119,19 @@ const mucmm_epoch *mucmm_model_history(const mucmm_model *m, int64_t *n)
     return m->history;
 }
 
+const char *mucmm_candidate_name(mucmm_candidate_kind kind)
+{
+    static const char *const names[] = {"residual", "transport", "trained"};
+
+    return (int)kind >= 0 && (int)kind <= MUCMM_CANDIDATE_TRAINED ? names[kind] : NULL;
+}
+
+const mucmm_candidate *mucmm_model_front(const mucmm_model *m, int32_t *n)
+{
+    *n = m->n_front;
+    return m->front;
+}
+
 const char *mucmm_stage_text(int32_t stage, char out[MUCMM_STAGE_TEXT])
 {
     if (stage < 0)
@@ -127,13 +140,15 @@ const char *mucmm_stage_text(int32_t stage, char out[MUCMM_STAGE_TEXT])
         return strcpy(out, "common-from-closed-form");
     if (stage == MUCMM__STAGE_SCRATCH)
         return strcpy(out, "common-from-scratch");
+    if (stage == MUCMM__STAGE_TRANSPORT)
+        return strcpy(out, "individual-transport");
     if (stage == MUCMM__STAGE_INDIVIDUAL)
         return strcpy(out, "individual");
     if (stage < MUCMM__STAGE_LATER)
         snprintf(out, MUCMM_STAGE_TEXT, "common-restart-%d", stage - MUCMM__STAGE_RESTART + 1);
-    else if (stage < MUCMM__STAGE_INDIVIDUAL)
+    else if (stage < MUCMM__STAGE_TRANSPORT)
         snprintf(out, MUCMM_STAGE_TEXT, "common-%d", stage - MUCMM__STAGE_LATER + 2);
-    else
+    else /* of models of versions before 0.2 alone */
         snprintf(out, MUCMM_STAGE_TEXT, "individual-%d", stage - MUCMM__STAGE_TUNED + 2);
     return out;
 }

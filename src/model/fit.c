@@ -102,14 +102,21 @@ static uint64_t hash_bytes(uint64_t hash, const void *data, size_t size)
  * the rows decide, and names and sizes of the views. */
 static uint64_t fingerprint_asked(const mucmm_fit_params *p, const mucmm_view *views, int32_t n)
 {
-    const double numbers[] = {p->head,           p->scaling,
-                              (double)p->common, (double)p->individual,
-                              p->validation,     (double)p->seed,
-                              p->ridge,          p->learning_rate,
-                              p->weight_decay,   p->input_noise,
-                              p->alpha,          p->beta,
-                              p->stages,         p->bootstrap,
-                              p->restarts,       (double)mucmm_data_rows(views[0].data)};
+    const double numbers[] = {p->head,
+                              p->scaling,
+                              (double)p->common,
+                              (double)p->individual,
+                              p->validation,
+                              (double)p->seed,
+                              p->ridge,
+                              p->learning_rate,
+                              p->weight_decay,
+                              p->input_noise,
+                              p->independence,
+                              p->stages,
+                              p->bootstrap,
+                              p->restarts,
+                              (double)mucmm_data_rows(views[0].data)};
     uint64_t hash = hash_bytes(FNV_START, numbers, sizeof numbers);
 
     hash = hash_bytes(hash, p->hidden, sizeof p->hidden[0] * (size_t)p->n_hidden);
@@ -141,8 +148,7 @@ static uint64_t fingerprint(const mucmm__fit *f)
                               p.learning_rate,
                               p.weight_decay,
                               p.input_noise,
-                              p.alpha,
-                              p.beta,
+                              p.independence,
                               (double)p.stages,
                               (double)p.bootstrap,
                               (double)p.restarts,

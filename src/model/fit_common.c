@@ -390,7 +390,9 @@ static mucmm_status run_stage(mucmm__fit *f, mucmm__stage stage, int64_t k, comm
                               common_step,
                               common_evaluate,
                               w,
-                              1};
+                              1,
+                              0,
+                              0};
     int64_t n_params, n_stats;
 
     TRY(work_init(f, stage, k, w, &n_params, &n_stats));

@@ -1,63 +1,53 @@
 /* SPDX-License-Identifier: MIT
  *
- * The individual heads: trained for a beta that is given or chooses itself, or those of the closed
- * form: section 3 of the method. */
+ * The individual variates: candidates from the residual that c leaves to trained heads, and which
+ * of them is kept: section 3 of the method. */
 #include "model/fit_individual.h"
 
 #include "model/checkpoint.h"
 #include "model/individual.h"
+#include "model/represent.h"
+#include "model/summary.h"
 #include "model/train.h"
 
 #include <math.h>
 #include <string.h>
 
-/* Relative ridge of the linear decoder behind the closed form. */
-#define DECODER_RIDGE 1e-8
-
-/* beta that chooses itself: where it begins, the factor it is moved by, and the share of the epochs
- * and of the learning rate that an attempt at another one takes. */
-#define BETA_START 10.0
-#define BETA_FACTOR 4.0
-#define TUNING_EPOCHS 3
-#define TUNING_RATE 0.5
+#define BETA 40.0 /* weight of the kernel terms */
+#define RATE 2.0  /* times the learning rate */
+#define CHANCE 2  /* standard deviations that a leak may have by chance */
 
 /* ---- one training ------------------------------------------------------------------- */
 
-/* Trains from random weights, or from the best ones of `from`; or takes the stage as the checkpoint
- * has it. */
-static mucmm_status run_stage(mucmm__fit *f, mucmm__individual *w, mucmm__stage stage, double beta,
-                              const mucmm__trainer *from, int64_t n_params, int64_t n_stats)
+/* Trains from the transport, whose networks are nets; or takes the stage as the checkpoint has it.
+ */
+static mucmm_status train_heads(mucmm__fit *f, mucmm__individual *w, const mucmm__part *nets,
+                                int64_t n_params, int64_t n_stats)
 {
     mucmm_status status = MUCMM_OK;
-    static const char *const names[] = {"individual heads", "individual heads, another beta",
-                                        "individual heads, a third beta"};
+    mucmm__stage stage = MUCMM__STAGE_INDIVIDUAL;
     mucmm__trainer *t = &f->stage[stage];
-    mucmm__problem problem = {names[stage - MUCMM__STAGE_INDIVIDUAL],
+    mucmm__problem problem = {"individual heads",
                               f->p->individual_epochs,
                               mucmm__individual_step,
                               mucmm__individual_evaluate,
                               w,
-                              1};
+                              RATE,
+                              0,
+                              w->rows};
 
-    w->beta = beta;
+    w->beta = BETA;
     TRY(mucmm__check_restored(f, stage, n_params, n_stats));
     if (f->stage_now > (int32_t)stage)
         goto done;
-    f->stage_now = stage; /* a stage before it may have been left out */
+    f->stage_now = stage;
     if (!t->params)
         TRY(mucmm__trainer_create(f->ctx, n_params, n_stats, t));
-    if (t->epoch == 0 && !from)
-        mucmm__individual_start(f, w, t);
-    if (t->epoch == 0 && from) {
-        memcpy(t->params, from->best_params, (size_t)n_params * sizeof *t->params);
-        memcpy(t->stats, from->best_stats, (size_t)n_stats * sizeof *t->stats);
-    }
-    if (from) {
-        problem.epochs = (problem.epochs + TUNING_EPOCHS - 1) / TUNING_EPOCHS;
-        problem.rate = TUNING_RATE;
-    }
+    if (t->epoch == 0)
+        mucmm__individual_start(f, w, nets, &f->stage[MUCMM__STAGE_TRANSPORT], t);
     for (int32_t m = 0; m < f->model->n_views; m++) {
         mucmm__mlp_decay_mask(&w->head[m].net, t->mask + w->head[m].params);
+        mucmm__mlp_decay_mask(&w->net[m].net, t->mask + w->net[m].params);
         mucmm__mlp_decay_mask(&w->decoder[m].net, t->mask + w->decoder[m].params);
     }
     TRY(mucmm__train(f, stage, &problem));
@@ -67,166 +57,154 @@ done:
     return status;
 }
 
-/* ---- a beta that chooses itself ---------------------------------------------------- */
+/* ---- the front ---------------------------------------------------------------------- */
 
-/* What held-out rows say of the best weights of a stage. */
-typedef struct verdict {
-    double leak[MUCMM_MAX_VIEWS], sd[MUCMM_MAX_VIEWS], unexplained;
-} verdict;
+typedef struct front {
+    mucmm_candidate *at; /* the model's */
+    mucmm__individual_heads heads[MUCMM_MAX_CANDIDATES];
+    int32_t n;
+} front;
 
-static void tell(mucmm__fit *f, double beta, const verdict *v)
+static void front_drop(front *x)
 {
-    for (int32_t m = 0; m < f->model->n_views; m++)
-        mucmm__info(f->ctx,
-                    "individual heads, beta %g: held-out K_x of '%s' %.5f, by chance +- %.5f", beta,
-                    f->model->view[m].name, v->leak[m], v->sd[m]);
-    mucmm__info(f->ctx, "individual heads, beta %g: held-out rows not rebuilt %.4f", beta,
-                v->unexplained);
+    for (int32_t i = 0; i < MUCMM_MAX_CANDIDATES; i++)
+        mucmm__individual_heads_drop(&x->heads[i]);
 }
 
-static mucmm_status judge_stage(mucmm__fit *f, mucmm__individual *w, mucmm__stage stage, verdict *v)
+/* v [n, q] of a candidate for rows of a part. */
+static mucmm_status outputs_of(mucmm__fit *f, mucmm__individual *w, int32_t m, mucmm_rows part,
+                               const mucmm__individual_heads *g, float *v)
 {
     mucmm_status status = MUCMM_OK;
-    mucmm__trainer best = f->stage[stage]; /* a view of it */
-    double value;
+    int64_t all, q = f->model->view[m].q;
+    const int64_t *rows = mucmm__rows_of(f, part, &all);
 
-    best.params = best.best_params;
-    best.stats = best.best_stats;
-    TRY(mucmm__individual_evaluate(f, &best, w, &value));
-    v->unexplained = w->unexplained;
-    memcpy(v->leak, w->leak, sizeof v->leak);
-    memcpy(v->sd, w->leak_sd, sizeof v->sd);
-    tell(f, w->beta, v);
+    for (int64_t i = 0; i < all; i += w->rows) {
+        int64_t n = all - i < w->rows ? all - i : w->rows;
+        if (g->head[m].net.out > 0)
+            TRY(mucmm__features(f->ctx, &f->model->view[m], f->data[m], rows + i, n, w->h[m]));
+        TRY(mucmm__individual_outputs(f, w, m, g, n, w->h[m], w->c_all[part][m] + i * f->model->k,
+                                      w->r_all[part][m] + i * q, v + i * q));
+    }
 done:
     return status;
 }
 
-/* By more than chance does. */
-static bool leaks_more(int32_t n_views, const verdict *now, const verdict *then)
-{
-    for (int32_t m = 0; m < n_views; m++)
-        if (now->leak[m] > then->leak[m] + then->sd[m])
-            return true;
-    return false;
-}
-
-static bool leaks(int32_t n_views, const verdict *v)
-{
-    for (int32_t m = 0; m < n_views; m++)
-        if (v->leak[m] > 2 * v->sd[m])
-            return true;
-    return false;
-}
-
-/* Up from a gentle start, as long as held-out rows see a leak and more of beta does not widen it;
- * *chosen: the stage. */
-static mucmm_status choose_beta(mucmm__fit *f, mucmm__individual *w, int64_t n_params,
-                                int64_t n_stats, mucmm__stage *chosen)
+/* The mean over the views of what (c, v) rebuilds, on the held-out rows, or, where these are too
+ * few, on the training rows. */
+static mucmm_status complete(mucmm__fit *f, mucmm__individual *w, const mucmm__individual_heads *g,
+                             double *share)
 {
     mucmm_status status = MUCMM_OK;
-    int32_t n_views = f->model->n_views;
-    double beta = BETA_START;
-    verdict best = {0}, now = {0};
+    double linear[MUCMM_MAX_VIEWS], nonlinear[MUCMM_MAX_VIEWS], rank[MUCMM_MAX_VIEWS];
+    mucmm_summary s = {.views = f->model->n_views,
+                       .completeness_linear = linear,
+                       .completeness_nonlinear = nonlinear,
+                       .effective_rank = rank};
+    float *v[MUCMM_MAX_VIEWS] = {0};
 
-    TRY(run_stage(f, w, MUCMM__STAGE_INDIVIDUAL, beta, NULL, n_params, n_stats));
-    TRY(judge_stage(f, w, MUCMM__STAGE_INDIVIDUAL, &best));
-    *chosen = MUCMM__STAGE_INDIVIDUAL;
-    for (int i = 1; i <= MUCMM__TUNED && leaks(n_views, &best); i++) {
-        mucmm__stage stage = MUCMM__STAGE_INDIVIDUAL + i;
-        TRY(run_stage(f, w, stage, beta * BETA_FACTOR, &f->stage[*chosen], n_params, n_stats));
-        TRY(judge_stage(f, w, stage, &now));
-        if (leaks_more(n_views, &now, &best))
-            break;
-        best = now;
-        beta *= BETA_FACTOR;
-        *chosen = stage;
+    *share = NAN;
+    for (int part = MUCMM_ROWS_HELD_OUT; part >= MUCMM_ROWS_TRAIN && isnan(*share); part--) {
+        int64_t n;
+        const int64_t *rows = mucmm__rows_of(f, (mucmm_rows)part, &n);
+        for (int32_t m = 0; m < f->model->n_views; m++) {
+            linear[m] = nonlinear[m] = NAN;
+            mucmm__free(v[m]);
+            v[m] = NULL;
+            TRY(mucmm__alloc(f->ctx, n * f->model->view[m].q, sizeof **v, &v[m]));
+            TRY(outputs_of(f, w, m, (mucmm_rows)part, g, v[m]));
+        }
+        TRY(mucmm__completeness(f->ctx, f->model, f->data, rows, n, w->c_all[part], v, f->p->seed,
+                                &s));
+        *share = 0;
+        for (int32_t m = 0; m < f->model->n_views; m++)
+            *share += fmax(linear[m], nonlinear[m]) / f->model->n_views;
     }
-    mucmm__info(f->ctx, "individual heads: beta %g was chosen on the held-out rows", beta);
-    f->model->params.beta = beta;
 done:
+    for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)
+        mucmm__free(v[m]);
     return status;
 }
 
-/* ---- the closed form --------------------------------------------------------------- */
-
-/* The least squares decoder of [c, u], u standardized, from their moments on the training rows. */
-static mucmm_status linear_decoder(mucmm__fit *f, int64_t p, const mucmm__canonical_moments *c,
-                                   mucmm__head *decoder)
+/* heads[n] becomes a point of the front. */
+static mucmm_status judge(mucmm__fit *f, mucmm__individual *w, mucmm_candidate_kind kind, front *x)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t k = c->k, width = c->k + c->q;
-    double *gram = NULL, *weights = NULL, *sd = NULL, trace = 0;
+    mucmm_candidate *at = &x->at[x->n];
+    double value, views = f->model->n_views;
 
-    TRY(mucmm__alloc(f->ctx, width * width, sizeof *gram, &gram));
-    TRY(mucmm__alloc(f->ctx, width * p, sizeof *weights, &weights));
-    TRY(mucmm__alloc(f->ctx, width, sizeof *sd, &sd));
-    for (int64_t i = 0; i < width; i++) {
-        double variance = c->cov[i * (width + 1)];
-        sd[i] = i < k || !(variance > 0) ? 1 : sqrt(variance);
+    *at = (mucmm_candidate){.kind = kind};
+    TRY(mucmm__individual_judge(f, w, &x->heads[x->n], &value));
+    TRY(complete(f, w, &x->heads[x->n], &at->completeness));
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        at->leak += w->leak[m] / views;
+        at->leak_sd += w->leak_sd[m] * w->leak_sd[m] / (views * views);
     }
-    for (int64_t i = 0; i < width; i++) {
-        for (int64_t j = 0; j < width; j++)
-            gram[i * width + j] = c->cov[i * width + j] / (sd[i] * sd[j]);
-        for (int64_t j = 0; j < p; j++)
-            weights[i * p + j] = c->cross[j * width + i] / sd[i];
-        trace += gram[i * (width + 1)];
-    }
-    for (int64_t i = 0; i < width; i++)
-        gram[i * (width + 1)] += DECODER_RIDGE * trace / (double)width;
-    TRY(mucmm__cholesky(f->ctx, width, gram, "the covariance of c and u"));
-    TRY(mucmm__solve_lower(f->ctx, false, width, p, gram, weights));
-    TRY(mucmm__solve_lower(f->ctx, true, width, p, gram, weights));
-    TRY(mucmm__linear_head(f->ctx, width, p, weights, decoder));
-    for (int64_t j = 0; j < p; j++) {
-        double offset = c->mean_h[j]; /* u is centred already */
-        for (int64_t i = 0; i < k; i++)
-            offset -= c->mean[i] * weights[i * p + j];
-        decoder->offset[j] = (float)offset;
-    }
-done:
-    mucmm__free(gram);
-    mucmm__free(weights);
-    mucmm__free(sd);
-    return status;
-}
-
-/* Behind common heads that are the closed form: its individual ones are kept if trained ones have
- * no smaller loss on the held-out rows. */
-static mucmm_status prefer_closed_form(mucmm__fit *f, mucmm__individual *w, double trained,
-                                       bool *kept)
-{
-    mucmm_status status = MUCMM_OK;
-    mucmm_model *model = f->model;
-    mucmm__individual_heads g = {0};
-    mucmm__canonical_moments c = {0};
-    double closed;
-
-    for (int32_t m = 0; m < model->n_views; m++) {
-        const mucmm__head *head = &model->linear.view[m].individual;
-        TRY(mucmm__head_copy(f->ctx, head, &g.head[m]));
-        TRY(mucmm__individual_moments(f, w, m, head, &c));
-        TRY(linear_decoder(f, model->view[m].p, &c, &g.decoder[m]));
-        mucmm__canonical_moments_drop(&c);
-        c = (mucmm__canonical_moments){0};
-    }
-    TRY(mucmm__individual_judge(f, w, &g, &closed));
-    *kept = closed >= trained;
-    if (!*kept)
-        goto done;
+    at->leak_sd = sqrt(at->leak_sd);
     mucmm__info(f->ctx,
-                "individual heads: the closed form is kept, its held-out loss is %.4f, that of "
-                "trained heads %.4f",
-                -closed, -trained);
-    for (int32_t m = 0; m < model->n_views; m++) {
-        model->heads.view[m].individual = g.head[m];
-        g.head[m] = (mucmm__head){0};
-    }
-    model->individual_closed = true;
+                "individual part, %s: held-out leak %.5f, by chance +- %.5f; rebuilt of what c "
+                "leaves %.4f",
+                mucmm_candidate_name(kind), at->leak, at->leak_sd, at->completeness);
+    x->n++;
 done:
-    mucmm__canonical_moments_drop(&c);
-    mucmm__individual_heads_drop(&g);
     return status;
 }
+
+/* The networks of a stage, at their best. */
+static mucmm_status take_stage(mucmm__fit *f, const mucmm__individual *w, mucmm__stage stage,
+                               const mucmm__part *nets, mucmm__individual_heads *g)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__trainer *t = &f->stage[stage];
+
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        bool trained = stage >= MUCMM__STAGE_INDIVIDUAL;
+        TRY(mucmm__part_head(f, trained ? &w->net[m] : &nets[m], t->best_params, t->best_stats,
+                             &g->net[m]));
+        if (trained)
+            TRY(mucmm__part_head(f, &w->head[m], t->best_params, t->best_stats, &g->head[m]));
+    }
+done:
+    return status;
+}
+
+static mucmm_status make_front(mucmm__fit *f, mucmm__individual *w, int64_t n_params,
+                               int64_t n_stats, front *x)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__part nets[MUCMM_MAX_VIEWS] = {0};
+
+    TRY(judge(f, w, MUCMM_CANDIDATE_RESIDUAL, x));
+    TRY(mucmm__fit_transport(f, w, nets));
+    TRY(take_stage(f, w, MUCMM__STAGE_TRANSPORT, nets, &x->heads[x->n]));
+    TRY(judge(f, w, MUCMM_CANDIDATE_TRANSPORT, x));
+    TRY(train_heads(f, w, nets, n_params, n_stats));
+    TRY(take_stage(f, w, MUCMM__STAGE_INDIVIDUAL, nets, &x->heads[x->n]));
+    TRY(judge(f, w, MUCMM_CANDIDATE_TRAINED, x));
+done:
+    return status;
+}
+
+/* The most complete candidate among those whose leak is not beyond chance, or no larger than that
+ * of the least leaky one and the share of what the residual leaks more that `independence` leaves.
+ */
+static int32_t choose(const front *x, double independence)
+{
+    int32_t least = 0, best;
+    double allowed;
+
+    for (int32_t i = 1; i < x->n; i++)
+        least = x->at[i].leak < x->at[least].leak ? i : least;
+    allowed = fmax(x->at[least].leak, CHANCE * x->at[least].leak_sd);
+    allowed += (1 - independence) * fmax(x->at[0].leak - allowed, 0);
+    best = least;
+    for (int32_t i = 0; i < x->n; i++)
+        if (x->at[i].leak <= allowed && x->at[i].completeness > x->at[best].completeness)
+            best = i;
+    return best;
+}
+
+/* ---- what is kept ------------------------------------------------------------------- */
 
 /* A view without individual dimensions still has a head, of no outputs. */
 static mucmm_status empty_heads(mucmm__fit *f)
@@ -239,32 +217,43 @@ done:
     return status;
 }
 
+/* Behind common variates that are the closed form, the residual is the closed form too. */
+static mucmm_status keep(mucmm__fit *f, mucmm__individual *w, mucmm__individual_heads *g,
+                         mucmm_candidate_kind kind)
+{
+    mucmm_status status = MUCMM_OK;
+
+    f->model->individual_closed = kind == MUCMM_CANDIDATE_RESIDUAL && f->model->start < 0;
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        mucmm__view_heads *out = &f->model->heads.view[m];
+        if (f->model->individual_closed)
+            TRY(mucmm__head_copy(f->ctx, &f->model->linear.view[m].individual, &out->individual));
+        else
+            TRY(mucmm__individual_canonical(f, w, m, g, out));
+    }
+done:
+    return status;
+}
+
 mucmm_status mucmm__fit_individual(mucmm__fit *f)
 {
     mucmm_status status = MUCMM_OK;
     mucmm__individual w = {0};
-    mucmm__stage chosen = MUCMM__STAGE_INDIVIDUAL;
-    const mucmm__trainer *t;
+    front x = {.at = f->model->front};
     int64_t n_params, n_stats;
-    bool closed = false;
+    int32_t chosen;
 
     if (f->p->individual == 0)
         return empty_heads(f);
     TRY(mucmm__individual_create(f, &w, &n_params, &n_stats));
-    if (f->p->beta < 0)
-        TRY(choose_beta(f, &w, n_params, n_stats, &chosen));
-    else
-        TRY(run_stage(f, &w, chosen, f->p->beta, NULL, n_params, n_stats));
-    t = &f->stage[chosen];
-    w.beta = f->model->params.beta;
-    if (f->model->start < 0)
-        TRY(prefer_closed_form(f, &w, t->best, &closed));
-    for (int32_t m = 0; m < f->model->n_views && !closed; m++) {
-        mucmm__view_heads *out = &f->model->heads.view[m];
-        TRY(mucmm__part_head(f, &w.head[m], t->best_params, t->best_stats, &out->individual));
-        TRY(mucmm__individual_canonical(f, &w, m, out));
-    }
+    TRY(make_front(f, &w, n_params, n_stats, &x));
+    chosen = choose(&x, f->p->independence);
+    x.at[chosen].chosen = 1;
+    f->model->n_front = x.n;
+    mucmm__info(f->ctx, "individual part: %s is kept", mucmm_candidate_name(x.at[chosen].kind));
+    TRY(keep(f, &w, &x.heads[chosen], x.at[chosen].kind));
 done:
+    front_drop(&x);
     mucmm__individual_drop(&w);
     return status;
 }

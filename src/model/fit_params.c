@@ -18,8 +18,7 @@ void mucmm_fit_params_init_sized(mucmm_fit_params *p, size_t size)
         .ridge = MUCMM_RIDGE_CHOSEN,
         .weight_decay = 1e-4,
         .input_noise = 0.3,
-        .alpha = 20,
-        .beta = -1,
+        .independence = 1,
         .stages = 1,
     };
 
@@ -63,9 +62,7 @@ mucmm_status mucmm__fit_params_check(mucmm_ctx *ctx, const mucmm_fit_params *p)
     TRY(check_range(ctx, "learning rate", p->learning_rate, 0, 10));
     TRY(check_range(ctx, "weight decay", p->weight_decay, 0, 10));
     TRY(check_range(ctx, "input noise", p->input_noise, 0, 10));
-    TRY(check_range(ctx, "alpha", p->alpha, 0, 1e6));
-    if (p->beta != -1)
-        TRY(check_range(ctx, "beta", p->beta, 0, 1e6));
+    TRY(check_range(ctx, "independence", p->independence, 0, 1));
     TRY(check_range(ctx, "stages", p->stages, 0, MUCMM__LATER + 1));
     TRY(check_range(ctx, "bootstrap", p->bootstrap, 0, MUCMM_MAX_BOOTSTRAP));
     TRY(check_range(ctx, "restarts", p->restarts, 0, MUCMM_MAX_RESTARTS));

@@ -19,6 +19,9 @@
 #define BATCH_PER_COLUMN 20
 #define LEAST_BATCH_PER_COLUMN 10
 
+/* Of the individual heads, whose penalty has no bias in batches of any size. */
+enum { INDIVIDUAL_BATCH = 2000, INDIVIDUAL_STEPS = 300 };
+
 /* ---- the split --------------------------------------------------------------------- */
 
 /* The rows that have all views, in *complete [n_all]; the others that have one, in f->some. */
@@ -141,6 +144,11 @@ static int64_t at_least(int64_t epochs, int64_t steps, int64_t steps_per_epoch)
     return epochs > enough ? epochs : enough;
 }
 
+int64_t mucmm__individual_batch(const mucmm__fit *f)
+{
+    return f->n_train < INDIVIDUAL_BATCH ? f->n_train : INDIVIDUAL_BATCH;
+}
+
 /* Epochs of few batches would be few steps: enough of both. */
 void mucmm__resolve_epochs(const mucmm__fit *f, mucmm_fit_params *p)
 {
@@ -149,7 +157,8 @@ void mucmm__resolve_epochs(const mucmm__fit *f, mucmm_fit_params *p)
     if (p->common_epochs == 0)
         p->common_epochs = at_least(20, 180, steps);
     if (p->individual_epochs == 0)
-        p->individual_epochs = at_least(12, 360, steps);
+        p->individual_epochs =
+            at_least(12, INDIVIDUAL_STEPS, f->n_train / mucmm__individual_batch(f));
     f->model->params.common_epochs = p->common_epochs;
     f->model->params.individual_epochs = p->individual_epochs;
 }

@@ -15,6 +15,9 @@ mucmm_status mucmm__choose_batch(mucmm__fit *f);
 /* The most common dimensions that the batch has room for. */
 int64_t mucmm__batch_dimensions(const mucmm__fit *f);
 
+/* Rows of a step of the individual heads. */
+int64_t mucmm__individual_batch(const mucmm__fit *f);
+
 /* The numbers of epochs that p leaves open, also in the model. */
 void mucmm__resolve_epochs(const mucmm__fit *f, mucmm_fit_params *p);
 

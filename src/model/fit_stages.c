@@ -378,7 +378,7 @@ mucmm_status mucmm__fit_common(mucmm__fit *f)
             TRY(first_stage(f, total)); /* trained already */
         }
     }
-    f->stage_now = f->stage_now < MUCMM__STAGE_INDIVIDUAL ? MUCMM__STAGE_INDIVIDUAL : f->stage_now;
+    f->stage_now = f->stage_now < MUCMM__STAGE_TRANSPORT ? MUCMM__STAGE_TRANSPORT : f->stage_now;
 done:
     mucmm__free(keep);
     return status;

@@ -10,58 +10,7 @@
 /* Random numbers of the later stages of random heads; the other heads have those from 0 on. */
 #define STREAM_LATER ((uint64_t)1 << 40)
 
-/* ---- one network ------------------------------------------------------------------- */
-
-mucmm_status mucmm__head_alloc(mucmm_ctx *ctx, const mucmm__mlp *net, mucmm__head *head)
-{
-    mucmm_status status = MUCMM_OK;
-
-    *head = (mucmm__head){.net = *net};
-    TRY(mucmm__alloc(ctx, net->n_params, sizeof *head->params, &head->params));
-    TRY(mucmm__alloc(ctx, net->out, sizeof *head->offset, &head->offset));
-done:
-    if (status != MUCMM_OK)
-        mucmm__head_drop(head);
-    return status;
-}
-
-mucmm_status mucmm__head_copy(mucmm_ctx *ctx, const mucmm__head *from, mucmm__head *to)
-{
-    mucmm_status status = mucmm__head_alloc(ctx, &from->net, to);
-
-    if (status == MUCMM_OK) {
-        memcpy(to->params, from->params, (size_t)from->net.n_params * sizeof *to->params);
-        memcpy(to->offset, from->offset, (size_t)from->net.out * sizeof *to->offset);
-    }
-    return status;
-}
-
-mucmm_status mucmm__head_empty(mucmm_ctx *ctx, int64_t in, mucmm__head *head)
-{
-    return mucmm__head_alloc(ctx, &(mucmm__mlp){.in = in, .skip = -1}, head);
-}
-
-mucmm_status mucmm__linear_head(mucmm_ctx *ctx, int64_t in, int64_t out, const double *weights,
-                                mucmm__head *head)
-{
-    mucmm_status status = MUCMM_OK;
-    mucmm__mlp net;
-
-    TRY(mucmm__mlp_layout(ctx, in, NULL, 0, out, false, true, &net));
-    TRY(mucmm__head_alloc(ctx, &net, head));
-    for (int64_t i = 0; i < in; i++)
-        for (int64_t j = 0; j < out; j++)
-            head->params[net.skip + j * in + i] = (float)weights[i * out + j];
-done:
-    return status;
-}
-
-void mucmm__head_drop(mucmm__head *head)
-{
-    mucmm__free(head->params);
-    mucmm__free(head->offset);
-    *head = (mucmm__head){0};
-}
+/* ---- the networks of a view --------------------------------------------------------- */
 
 void mucmm__deflated_drop(mucmm__deflated *d)
 {
@@ -85,71 +34,7 @@ void mucmm__heads_drop(mucmm__view_heads *v)
     mucmm__head_drop(&v->individual);
     mucmm__free(v->mix);
     v->mix = NULL;
-}
-
-mucmm_status mucmm__head_forward(mucmm_ctx *ctx, const mucmm__head *head, int64_t n, const float *h,
-                                 float *y)
-{
-    int64_t out = head->net.out;
-    mucmm_status status = mucmm__mlp_forward(ctx, &head->net, head->params, NULL, n, h, y);
-
-    if (status != MUCMM_OK)
-        return status;
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < out; j++)
-            y[i * out + j] += head->offset[j];
-    return MUCMM_OK;
-}
-
-/* out [new_out, in] = A' w, w [old_out, in]: a weight matrix behind the affine map. */
-static void map_rows(int64_t new_out, int64_t old_out, int64_t in, const double *a, const float *w,
-                     float *out)
-{
-    for (int64_t i = 0; i < new_out; i++)
-        for (int64_t j = 0; j < in; j++) {
-            double sum = 0;
-            for (int64_t l = 0; l < old_out; l++)
-                sum += a[l * new_out + i] * (double)w[l * in + j];
-            out[i * in + j] = (float)sum;
-        }
-}
-
-mucmm_status mucmm__head_affine(mucmm_ctx *ctx, mucmm__head *head, const double *mean,
-                                const double *a, int64_t new_out)
-{
-    mucmm_status status = MUCMM_OK;
-    const mucmm__mlp *old = &head->net;
-    int64_t hidden[MUCMM_MAX_HIDDEN], out = old->out;
-    int32_t last = old->n_layers - 1;
-    mucmm__head fresh = {0};
-    mucmm__mlp net;
-
-    for (int32_t i = 0; i < last; i++)
-        hidden[i] = old->layers[i].out;
-    TRY(mucmm__mlp_layout(ctx, old->in, hidden, last < 0 ? 0 : last, new_out, last >= 0,
-                          old->skip >= 0, &net));
-    TRY(mucmm__head_alloc(ctx, &net, &fresh));
-    if (last >= 0) {
-        const mucmm__mlp_layer *from = &old->layers[last], *to = &net.layers[last];
-        /* hidden layers lie first and do not change */
-        memcpy(fresh.params, head->params, (size_t)from->weight * sizeof *fresh.params);
-        map_rows(new_out, out, from->in, a, head->params + from->weight, fresh.params + to->weight);
-        map_rows(new_out, out, 1, a, head->params + from->bias, fresh.params + to->bias);
-    }
-    if (old->skip >= 0)
-        map_rows(new_out, out, old->in, a, head->params + old->skip, fresh.params + net.skip);
-    for (int64_t i = 0; i < new_out; i++) {
-        double sum = 0;
-        for (int64_t l = 0; l < out; l++)
-            sum += a[l * new_out + i] * ((double)head->offset[l] - mean[l]);
-        fresh.offset[i] = (float)sum;
-    }
-    mucmm__head_drop(head);
-    *head = fresh;
-    fresh = (mucmm__head){0};
-done:
-    mucmm__head_drop(&fresh);
-    return status;
+    mucmm__transport_drop(&v->transport);
 }
 
 /* ---- the stages of the common variates: forward, and its vector-Jacobian product ---- */
@@ -276,8 +161,31 @@ mucmm_status mucmm__heads_forward(mucmm_ctx *ctx, const mucmm__view_heads *v, in
         TRY(mucmm__head_forward(ctx, &v->individual, n, h, u));
         if (v->mix)
             TRY(mucmm__gemm(ctx, false, true, n, q, k, 1, c, k, v->mix, k, 1, u, q));
+        if (v->transport.out)
+            TRY(mucmm__transport_forward(ctx, &v->transport, n, k, h, c, u));
     }
 done:
+    return status;
+}
+
+/* dh [n, p] and dc [n, k] += what du [n, q] leaves there. */
+static mucmm_status individual_vjp(mucmm_ctx *ctx, const mucmm__view_heads *v, int64_t n,
+                                   const float *h, const float *du, float *dh, float *dc)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t k = mucmm__common_width(v), q = v->individual.net.out;
+    float *c = NULL;
+
+    TRY(mucmm__head_vjp_add(ctx, &v->individual, n, h, du, dh));
+    if (v->mix)
+        TRY(mucmm__gemm(ctx, false, false, n, k, q, 1, du, q, v->mix, k, 1, dc, k));
+    if (v->transport.out) {
+        TRY(mucmm__alloc(ctx, n * k, sizeof *c, &c));
+        TRY(common_forward(ctx, v, n, h, c));
+        TRY(mucmm__transport_vjp(ctx, &v->transport, n, k, h, c, du, dh, dc));
+    }
+done:
+    mucmm__free(c);
     return status;
 }
 
@@ -285,28 +193,20 @@ mucmm_status mucmm__heads_vjp(mucmm_ctx *ctx, const mucmm__view_heads *v, int64_
                               const float *dc, const float *du, float *dh)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t k = mucmm__common_width(v), q = v->individual.net.out, p = v->common.net.in;
-    bool through_mix = du && v->mix && q > 0;
-    float *total = NULL, *part = NULL;
+    int64_t k = mucmm__common_width(v), p = v->common.net.in;
+    bool individual = du && v->individual.net.out > 0;
+    float *total = NULL;
 
     memset(dh, 0, (size_t)(n * p) * sizeof *dh);
-    if (dc || through_mix) {
-        TRY(mucmm__alloc(ctx, n * k, sizeof *total, &total));
-        if (dc)
-            memcpy(total, dc, (size_t)(n * k) * sizeof *total);
-        if (through_mix)
-            TRY(mucmm__gemm(ctx, false, false, n, k, q, 1, du, q, v->mix, k, 1, total, k));
+    TRY(mucmm__alloc(ctx, n * k, sizeof *total, &total));
+    if (dc)
+        memcpy(total, dc, (size_t)(n * k) * sizeof *total);
+    if (individual)
+        TRY(individual_vjp(ctx, v, n, h, du, dh, total));
+    if (dc || (individual && (v->mix || v->transport.out)))
         TRY(common_vjp(ctx, v, n, h, total, dh));
-    }
-    if (du && q > 0) {
-        TRY(mucmm__alloc(ctx, n * p, sizeof *part, &part));
-        TRY(mucmm__mlp_vjp(ctx, &v->individual.net, v->individual.params, n, h, du, part));
-        for (int64_t i = 0; i < n * p; i++)
-            dh[i] += part[i];
-    }
 done:
     mucmm__free(total);
-    mucmm__free(part);
     return status;
 }
 

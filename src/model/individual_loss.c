@@ -4,10 +4,10 @@
  * section 3 of the method.
  *
  *   L = sum_m [ |h_m - d_m(c_m, u_m)|^2 / (n tr Cov h_m) + alpha K(u_m, c_m)
- *               + beta (K_x(phi(u_m), c) + K_x(phi(u_m), u_others)) ]
+ *               + beta (K_x(phi(u_m), [c, psi(c)]) + K_x(phi(u_m), u_others)) ]
  *       + alpha sum_{m<l} K(u_m, u_l),   c = mean over the views of c_m
  *
- * with the common heads frozen, u standardized on the batch, phi fresh random Fourier features
+ * with the common heads frozen, u whitened on the batch, phi fresh random Fourier features
  * in every step. The mean of the views' common variates holds what they share with less of what
  * each adds to it by chance, so it is what u must be denied. The decoders d_m are only needed here.
  */
@@ -19,6 +19,8 @@
 
 #define KERNEL_RIDGE 0.1 /* on standardized features */
 #define LINEAR_RIDGE 1e-4
+#define ALPHA 2.0
+#define WHITEN_RIDGE 1e-4 /* outputs begin with variance 1 */
 
 /* ---- the terms on standardized u [n, q]; each adds its gradient to du -------------- */
 
@@ -28,27 +30,24 @@ static void add(const double *x, int64_t n, double factor, double *to)
         to[i] += factor * x[i];
 }
 
-/* alpha K(u_m, c_m) and alpha K(u_m, u_l). */
-static mucmm_status linear_terms(mucmm__fit *f, mucmm__individual *w, bool gradient, double *value)
+/* alpha K(u_m, c_m) and alpha K(u_m, u_l), with their gradients. */
+static mucmm_status linear_terms(mucmm__fit *f, mucmm__individual *w, double *value)
 {
     mucmm_status status = MUCMM_OK;
-    double alpha = f->p->alpha, k_value;
-    double *one = gradient ? w->d_u : NULL, *two = gradient ? w->d_other : NULL;
+    double k_value;
 
-    for (int32_t m = 0; m < f->model->n_views && alpha > 0; m++) {
+    for (int32_t m = 0; m < f->model->n_views; m++) {
         int64_t size = w->u[m].rows * w->u[m].cols;
-        TRY(mucmm__correlation_min(f->ctx, &w->u[m], &w->c[m], LINEAR_RIDGE, &k_value, one, NULL));
-        *value += alpha * k_value;
-        if (gradient)
-            add(one, size, alpha, w->du[m].data);
+        TRY(mucmm__correlation_min(f->ctx, &w->u[m], &w->c[m], LINEAR_RIDGE, &k_value, w->d_u,
+                                   NULL));
+        *value += ALPHA * k_value;
+        add(w->d_u, size, ALPHA, w->du[m].data);
         for (int32_t l = 0; l < m; l++) {
-            TRY(mucmm__correlation_min(f->ctx, &w->u[m], &w->u[l], LINEAR_RIDGE, &k_value, one,
-                                       two));
-            *value += alpha * k_value;
-            if (gradient) {
-                add(one, size, alpha, w->du[m].data);
-                add(two, size, alpha, w->du[l].data);
-            }
+            TRY(mucmm__correlation_min(f->ctx, &w->u[m], &w->u[l], LINEAR_RIDGE, &k_value, w->d_u,
+                                       w->d_other));
+            *value += ALPHA * k_value;
+            add(w->d_u, size, ALPHA, w->du[m].data);
+            add(w->d_other, size, ALPHA, w->du[l].data);
         }
     }
 done:
@@ -67,8 +66,8 @@ static mucmm__block draw_features(mucmm__fit *f, mucmm__individual *w, int32_t m
     return (mucmm__block){w->phi_std, n, d};
 }
 
-/* What a reader of u_m is denied, [n, k + the other views' q]: c, and the other views' u. K_x is a
- * sum over these columns; scaled so, it is the sum of its values for either block. */
+/* What a reader of u_m is denied, [n, e + the other views' q]: shared, and the other views' u. K_x
+ * is a mean over these columns; scaled so, it is the sum of its values for either block. */
 static void take_denied(mucmm__fit *f, mucmm__individual *w, int32_t m)
 {
     int64_t n = w->u[m].rows, k = w->shared.cols, others = 0, at = 0;
@@ -107,7 +106,7 @@ static void give_denied(mucmm__fit *f, mucmm__individual *w, int32_t m, double f
     }
 }
 
-/* beta (K_x(phi(u_m), c) + K_x(phi(u_m), other u)), with its gradients. */
+/* beta (K_x(phi(u_m), shared) + K_x(phi(u_m), other u)), with its gradients. */
 static mucmm_status kernel_term(mucmm__fit *f, mucmm__individual *w, int32_t m, uint64_t key,
                                 double *value)
 {
@@ -116,8 +115,6 @@ static mucmm_status kernel_term(mucmm__fit *f, mucmm__individual *w, int32_t m, 
     mucmm__block phi_std;
     double beta = w->beta, k_value;
 
-    if (!(beta > 0))
-        return MUCMM_OK;
     phi_std = draw_features(f, w, m, key);
     take_denied(f, w, m);
     TRY(mucmm__correlation_min_crossfit(f->ctx, &phi_std, &w->denied, KERNEL_RIDGE, &k_value,
@@ -145,43 +142,61 @@ static double reconstruction(const float *h, int64_t size, int64_t n, double var
     return sum * scale;
 }
 
-/* raw outputs -> u[m] standardized, and joint[m] = [c, u] for the decoder. */
-static void take_outputs(mucmm__individual *w, int32_t m, int64_t n)
+/* raw outputs -> u[m] whitened, as the canonical form will have them, by their own covariance or
+ * by the one that is there; joint[m] = [c, u] for the decoder. */
+static mucmm_status take_outputs(mucmm__fit *f, mucmm__individual *w, int32_t m, int64_t n,
+                                 const float *c, bool own)
 {
+    mucmm_status status = MUCMM_OK;
     int64_t k = w->c[m].cols, q = w->u[m].cols;
     mucmm__block raw = {w->du[m].data, n, q}; /* borrowed: du is zeroed afterwards */
 
     w->c[m].rows = w->u[m].rows = w->du[m].rows = n;
-    for (int64_t i = 0; i < n * q; i++)
-        raw.data[i] = w->raw[i];
-    mucmm__standardize(&raw, w->u[m].data, w->sd[m]);
+    mucmm__to_double(c, n * k, w->c[m].data);
+    mucmm__to_double(w->raw, n * q, raw.data);
+    TRY(own ? mucmm__whiten_rows(f->ctx, &raw, WHITEN_RIDGE, w->mean[m], w->inverse[m],
+                                 w->u[m].data)
+            : mucmm__whiten_like(f->ctx, &raw, w->mean[m], w->inverse[m], w->u[m].data));
     memset(w->du[m].data, 0, (size_t)(n * q) * sizeof(double));
     for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < k; j++)
-            w->joint[m][i * (k + q) + j] = (float)w->c[m].data[i * k + j];
+        memcpy(w->joint[m] + i * (k + q), c + i * k, (size_t)k * sizeof *c);
         for (int64_t j = 0; j < q; j++)
             w->joint[m][i * (k + q) + k + j] = (float)w->u[m].data[i * q + j];
     }
+done:
+    return status;
 }
 
-static void take_common(mucmm__individual *w, int32_t m, const float *c, const int64_t *rows,
-                        int64_t n)
+/* to [n, cols] = rows of from. */
+static void pick(const float *from, int64_t cols, const int64_t *rows, int64_t n, float *to)
 {
-    int64_t k = w->c[m].cols;
-
     for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < k; j++)
-            w->c[m].data[i * k + j] = c[(rows ? rows[i] : i) * k + j];
+        memcpy(to + i * cols, from + rows[i] * cols, (size_t)cols * sizeof *to);
 }
 
-static void average_common(mucmm__individual *w, int32_t n_views, int64_t n)
+/* shared from the c of a batch. psi sees the mean standardized, or the features of a component
+ * would depend on how well the views agree on it; the mean itself weighs by that. */
+static mucmm_status take_shared(mucmm__fit *f, mucmm__individual *w, int64_t n)
 {
-    int64_t size = n * w->shared.cols;
+    mucmm_status status = MUCMM_OK;
+    int64_t k = f->model->k, e = w->shared.cols;
+    mucmm__block mean = {w->mean_c, n, k}, raw = {w->psi_raw, n, e};
+    double own = sqrt((double)e / (double)k), other = sqrt((double)e / (double)(e - k));
 
     w->shared.rows = n;
-    memset(w->shared.data, 0, (size_t)size * sizeof(double));
-    for (int32_t m = 0; m < n_views; m++)
-        add(w->c[m].data, size, 1.0 / n_views, w->shared.data);
+    memset(mean.data, 0, (size_t)(n * k) * sizeof(double));
+    for (int32_t m = 0; m < f->model->n_views; m++)
+        add(w->c[m].data, n * k, 1.0 / f->model->n_views, mean.data);
+    mucmm__standardize(&mean, w->shared.data, w->psi_sd); /* borrowed */
+    TRY(mucmm__psi_forward(f->ctx, &w->psi, &(mucmm__block){w->shared.data, n, k}, raw.data));
+    mucmm__standardize(&raw, w->shared.data, w->psi_sd);
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < e; j++) {
+            double *x = &w->shared.data[i * e + j];
+            *x = j < k ? own * mean.data[i * k + j] : other * *x;
+        }
+done:
+    return status;
 }
 
 /* ---- one step ---------------------------------------------------------------------- */
@@ -191,7 +206,7 @@ static mucmm_status decode(mucmm__fit *f, mucmm__individual *w, mucmm__trainer *
 {
     mucmm_status status = MUCMM_OK;
     const mucmm__part *d = &w->decoder[m];
-    int64_t n = f->batch, p = f->model->view[m].p, k = f->model->k, q = f->model->view[m].q;
+    int64_t n = w->rows, p = f->model->view[m].p, k = f->model->k, q = f->model->view[m].q;
 
     TRY(mucmm__mlp_forward_train(f->ctx, &d->net, t->params + d->params, t->stats + d->stats, n,
                                  w->joint[m], w->decoder_tape[m], w->rebuilt));
@@ -205,38 +220,67 @@ done:
     return status;
 }
 
+/* u[m] of a batch. */
+static mucmm_status encode(mucmm__fit *f, mucmm__individual *w, mucmm__trainer *t, int32_t m,
+                           const int64_t *rows)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__part *g = &w->head[m], *net = &w->net[m];
+    int64_t n = w->rows, q = w->u[m].cols;
+
+    TRY(mucmm__batch_features(f, m, rows, n, MUCMM__STAGE_INDIVIDUAL, t->step, w->h[m], w->x[m]));
+    pick(w->c_all[MUCMM_ROWS_TRAIN][m], f->model->k, rows, n, w->c32[m]);
+    pick(w->r_all[MUCMM_ROWS_TRAIN][m], q, rows, n, w->r[m]);
+    TRY(mucmm__mlp_forward_train(f->ctx, &g->net, t->params + g->params, t->stats + g->stats, n,
+                                 w->x[m], w->head_tape[m], w->raw));
+    TRY(mucmm__mlp_forward_train(f->ctx, &net->net, t->params + net->params, t->stats + net->stats,
+                                 n, w->c32[m], w->net_tape[m], w->o[m]));
+    mucmm__transport_rows(f->ctx, q, n, w->o[m], w->r[m], w->t);
+    for (int64_t i = 0; i < n * q; i++)
+        w->raw[i] += w->t[i];
+    TRY(take_outputs(f, w, m, n, w->c32[m], true));
+done:
+    return status;
+}
+
+/* From du[m] to the weights of view m. */
+static mucmm_status pull(mucmm__fit *f, mucmm__individual *w, mucmm__trainer *t, int32_t m)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__part *g = &w->head[m], *net = &w->net[m];
+    int64_t n = w->rows, q = w->u[m].cols;
+
+    TRY(mucmm__whiten_rows_vjp(f->ctx, &w->u[m], w->inverse[m], w->du[m].data, w->d_u));
+    for (int64_t i = 0; i < n * q; i++)
+        w->raw[i] = (float)w->d_u[i];
+    mucmm__transport_rows_vjp(f->ctx, q, n, w->o[m], w->r[m], w->raw, w->d_o, w->t);
+    TRY(mucmm__mlp_backward(f->ctx, &net->net, t->params + net->params, w->net_tape[m], w->d_o,
+                            t->grads + net->params, NULL));
+    TRY(mucmm__mlp_backward(f->ctx, &g->net, t->params + g->params, w->head_tape[m], w->raw,
+                            t->grads + g->params, NULL));
+done:
+    return status;
+}
+
 mucmm_status mucmm__individual_step(mucmm__fit *f, mucmm__trainer *t, void *arg,
                                     const int64_t *rows, double *loss)
 {
     mucmm_status status = MUCMM_OK;
     mucmm__individual *w = arg;
-    int64_t n = f->batch;
 
     *loss = 0;
-    for (int32_t m = 0; m < f->model->n_views; m++) {
-        const mucmm__part *g = &w->head[m];
-        TRY(mucmm__batch_features(f, m, rows, n, MUCMM__STAGE_INDIVIDUAL, t->step, w->h[m],
-                                  w->x[m]));
-        TRY(mucmm__mlp_forward_train(f->ctx, &g->net, t->params + g->params, t->stats + g->stats, n,
-                                     w->x[m], w->head_tape[m], w->raw));
-        take_common(w, m, w->c_train[m], rows, n);
-        take_outputs(w, m, n);
-    }
-    average_common(w, f->model->n_views, n);
-    TRY(linear_terms(f, w, true, loss));
+    for (int32_t m = 0; m < f->model->n_views; m++)
+        TRY(encode(f, w, t, m, rows));
+    TRY(take_shared(f, w, w->rows));
+    TRY(linear_terms(f, w, loss));
     for (int32_t m = 0; m < f->model->n_views; m++) {
         uint64_t stream = mucmm__stream(MUCMM__STAGE_INDIVIDUAL) + 700000 +
                           (uint64_t)(t->step * f->model->n_views + m);
         TRY(kernel_term(f, w, m, mucmm__rng_key(f->p->seed, stream), loss));
     }
     for (int32_t m = 0; m < f->model->n_views; m++) {
-        const mucmm__part *g = &w->head[m];
         TRY(decode(f, w, t, m, loss));
-        mucmm__standardize_vjp(&w->u[m], w->sd[m], w->du[m].data, w->d_u);
-        for (int64_t i = 0; i < n * w->u[m].cols; i++)
-            w->raw[i] = (float)w->d_u[i];
-        TRY(mucmm__mlp_backward(f->ctx, &g->net, t->params + g->params, w->head_tape[m], w->raw,
-                                t->grads + g->params, NULL));
+        TRY(pull(f, w, t, m));
     }
 done:
     return status;
@@ -244,15 +288,57 @@ done:
 
 /* ---- judging ----------------------------------------------------------------------- */
 
-static mucmm_status encode_held_out(mucmm__fit *f, mucmm__individual *w, const mucmm__head *head,
-                                    int32_t m, int64_t first, int64_t n)
+mucmm_status mucmm__individual_outputs(mucmm__fit *f, mucmm__individual *w, int32_t m,
+                                       const mucmm__individual_heads *g, int64_t n, const float *h,
+                                       const float *c, const float *r, float *v)
 {
     mucmm_status status = MUCMM_OK;
+    int64_t q = w->u[m].cols;
 
-    TRY(mucmm__features(f->ctx, &f->model->view[m], f->data[m], f->held_out + first, n, w->h[m]));
-    TRY(mucmm__head_forward(f->ctx, head, n, w->h[m], w->raw));
-    take_common(w, m, w->c_held_out[m] + first * f->model->k, NULL, n);
-    take_outputs(w, m, n);
+    memset(v, 0, (size_t)(n * q) * sizeof *v);
+    if (g->head[m].net.out > 0)
+        TRY(mucmm__head_forward(f->ctx, &g->head[m], n, h, v));
+    if (g->net[m].net.out > 0)
+        TRY(mucmm__head_forward(f->ctx, &g->net[m], n, c, w->d_o)); /* borrowed */
+    if (g->net[m].net.out > 0)
+        mucmm__transport_rows(f->ctx, q, n, w->d_o, r, w->t);
+    else
+        memcpy(w->t, r, (size_t)(n * q) * sizeof *r);
+    for (int64_t i = 0; i < n * q; i++)
+        v[i] += w->t[i];
+done:
+    return status;
+}
+
+/* What whitens the outputs of view m: of training rows, which are no more than a batch. */
+static mucmm_status learn_whitening(mucmm__fit *f, mucmm__individual *w,
+                                    const mucmm__individual_heads *g, int32_t m)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t n = w->rows;
+
+    if (g->head[m].net.out > 0)
+        TRY(mucmm__features(f->ctx, &f->model->view[m], f->data[m], f->train, n, w->h[m]));
+    TRY(mucmm__individual_outputs(f, w, m, g, n, w->h[m], w->c_all[MUCMM_ROWS_TRAIN][m],
+                                  w->r_all[MUCMM_ROWS_TRAIN][m], w->raw));
+    TRY(take_outputs(f, w, m, n, w->c_all[MUCMM_ROWS_TRAIN][m], true));
+done:
+    return status;
+}
+
+static mucmm_status encode_held_out(mucmm__fit *f, mucmm__individual *w,
+                                    const mucmm__individual_heads *g, int32_t m, int64_t first,
+                                    int64_t n)
+{
+    mucmm_status status = MUCMM_OK;
+    const float *c = w->c_all[MUCMM_ROWS_HELD_OUT][m] + first * f->model->k;
+    const float *r = w->r_all[MUCMM_ROWS_HELD_OUT][m] + first * w->u[m].cols;
+
+    if (g->head[m].net.out > 0 || g->decoder[m].net.out > 0)
+        TRY(mucmm__features(f->ctx, &f->model->view[m], f->data[m], f->held_out + first, n,
+                            w->h[m]));
+    TRY(mucmm__individual_outputs(f, w, m, g, n, w->h[m], c, r, w->raw));
+    TRY(take_outputs(f, w, m, n, c, false));
 done:
     return status;
 }
@@ -284,15 +370,15 @@ static mucmm_status judge_held_out(mucmm__fit *f, mucmm__individual *w, const mu
     mucmm_status status = MUCMM_OK;
     const mucmm__view_info *v = &f->model->view[m];
 
-    TRY(mucmm__head_forward(f->ctx, decoder, n, w->joint[m], w->rebuilt));
-    *loss += reconstruction(w->h[m], n * v->p, n, v->variance, w->rebuilt);
+    if (decoder->net.out > 0) {
+        TRY(mucmm__head_forward(f->ctx, decoder, n, w->joint[m], w->rebuilt));
+        *loss += reconstruction(w->h[m], n * v->p, n, v->variance, w->rebuilt);
+    }
     TRY(judge_leak(f, w, m, n));
 done:
     return status;
 }
 
-/* Minus the loss on the held-out rows, in blocks of at most a batch, with the same Fourier
- * features every time so that epochs compare. */
 mucmm_status mucmm__individual_judge(mucmm__fit *f, mucmm__individual *w,
                                      const mucmm__individual_heads *g, double *value)
 {
@@ -300,20 +386,19 @@ mucmm_status mucmm__individual_judge(mucmm__fit *f, mucmm__individual *w,
     int64_t blocks = (f->n_held_out + w->rows - 1) / w->rows;
 
     *value = w->unexplained = 0;
-    for (int32_t m = 0; m < f->model->n_views; m++)
+    for (int32_t m = 0; m < f->model->n_views; m++) {
         w->leak[m] = w->leak_sd[m] = 0;
+        TRY(learn_whitening(f, w, g, m));
+    }
     for (int64_t b = 0; b < blocks; b++) {
         int64_t first = b * f->n_held_out / blocks, n = (b + 1) * f->n_held_out / blocks - first;
         double loss = 0;
         for (int32_t m = 0; m < f->model->n_views; m++)
-            TRY(encode_held_out(f, w, &g->head[m], m, first, n));
-        average_common(w, f->model->n_views, n);
+            TRY(encode_held_out(f, w, g, m, first, n));
+        TRY(take_shared(f, w, n));
         for (int32_t m = 0; m < f->model->n_views; m++)
             TRY(judge_held_out(f, w, &g->decoder[m], m, n, &loss));
         w->unexplained += loss * (double)n / (double)f->n_held_out;
-        loss = 0;
-        TRY(linear_terms(f, w, false, &loss));
-        *value -= loss * (double)n / (double)f->n_held_out;
     }
     *value -= w->unexplained;
     for (int32_t m = 0; m < f->model->n_views; m++) {
@@ -324,6 +409,15 @@ done:
     return status;
 }
 
+void mucmm__individual_heads_drop(mucmm__individual_heads *g)
+{
+    for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++) {
+        mucmm__head_drop(&g->head[m]);
+        mucmm__head_drop(&g->net[m]);
+        mucmm__head_drop(&g->decoder[m]);
+    }
+}
+
 mucmm_status mucmm__individual_evaluate(mucmm__fit *f, mucmm__trainer *t, void *arg, double *value)
 {
     mucmm_status status = MUCMM_OK;
@@ -332,6 +426,7 @@ mucmm_status mucmm__individual_evaluate(mucmm__fit *f, mucmm__trainer *t, void *
 
     for (int32_t m = 0; m < f->model->n_views; m++) {
         TRY(mucmm__part_head(f, &w->head[m], t->params, t->stats, &g.head[m]));
+        TRY(mucmm__part_head(f, &w->net[m], t->params, t->stats, &g.net[m]));
         TRY(mucmm__part_head(f, &w->decoder[m], t->params, t->stats, &g.decoder[m]));
     }
     TRY(mucmm__individual_judge(f, w, &g, value));

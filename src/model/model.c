@@ -42,7 +42,9 @@ int64_t mucmm_model_common(const mucmm_model *m)
 
 int32_t mucmm_model_has_covariance(const mucmm_model *m, int32_t view)
 {
-    return view >= 0 && view < m->n_views && m->view[view].covariance != NULL;
+    const mucmm__solution *of = m->heads.rho ? &m->heads : &m->linear;
+
+    return view >= 0 && view < m->n_views && (m->view[view].covariance || of->loadings[view]);
 }
 
 int64_t mucmm_model_individual(const mucmm_model *m, int32_t view)

@@ -56,6 +56,8 @@ struct mucmm_model {
     int64_t rows[2];        /* training, held-out                     */
     int32_t start;          /* stage whose common heads were kept, -1: the closed form */
     bool individual_closed; /* its individual heads too */
+    mucmm_candidate front[MUCMM_MAX_CANDIDATES];
+    int32_t n_front;
     mucmm__epoch *history;
     int64_t n_history;
     char *json;

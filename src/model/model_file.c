@@ -66,6 +66,21 @@ static void list_deflated(tensor_list *list, const char *prefix, int32_t t,
     list_add(list, name, MUCMM_F64, mucmm__psi_width(&d->psi), d->head.net.out, d->weights);
 }
 
+static void list_transport(tensor_list *list, const char *method, const mucmm_model *m, int32_t i,
+                           const mucmm__transport *t)
+{
+    char prefix[128], name[160];
+
+    snprintf(prefix, sizeof prefix, "%.8s.%.100s.transport", method, m->view[i].name);
+    list_head(list, prefix, &t->net);
+    snprintf(name, sizeof name, "%.120s.mix", prefix);
+    list_add(list, name, MUCMM_F32, m->view[i].q, m->k, t->mix);
+    snprintf(name, sizeof name, "%.120s.out", prefix);
+    list_add(list, name, MUCMM_F32, m->view[i].q, m->view[i].q, t->out);
+    snprintf(name, sizeof name, "%.120s.residual", prefix);
+    list_head(list, name, &t->residual);
+}
+
 static void list_joint(tensor_list *list, const char *method, int64_t w, const mucmm__joint *joint)
 {
     char name[128];
@@ -99,6 +114,8 @@ static void list_representation(tensor_list *list, const mucmm_model *m, const c
             snprintf(name, sizeof name, "%s.%s.mix", method, m->view[i].name);
             list_add(list, name, MUCMM_F32, m->view[i].q, m->k, v->mix);
         }
+        if (v->transport.out)
+            list_transport(list, method, m, i, &v->transport);
         snprintf(name, sizeof name, "%s.%s.loadings", method, m->view[i].name);
         if (r->loadings[i])
             list_add(list, name, MUCMM_F32, m->view[i].p, m->k + m->view[i].q, r->loadings[i]);
@@ -119,7 +136,7 @@ static mucmm_status list_tensors(mucmm_ctx *ctx, const mucmm_model *m, tensor_li
     char name[128];
 
     *list = (tensor_list){
-        .room = m->n_views * (3 + 2 * (2 * per_head + 2) + MUCMM__LATER * (per_head + 3)) + 2 * 4};
+        .room = m->n_views * (3 + 2 * (4 * per_head + 4) + MUCMM__LATER * (per_head + 3)) + 2 * 4};
     TRY(mucmm__alloc(ctx, list->room, sizeof *list->items, &list->items));
     TRY(mucmm__alloc(ctx, list->room, sizeof *list->names, &list->names));
     for (int32_t i = 0; i < m->n_views; i++) {

@@ -109,6 +109,8 @@ static json_t *representation_json(mucmm__json_build *b, const mucmm_model *m,
         mucmm__json_set(b, v, "common", net_json(b, &r->view[i].common.net));
         mucmm__json_set(b, v, "individual", net_json(b, &r->view[i].individual.net));
         mucmm__json_set(b, v, "mix", json_boolean(r->view[i].mix != NULL));
+        if (r->view[i].transport.out)
+            mucmm__json_set(b, v, "transport", net_json(b, &r->view[i].transport.net.net));
         mucmm__json_set(b, v, "later", later_json(b, &r->view[i]));
         mucmm__json_set(b, v, "loadings", json_boolean(r->loadings[i] != NULL));
         mucmm__json_add(b, views, v);
@@ -147,8 +149,7 @@ json_t *mucmm__fit_params_json(mucmm__json_build *b, const mucmm_fit_params *p)
     mucmm__json_set(b, o, "learning_rate", mucmm__json_real(p->learning_rate));
     mucmm__json_set(b, o, "weight_decay", mucmm__json_real(p->weight_decay));
     mucmm__json_set(b, o, "input_noise", mucmm__json_real(p->input_noise));
-    mucmm__json_set(b, o, "alpha", mucmm__json_real(p->alpha));
-    mucmm__json_set(b, o, "beta", mucmm__json_real(p->beta));
+    mucmm__json_set(b, o, "independence", mucmm__json_real(p->independence));
     mucmm__json_set(b, o, "stages", json_integer(p->stages));
     if (p->bootstrap > 0)
         mucmm__json_set(b, o, "bootstrap", json_integer(p->bootstrap));
@@ -169,6 +170,23 @@ static json_t *history_json(mucmm__json_build *b, const mucmm_model *m)
         mucmm__json_set(b, o, "epoch", json_integer(m->history[i].epoch));
         mucmm__json_set(b, o, "loss", mucmm__json_real(m->history[i].loss));
         mucmm__json_set(b, o, "held_out", mucmm__json_real(m->history[i].held_out));
+        mucmm__json_add(b, a, o);
+    }
+    return a;
+}
+
+json_t *mucmm__front_json(mucmm__json_build *b, const mucmm_model *m)
+{
+    json_t *a = json_array();
+
+    for (int32_t i = 0; i < m->n_front; i++) {
+        const mucmm_candidate *at = &m->front[i];
+        json_t *o = json_object();
+        mucmm__json_set(b, o, "kind", mucmm__json_string(mucmm_candidate_name(at->kind)));
+        mucmm__json_set(b, o, "leak", mucmm__json_real(at->leak));
+        mucmm__json_set(b, o, "leak_sd", mucmm__json_real(at->leak_sd));
+        mucmm__json_set(b, o, "completeness", mucmm__json_real(at->completeness));
+        mucmm__json_set(b, o, "chosen", json_boolean(at->chosen));
         mucmm__json_add(b, a, o);
     }
     return a;
@@ -288,6 +306,8 @@ mucmm_status mucmm__model_make_json(mucmm_ctx *ctx, mucmm_model *m)
     mucmm__json_set(b, o, "linear", representation_json(b, m, &m->linear));
     if (m->heads.rho)
         mucmm__json_set(b, o, "heads", representation_json(b, m, &m->heads));
+    if (m->n_front > 0)
+        mucmm__json_set(b, o, "front", mucmm__front_json(b, m));
     mucmm__json_set(b, o, "history", history_json(b, m));
     TRY(mucmm__json_done(ctx, b, o));
     TRY(add_sources(ctx, b, m, views));

@@ -24,5 +24,6 @@ json_t *mucmm__dimensions_json(mucmm__json_build *b, const mucmm_model *m);
 json_t *mucmm__chose_json(mucmm__json_build *b, const mucmm_model *m);
 /* The parts for which trained heads were no better than the closed form. */
 json_t *mucmm__kept_json(mucmm__json_build *b, const mucmm_model *m);
+json_t *mucmm__front_json(mucmm__json_build *b, const mucmm_model *m);
 
 #endif

@@ -225,6 +225,26 @@ done:
     return status;
 }
 
+/* The transport of view i's residual. */
+static mucmm_status read_transport(mucmm_ctx *ctx, const json_t *parent, const mucmm_model *m,
+                                   int32_t i, int64_t *room, mucmm__transport *t)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t p = m->view[i].p, q = m->view[i].q;
+    mucmm__mlp residual;
+
+    if (q < 1)
+        return wrong(ctx, "transport", "is there, but no individual dimensions");
+    TRY(mucmm__mlp_layout(ctx, p, NULL, 0, q, false, true, &residual));
+    TRY(claim(ctx, room, residual.n_params, sizeof(float)));
+    TRY(mucmm__head_alloc(ctx, &residual, &t->residual));
+    TRY(claim(ctx, room, q * (m->k + q), sizeof(float)));
+    TRY(mucmm__transport_alloc(ctx, q, m->k, t));
+    TRY(read_net(ctx, parent, "transport", m->k, mucmm__transport_width(q), room, &t->net));
+done:
+    return status;
+}
+
 /* What a view's heads may have besides their networks. */
 static mucmm_status read_extras(mucmm_ctx *ctx, const json_t *o, const mucmm_model *m, int32_t i,
                                 int64_t *room, mucmm__solution *r)
@@ -238,6 +258,8 @@ static mucmm_status read_extras(mucmm_ctx *ctx, const json_t *o, const mucmm_mod
         TRY(claim(ctx, room, q * m->k, sizeof(float)));
         TRY(mucmm__alloc(ctx, q * m->k, sizeof(float), &r->view[i].mix));
     }
+    if (json_object_get(o, "transport"))
+        TRY(read_transport(ctx, o, m, i, room, &r->view[i].transport));
     if (json_is_true(json_object_get(o, "loadings"))) { /* not in the first files */
         TRY(claim(ctx, room, p, (size_t)(m->k + q) * sizeof(float)));
         TRY(mucmm__alloc(ctx, p * (m->k + q), sizeof(float), &r->loadings[i]));
@@ -341,8 +363,8 @@ static mucmm_status read_params(mucmm_ctx *ctx, const json_t *parent, mucmm_fit_
     TRY(get_number(ctx, o, "learning_rate", &p->learning_rate));
     TRY(get_number(ctx, o, "weight_decay", &p->weight_decay));
     TRY(get_number(ctx, o, "input_noise", &p->input_noise));
-    TRY(get_number(ctx, o, "alpha", &p->alpha));
-    TRY(get_number(ctx, o, "beta", &p->beta));
+    if (json_object_get(o, "independence")) /* not in the first files */
+        TRY(get_number(ctx, o, "independence", &p->independence));
     if (json_object_get(o, "stages")) { /* not in the first files */
         int64_t stages;
         TRY(get_integer(ctx, o, "stages", 0, MUCMM__LATER + 1, &stages));
@@ -403,6 +425,34 @@ static mucmm_status read_view(mucmm_ctx *ctx, const json_t *o, int64_t k, int64_
         TRY(claim(ctx, room, v->p, (size_t)v->p * sizeof *v->covariance));
     if (covariance)
         TRY(mucmm__alloc(ctx, v->p * v->p, sizeof *v->covariance, &v->covariance));
+done:
+    return status;
+}
+
+/* The candidates of the individual variates; in files that have them. */
+static mucmm_status read_front(mucmm_ctx *ctx, const json_t *parent, mucmm_model *m)
+{
+    mucmm_status status = MUCMM_OK;
+    const json_t *a = json_object_get(parent, "front");
+    static const char *const names[] = {"residual", "transport", "trained"};
+
+    if (json_array_size(a) > MUCMM_MAX_CANDIDATES)
+        return wrong(ctx, "front", "has more candidates than this program makes");
+    for (size_t i = 0; i < json_array_size(a); i++) {
+        const json_t *o = json_array_get(a, i);
+        const char *kind = json_string_value(json_object_get(o, "kind"));
+        mucmm_candidate *at = &m->front[i];
+        bool chosen = false;
+        int word = 0;
+        TRY(read_word(ctx, kind ? kind : "", "kind", names, 3, &word));
+        at->kind = (mucmm_candidate_kind)word;
+        TRY(get_number(ctx, o, "leak", &at->leak));
+        TRY(get_number(ctx, o, "leak_sd", &at->leak_sd));
+        TRY(get_number(ctx, o, "completeness", &at->completeness));
+        TRY(get_flag(ctx, o, "chosen", &chosen));
+        at->chosen = chosen;
+        m->n_front++;
+    }
 done:
     return status;
 }
@@ -568,7 +618,9 @@ static mucmm_status check_traces(mucmm_ctx *ctx, const mucmm_model *m)
     if (p->restarts > 0 && m->start >= 0 && !m->heads.stability)
         return wrong(ctx, "restarts", "is there, but no stability of the heads");
     for (int64_t i = 0; i < m->n_history; i++) {
-        int64_t *last = m->history[i].stage < MUCMM__STAGE_INDIVIDUAL ? &common : &individual;
+        int64_t *last = m->history[i].stage < MUCMM__STAGE_TRANSPORT ? &common : &individual;
+        if (m->history[i].stage == MUCMM__STAGE_TRANSPORT)
+            continue;
         *last = m->history[i].epoch > *last ? m->history[i].epoch : *last;
     }
     if (common > 0 && common != p->common_epochs)
@@ -614,6 +666,7 @@ static mucmm_status read_model(mucmm_ctx *ctx, const json_t *o, int64_t room, mu
     TRY(read_representation(ctx, m, o, "linear", &room, &m->linear));
     if (json_object_get(o, "heads"))
         TRY(read_representation(ctx, m, o, "heads", &room, &m->heads));
+    TRY(read_front(ctx, o, m));
     TRY(read_history(ctx, o, m));
     TRY(read_dimensions(ctx, o, m));
     TRY(read_choices(ctx, o, m));

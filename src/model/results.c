@@ -330,6 +330,8 @@ mucmm_status mucmm_model_results_json(mucmm_ctx *ctx, const mucmm_model *m, char
     mucmm__json_set(b, root, "dimensions", mucmm__dimensions_json(b, m));
     mucmm__json_set(b, root, "held_out_chose", mucmm__chose_json(b, m));
     mucmm__json_set(b, root, "closed_form_kept", mucmm__kept_json(b, m));
+    if (m->n_front > 0)
+        mucmm__json_set(b, root, "front", mucmm__front_json(b, m));
     if (mucmm_model_stability(m, MUCMM_LINEAR) || mucmm_model_stability(m, MUCMM_HEADS))
         mucmm__json_set(b, root, "stability", stability_json(b, m));
     return finish(ctx, b, root, text);

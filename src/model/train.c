@@ -31,13 +31,20 @@ static mucmm_status check_finite(mucmm__fit *f, const char *name, const mucmm__t
                        name, t->epoch + 1);
 }
 
+static int64_t batch_of(const mucmm__fit *f, const mucmm__problem *problem)
+{
+    return problem->batch > 0 ? problem->batch : f->batch;
+}
+
 static mucmm_status run_epoch(mucmm__fit *f, int32_t stage, const mucmm__problem *problem,
                               int64_t *order, double *mean_loss)
 {
     mucmm_status status = MUCMM_OK;
     mucmm__trainer *t = &f->stage[stage];
-    int64_t steps = f->n_train / f->batch, total = steps * problem->epochs;
-    mucmm__adamw opt = mucmm__adamw_default(f->p->learning_rate, f->p->weight_decay);
+    int64_t batch = batch_of(f, problem);
+    int64_t steps = f->n_train / batch, total = steps * problem->epochs;
+    mucmm__adamw opt = mucmm__adamw_default(
+        f->p->learning_rate, f->p->weight_decay * (problem->decay > 0 ? problem->decay : 1));
 
     *mean_loss = 0;
     mucmm__rng_permutation(mucmm__rng_key(f->p->seed, mucmm__stream(stage) + (uint64_t)t->epoch),
@@ -45,7 +52,7 @@ static mucmm_status run_epoch(mucmm__fit *f, int32_t stage, const mucmm__problem
     for (int64_t s = 0; s < steps; s++) {
         double loss = 0;
         t->step = t->epoch * steps + s;
-        TRY(problem->step(f, t, problem->arg, order + s * f->batch, &loss));
+        TRY(problem->step(f, t, problem->arg, order + s * batch, &loss));
         TRY(check_finite(f, problem->name, t, loss));
         opt.learning_rate = f->p->learning_rate * problem->rate * mucmm__one_cycle(t->step, total);
         mucmm__adamw_step(f->ctx, &opt, t->step + 1, t->n_params, t->grads, t->mask, t->first,
@@ -61,7 +68,7 @@ mucmm_status mucmm__train(mucmm__fit *f, int32_t stage, const mucmm__problem *pr
 {
     mucmm_status status = MUCMM_OK;
     mucmm__trainer *t = &f->stage[stage];
-    int64_t *order = NULL;
+    int64_t *order = NULL, steps = f->n_train / batch_of(f, problem);
     double loss, value;
     char note[64];
 
@@ -80,8 +87,8 @@ mucmm_status mucmm__train(mucmm__fit *f, int32_t stage, const mucmm__problem *pr
         TRY(mucmm__add_epoch(f->ctx, f->model, (mucmm__epoch){stage, t->epoch, loss, value}));
         snprintf(note, sizeof note, "loss %.4f, held-out %.4f", loss, value);
         mucmm__info(f->ctx, "%s: epoch %" PRId64 ": %s", problem->name, t->epoch, note);
-        TRY(mucmm__progress(f->ctx, problem->name, t->epoch * (f->n_train / f->batch),
-                            problem->epochs * (f->n_train / f->batch), note));
+        TRY(mucmm__progress(f->ctx, problem->name, t->epoch * steps, problem->epochs * steps,
+                            note));
         if (t->epoch < problem->epochs && mucmm__now() - f->last_save >= f->save_every)
             TRY(mucmm__checkpoint_save(f));
     }

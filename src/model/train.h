@@ -17,7 +17,9 @@ typedef struct mucmm__problem {
     mucmm__step_fn step; /* writes t->grads for the batch's rows (numbers into the training rows) */
     mucmm__evaluate_fn evaluate; /* held-out value of t->params, higher is better */
     void *arg;
-    double rate; /* times the learning rate */
+    double rate;   /* times the learning rate */
+    double decay;  /* times the weight decay; 0: 1 */
+    int64_t batch; /* rows of a step; 0: as the fit's */
 } mucmm__problem;
 
 /* Trains t from its epoch to problem->epochs, with checkpoints. */

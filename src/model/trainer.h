@@ -6,7 +6,7 @@
 
 #include "model/heads.h"
 
-/* Attempts at another beta, at most. */
+/* Attempts at another weight of the penalty, in the history of models of versions before 0.2. */
 #define MUCMM__TUNED 2
 
 typedef enum mucmm__stage {
@@ -15,15 +15,16 @@ typedef enum mucmm__stage {
     MUCMM__STAGE_RESTART = 2, /* the first of MUCMM_MAX_RESTARTS more of these */
     MUCMM__STAGE_LATER = MUCMM__STAGE_RESTART + MUCMM_MAX_RESTARTS, /* the first of MUCMM__LATER
                                                                        deflated stages */
-    MUCMM__STAGE_INDIVIDUAL = MUCMM__STAGE_LATER + MUCMM__LATER,
-    MUCMM__STAGE_TUNED, /* the first of MUCMM__TUNED attempts at another beta */
+    MUCMM__STAGE_TRANSPORT = MUCMM__STAGE_LATER + MUCMM__LATER,     /* of the residuals */
+    MUCMM__STAGE_INDIVIDUAL,
+    MUCMM__STAGE_TUNED, /* the first of MUCMM__TUNED attempts; none is made any more */
     MUCMM__STAGES = MUCMM__STAGE_TUNED + MUCMM__TUNED
 } mucmm__stage;
 
 /* Random numbers of a stage: streams from here on, a million of them. In the order in which the
  * kinds of stages came to be, so that none of them changes the others: 1 and 2, 3 the individual
- * heads, 4 to 7 the later stages, 9 and 10 the attempts at another beta, 11 and above the restarts.
- */
+ * heads, 4 to 7 the later stages, 8 the transport, 9 and 10 the attempts at another beta, 11 and
+ * above the restarts. */
 static inline uint64_t mucmm__stream(int32_t stage)
 {
     int32_t number = stage + 1;
@@ -32,6 +33,8 @@ static inline uint64_t mucmm__stream(int32_t stage)
         number = 9 + stage - MUCMM__STAGE_TUNED;
     else if (stage == MUCMM__STAGE_INDIVIDUAL)
         number = 3;
+    else if (stage == MUCMM__STAGE_TRANSPORT)
+        number = 8;
     else if (stage >= MUCMM__STAGE_LATER)
         number = 4 + stage - MUCMM__STAGE_LATER;
     else if (stage >= MUCMM__STAGE_RESTART)

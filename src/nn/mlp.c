@@ -105,6 +105,15 @@ void mucmm__mlp_init(const mucmm__mlp *net, uint64_t rng_key, float *params, flo
         fill(params + net->skip, net->in * net->out, 0);
 }
 
+void mucmm__mlp_init_zero(const mucmm__mlp *net, uint64_t rng_key, float *params, float *stats)
+{
+    mucmm__mlp_init(net, rng_key, params, stats);
+    if (net->n_layers > 0) {
+        const mucmm__mlp_layer *last = &net->layers[net->n_layers - 1];
+        fill(params + last->weight, (last->in + 1) * last->out, 0); /* the bias lies behind them */
+    }
+}
+
 void mucmm__mlp_decay_mask(const mucmm__mlp *net, float *mask)
 {
     fill(mask, net->n_params, 0);

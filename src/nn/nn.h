@@ -38,6 +38,8 @@ mucmm_status mucmm__mlp_layout(mucmm_ctx *ctx, int64_t in, const int64_t *hidden
 /* Uniform(-1/sqrt(in), 1/sqrt(in)) weights and biases as PyTorch's Linear, gamma 1, beta 0,
  * skip 0, running mean 0, var 1. */
 void mucmm__mlp_init(const mucmm__mlp *net, uint64_t rng_key, float *params, float *stats);
+/* The same, but the last layer 0, so that y = 0. */
+void mucmm__mlp_init_zero(const mucmm__mlp *net, uint64_t rng_key, float *params, float *stats);
 /* 1 where weight decay applies (weight matrices and the skip), 0 elsewhere: mask [n_params]. */
 void mucmm__mlp_decay_mask(const mucmm__mlp *net, float *mask);
 

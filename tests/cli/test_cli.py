@@ -562,9 +562,9 @@ def making_it_again_gives_the_same_page():
         (fit('--bootstrap', '5', '--scale', 'column', '--validation', '0.2', out='again.mucmm'),
          [*report, '--seed', '3', '--method', 'gradient'], left_right),
         (fit('--ridge', 'lw', '--seed', '9', common='auto', individual='auto', out='again.mucmm'), report, left_right),
-        (fit(*MLP, '--stages', '2', '--alpha', '5', '--learning-rate', '0.001', '--weight-decay', '0.01', '--input-noise', '0.1',
+        (fit(*MLP, '--stages', '2', '--independence', '0.5', '--learning-rate', '0.001', '--weight-decay', '0.01', '--input-noise', '0.1',
              '--individual-epochs', '3', out='again.mucmm'), [*report, '--threads', '1'], left_right),
-        (fit(*MLP, '--restarts', '1', '--beta', '40', '--seed', '12345678901', out='again.mucmm'), report, left_right),
+        (fit(*MLP, '--restarts', '1', '--seed', '12345678901', out='again.mucmm'), report, left_right),
         (fit('--head', 'auto', '--hidden', '8,8', '--epochs', '1', '--stages', 'auto', out='again.mucmm'), report, left_right),
     ]
     for fit_args, report_args, training in cases:
@@ -589,7 +589,7 @@ def making_it_again_gives_the_same_model():
     report = ['report', 'again.mucmm', *UNSEEN, '--samples-shown', '1', '--permutations', '0', '-o', 'page.html']
     command, model = model_made_again(fit(*MLP, out='again.mucmm'), report, left_right)
     stages = {epoch['stage'] for epoch in model['history']}
-    check('individual-2' in stages and '--beta' not in command, (command, stages))
+    check('individual-transport' in stages and '--independence' not in command, (command, stages))
     command, model = model_made_again(fit(*MLP, '--checkpoint', 'state', out='again.mucmm'), report, left_right)
     check('--checkpoint' not in command, command)
     own = random.Random(4)
@@ -1852,7 +1852,7 @@ def a_checkpoint_that_cannot_be_one_is_told_before_the_work():
     check('moments' not in result.stderr, result.stderr)
     os.remove('state')
     succeeds(*fit(*short))
-    for other in (['--seed', '5'], ['--hidden', '17'], ['--beta', '3']):
+    for other in (['--seed', '5'], ['--hidden', '17'], ['--independence', '0.3']):
         result = fails(1, ['another fit'], *fit(*short, *other), leaves=['out.mucmm'])
         check('moments' not in result.stderr, result.stderr)
     write_npy('l2.npy', paired_rows(500, 9)[0])

@@ -211,7 +211,6 @@ static inline mucmm_fit_params tiny_fit(mucmm_head_kind head)
     p.hidden[0] = 3;
     p.common_epochs = p.individual_epochs = 2;
     p.batch = 40;
-    p.beta = 1;
     p.validation = .25;
     return p;
 }

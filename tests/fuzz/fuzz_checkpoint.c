@@ -27,7 +27,6 @@ static mucmm_fit_params checkpoint_fit(size_t which)
     mucmm_fit_params p = tiny_fit(MUCMM_HEAD_MLP);
 
     p.stages = which == 3 ? 2 : 1;
-    p.beta = which == 2 ? -1 : 1;
     p.checkpoint = folder_path("checkpoint");
     return p;
 }
