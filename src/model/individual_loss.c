@@ -20,6 +20,11 @@
 #define KERNEL_RIDGE 0.1 /* on standardized features */
 #define LINEAR_RIDGE 1e-4
 #define ALPHA 2.0
+enum {
+    DECODED = 1000,
+    WHITENED = 1000
+};                        /* rows that are decoded in a step; that tell what
+                               whitens the held-out ones */
 #define WHITEN_RIDGE 1e-4 /* outputs begin with variance 1 */
 
 /* ---- the terms on standardized u [n, q]; each adds its gradient to du -------------- */
@@ -201,12 +206,14 @@ done:
 
 /* ---- one step ---------------------------------------------------------------------- */
 
+/* Of the first rows of the batch: a mean over rows is soon known well enough. */
 static mucmm_status decode(mucmm__fit *f, mucmm__individual *w, mucmm__trainer *t, int32_t m,
                            double *loss)
 {
     mucmm_status status = MUCMM_OK;
     const mucmm__part *d = &w->decoder[m];
-    int64_t n = w->rows, p = f->model->view[m].p, k = f->model->k, q = f->model->view[m].q;
+    int64_t n = w->rows < DECODED ? w->rows : DECODED, p = f->model->view[m].p, k = f->model->k,
+            q = f->model->view[m].q;
 
     TRY(mucmm__mlp_forward_train(f->ctx, &d->net, t->params + d->params, t->stats + d->stats, n,
                                  w->joint[m], w->decoder_tape[m], w->rebuilt));
@@ -310,12 +317,12 @@ done:
     return status;
 }
 
-/* What whitens the outputs of view m: of training rows, which are no more than a batch. */
+/* What whitens the outputs of view m: of some training rows. */
 static mucmm_status learn_whitening(mucmm__fit *f, mucmm__individual *w,
                                     const mucmm__individual_heads *g, int32_t m)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t n = w->rows;
+    int64_t n = w->rows < WHITENED ? w->rows : WHITENED;
 
     if (g->head[m].net.out > 0)
         TRY(mucmm__features(f->ctx, &f->model->view[m], f->data[m], f->train, n, w->h[m]));
