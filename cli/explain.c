@@ -44,7 +44,7 @@ const option explain_options[] = {
     {"shape", 0, OPTION_PAIRS, false, AT(shape), 0, 0, "NAME=28x56",
      "shape of a view's raw input, if its file does not tell it"},
     {"training", 0, OPTION_PAIRS, false, AT(training), 0, 0, "NAME=FILE",
-     "rows the model was fitted to: null models, patterns of wide views, lcmv of old models"},
+     "rows the model was fitted to: null models, patterns of encoded views, maps of old models"},
     {"truth", 0, OPTION_PAIRS, false, AT(truth), 0, 0, "NAME=FILE",
      "--check: what is where in the raw inputs: 0 neither, 1 shared, 2 private"},
     {"memory", 0, OPTION_COUNT, false, AT(memory), 1, 1e9, "MIB",

@@ -24,7 +24,7 @@ const option fit_options[] = {
      "widths of the hidden layers of an mlp head"},
     {"epochs", 0, OPTION_COUNT, false, AT(epochs), 1, 1000000, "N",
      "epochs of the common and the individual heads (default 20 and 12, at least 180 and "
-     "360 steps)"},
+     "300 steps)"},
     {"individual-epochs", 0, OPTION_COUNT, false, AT(individual_epochs), 1, 1000000, "N",
      "epochs of the individual heads, if other"},
     {"batch", 0, OPTION_COUNT, false, AT(batch), 2, 1e9, "B",

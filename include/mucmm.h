@@ -751,12 +751,13 @@ typedef enum mucmm_score_kind {
 
 /* DEFAULT is what suits the view: a pattern of rows of numbers; integrated gradients of pictures,
  * texts and sounds behind an encoder, but of the individual scores of pictures LCMV. GRADIENT;
- * INPUT_X_GRADIENT, gradient * (input - baseline); PATTERN, covariance of the raw inputs times
- * gradient; SMOOTHGRAD, mean gradient of noisy copies of the input; INTEGRATED_GRADIENTS, (input -
- * baseline) * mean gradient on the way between; LCMV, integrated gradients of w'h(x), h the scaled
- * features and w the linearly constrained minimum variance filter that passes the pattern of the
- * score in the features and nothing that goes with the view's other variates, nor with the mere
- * presence of something (docs/method.md, section 6). */
+ * INPUT_X_GRADIENT, gradient * (input - baseline); PATTERN, covariance of the raw inputs with the
+ * variates times the slope of the score in these, which for linear heads and of encoded data is
+ * their covariance times the gradient; SMOOTHGRAD, mean gradient of noisy copies of the input;
+ * INTEGRATED_GRADIENTS, (input - baseline) * mean gradient on the way between; LCMV, integrated
+ * gradients of w'h(x), h the scaled features and w the linearly constrained minimum variance filter
+ * that passes the pattern of the score in the features and nothing that goes with the view's other
+ * variates, nor with the mere presence of something (docs/method.md, section 6). */
 #define MUCMM_MAP_KINDS(X)                                                                         \
     X(DEFAULT, -1, "default")                                                                      \
     X(GRADIENT, 0, "gradient")                                                                     \
@@ -797,9 +798,9 @@ typedef struct mucmm_explain_params {
     mucmm_map_kind map;                  /* default MUCMM_MAP_DEFAULT                          */
     mucmm_representation representation; /* default MUCMM_HEADS                                */
     int64_t component;                   /* for the *_COMPONENT scores, from 0                 */
-    const mucmm_data *training;          /* pattern: rows whose covariance is taken; NULL =
-                                            the training covariance in the model file (encoded
-                                            data: required). lcmv: rows the model was fitted to,
+    const mucmm_data *training;          /* pattern: rows whose covariances are taken; NULL =
+                                            the loadings in the model file (encoded data:
+                                            required). lcmv: rows the model was fitted to,
                                             for files that hold no loadings                */
     int64_t samples;                     /* smoothgrad: noisy copies, 1 to 100000; default 25  */
     double noise;            /* smoothgrad: standard deviation of the noise, >= 0; in units of
@@ -1062,8 +1063,8 @@ MUCMM_API mucmm_status mucmm_findings_json(mucmm_ctx *ctx, const mucmm_findings 
 /* ---- an input as a sum ------------------------------------------------------------- */
 
 /* x = mean + common part + individual part + rest, in raw units, with the patterns of the common
- * energy and of the individual score (docs/method.md, section 7). For linear heads they are the
- * best linear predictions of x from its variates, and the three are uncorrelated. */
+ * energy and of the individual score (docs/method.md, section 7). Of two views that are not encoded
+ * they are the best linear predictions of x from its variates, and the three are uncorrelated. */
 typedef struct mucmm_parts mucmm_parts;
 
 #define MUCMM_SUMMANDS(X)                                                                          \
