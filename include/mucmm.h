@@ -372,8 +372,9 @@ typedef struct mucmm_fit_params {
     double input_noise;     /* standard deviation, in units of the feature's; default 0.3 */
     double independence;    /* of trained individual variates, in [0, 1]; default 1. Of several
                                candidates (mucmm_model_front) the most complete one is kept that
-                               leaks no more than the least leaky one does, by chance, and by the
-                               share 1 - independence of what the residual leaks more            */
+                               leaks no more than the least leaky one does, or than chance (2
+                               standard deviations) if that is more, and the share 1 -
+                               independence of what the residual leaks beyond that             */
     const char *checkpoint; /* file; NULL = none. Resumed from if it exists.            */
     int32_t stages;         /* of training of the common heads, at most: later ones look for what no
                                function of the earlier ones' variates is; 1 (default) = all
