@@ -13,7 +13,7 @@
 #include <math.h>
 #include <string.h>
 
-#define BETA 40.0 /* weight of the kernel terms */
+#define BETA 80.0 /* weight of the kernel terms */
 #define RATE 2.0  /* times the learning rate */
 #define CHANCE 2  /* standard deviations that a leak may have by chance */
 

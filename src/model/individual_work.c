@@ -7,13 +7,13 @@
 
 #include <string.h>
 
-#define FOURIER_FEATURES 200
+#define FOURIER_FEATURES 300
 enum { MOST_PAIRED = 8, WAVES = 48 }; /* psi of the mean c: leading components, cosines */
 
 /* A wide individual head over many columns learns by heart to hide c on the training rows, and on
  * others c shows through: its hidden layers are so narrow that the first has at most so many
  * weights a training row, but no narrower than that. */
-#define WEIGHTS_PER_ROW 2
+#define WEIGHTS_PER_ROW 3
 #define NARROWEST 48
 
 /* A decoder only says what is still there. */
