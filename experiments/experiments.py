@@ -5,6 +5,7 @@ Every model is fitted by `mucmm fit` on the training rows; everything is measure
 linear yardstick and the ceiling, which is the same probe on the true latents or on the raw view."""
 import argparse
 import csv
+import functools
 import gzip
 import json
 import os
@@ -17,7 +18,8 @@ import threadpoolctl
 
 import generators
 import moving as scenes
-from common import MUCMM, OUT, ROOT, Learned, accuracy, commit, log, mucmm, r2, save, table_of, together
+import spoken
+from common import MUCMM, OUT, ROOT, Learned, accuracy, commit, log, mucmm, network_accuracy, r2, save, table_of, together
 
 FASHION = '/usr/share/datasets/fashion-mnist'
 EXPERIMENTS = {}
@@ -534,6 +536,56 @@ def moving(o, seed):
                     title = '%s: share of the pictures whose smoothed maximum lies %s' % (encoder, place)
                     tables.setdefault(title, {}).setdefault(row, {})[glyphs] = share
     return tables
+
+
+ENCODERS = os.path.dirname(MOBILENET)
+
+
+@functools.lru_cache
+def spoken_features(where, threads, step):
+    """[prompts, languages, 96], and of every prompt its kind; of every `step`th prompt."""
+    found = dict(list(spoken.prompts().items())[::step])
+    owners = spoken.write_windows(where, found)
+    mucmm('encode', spoken.write_study(where, ENCODERS), '--threads', threads, '-o', where)
+    features, windows = spoken.means(np.load(os.path.join(where, 'speech.npy')).reshape(len(owners), -1), owners, len(found))
+    return features, spoken.kinds(list(found), windows)
+
+
+def majority(s, labels):
+    return float(np.bincount(s.test(labels)).max() / len(s.test(labels)))
+
+
+def spoken_rows(s, kind, of):
+    """{row: {column: value}} of a view. of: {column: (training, test)}"""
+    tables = {}
+    for view in (0, 1):
+        for row, labels in (('language', s.languages[view]), ('kind of prompt', kind[s.prompt])):
+            for probe, read in (('network', network_accuracy), ('linear', accuracy)):
+                cells = tables.setdefault('view %d: %s, %s' % (view + 1, row, probe), {})
+                cells['chance'] = majority(s, labels)
+                for column, pairs in of.items():
+                    cells[column] = read(pairs[view], labels, s.n_train)
+    cells = tables.setdefault('the prompt found in view 2', {})
+    cells['chance'] = 1 / len(np.unique(s.test(s.prompt)))
+    for column, pairs in of.items():
+        if column[0] != 'u':  # the axes of u1 and u2 have nothing to do with each other
+            cells[column] = spoken.retrieval(pairs, s.test(s.prompt), s.test(s.languages.T).T)
+    return tables
+
+
+@experiment([1, 2, 3], 20, 20)
+def prompts(o, seed):
+    """The same telephone prompts in two languages, through a speech embedding: language and voice are private."""
+    if not spoken.there() or not os.path.exists(os.path.join(ENCODERS, 'embedding_model.onnx')):
+        sys.exit('the prompts (tools/install_packages.sh prompts) or %s/embedding_model.onnx are not there; set MUCMM_SHARED' %
+                 ENCODERS)
+    features, kind = spoken_features(folder(o, 'encoded'), o.threads, 5 if o.quick else 1)
+    s = spoken.Pairs(features, seed)
+    model = fit(o, seed, s)
+    of = {'raw view': [raw(s, view) for view in (0, 1)]}
+    for method in ('heads', 'linear'):
+        of['c, ' + method], of['u, ' + method] = model.c[method], model.u[method]
+    return {'Share of the test rows read right; the prompt found among those of the test part': spoken_rows(s, kind, of)}
 
 
 def word_maps(o, study, model, representation, rows, where, *options):

@@ -5,6 +5,9 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-"$here"/../tools/install_packages.sh experiments
+wanted=experiments
+[ "${1-}" != prompts ] || wanted="$wanted prompts"
+# shellcheck disable=SC2086
+"$here"/../tools/install_packages.sh $wanted
 # Debian's Python: another one in PATH does not see Debian's packages.
 exec env OMP_WAIT_POLICY=passive /usr/bin/python3 -B "$here/experiments.py" "$@"
