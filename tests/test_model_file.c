@@ -119,6 +119,27 @@ static void check_load(const bytes *b, mucmm_status want, const char *fragment)
     unlink(in_folder("damaged"));
 }
 
+/* Hidden layers so wide that what is folded away of them would be more than all else. */
+static void test_wide_networks_come_back(void **state)
+{
+    problem q = new_problem(ctx, 3, 400, true, 19);
+    mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);
+    mucmm_model *m, *again;
+
+    (void)state;
+    p.n_hidden = 2;
+    p.hidden[0] = p.hidden[1] = 2000;
+    p.common_epochs = p.individual_epochs = 1;
+    m = fit(ctx, &q, &p);
+    CHECK_OK(ctx, mucmm_model_save(ctx, m, in_folder("wide")));
+    CHECK_OK(ctx, mucmm_model_load(ctx, in_folder("wide"), &again));
+    assert_string_equal(mucmm_model_json(again), mucmm_model_json(m));
+    unlink(in_folder("wide"));
+    mucmm_model_free(m);
+    mucmm_model_free(again);
+    drop_problem(&q);
+}
+
 static void test_model_file_refusals(void **state)
 {
     static const struct {
@@ -477,6 +498,7 @@ int main(void)
         cmocka_unit_test(test_model_tells_its_views),
         cmocka_unit_test(test_model_lives_until_the_last_lets_go),
         cmocka_unit_test(test_model_file_round_trip),
+        cmocka_unit_test(test_wide_networks_come_back),
         cmocka_unit_test(test_model_file_refusals),
         cmocka_unit_test(test_model_file_refuses_bad_numbers),
         cmocka_unit_test(test_model_file_agrees_with_its_parameters),

@@ -165,6 +165,17 @@ done:
     return status;
 }
 
+/* What a file holds of a network: its parameters but for those of the BatchNorms, which are folded,
+ * and the offsets. */
+static int64_t stored_numbers(const mucmm__mlp *net)
+{
+    int64_t n = net->n_params + net->out;
+
+    for (int32_t i = 0; i + 1 < net->n_layers; i++)
+        n -= 2 * net->layers[i].out;
+    return n;
+}
+
 static mucmm_status read_net(mucmm_ctx *ctx, const json_t *parent, const char *key, int64_t in,
                              int64_t out, int64_t *room, mucmm__head *head)
 {
@@ -189,7 +200,7 @@ static mucmm_status read_net(mucmm_ctx *ctx, const json_t *parent, const char *k
             return wrong(ctx, "hidden", "holds a width out of range");
     }
     TRY(mucmm__mlp_layout(ctx, in, hidden, (int32_t)json_array_size(list), out, deep, skip, &net));
-    TRY(claim(ctx, room, net.n_params, sizeof *head->params));
+    TRY(claim(ctx, room, stored_numbers(&net), sizeof *head->params));
     TRY(mucmm__head_alloc(ctx, &net, head));
 done:
     return status;
