@@ -2,6 +2,8 @@
  *
  * Maps against finite differences and the closed form, and what is refused. */
 #include "explain/baseline.h"
+#include "explain/explanation.h"
+#include "explain/other_models.h"
 #include "explain_case.h"
 #include "generators.h"
 
@@ -383,6 +385,36 @@ static void check_maps(const mucmm_model *m, const problem *q, int32_t view,
     drop_problem(&t);
 }
 
+/* What a map is compared with is the same map of other models: of this model it is the map itself.
+ */
+static void check_as_another_model(const mucmm_model *m, const problem *q, int32_t view,
+                                   const mucmm_explain_params *p)
+{
+    int64_t size = SAMPLES * q->p[view];
+    float *other = test_floats(size);
+
+    for (int map = MUCMM_MAP_GRADIENT; map <= MUCMM_MAP_LCMV; map++) {
+        mucmm_explain_params e = *p;
+        mucmm_explanation *of = NULL;
+        float *own;
+        e.map = (mucmm_map_kind)map;
+        own = explain(m, q, view, sample_rows, SAMPLES, &e, NULL);
+        CHECK_OK(ctx, mucmm_explanation_create(ctx, m, q->view, q->n_views, view, sample_rows,
+                                               SAMPLES, &e, &of));
+        CHECK_OK(ctx, mucmm__other_maps(ctx, &of->s, &m, 1, "the same model", other));
+        assert_memory_equal(own, other, (size_t)size * sizeof *own);
+        mucmm_explanation_free(of);
+        free(own);
+    }
+    free(other);
+}
+
+static void test_maps_of_other_models_are_the_same_maps(void **state)
+{
+    (void)state;
+    for_every_model(check_as_another_model);
+}
+
 static void test_maps_are_made_of_the_gradient(void **state)
 {
     (void)state;
@@ -735,6 +767,7 @@ static void test_explain_refusals(void **state)
     const int64_t *rows = sample_rows;
     float maps[SAMPLES * 9];
     mucmm_mat out = {maps, SAMPLES, 8, 8};
+    mucmm_explanation *e = NULL;
     double worst;
 
     (void)state;
@@ -786,6 +819,10 @@ static void test_explain_refusals(void **state)
     mucmm__free(m->view[0].covariance); /* as of a view with very many columns */
     m->view[0].covariance = NULL;
     CHECK_OK(ctx, mucmm_explain(ctx, m, q.view, 2, 0, rows, SAMPLES, &p, &out, NULL));
+    CHECK_OK(ctx, mucmm_explanation_create(ctx, m, q.view, 2, 0, rows, SAMPLES, &p, &e));
+    check_message(ctx, mucmm_explanation_patterns(ctx, e, 1, maps), MUCMM_EARG,
+                  "give the training rows"); /* of gradients: no loadings know these */
+    mucmm_explanation_free(e);
     for (int i = 0; i < 2; i++) { /* as in files of earlier versions */
         mucmm__solution *of = i ? &m->linear : &m->heads;
         mucmm__free(of->loadings[0]);
@@ -874,6 +911,7 @@ int main(void)
         cmocka_unit_test(test_patterns_are_the_best_predictions),
         cmocka_unit_test(test_gradient_is_the_difference_quotient_of_transform),
         cmocka_unit_test(test_check_gradient_finds_no_fault),
+        cmocka_unit_test(test_maps_of_other_models_are_the_same_maps),
         cmocka_unit_test(test_maps_are_made_of_the_gradient),
         cmocka_unit_test(test_smoothgrad_of_a_linear_score_is_the_gradient),
         cmocka_unit_test(test_integrated_gradients_are_complete),

@@ -183,6 +183,7 @@ static void test_front_falls_from_the_residual_on(void **state)
     assert_int_equal(chosen, 1);
     assert_true(front[0].leak > 5 * front[0].leak_sd);
     assert_true(front[1].leak < .6 * front[0].leak);
+    assert_true(front[2].leak < .5 * front[0].leak);
     assert_false(front[0].chosen);
     mucmm_model_free(m);
     p.independence = 0; /* all that is private */

@@ -66,7 +66,7 @@ int32_t mucmm_explain_takes_training(const mucmm_model *m, int32_t view, const m
     if (p.map == MUCMM_MAP_LCMV && !mucmm_model_loadings(m, p.representation, view))
         return 1;
     if (!mucmm__encoded_of(data))
-        return p.map == MUCMM_MAP_PATTERN && !mucmm_model_has_covariance(m, view);
+        return p.map == MUCMM_MAP_PATTERN && !mucmm_model_covariance(m, view);
     return p.map == MUCMM_MAP_PATTERN ||
            (mucmm__is_measured(p.map) &&
             (p.baseline == MUCMM_BASELINE_MEAN || p.baseline == MUCMM_BASELINE_DEFAULT));

@@ -22,12 +22,18 @@ done:
     return status;
 }
 
-/* Gradients become patterns when all of them are there. */
+/* Patterns before an encoder take one pass over the training rows: gradients become patterns when
+ * all of them are there. */
+static bool is_raw_pattern(const mucmm__samples *s)
+{
+    return s->encoded && s->p->map == MUCMM_MAP_PATTERN;
+}
+
 static mucmm_explain_params single_params(const mucmm__samples *s)
 {
     mucmm_explain_params p = *s->p;
 
-    if (p.map == MUCMM_MAP_PATTERN)
+    if (is_raw_pattern(s))
         p.map = MUCMM_MAP_GRADIENT;
     return p;
 }
@@ -35,8 +41,7 @@ static mucmm_explain_params single_params(const mucmm__samples *s)
 static mucmm_status finish_patterns(mucmm_ctx *ctx, const mucmm__samples *s, int64_t count,
                                     float *out)
 {
-    return s->p->map == MUCMM_MAP_PATTERN ? mucmm__raw_input_pattern(ctx, s, count * s->n, out)
-                                          : MUCMM_OK;
+    return is_raw_pattern(s) ? mucmm__raw_input_pattern(ctx, s, count * s->n, out) : MUCMM_OK;
 }
 
 mucmm_status mucmm__other_maps(mucmm_ctx *ctx, const mucmm__samples *s,

@@ -80,6 +80,20 @@ done:
     return status;
 }
 
+/* A gradient becomes a pattern by a covariance alone; loadings do not know the gradient. */
+static mucmm_status check_covariance(mucmm_ctx *ctx, const mucmm__samples *s)
+{
+    const mucmm__view_info *v = &s->m->view[s->view];
+
+    if (!s->encoded && !s->p->training && !v->covariance)
+        return mucmm__fail(ctx, MUCMM_EARG,
+                           "view '%s' has %" PRId64
+                           " columns, too many for the model to carry their covariance; give the "
+                           "training rows",
+                           v->name, v->p);
+    return MUCMM_OK;
+}
+
 mucmm_status mucmm__pattern_check(mucmm_ctx *ctx, const mucmm__samples *s)
 {
     const mucmm__view_info *v = &s->m->view[s->view];
@@ -91,12 +105,8 @@ mucmm_status mucmm__pattern_check(mucmm_ctx *ctx, const mucmm__samples *s)
                            "a pattern of view '%s' needs the training rows, whose raw inputs the "
                            "model does not carry",
                            v->name);
-    if (!training && !v->covariance && !mucmm__pattern_has_loadings(s))
-        return mucmm__fail(ctx, MUCMM_EARG,
-                           "view '%s' has %" PRId64
-                           " columns, too many for the model to carry their covariance; give the "
-                           "training rows",
-                           v->name, v->p);
+    if (!mucmm__pattern_has_loadings(s) && check_covariance(ctx, s) != MUCMM_OK)
+        return MUCMM_EARG;
     if (!s->encoded && cols != v->p)
         return mucmm__fail(ctx, MUCMM_ESHAPE,
                            "%s: the training rows of view '%s' have %" PRId64 " columns; %" PRId64
@@ -143,6 +153,7 @@ mucmm_status mucmm__raw_input_pattern(mucmm_ctx *ctx, const mucmm__samples *s, i
 {
     mucmm_status status = MUCMM_OK;
 
+    TRY(check_covariance(ctx, s));
     TRY(mucmm__pattern_check(ctx, s));
     status = s->encoded ? mucmm__raw_pattern(ctx, s->p->training, n, s->cols, g)
                         : column_pattern(ctx, s, n, g);

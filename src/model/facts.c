@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Facts about a model as numbers: of one that was fitted as of one that was loaded. */
+#include "model/model_json_words.h"
 #include "model/represent.h"
 #include "model/trainer.h"
 
@@ -121,9 +122,7 @@ const mucmm_epoch *mucmm_model_history(const mucmm_model *m, int64_t *n)
 
 const char *mucmm_candidate_name(mucmm_candidate_kind kind)
 {
-    static const char *const names[] = {"residual", "transport", "trained"};
-
-    return (int)kind >= 0 && (int)kind <= MUCMM_CANDIDATE_TRAINED ? names[kind] : NULL;
+    return (int)kind >= 0 && (int)kind < MUCMM_MAX_CANDIDATES ? mucmm__candidate_names[kind] : NULL;
 }
 
 const mucmm_candidate *mucmm_model_front(const mucmm_model *m, int32_t *n)

@@ -186,8 +186,8 @@ done:
 }
 
 /* The most complete candidate among those whose leak is not beyond chance, or no larger than that
- * of the least leaky one and the share of what the residual leaks more that `independence` leaves.
- */
+ * of the least leaky one and the share of what the residual leaks more that `independence` leaves;
+ * at 0 that is the residual's own leak, to the last bit. */
 static int32_t choose(const front *x, double independence)
 {
     int32_t least = 0, best;
@@ -196,7 +196,7 @@ static int32_t choose(const front *x, double independence)
     for (int32_t i = 1; i < x->n; i++)
         least = x->at[i].leak < x->at[least].leak ? i : least;
     allowed = fmax(x->at[least].leak, CHANCE * x->at[least].leak_sd);
-    allowed += (1 - independence) * fmax(x->at[0].leak - allowed, 0);
+    allowed = independence * allowed + (1 - independence) * fmax(x->at[0].leak, allowed);
     best = least;
     for (int32_t i = 0; i < x->n; i++)
         if (x->at[i].leak <= allowed && x->at[i].completeness > x->at[best].completeness)

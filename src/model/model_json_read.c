@@ -445,7 +445,6 @@ static mucmm_status read_front(mucmm_ctx *ctx, const json_t *parent, mucmm_model
 {
     mucmm_status status = MUCMM_OK;
     const json_t *a = json_object_get(parent, "front");
-    static const char *const names[] = {"residual", "transport", "trained"};
 
     if (json_array_size(a) > MUCMM_MAX_CANDIDATES)
         return wrong(ctx, "front", "has more candidates than this program makes");
@@ -455,7 +454,8 @@ static mucmm_status read_front(mucmm_ctx *ctx, const json_t *parent, mucmm_model
         mucmm_candidate *at = &m->front[i];
         bool chosen = false;
         int word = 0;
-        TRY(read_word(ctx, kind ? kind : "", "kind", names, 3, &word));
+        TRY(read_word(ctx, kind ? kind : "", "kind", mucmm__candidate_names, MUCMM_MAX_CANDIDATES,
+                      &word));
         at->kind = (mucmm_candidate_kind)word;
         TRY(get_number(ctx, o, "leak", &at->leak));
         TRY(get_number(ctx, o, "leak_sd", &at->leak_sd));

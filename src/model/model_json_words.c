@@ -23,3 +23,5 @@ const char *const mucmm__stability_keys[MUCMM__STABILITY_FIELDS] = {
 const char *const mucmm__head_names[3] = {"linear", "mlp", "auto"};
 const char *const mucmm__scale_names[2] = {"view", "column"};
 const char *const mucmm__part_names[2] = {"common", "individual"};
+const char *const mucmm__candidate_names[MUCMM_MAX_CANDIDATES] = {"residual", "transport",
+                                                                  "trained"};
