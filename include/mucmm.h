@@ -299,6 +299,59 @@ MUCMM_API int64_t mucmm_data_missing(const mucmm_data *d);
 MUCMM_API mucmm_status mucmm_data_read(mucmm_ctx *ctx, const mucmm_data *d, const int64_t *rows,
                                        int64_t n, const mucmm_mat *out);
 
+/* ---- tables: what is known of the rows beside the views ---------------------------- */
+
+/* A .csv or .tsv file of mixed columns: numbers, categories, missing cells (empty, NA, NaN).
+ * Read-only after creation. */
+typedef struct mucmm_table mucmm_table;
+
+typedef struct mucmm_table_params {
+    uint32_t struct_size;
+    const char *key; /* name of the column that identifies a row, which is then no column of the
+                        table; NULL: a first column without a name, if there is one, else none */
+} mucmm_table_params;
+
+MUCMM_API void mucmm_table_params_init_sized(mucmm_table_params *p, size_t size);
+#define mucmm_table_params_init(p) mucmm_table_params_init_sized((p), sizeof *(p))
+
+/* The text format is that of mucmm_data_open. EFORMAT, EIO as there; also a key that is empty or
+ * stands twice. ENUMERIC: an infinite number in a column of numbers. */
+MUCMM_API mucmm_status mucmm_table_open(mucmm_ctx *ctx, const char *path,
+                                        const mucmm_table_params *params, mucmm_table **out);
+/* The same of the text [size] of a file in memory, which is not borrowed; label stands for its path
+ * in messages (NULL: "table"). */
+MUCMM_API mucmm_status mucmm_table_open_memory(mucmm_ctx *ctx, const void *text, size_t size,
+                                               const char *label, const mucmm_table_params *params,
+                                               mucmm_table **out);
+MUCMM_API void mucmm_table_free(mucmm_table *t);
+
+MUCMM_API int64_t mucmm_table_rows(const mucmm_table *t);
+MUCMM_API int64_t mucmm_table_columns(const mucmm_table *t);
+MUCMM_API const char *mucmm_table_label(const mucmm_table *t);
+MUCMM_API const char *mucmm_table_key(const mucmm_table *t, int64_t row); /* NULL if none */
+/* NULL out of range; -1 if there is none of that name. */
+MUCMM_API const char *mucmm_table_column(const mucmm_table *t, int64_t column);
+MUCMM_API int64_t mucmm_table_find(const mucmm_table *t, const char *name);
+/* The same; EARG lists the columns if there is none of that name. */
+MUCMM_API mucmm_status mucmm_table_require(mucmm_ctx *ctx, const mucmm_table *t, const char *name,
+                                           int64_t *column);
+/* [rows] NaN = missing. A column is one of numbers if all its cells that are there are decimal
+ * numbers; NULL: it is one of categories, or out of range. */
+MUCMM_API const double *mucmm_table_numbers(const mucmm_table *t, int64_t column);
+/* [rows] which level a cell is, from 0 in the order of their first appearance in the file, by
+ * their texts; -1 = missing. Numbers have levels too. NULL out of range. */
+MUCMM_API const int64_t *mucmm_table_codes(const mucmm_table *t, int64_t column);
+MUCMM_API int64_t mucmm_table_levels(const mucmm_table *t, int64_t column);
+MUCMM_API const char *mucmm_table_level(const mucmm_table *t, int64_t column, int64_t level);
+
+/* The same rows as those of d, which is kept alive, with a table of what is known of them: its row
+ * i belongs to row i (ESHAPE). It goes with them to subsets, and to whatever is made of the rows:
+ * mucmm_fit_params.adjust. Of what is attached already it takes the place. */
+MUCMM_API mucmm_status mucmm_data_attach(mucmm_ctx *ctx, const mucmm_data *d, const mucmm_table *t,
+                                         mucmm_data **out);
+/* What was attached, [rows of d]; NULL: nothing. */
+MUCMM_API const mucmm_table *mucmm_data_covariates(const mucmm_data *d);
+
 /* Writes a float32 .npy of the given shape, atomically (temporary file, sync,
  * rename: the old file or the whole new one, never a part). */
 MUCMM_API mucmm_status mucmm_npy_write(mucmm_ctx *ctx, const char *path, const float *data,
@@ -1826,6 +1879,17 @@ MUCMM_API mucmm_status mucmm_views_match(mucmm_ctx *ctx, const mucmm_views *from
 MUCMM_API mucmm_status mucmm_model_match_names(mucmm_ctx *ctx, const mucmm_model *m,
                                                const char *const *names, int32_t n, int32_t all);
 MUCMM_API void mucmm_views_free(mucmm_views *v);
+
+/* The rows of a table that belong to the rows of views, *out [rows of the views]: by key if both
+ * have keys, whatever their order, and a row of the views that the table does not know has missing
+ * cells; else by position (of a study: the rows of its table), and the numbers of rows must be
+ * equal (ESHAPE). EFORMAT: no key is in both; EARG: the table's key was asked for, and the rows of
+ * the views have none. */
+MUCMM_API mucmm_status mucmm_table_match(mucmm_ctx *ctx, const mucmm_table *t,
+                                         const mucmm_views *views, mucmm_table **out);
+/* The same views, with these rows attached to each (mucmm_data_attach). */
+MUCMM_API mucmm_status mucmm_views_attach(mucmm_ctx *ctx, const mucmm_views *views,
+                                          const mucmm_table *t, mucmm_views **out);
 
 MUCMM_API int32_t mucmm_views_count(const mucmm_views *v);
 MUCMM_API int64_t mucmm_views_rows(const mucmm_views *v);

@@ -1267,6 +1267,75 @@ static mucmm_status m_views_open(mucmm_ctx *c)
     return status;
 }
 
+static const char known[] = "id,batch,age\n0,a,3\n1,b,4\n2,a,\n";
+
+static mucmm_status m_table_open(mucmm_ctx *c)
+{
+    mucmm_table *t;
+    mucmm_status status = mucmm_table_open(c, folder_path("t.csv"), NULL, &t);
+
+    GONE(status, t);
+    mucmm_table_free(t);
+    return status;
+}
+
+static mucmm_status m_table_open_memory(mucmm_ctx *c)
+{
+    mucmm_table *t;
+    mucmm_table_params p;
+    mucmm_status status;
+
+    mucmm_table_params_init(&p);
+    p.key = "id";
+    status = mucmm_table_open_memory(c, known, sizeof known - 1, "known", &p, &t);
+    GONE(status, t);
+    mucmm_table_free(t);
+    return status;
+}
+
+static mucmm_status m_table_require(mucmm_ctx *c)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_table *t;
+    int64_t column;
+
+    TRY(mucmm_table_open_memory(c, known, sizeof known - 1, NULL, NULL, &t));
+    status = mucmm_table_require(c, t, "age", &column);
+    mucmm_table_free(t);
+done:
+    return status;
+}
+
+/* Of views of three rows: matched and attached, to all of them and to the data of one. */
+static mucmm_status m_table_attach(mucmm_ctx *c)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_table *t = NULL, *rows = NULL;
+    mucmm_views *v = NULL, *with = NULL;
+    mucmm_data *d = NULL, *known_of = NULL;
+    mucmm_cmat m = {numbers, 3, 6, 6};
+
+    TRY(mucmm_data_wrap(c, &m, "rows", NULL, 0, &d));
+    TRY(mucmm_views_create(c, &(mucmm_view){"a", d}, 1, &v));
+    TRY(mucmm_table_open_memory(c, known, sizeof known - 1, NULL, NULL, &t));
+    status = mucmm_table_match(c, t, v, &rows);
+    GONE(status, rows);
+    TRY(status);
+    status = mucmm_views_attach(c, v, t, &with);
+    GONE(status, with);
+    TRY(status);
+    status = mucmm_data_attach(c, d, rows, &known_of);
+    GONE(status, known_of);
+done:
+    mucmm_data_free(known_of);
+    mucmm_views_free(with);
+    mucmm_table_free(rows);
+    mucmm_table_free(t);
+    mucmm_views_free(v);
+    mucmm_data_free(d);
+    return status;
+}
+
 static mucmm_status m_views_of_study(mucmm_ctx *c)
 {
     mucmm_views *v;
@@ -1512,6 +1581,12 @@ static const swept table[] = {
     CALL(views_open),
     CALL(views_of_study),
     CALL(views_match),
+    CALL(table_open),
+    CALL(table_open_memory),
+    CALL(table_require),
+    {"mucmm_table_match", m_table_attach, NULL},
+    {"mucmm_views_attach", m_table_attach, NULL},
+    {"mucmm_data_attach", m_table_attach, NULL},
     CALL(model_match_names),
     CALL(views_training),
     CALL(probes_run),

@@ -64,6 +64,7 @@ typedef struct sized {
 INIT(mucmm_ctx_params)
 INIT(mucmm_data_params)
 INIT(mucmm_array)
+INIT(mucmm_table_params)
 INIT(mucmm_fit_params)
 INIT(mucmm_score_params)
 INIT(mucmm_report_params)
@@ -121,6 +122,24 @@ static mucmm_status use_data_adopt(void *p)
     mucmm_status status = mucmm_data_adopt(ctx, p, &d);
 
     mucmm_data_free(d);
+    return status;
+}
+
+static mucmm_status use_table_open(void *p)
+{
+    mucmm_table *t = NULL;
+    mucmm_status status = mucmm_table_open(ctx, in_folder("t.csv"), p, &t);
+
+    mucmm_table_free(t);
+    return status;
+}
+
+static mucmm_status use_table_open_memory(void *p)
+{
+    mucmm_table *t = NULL;
+    mucmm_status status = mucmm_table_open_memory(ctx, "a\n1\n", 4, NULL, p, &t);
+
+    mucmm_table_free(t);
     return status;
 }
 
@@ -543,6 +562,8 @@ static const sized all[] = {
     SIZED(mucmm_data_params, NULL, TAKES, {"mucmm_data_open", use_data_open},
           {"mucmm_views_open", use_views_open}),
     SIZED(mucmm_array, set_array, TAKES, {"mucmm_data_adopt", use_data_adopt}),
+    SIZED(mucmm_table_params, NULL, TAKES, {"mucmm_table_open", use_table_open},
+          {"mucmm_table_open_memory", use_table_open_memory}),
     SIZED(mucmm_fit_params, set_fit, TAKES, {"mucmm_fit", use_fit}),
     SIZED(mucmm_score_params, NULL, TAKES, {"mucmm_score", use_score}),
     SIZED(mucmm_explain_params, NULL, TAKES, {"mucmm_explain", use_explain},

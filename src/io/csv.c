@@ -347,8 +347,7 @@ static size_t count_digits(const char *s)
     return strspn(s, "0123456789");
 }
 
-/* A decimal number and nothing else: no hexadecimal, no thousands separator. */
-static bool is_decimal(const char *s)
+bool mucmm__is_decimal(const char *s)
 {
     size_t whole, fraction = 0;
 
@@ -377,25 +376,42 @@ static bool is_one_of(const char *s, const char *const *words)
     return *words != NULL;
 }
 
-static mucmm_status parse_number(reader *r, int64_t column, float *out)
+char *mucmm__trim(char *s)
 {
-    static const char *const missing[] = {"", "na", "nan", "+nan", "-nan", NULL};
-    static const char *const infinite[] = {"inf",       "+inf",      "-inf", "infinity",
-                                           "+infinity", "-infinity", NULL};
-    char *s = r->field, *last = s + r->field_size;
+    char *last = s + strlen(s);
 
     while (*s == ' ' || *s == '\t')
         s++;
     while (last > s && (last[-1] == ' ' || last[-1] == '\t'))
         *--last = '\0';
+    return s;
+}
+
+bool mucmm__is_missing(const char *s)
+{
+    static const char *const missing[] = {"", "na", "nan", "+nan", "-nan", NULL};
+    return is_one_of(s, missing);
+}
+
+bool mucmm__is_infinite(const char *s)
+{
+    static const char *const infinite[] = {"inf",       "+inf",      "-inf", "infinity",
+                                           "+infinity", "-infinity", NULL};
+    return is_one_of(s, infinite);
+}
+
+static mucmm_status parse_number(reader *r, int64_t column, float *out)
+{
+    char *s = mucmm__trim(r->field);
+
     *out = NAN;
-    if (is_one_of(s, missing)) {
+    if (mucmm__is_missing(s)) {
         note_hole(r, column);
         return MUCMM_OK;
     }
-    if (is_one_of(s, infinite))
+    if (mucmm__is_infinite(s))
         return fail_cell(r, MUCMM_ENUMERIC, column, "is infinite; every value must be finite");
-    if (!is_decimal(s))
+    if (!mucmm__is_decimal(s))
         return fail_cell(r, MUCMM_EFORMAT, column, "is not a number");
     *out = strtof_l(s, NULL, r->c_locale);
     if (!isfinite(*out))

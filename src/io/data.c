@@ -2,7 +2,7 @@
  *
  * data.c - the rows of one view, wherever they lie: a mapped file, a parsed table, the
  * caller's memory, or rows of another data object. They become float when read. */
-#include "io/data.h"
+#include "io/table.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -47,6 +47,7 @@ void mucmm_data_free(mucmm_data *d)
     if (d->encoded)
         d->encoded_free(d->encoded);
     mucmm_data_free(d->base);
+    mucmm_table_free(d->covariates);
     mucmm__map_close(&d->map);
     mucmm__table_drop(&d->table);
     mucmm__free(d->owned);
@@ -285,6 +286,24 @@ static mucmm_status check_rows(mucmm_ctx *ctx, const mucmm_data *d, const int64_
     return MUCMM_OK;
 }
 
+/* Of the same rows; what is known of a row is known of it although it lacks this view. */
+static mucmm_status subset_covariates(mucmm_ctx *ctx, const mucmm_data *from, const int64_t *rows,
+                                      int64_t n, mucmm_data *to)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t *all = NULL;
+
+    if (!rows) {
+        TRY(mucmm__alloc(ctx, n, sizeof *all, &all));
+        for (int64_t i = 0; i < n; i++)
+            all[i] = i;
+    }
+    TRY(mucmm__table_subset(ctx, from->covariates, rows ? rows : all, n, &to->covariates));
+done:
+    mucmm__free(all);
+    return status;
+}
+
 mucmm_status mucmm_data_subset(mucmm_ctx *ctx, const mucmm_data *from, const int64_t *rows,
                                int64_t n, mucmm_data **out)
 {
@@ -302,11 +321,40 @@ mucmm_status mucmm_data_subset(mucmm_ctx *ctx, const mucmm_data *from, const int
     d->rank = from->rank;
     memcpy(d->shape, from->shape, sizeof d->shape);
     d->base = mucmm__data_keep(mucmm__data_base(from));
+    if (from->covariates)
+        TRY(subset_covariates(ctx, from, rows, n, d));
     *out = d;
     d = NULL;
 done:
     mucmm_data_free(d);
     return status;
+}
+
+mucmm_status mucmm_data_attach(mucmm_ctx *ctx, const mucmm_data *from, const mucmm_table *t,
+                               mucmm_data **out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_data *d = NULL;
+
+    *out = NULL;
+    if (mucmm_table_rows(t) != from->n)
+        return mucmm__fail(
+            ctx, MUCMM_ESHAPE,
+            "%s has %" PRId64 " rows and %s %" PRId64 "; row by row they must belong together",
+            mucmm_table_label(t), mucmm_table_rows(t), mucmm_data_label(from), from->n);
+    TRY(mucmm_data_subset(ctx, from, NULL, from->n, &d));
+    mucmm_table_free(d->covariates);
+    d->covariates = mucmm__table_keep(t);
+    *out = d;
+    d = NULL;
+done:
+    mucmm_data_free(d);
+    return status;
+}
+
+const mucmm_table *mucmm_data_covariates(const mucmm_data *d)
+{
+    return d->covariates;
 }
 
 /* ---- looking ----------------------------------------------------------------------- */

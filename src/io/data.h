@@ -50,6 +50,14 @@ void mucmm__strings_drop(mucmm__strings *t);
 const char *mucmm__strings_cell(const mucmm__strings *t, int64_t row, int64_t column);
 int64_t mucmm__strings_column(const mucmm__strings *t, const char *name); /* -1 = none */
 
+/* A cell without the spaces and tabs around it, which are cut off in place. */
+char *mucmm__trim(char *s);
+/* What a trimmed cell is: no value ("", NA, NaN, in letters of either case); infinity; a decimal
+ * number and nothing else, so no hexadecimal and no thousands separator. */
+bool mucmm__is_missing(const char *s);
+bool mucmm__is_infinite(const char *s);
+bool mucmm__is_decimal(const char *s);
+
 /* ---- parsers: name stands for the file in messages, bytes are borrowed ------------- */
 mucmm_status mucmm__npy_parse(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
                               size_t size, mucmm__array *out);
@@ -91,6 +99,8 @@ struct mucmm_data {
     void (*release)(void *user); /* or who wants to know that they are not used any more */
     void *release_user;
     bool *missing; /* [n] rows without any value; NULL if there is none */
+
+    mucmm_table *covariates; /* [n] rows that belong to these; NULL: none are known */
 
     /* What encode/ knows of the raw inputs behind the rows; freed with the data. */
     void *encoded;

@@ -3,7 +3,7 @@
  * The paired rows of several views: from memory, from files, from a study; in a model's order; and
  * what tells one row from another. */
 #include "encode/encode.h"
-#include "io/data.h"
+#include "io/table.h"
 #include "model/represent.h"
 
 #include <inttypes.h>
@@ -218,6 +218,111 @@ mucmm_status mucmm_views_match(mucmm_ctx *ctx, const mucmm_views *from, const mu
     *out = v;
     v = NULL;
 done:
+    mucmm_views_free(v);
+    return status;
+}
+
+/* ---- what is known of the rows beside them ------------------------------------------ */
+
+static const char *views_key(const mucmm_views *v, int64_t row)
+{
+    const char *key = NULL;
+
+    for (int32_t i = 0; i < v->n && !key; i++)
+        key = mucmm_data_key(v->data[i], row);
+    return key;
+}
+
+static const char *table_key(const void *arg, int64_t i)
+{
+    return mucmm_table_key(arg, i);
+}
+
+static mucmm_status match_by_key(mucmm_ctx *ctx, const mucmm_table *t, const mucmm_views *v,
+                                 int64_t *rows)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t n = mucmm_views_rows(v), found = 0;
+    mucmm__index index = {0};
+    char quoted[MUCMM__QUOTE];
+
+    TRY(mucmm__index_init(ctx, &index, mucmm_table_rows(t), table_key, t));
+    for (int64_t i = 0; i < mucmm_table_rows(t); i++)
+        if (mucmm_table_key(t, i))
+            mucmm__index_insert(&index, i);
+    for (int64_t i = 0; i < n; i++) {
+        const char *key = views_key(v, i);
+        rows[i] = key ? mucmm__index_find(&index, key) : -1;
+        found += rows[i] >= 0;
+    }
+    if (found == 0)
+        TRY(mucmm__fail(ctx, MUCMM_EFORMAT,
+                        "%s: none of its keys is a key of the views' rows, such as '%s'",
+                        mucmm_table_label(t), mucmm__quote(quoted, views_key(v, 0))));
+done:
+    mucmm__index_drop(&index);
+    return status;
+}
+
+static mucmm_status match_by_position(mucmm_ctx *ctx, const mucmm_table *t, const mucmm_views *v,
+                                      int64_t *rows)
+{
+    int64_t n = mucmm_views_rows(v), all = n;
+
+    if (v->study)
+        all = mucmm_study_rows(v->study, MUCMM_PART_ALL) + mucmm_study_skipped(v->study);
+    if (mucmm_table_rows(t) != all)
+        return mucmm__fail(ctx, MUCMM_ESHAPE,
+                           "%s has %" PRId64 " rows and the views have %" PRId64
+                           "; without keys in both they belong together row by row",
+                           mucmm_table_label(t), mucmm_table_rows(t), all);
+    for (int64_t i = 0; i < n; i++)
+        rows[i] = v->study ? mucmm_study_row(v->study, v->part, i) : i;
+    return MUCMM_OK;
+}
+
+mucmm_status mucmm_table_match(mucmm_ctx *ctx, const mucmm_table *t, const mucmm_views *views,
+                               mucmm_table **out)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t n = mucmm_views_rows(views), *rows = NULL;
+    bool keys = mucmm_table_key(t, 0) && n > 0 && views_key(views, 0);
+
+    *out = NULL;
+    if (mucmm__table_keyed(t) && !keys)
+        return mucmm__fail(ctx, MUCMM_EARG,
+                           "%s has keys, and the rows of the views have none: name the key column "
+                           "of both, or of neither",
+                           mucmm_table_label(t));
+    TRY(mucmm__alloc(ctx, n, sizeof *rows, &rows));
+    TRY(keys ? match_by_key(ctx, t, views, rows) : match_by_position(ctx, t, views, rows));
+    TRY(mucmm__table_subset(ctx, t, rows, n, out));
+done:
+    mucmm__free(rows);
+    return status;
+}
+
+mucmm_status mucmm_views_attach(mucmm_ctx *ctx, const mucmm_views *from, const mucmm_table *t,
+                                mucmm_views **out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_table *matched = NULL;
+    mucmm_views *v = NULL;
+    mucmm_data *data;
+
+    *out = NULL;
+    TRY(mucmm_table_match(ctx, t, from, &matched));
+    TRY(mucmm__alloc(ctx, 1, sizeof *v, &v));
+    v->part = from->part;
+    v->study = from->study ? mucmm__study_keep(from->study) : NULL;
+    for (int32_t i = 0; i < from->n; i++) {
+        TRY(mucmm_data_attach(ctx, from->data[i], matched, &data));
+        TRY(add(ctx, v, from->list[i].name, data));
+    }
+    *out = v;
+    v = NULL;
+done:
+    mucmm_table_free(matched);
     mucmm_views_free(v);
     return status;
 }

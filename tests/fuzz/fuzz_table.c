@@ -27,6 +27,28 @@ static void try_pairs(mucmm_ctx *ctx, const mucmm_data_params *p, const uint8_t 
     mucmm_data_free(d[1]);
 }
 
+/* As a table of mixed columns. */
+static void try_mixed(mucmm_ctx *ctx, const char *key, const uint8_t *bytes, size_t size)
+{
+    mucmm_table_params p;
+    mucmm_table *t;
+
+    mucmm_table_params_init(&p);
+    p.key = key;
+    if (mucmm_table_open_memory(ctx, bytes, size, "t.csv", &p, &t) == MUCMM_OK)
+        for (int64_t j = 0; j < mucmm_table_columns(t); j++) {
+            FUZZ_REQUIRE(mucmm_table_find(t, mucmm_table_column(t, j)) == j);
+            for (int64_t i = 0; i < mucmm_table_rows(t); i++) {
+                int64_t code = mucmm_table_codes(t, j)[i];
+                const double *x = mucmm_table_numbers(t, j);
+                FUZZ_REQUIRE(code >= -1 && code < mucmm_table_levels(t, j));
+                FUZZ_REQUIRE((code >= 0) == (mucmm_table_level(t, j, code) != NULL));
+                FUZZ_REQUIRE(!x || (code < 0) == (x[i] != x[i]));
+            }
+        }
+    mucmm_table_free(t);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     static const char *const names[] = {"x.csv", "x.tsv", "x"};
@@ -44,6 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     for (p.missing = 0; p.missing < 2; p.missing++) {
         p.key = p.missing ? "" : "id";
         try_pairs(ctx, &p, bytes, size);
+        try_mixed(ctx, p.missing ? NULL : "id", bytes, size);
     }
     mucmm_ctx_free(ctx);
     return 0;

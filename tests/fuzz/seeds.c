@@ -62,6 +62,7 @@ static void seed_table(const char *root)
     put_string(root, "table", "tabs", "id\tx\nr1\t1\nr2\t2\n");
     put_string(root, "table", "names", "\xef\xbb\xbf\"\",\"a \"\"b\"\"\",c\r\nr1,1, 2.5 \r\n");
     put_string(root, "table", "empty", "x\n");
+    put_string(root, "table", "mixed", "id,age,batch\nP1, 3.5,a\nP2,NA,b \nP3,1,a\n");
     put_string(root, "table", "missing", "id,a,b\n1,NaN,NA\n2,,\n3,inf,1\n");
 }
 
