@@ -439,6 +439,10 @@ typedef struct mucmm_fit_params {
                                MUCMM_MAX_RESTARTS: the best start on the held-out rows is kept, and
                                compared with the others. Each costs the common epochs once more.
                                Not with MUCMM_HEAD_LINEAR, nor with other stages than 1             */
+    const int64_t *groups;  /* a number for each row of the views, the same for rows that are not
+                               independent of each other (of one subject, site, video); NULL
+                               (default): every row is its own. Whole groups are held out, drawn and
+                               exchanged (docs/method.md, section 5)                             */
 } mucmm_fit_params;
 #define MUCMM_MAX_BOOTSTRAP 10000
 #define MUCMM_MAX_RESTARTS 20
@@ -702,12 +706,17 @@ typedef struct mucmm_summary {
     /* [M] exp of the entropy of the eigenvalues of Cov(u_m), from 0 to q_m: in how many directions
      * u_m varies on these rows. NaN where there are too few. */
     double *effective_rank;
+    /* Where rows come in groups: their number (0: every row is its own), and the rows that p-values
+     * are of, in groups that can be exchanged for others of like size; 0: too few can, and there is
+     * no p-value. */
+    int64_t groups, tested_rows;
 } mucmm_summary;
 
 typedef struct mucmm_score_params {
     uint32_t struct_size;
     int64_t permutations; /* default 1000; 0 = no p-values */
     uint64_t seed;
+    const int64_t *groups; /* as in mucmm_fit_params, of the rows of the views given */
 } mucmm_score_params;
 
 MUCMM_API void mucmm_score_params_init_sized(mucmm_score_params *p, size_t size);

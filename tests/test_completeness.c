@@ -45,7 +45,8 @@ static mucmm_status figures(mucmm_ctx *ctx, const given *g, const int64_t *rows,
     m.view[0] = (mucmm__view_info){.p = g->p, .q = g->q, .mean = zero, .scale = one};
     TRY(mucmm_data_wrap(ctx, &(mucmm_cmat){g->h, g->n, g->p, g->p}, "h", NULL, 0, &data));
     TRY(mucmm__summary_create(ctx, g->k, 1, s));
-    TRY(mucmm__completeness(ctx, &m, (const mucmm_data *const[]){data}, rows, n, c, u, 1, *s));
+    TRY(mucmm__completeness(ctx, &m, (const mucmm_data *const[]){data}, rows, n, NULL, c, u, 1,
+                            *s));
 done:
     mucmm_data_free(data);
     return status;

@@ -794,7 +794,7 @@ static mucmm_status run_everything(mucmm_ctx *ctx, double *out)
     TRY(mucmm__dependence_init_crossfit(ctx, x, x + 2, 0.1, &left[1]));
     left[0].mover_left = left[1].mover_right = 1;
     left[0].mover_right = 2;
-    TRY(mucmm__dependence_test(ctx, 2, family, 29, 3, 1e9, &made));
+    TRY(mucmm__dependence_test(ctx, NULL, 2, family, 29, 3, 1e9, &made));
     for (int i = 0; i < 2; i++, at += 3)
         at[0] = left[i].value, at[1] = left[i].chance, at[2] = left[i].p;
     assert_true(at - out <= 4096);

@@ -313,7 +313,7 @@ static void test_only_connected_views_count(void **state)
     }
     CHECK_OK(ctx, mucmm__summary_create(ctx, 1, 4, &s));
     s->rows = ROWS;
-    CHECK_OK(ctx, mucmm__sharing(ctx, 4, c, 200, 1, s));
+    CHECK_OK(ctx, mucmm__sharing(ctx, 4, c, NULL, 200, 1, s));
     assert_true(s->pair_p_values[2 * 4 + 3] <= .05);
     assert_true(s->pair_correlations[2 * 4 + 3] > .3 * s->pair_correlations[1]);
     assert_int_equal(carriers(s, 0), 3);

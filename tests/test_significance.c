@@ -96,7 +96,7 @@ static mucmm_status test_family(mucmm_ctx *ctx, const mucmm__block *u, const muc
         s[i].mover_right = 1;
         family[i] = &s[i];
     }
-    TRY(mucmm__dependence_test(ctx, 4, family, permutations, seed, most_work, made));
+    TRY(mucmm__dependence_test(ctx, NULL, 4, family, permutations, seed, most_work, made));
     for (int i = 0; i < 4; i++)
         p[i] = s[i].p;
 done:
@@ -200,7 +200,7 @@ static void test_error_rate_of_pairs_under_the_null(void **state)
         }
         CHECK_OK(ctx, mucmm__summary_create(ctx, 1, 3, &s));
         s->rows = 50;
-        CHECK_OK(ctx, mucmm__leakage(ctx, 3, c, u, 99, i, s));
+        CHECK_OK(ctx, mucmm__leakage(ctx, 3, c, u, NULL, 99, i, s));
         for (int j = 0; j < 9; j++)
             least = fmin(least, s->leakage_individual_p[j]);
         rejected += least <= 0.05;
@@ -255,7 +255,7 @@ static mucmm_summary *leakage_of(mucmm_ctx *ctx, relation what, int64_t n, int64
         u[0].data[i * 2] = planted(what, c, i, u[0].data[i * 2]);
     CHECK_OK(ctx, mucmm__summary_create(ctx, k, 3, &s));
     s->rows = n;
-    CHECK_OK(ctx, mucmm__leakage(ctx, 3, c, u, what == NOTHING ? 99 : 199, seed, s));
+    CHECK_OK(ctx, mucmm__leakage(ctx, 3, c, u, NULL, what == NOTHING ? 99 : 199, seed, s));
     for (int m = 0; m < 3; m++) {
         free(c[m].data);
         free(u[m].data);
@@ -337,7 +337,7 @@ static void test_leakage_of_a_summary(void **state)
     }
     CHECK_OK(ctx, mucmm__summary_create(ctx, K, 3, &s));
     s->rows = N;
-    CHECK_OK(ctx, mucmm__leakage(ctx, 3, c, u, 199, 1, s));
+    CHECK_OK(ctx, mucmm__leakage(ctx, 3, c, u, NULL, 199, 1, s));
     assert_int_equal(s->leakage_permutations, 199);
     for (int m = 0; m < 3; m++) {
         CHECK_CLOSE(s->leakage_linear_chance[m], 6.0 / (N - 1), 1e-6);

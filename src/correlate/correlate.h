@@ -6,6 +6,7 @@
 #ifndef MUCMM_CORRELATE_H
 #define MUCMM_CORRELATE_H
 
+#include "correlate/exchange.h"
 #include "linalg/linalg.h"
 
 /* [rows, cols], no gaps. */
@@ -127,6 +128,11 @@ mucmm_status mucmm__closed_form_individual_of_all(mucmm_ctx *ctx, int64_t p, con
 mucmm_status mucmm__permutation_test(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
                                      int64_t permutations, uint64_t seed, double *correlations,
                                      double *p_values, double *null_95);
+/* The same by the permutations of e (NULL: all). The correlations are of all rows, p_values and
+ * null_95 of those that e tests; NaN if e has not permutations enough. */
+mucmm_status mucmm__exchange_test(mucmm_ctx *ctx, const mucmm__exchange *e, int32_t n_views,
+                                  const mucmm__block *c, int64_t permutations, uint64_t seed,
+                                  double *correlations, double *p_values, double *null_95);
 
 /* ---- permutation test of what is left (section 5) ---------------------------------- */
 
@@ -136,7 +142,8 @@ mucmm_status mucmm__permutation_test(mucmm_ctx *ctx, int32_t n_views, const mucm
 typedef struct mucmm__dependence {
     double value;  /* of the rows as they are */
     double chance; /* its mean over all pairings of the rows: tr(A^-1 S_aa) tr(B^-1 S_bb)/((n-1)
-                      min(dim a, dim b)), that is max(dim a, dim b)/(n-1) for r = 0; K_x: 0 */
+                      min(dim a, dim b)), that is max(dim a, dim b)/(n-1) for r = 0; K_x: 0. Of
+                      groups the mean over the permutations of the test */
     double p;      /* NaN until the test */
     int32_t mover_left, mover_right; /* of a, of b or c; 0 = stays: set them before the test */
     int64_t n, d, e;
@@ -157,8 +164,9 @@ void mucmm__dependence_drop(mucmm__dependence *s);
  * standard deviations from their mean over the observed and all permuted ones, exact p = (b + 1)/(N
  * + 1), one-sided. made: N, fewer than asked for (at least 199) where all would take more than
  * most_work multiplications; unchanged if there is no statistic or permutation. The same bytes for
- * any threads. */
-mucmm_status mucmm__dependence_test(mucmm_ctx *ctx, int64_t n_statistics,
+ * any threads. e: the rows are those that it tests, in its order, and p stays NaN if it has not
+ * permutations enough; NULL: all permutations. */
+mucmm_status mucmm__dependence_test(mucmm_ctx *ctx, const mucmm__exchange *e, int64_t n_statistics,
                                     mucmm__dependence *const *statistics, int64_t permutations,
                                     uint64_t seed, double most_work, int64_t *made);
 

@@ -120,6 +120,7 @@ typedef struct family {
     int64_t n, size, permutations, lanes;
     int32_t movers; /* permutations that are drawn together */
     mucmm__dependence *const *statistic;
+    const mucmm__exchange *exchange;
     uint64_t seed;
     int64_t *order;    /* [lanes, BATCH, movers, n] */
     int64_t *relative; /* [lanes, 2, n] */
@@ -235,11 +236,24 @@ static void run_lane(void *arg, int64_t lane)
         int64_t count = f->permutations + 1 - b < BATCH ? f->permutations + 1 - b : BATCH;
         for (int64_t g = 0; g < count; g++)
             for (int32_t m = 0; m < f->movers; m++)
-                mucmm__rng_permutation(
+                mucmm__exchange_draw(
+                    f->exchange,
                     mucmm__rng_key(mucmm__rng_key(f->seed, (uint64_t)(b + g)), (uint64_t)m),
                     order + (g * f->movers + m) * f->n, f->n);
         for (int64_t s = 0; s < f->size && *status == MUCMM_OK; s++)
             *status = batch_values(f, lane, s, b, count, order);
+    }
+}
+
+/* What groups leave to chance depends on how alike their rows are. */
+static void take_chance(const family *f)
+{
+    for (int64_t s = 0; s < f->size && f->exchange; s++) {
+        double mean = 0;
+        for (int64_t b = 1; b <= f->permutations; b++)
+            mean += f->values[b * f->size + s] / (double)f->permutations;
+        if (!f->statistic[s]->halves && f->values[s] > 0)
+            f->statistic[s]->chance = f->statistic[s]->value * mean / f->values[s];
     }
 }
 
@@ -289,7 +303,7 @@ done:
     return status;
 }
 
-mucmm_status mucmm__dependence_test(mucmm_ctx *ctx, int64_t n_statistics,
+mucmm_status mucmm__dependence_test(mucmm_ctx *ctx, const mucmm__exchange *e, int64_t n_statistics,
                                     mucmm__dependence *const *statistics, int64_t permutations,
                                     uint64_t seed, double most_work, int64_t *made)
 {
@@ -298,10 +312,11 @@ mucmm_status mucmm__dependence_test(mucmm_ctx *ctx, int64_t n_statistics,
                 .permutations = permutations,
                 .lanes = ctx->threads,
                 .statistic = statistics,
+                .exchange = e,
                 .seed = seed};
     double *p = NULL;
 
-    if (n_statistics == 0 || permutations == 0)
+    if (n_statistics == 0 || permutations == 0 || !mucmm__exchange_enough(e))
         return MUCMM_OK;
     f.n = statistics[0]->n;
     TRY(family_init(ctx, &f, most_work));
@@ -312,6 +327,7 @@ mucmm_status mucmm__dependence_test(mucmm_ctx *ctx, int64_t n_statistics,
             TRY(mucmm__fail(ctx, f.status[lane],
                             "a matrix product of the permutation test failed: %s",
                             mucmm_status_text(f.status[lane])));
+    take_chance(&f);
     standardize(&f);
     TRY(mucmm__step_down(ctx, f.size, f.permutations, f.values, f.values + f.size, TIE, p));
     for (int64_t s = 0; s < f.size; s++)

@@ -43,13 +43,14 @@ typedef struct test {
     /* [blocks, n, BLOCK], columns of mean 0 and length 1, the last block filled up with zeros: a
      * block of 5000 rows is 640 kB, so that its rows are in the cache in whatever order */
     double *z[MUCMM_MAX_VIEWS];
-    int64_t *order;         /* [k] components, the largest observed statistic first */
-    const double *observed; /* [k] */
-    int64_t *perm;          /* [lanes, M - 1, n] */
-    double *statistic;      /* [lanes, k] */
-    int64_t *counts;        /* [lanes, k], in the order of `order` */
-    double tie;             /* statistics that are equal differ by less */
-    double *maxima;         /* [k, kept], in the order of `order`; NULL = not asked for */
+    int64_t *order;                  /* [k] components, the largest observed statistic first */
+    const double *observed;          /* [k] */
+    const mucmm__exchange *exchange; /* n are its rows; NULL: all, freely */
+    int64_t *perm;                   /* [lanes, M - 1, n] */
+    double *statistic;               /* [lanes, k] */
+    int64_t *counts;                 /* [lanes, k], in the order of `order` */
+    double tie;                      /* statistics that are equal differ by less */
+    double *maxima;                  /* [k, kept], in the order of `order`; NULL = not asked for */
     int64_t kept;
 } test;
 
@@ -69,21 +70,25 @@ static int64_t blocks_of(int64_t k)
     return (k + BLOCK - 1) / BLOCK;
 }
 
-/* Columns to mean 0 and length 1; a constant one becomes 0, so its correlation is 0. */
-static mucmm_status unit_columns(mucmm_ctx *ctx, const mucmm__block *c, int32_t view, double *out)
+/* Columns of the tested rows to mean 0 and length 1; a constant one becomes 0, so its correlation
+ * is 0. */
+static mucmm_status unit_columns(mucmm_ctx *ctx, const test *t, const mucmm__block *c, int32_t view,
+                                 double *out)
 {
-    int64_t n = c->rows, k = c->cols;
+    int64_t n = t->n, k = c->cols;
+    const int64_t *row = t->exchange ? t->exchange->row : NULL;
 
     for (int64_t j = 0; j < k; j++) {
         double *z = out + j / BLOCK * n * BLOCK + j % BLOCK;
         double mean = 0, square = 0, largest = 0, length;
         for (int64_t i = 0; i < n; i++) {
-            mean += c->data[i * k + j];
-            largest = fmax(largest, fabs(c->data[i * k + j]));
+            z[i * BLOCK] = c->data[(row ? row[i] : i) * k + j];
+            mean += z[i * BLOCK];
+            largest = fmax(largest, fabs(z[i * BLOCK]));
         }
         mean /= (double)n;
         for (int64_t i = 0; i < n; i++) {
-            z[i * BLOCK] = c->data[i * k + j] - mean;
+            z[i * BLOCK] -= mean;
             square += z[i * BLOCK] * z[i * BLOCK];
         }
         if (!isfinite(square))
@@ -157,7 +162,8 @@ static void run_lane(void *arg, int64_t lane)
     for (int64_t b = lane; b < t->permutations; b += t->lanes) {
         uint64_t key = mucmm__rng_key(t->seed, (uint64_t)b);
         for (int32_t l = 1; l < t->n_views; l++)
-            mucmm__rng_permutation(mucmm__rng_key(key, (uint64_t)l), perm + (l - 1) * t->n, t->n);
+            mucmm__exchange_draw(t->exchange, mucmm__rng_key(key, (uint64_t)l),
+                                 perm + (l - 1) * t->n, t->n);
         statistics(t, perm, statistic);
         count_maxima(t, b, statistic, t->counts + lane * t->k);
     }
@@ -216,7 +222,7 @@ static mucmm_status test_init(mucmm_ctx *ctx, test *t, const mucmm__block *c)
 
     for (int32_t m = 0; m < t->n_views; m++) {
         TRY(mucmm__alloc(ctx, blocks_of(t->k) * t->n * BLOCK, sizeof *t->z[m], &t->z[m]));
-        TRY(unit_columns(ctx, c + m, m, t->z[m]));
+        TRY(unit_columns(ctx, t, c + m, m, t->z[m]));
     }
     TRY(mucmm__alloc(ctx, t->k, sizeof *t->order, &t->order));
     TRY(mucmm__alloc(ctx, t->lanes * (t->n_views - 1) * t->n, sizeof *t->perm, &t->perm));
@@ -228,35 +234,71 @@ done:
     return status;
 }
 
-mucmm_status mucmm__permutation_test(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
-                                     int64_t permutations, uint64_t seed, double *correlations,
-                                     double *p_values, double *null_95)
+/* observed [k] of the rows that are tested, and what the permutations say of it. */
+static mucmm_status run_test(mucmm_ctx *ctx, test *t, const mucmm__block *c, double *observed,
+                             double *p_values, double *null_95)
 {
-    test t = {0};
     mucmm_status status = MUCMM_OK;
 
+    t->observed = observed;
+    TRY(test_init(ctx, t, c));
+    statistics(t, NULL, observed);
+    if (t->permutations == 0)
+        goto done;
+    sort_components(t);
+    mucmm__parallel(ctx, t->lanes, run_lane, t);
+    take_p_values(t, p_values);
+    if (null_95)
+        take_null(t, null_95);
+done:
+    test_drop(t);
+    return status;
+}
+
+mucmm_status mucmm__exchange_test(mucmm_ctx *ctx, const mucmm__exchange *e, int32_t n_views,
+                                  const mucmm__block *c, int64_t permutations, uint64_t seed,
+                                  double *correlations, double *p_values, double *null_95)
+{
+    mucmm_status status = MUCMM_OK;
+    double *tested = NULL;
+    test t = {0};
+
     TRY(check_variates(ctx, n_views, c, permutations));
+    permutations = p_values ? permutations : 0;
+    for (int64_t j = 0; j < c[0].cols && !mucmm__exchange_enough(e); j++)
+        if (permutations > 0) {
+            p_values[j] = NAN;
+            if (null_95)
+                null_95[j] = NAN;
+        }
+    permutations = mucmm__exchange_enough(e) ? permutations : 0;
     t = (test){.n_views = n_views,
                .n = c[0].rows,
                .k = c[0].cols,
                .permutations = permutations,
                .seed = seed,
-               .observed = correlations,
                .tie = 1e-12,
                .lanes = ctx->threads,
                .kept = null_95 ? permutations < MAX_KEPT ? permutations : MAX_KEPT : 0};
-    TRY(test_init(ctx, &t, c));
-    statistics(&t, NULL, correlations);
-    if (!p_values || permutations == 0)
-        goto done;
-    sort_components(&t);
-    mucmm__parallel(ctx, t.lanes, run_lane, &t);
-    take_p_values(&t, p_values);
-    if (null_95)
-        take_null(&t, null_95);
+    if (!e || permutations == 0)
+        return run_test(ctx, &t, c, correlations, p_values, null_95);
+    /* the correlations are of all rows, also of those that are not tested */
+    TRY(mucmm__permutation_test(ctx, n_views, c, 0, seed, correlations, NULL, NULL));
+    TRY(mucmm__alloc(ctx, t.k, sizeof *tested, &tested));
+    t.exchange = e;
+    t.n = e->n;
+    TRY(run_test(ctx, &t, c, tested, p_values, null_95));
 done:
-    test_drop(&t);
+    mucmm__free(tested);
     return status;
+}
+
+mucmm_status mucmm__permutation_test(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
+                                     int64_t permutations, uint64_t seed, double *correlations,
+                                     double *p_values, double *null_95)
+{
+    return mucmm__exchange_test(ctx, NULL, n_views, c, permutations, seed, correlations, p_values,
+                                null_95);
 }
 
 mucmm_status mucmm__step_down(mucmm_ctx *ctx, int64_t k, int64_t permutations,

@@ -73,18 +73,20 @@ static void rebuild_drop(rebuild *r)
     mucmm__free(r->s);
 }
 
-/* Which of n rows, and in which quarter: at random. */
-static mucmm_status take_rows(mucmm_ctx *ctx, rebuild *r, int64_t n, uint64_t seed)
+/* Which of n rows, and in which quarter: at random, groups as wholes. */
+static mucmm_status take_rows(mucmm_ctx *ctx, rebuild *r, int64_t n, const int64_t *group,
+                              uint64_t seed)
 {
     mucmm_status status = MUCMM_OK;
     int64_t *order = NULL;
 
     TRY(mucmm__alloc(ctx, n, sizeof *order, &order));
     TRY(mucmm__alloc(ctx, r->n, sizeof *r->row, &r->row));
-    mucmm__rng_permutation(mucmm__rng_key(seed, STREAM_ROWS), order, n);
+    TRY(mucmm__group_order(ctx, group, n, mucmm__rng_key(seed, STREAM_ROWS), order));
     memcpy(r->row, order, (size_t)r->n * sizeof *order);
     for (int i = 0; i < QUARTERS; i++) {
-        r->first[i + 1] = r->n * (i + 1) / QUARTERS;
+        r->first[i + 1] =
+            mucmm__group_cut(group, order, r->first[i], r->n, r->n * (i + 1) / QUARTERS);
         mucmm__sort_rows(r->row + r->first[i], r->first[i + 1] - r->first[i]);
     }
 done:
@@ -192,7 +194,8 @@ done:
 
 /* r of view v, n rows given: how many features and rows there will be, and the features. */
 static mucmm_status rebuild_init(mucmm_ctx *ctx, rebuild *r, const mucmm__view_info *v, int64_t k,
-                                 int64_t n, const float *c, const float *u, uint64_t seed)
+                                 int64_t n, const int64_t *group, const float *c, const float *u,
+                                 uint64_t seed)
 {
     mucmm_status status = MUCMM_OK;
     mucmm__psi common = {0}, both = {0};
@@ -213,7 +216,7 @@ static mucmm_status rebuild_init(mucmm_ctx *ctx, rebuild *r, const mucmm__view_i
     most = (int64_t)(MOST_WORK / ((double)r->w * (double)r->columns));
     most = most < LEAST_ROWS ? LEAST_ROWS : most;
     r->n = n < most ? n : most;
-    TRY(take_rows(ctx, r, n, seed));
+    TRY(take_rows(ctx, r, n, group, seed));
     TRY(make_features(ctx, r, c, u, &common, &both));
 done:
     mucmm__psi_drop(&common);
@@ -457,14 +460,17 @@ done:
 }
 
 static mucmm_status of_view(mucmm_ctx *ctx, const mucmm__view_info *v, int64_t k,
-                            const mucmm_data *data, const int64_t *rows, int64_t n, const float *c,
-                            const float *u, uint64_t seed, double *linear, double *nonlinear)
+                            const mucmm_data *data, const int64_t *rows, int64_t n,
+                            const int64_t *groups, const float *c, const float *u, uint64_t seed,
+                            double *linear, double *nonlinear)
 {
     mucmm_status status = MUCMM_OK;
+    int64_t *group = NULL;
     rebuild r = {0};
     double left[2], rest[2], all;
 
-    TRY(rebuild_init(ctx, &r, v, k, n, c, u, seed));
+    TRY(mucmm__groups_of(ctx, groups, rows, n, &group));
+    TRY(rebuild_init(ctx, &r, v, k, n, group, c, u, seed));
     TRY(make_products(ctx, &r, v, data, rows, seed));
     TRY(crossfit(ctx, &r, false, &left[0], &left[1]));
     TRY(crossfit(ctx, &r, true, &rest[0], &rest[1]));
@@ -474,6 +480,7 @@ static mucmm_status of_view(mucmm_ctx *ctx, const mucmm__view_info *v, int64_t k
     if (r.count[BOTH_NONLINEAR] > 0 && left[1] > NOTHING_LEFT * all)
         *nonlinear = 1 - rest[1] / left[1];
 done:
+    mucmm__free(group);
     rebuild_drop(&r);
     return status;
 }
@@ -509,7 +516,8 @@ done:
 
 mucmm_status mucmm__completeness(mucmm_ctx *ctx, const mucmm_model *m,
                                  const mucmm_data *const *data, const int64_t *rows, int64_t n,
-                                 float *const *c, float *const *u, uint64_t seed, mucmm_summary *s)
+                                 const int64_t *groups, float *const *c, float *const *u,
+                                 uint64_t seed, mucmm_summary *s)
 {
     mucmm_status status = MUCMM_OK;
 
@@ -522,7 +530,7 @@ mucmm_status mucmm__completeness(mucmm_ctx *ctx, const mucmm_model *m,
         if (n > q + 1)
             TRY(effective_rank(ctx, n, q, u[v], &s->effective_rank[v]));
         if (n >= FEWEST && n > 2 * (m->k + q + 1))
-            TRY(of_view(ctx, &m->view[v], m->k, data[v], rows, n, c[v], u[v], seed,
+            TRY(of_view(ctx, &m->view[v], m->k, data[v], rows, n, groups, c[v], u[v], seed,
                         &s->completeness_linear[v], &s->completeness_nonlinear[v]));
     }
 done:

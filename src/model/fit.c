@@ -120,6 +120,9 @@ static uint64_t fingerprint_asked(const mucmm_fit_params *p, const mucmm_view *v
     uint64_t hash = hash_bytes(FNV_START, numbers, sizeof numbers);
 
     hash = hash_bytes(hash, p->hidden, sizeof p->hidden[0] * (size_t)p->n_hidden);
+    if (p->groups)
+        hash =
+            hash_bytes(hash, p->groups, sizeof *p->groups * (size_t)mucmm_data_rows(views[0].data));
     for (int32_t m = 0; m < n; m++) {
         int64_t cols = mucmm_data_cols(views[m].data);
         hash = hash_bytes(hash, views[m].name, strlen(views[m].name) + 1);
@@ -172,6 +175,7 @@ static mucmm_status start_model(mucmm__fit *f, const mucmm_view *views, int32_t 
     m->k = f->p->common == MUCMM_AUTO ? 0 : f->p->common;
     m->params = *f->p;
     m->params.checkpoint = NULL;
+    m->params.groups = NULL;
     m->start = -1;
     for (int32_t i = 0; i < n_views; i++) {
         mucmm__view_info *v = &m->view[i];
@@ -267,8 +271,8 @@ static mucmm_status summarize_all(mucmm__fit *f)
                 TRY(mucmm__alloc(f->ctx, n * model->view[m].q, sizeof **u, &u[m]));
                 TRY(mucmm__represent(f->ctx, model, rep, m, f->data[m], rows, n, c[m], u[m]));
             }
-            TRY(mucmm__summarize(f->ctx, model, f->data, rows, n, c, u, rep->rho, r ? 1000 : 0,
-                                 f->p->seed, &rep->summary[r]));
+            TRY(mucmm__summarize(f->ctx, model, f->data, rows, n, f->p->groups, c, u, rep->rho,
+                                 r ? 1000 : 0, f->p->seed, &rep->summary[r]));
             mucmm__summary_harmonics(rep, rep->summary[r]);
             if (r == MUCMM_ROWS_TRAIN)
                 TRY(keep_loadings(f, rep, c, u));

@@ -114,8 +114,8 @@ static mucmm_status complete(mucmm__fit *f, mucmm__individual *w, const mucmm__i
             TRY(mucmm__alloc(f->ctx, n * f->model->view[m].q, sizeof **v, &v[m]));
             TRY(outputs_of(f, w, m, (mucmm_rows)part, g, v[m]));
         }
-        TRY(mucmm__completeness(f->ctx, f->model, f->data, rows, n, w->c_all[part], v, f->p->seed,
-                                &s));
+        TRY(mucmm__completeness(f->ctx, f->model, f->data, rows, n, f->p->groups, w->c_all[part], v,
+                                f->p->seed, &s));
         *share = 0;
         for (int32_t m = 0; m < f->model->n_views; m++)
             *share += fmax(linear[m], nonlinear[m]) / f->model->n_views;

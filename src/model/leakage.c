@@ -29,14 +29,14 @@ enum {
 
 /* ---- blocks of rows ---------------------------------------------------------------- */
 
-/* The blocks [n, cols] side by side, rows in the given order. */
+/* The blocks [., cols] side by side, rows order[0..n). */
 static mucmm_status take_rows(mucmm_ctx *ctx, int32_t n_blocks, const mucmm__block *from,
-                              const int64_t *order, mucmm__block *to)
+                              const int64_t *order, int64_t n, mucmm__block *to)
 {
     mucmm_status status = MUCMM_OK;
     int64_t at = 0;
 
-    *to = (mucmm__block){NULL, from[0].rows, 0};
+    *to = (mucmm__block){NULL, n, 0};
     for (int32_t m = 0; m < n_blocks; m++)
         to->cols += from[m].cols;
     TRY(mucmm__alloc(ctx, to->rows * to->cols, sizeof(double), &to->data));
@@ -196,19 +196,22 @@ static void families_drop(families *f)
 }
 
 /* Halves of the rows must be samples of one kind, and files are often sorted: all rows are shuffled
- * once. */
-static mucmm_status shuffle_rows(mucmm_ctx *ctx, families *f, const mucmm__block *c,
-                                 const mucmm__block *u, uint64_t seed)
+ * once, groups as wholes. */
+static mucmm_status shuffle_rows(mucmm_ctx *ctx, families *f, const mucmm__exchange *e,
+                                 const mucmm__block *c, const mucmm__block *u, uint64_t seed)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t n = c[0].rows, *order = NULL;
+    int64_t n = e ? e->n : c[0].rows, *order = NULL;
 
     TRY(mucmm__alloc(ctx, n, sizeof *order, &order));
-    mucmm__rng_permutation(mucmm__rng_key(seed, STREAM_ORDER), order, n);
-    TRY(take_rows(ctx, f->n_views, c, order, &f->all));
+    if (e)
+        memcpy(order, e->row, (size_t)n * sizeof *order);
+    else
+        mucmm__rng_permutation(mucmm__rng_key(seed, STREAM_ORDER), order, n);
+    TRY(take_rows(ctx, f->n_views, c, order, n, &f->all));
     for (int32_t m = 0; m < f->n_views; m++) {
-        TRY(take_rows(ctx, 1, &c[m], order, &f->c[m]));
-        TRY(take_rows(ctx, 1, &u[m], order, &f->u[m]));
+        TRY(take_rows(ctx, 1, &c[m], order, n, &f->c[m]));
+        TRY(take_rows(ctx, 1, &u[m], order, n, &f->u[m]));
     }
 done:
     mucmm__free(order);
@@ -308,15 +311,15 @@ static void set_absent(const families *f, mucmm_summary *s)
 }
 
 mucmm_status mucmm__leakage(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
-                            const mucmm__block *u, int64_t permutations, uint64_t seed,
-                            mucmm_summary *s)
+                            const mucmm__block *u, const mucmm__exchange *e, int64_t permutations,
+                            uint64_t seed, mucmm_summary *s)
 {
     mucmm_status status = MUCMM_OK;
     families f = {.n_views = n_views, .test = permutations > 0};
-    int64_t n = s->rows, made[2] = {permutations, permutations};
+    int64_t n = e ? e->n : s->rows, made[2] = {permutations, permutations};
 
     set_none(&f);
-    TRY(shuffle_rows(ctx, &f, c, u, seed));
+    TRY(shuffle_rows(ctx, &f, e, c, u, seed));
     if (n >= KERNEL_ROWS)
         TRY(common_features(ctx, n_views, f.c, seed, &f.psi));
     for (int32_t m = 0; m < n_views; m++) {
@@ -326,9 +329,9 @@ mucmm_status mucmm__leakage(mucmm_ctx *ctx, int32_t n_views, const mucmm__block 
             if (u[m].cols > 0 && u[l].cols > 0 && n > u[m].cols + u[l].cols + 1)
                 TRY(between(ctx, &f, m, l));
     }
-    TRY(mucmm__dependence_test(ctx, f.n_on_common, f.on_common, permutations,
+    TRY(mucmm__dependence_test(ctx, e, f.n_on_common, f.on_common, permutations,
                                mucmm__rng_key(seed, STREAM_LEAKAGE), MOST_WORK, &made[0]));
-    TRY(mucmm__dependence_test(ctx, f.n_pairs, f.pairs, permutations,
+    TRY(mucmm__dependence_test(ctx, e, f.n_pairs, f.pairs, permutations,
                                mucmm__rng_key(seed, STREAM_BETWEEN), MOST_WORK, &made[1]));
     take_values(&f, s);
     set_absent(&f, s);

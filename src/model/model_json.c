@@ -52,6 +52,10 @@ static json_t *summary_json(mucmm__json_build *b, const mucmm_summary *s)
                     mucmm__json_numbers(b, s->retrieval_1, s->views * s->views));
     mucmm__json_set(b, o, "retrieval_10",
                     mucmm__json_numbers(b, s->retrieval_10, s->views * s->views));
+    if (s->groups > 0) {
+        mucmm__json_set(b, o, "groups", json_integer(s->groups));
+        mucmm__json_set(b, o, "tested_rows", json_integer(s->tested_rows));
+    }
     for (int i = 0; i < MUCMM__SHARING && s->carried; i++)
         mucmm__json_set(
             b, o, mucmm__sharing_keys[i],

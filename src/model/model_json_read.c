@@ -140,6 +140,10 @@ static mucmm_status read_summary(mucmm_ctx *ctx, const json_t *parent, const cha
     TRY(read_completeness(ctx, o, views, s));
     TRY(get_numbers(ctx, o, "retrieval_1", views * views, s->retrieval_1));
     TRY(get_numbers(ctx, o, "retrieval_10", views * views, s->retrieval_10));
+    if (json_object_get(o, "groups")) { /* where there are any */
+        TRY(get_integer(ctx, o, "groups", 1, s->rows, &s->groups));
+        TRY(get_integer(ctx, o, "tested_rows", 0, s->rows, &s->tested_rows));
+    }
     for (int i = 0; i < MUCMM__SHARING && s->carried; i++)
         if (json_object_get(o, mucmm__sharing_keys[i])) /* not in the first files */
             TRY(get_numbers(ctx, o, mucmm__sharing_keys[i], mucmm__sharing_size(s, i),

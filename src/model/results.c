@@ -251,6 +251,10 @@ static json_t *summary_json(mucmm__json_build *b, const mucmm_model *m, const mu
     mucmm__json_set(b, o, "completeness", completeness_json(&j));
     mucmm__json_set(b, o, "retrieval", retrieval_json(&j));
     mucmm__json_set(b, o, "views", views_json(&j));
+    if (s->groups > 0) {
+        mucmm__json_set(b, o, "groups", json_integer(s->groups));
+        mucmm__json_set(b, o, "tested_rows", json_integer(s->tested_rows));
+    }
     if (s->carried) {
         mucmm__json_set(b, o, "carried_by", carried_json(&j));
         mucmm__json_set(b, o, "pairs", pairs_json(&j));

@@ -248,7 +248,7 @@ static mucmm_status score_representation(mucmm_ctx *ctx, const mucmm_model *m,
         move_forward(c[v], m->k, g->complete, g->n_complete);
         move_forward(u[v], part.view[v].q, g->complete, g->n_complete);
     }
-    TRY(mucmm__summarize(ctx, &part, g->data, g->complete, g->n_complete, c, u, rep->rho,
+    TRY(mucmm__summarize(ctx, &part, g->data, g->complete, g->n_complete, p->groups, c, u, rep->rho,
                          p->permutations, p->seed, &s->summary[representation]));
     TRY(spread_summary(ctx, g, m->n_views, s->summary[representation]));
     mucmm__summary_harmonics(rep, s->summary[representation]);

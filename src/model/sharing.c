@@ -67,7 +67,8 @@ static void put_pair(const mucmm_summary *s, int64_t m, int64_t l, const double 
 
 /* One family of pairs and components, so that the chance of any false one is at most the level. */
 static mucmm_status test_pairs(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
-                               int64_t permutations, uint64_t seed, mucmm_summary *s)
+                               const mucmm__exchange *e, int64_t permutations, uint64_t seed,
+                               mucmm_summary *s)
 {
     mucmm_status status = MUCMM_OK;
     int64_t k = s->components, at = 0;
@@ -77,7 +78,7 @@ static mucmm_status test_pairs(mucmm_ctx *ctx, int32_t n_views, const mucmm__blo
     TRY(pair_blocks(ctx, n_views, c, both));
     TRY(mucmm__alloc(ctx, both[0].cols, sizeof *r, &r));
     TRY(mucmm__alloc(ctx, both[0].cols, sizeof *p, &p));
-    TRY(mucmm__permutation_test(ctx, 2, both, permutations, seed, r, p, NULL));
+    TRY(mucmm__exchange_test(ctx, e, 2, both, permutations, seed, r, p, NULL));
     for (int32_t m = 0; m < n_views; m++)
         for (int32_t l = m + 1; l < n_views; l++, at += k) {
             put_pair(s, m, l, r + at, s->pair_correlations);
@@ -141,7 +142,8 @@ static void connect_views(mucmm_summary *s, int64_t j, const double *strongest)
 }
 
 mucmm_status mucmm__sharing(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
-                            int64_t permutations, uint64_t seed, mucmm_summary *s)
+                            const mucmm__exchange *e, int64_t permutations, uint64_t seed,
+                            mucmm_summary *s)
 {
     mucmm_status status = MUCMM_OK;
 
@@ -149,7 +151,7 @@ mucmm_status mucmm__sharing(mucmm_ctx *ctx, int32_t n_views, const mucmm__block 
         return MUCMM_OK;
     if (permutations == 0)
         return correlate_pairs(ctx, n_views, c, s);
-    TRY(test_pairs(ctx, n_views, c, permutations, seed, s));
+    TRY(test_pairs(ctx, n_views, c, e, permutations, seed, s));
     for (int64_t j = 0; j < s->components; j++) {
         const double *strongest = strongest_pair(s, j);
         for (int64_t m = 0; m < s->views; m++)

@@ -10,6 +10,9 @@
 #include <stddef.h>
 #include <string.h>
 
+/* Of the random numbers. */
+enum { STREAM_EXCHANGE = 82 };
+
 /* ---- its arrays -------------------------------------------------------------------- */
 
 /* Every array of a summary but those of sharing.c, how many numbers it has, and whether they are
@@ -90,14 +93,15 @@ void mucmm__summary_free(mucmm_summary *s)
 /* ---- correlations ------------------------------------------------------------------ */
 
 static mucmm_status correlations(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
-                                 int64_t permutations, uint64_t seed, mucmm_summary *s)
+                                 const mucmm__exchange *e, int64_t permutations, uint64_t seed,
+                                 mucmm_summary *s)
 {
     mucmm_status status = MUCMM_OK;
 
     if (s->rows < 3 || n_views < 2)
         return MUCMM_OK;
-    TRY(mucmm__permutation_test(ctx, n_views, c, permutations, seed, s->correlations,
-                                permutations > 0 ? s->p_values : NULL, s->null_95));
+    TRY(mucmm__exchange_test(ctx, e, n_views, c, permutations, seed, s->correlations,
+                             permutations > 0 ? s->p_values : NULL, s->null_95));
     s->total_correlation = 0;
     for (int64_t j = 0; j < s->components; j++) {
         s->total_correlation += s->correlations[j];
@@ -228,17 +232,41 @@ static mucmm_status as_block(mucmm_ctx *ctx, const float *x, int64_t n, int64_t 
     return status;
 }
 
+/* How the rows of s may be exchanged, and how many of them are. */
+static mucmm_status exchange_rows(mucmm_ctx *ctx, const int64_t *groups, const int64_t *rows,
+                                  mucmm_summary *s, int64_t permutations, uint64_t seed,
+                                  mucmm__exchange **e)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t *group = NULL;
+    char note[MUCMM__EXCHANGE_NOTE];
+
+    TRY(mucmm__groups_of(ctx, groups, rows, s->rows, &group));
+    TRY(mucmm__exchange_create(ctx, group, s->rows, mucmm__rng_key(seed, STREAM_EXCHANGE), e));
+    if (*e) {
+        s->groups = (*e)->groups;
+        s->tested_rows = mucmm__exchange_enough(*e) ? (*e)->n : 0;
+        if (permutations > 0 && !mucmm__exchange_enough(*e))
+            mucmm__warn(ctx, "%s", mucmm__exchange_note(*e, note));
+    }
+done:
+    mucmm__free(group);
+    return status;
+}
+
 mucmm_status mucmm__summarize(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_data *const *data,
-                              const int64_t *rows, int64_t n, float *const *c, float *const *u,
-                              const double *rho, int64_t permutations, uint64_t seed,
-                              mucmm_summary **out)
+                              const int64_t *rows, int64_t n, const int64_t *groups,
+                              float *const *c, float *const *u, const double *rho,
+                              int64_t permutations, uint64_t seed, mucmm_summary **out)
 {
     mucmm_status status = MUCMM_OK;
     mucmm__block cb[MUCMM_MAX_VIEWS] = {{0}}, ub[MUCMM_MAX_VIEWS] = {{0}};
     mucmm_summary *s = NULL;
+    mucmm__exchange *e = NULL;
 
     TRY(mucmm__summary_create(ctx, m->k, m->n_views, &s));
     s->rows = n;
+    TRY(exchange_rows(ctx, groups, rows, s, permutations, seed, &e));
     for (int32_t v = 0; v < m->n_views; v++) {
         TRY(as_block(ctx, c[v], n, m->k, &cb[v]));
         TRY(as_block(ctx, u[v], n, m->view[v].q, &ub[v]));
@@ -248,10 +276,10 @@ mucmm_status mucmm__summarize(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_
                                 &s->common_share[v], &s->individual_share[v]));
         s->rest_share[v] = 1 - s->common_share[v] - s->individual_share[v];
     }
-    TRY(correlations(ctx, m->n_views, cb, permutations, seed, s));
-    TRY(mucmm__sharing(ctx, m->n_views, cb, permutations, seed, s));
-    TRY(mucmm__leakage(ctx, m->n_views, cb, ub, permutations, seed, s));
-    TRY(mucmm__completeness(ctx, m, data, rows, n, c, u, seed, s));
+    TRY(correlations(ctx, m->n_views, cb, e, permutations, seed, s));
+    TRY(mucmm__sharing(ctx, m->n_views, cb, e, permutations, seed, s));
+    TRY(mucmm__leakage(ctx, m->n_views, cb, ub, e, permutations, seed, s));
+    TRY(mucmm__completeness(ctx, m, data, rows, n, groups, c, u, seed, s));
     TRY(mucmm__retrieval(ctx, m->n_views, c, n, m->k, rho, s->retrieval_1, s->retrieval_10));
     *out = s;
     s = NULL;
@@ -260,6 +288,7 @@ done:
         mucmm__free(cb[v].data);
         mucmm__free(ub[v].data);
     }
+    mucmm__exchange_free(e);
     mucmm__summary_free(s);
     return status;
 }

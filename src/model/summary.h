@@ -19,29 +19,32 @@ void mucmm__summary_free(mucmm_summary *s);
 double **mucmm__summary_array(mucmm_summary *s, size_t i, mucmm__extent *extent);
 /* What r says of its components, into a summary of its rows. */
 void mucmm__summary_harmonics(const mucmm__solution *r, mucmm_summary *s);
-/* permutations 0: no p-values. c[m], u[m] (float, of the rows): the variates already computed. */
+/* permutations 0: no p-values. groups: of each of all rows of the
+ * data; NULL: each its own. c[m], u[m] (float, of the rows): the variates already computed. */
 mucmm_status mucmm__summarize(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_data *const *data,
-                              const int64_t *rows, int64_t n, float *const *c, float *const *u,
-                              const double *rho, int64_t permutations, uint64_t seed,
-                              mucmm_summary **out);
+                              const int64_t *rows, int64_t n, const int64_t *groups,
+                              float *const *c, float *const *u, const double *rho,
+                              int64_t permutations, uint64_t seed, mucmm_summary **out);
 
 /* sharing.c: the fields of a summary of more than two views that say which of them carry a
  * component; nothing for two. c[m] [rows, k]; permutations 0: the correlations alone. */
 mucmm_status mucmm__sharing_alloc(mucmm_ctx *ctx, mucmm_summary *s);
 void mucmm__sharing_drop(mucmm_summary *s);
 mucmm_status mucmm__sharing(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
-                            int64_t permutations, uint64_t seed, mucmm_summary *s);
+                            const mucmm__exchange *e, int64_t permutations, uint64_t seed,
+                            mucmm_summary *s);
 
 /* leakage.c: the summary's leakage_* of c[m] [n, k] and u[m] [n, q_m]; permutations 0: no p-values.
  */
 mucmm_status mucmm__leakage(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,
-                            const mucmm__block *u, int64_t permutations, uint64_t seed,
-                            mucmm_summary *s);
+                            const mucmm__block *u, const mucmm__exchange *e, int64_t permutations,
+                            uint64_t seed, mucmm_summary *s);
 
 /* completeness.c: the summary's completeness_* and effective_rank, of the rows summarized. */
 mucmm_status mucmm__completeness(mucmm_ctx *ctx, const mucmm_model *m,
                                  const mucmm_data *const *data, const int64_t *rows, int64_t n,
-                                 float *const *c, float *const *u, uint64_t seed, mucmm_summary *s);
+                                 const int64_t *groups, float *const *c, float *const *u,
+                                 uint64_t seed, mucmm_summary *s);
 
 /* Warns of individual parts that hold nearly nothing, or have far fewer directions than variates,
  * by the held-out rows if those are enough. All summaries of m are there. */
