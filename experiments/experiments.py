@@ -18,6 +18,7 @@ import threadpoolctl
 
 import generators
 import moving as scenes
+import sample_numbers
 import spoken
 from common import MUCMM, OUT, ROOT, Learned, accuracy, commit, log, mucmm, network_accuracy, r2, save, table_of, together
 
@@ -648,6 +649,12 @@ def coupling(o, seed):
     pooled = np.concatenate([x.ravel() for x in arrays('p.npy')])
     null = {'p <= %g' % a: {'share of the cells': float((pooled <= a).mean())} for a in (.05, .1, .2)}
     return {'Word-object pairs': named, 'Training captions shuffled: nothing is shared': null}
+
+
+@experiment(list(range(1, 21)))
+def nats(o, seed):
+    """Uncorrelated harmonics are no information: which heads are kept where the truth is linear, and where it is not."""
+    return sample_numbers.kept(o, folder(o, seed), seed)
 
 
 # ---- the program -------------------------------------------------------------------------------

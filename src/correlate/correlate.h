@@ -216,5 +216,9 @@ mucmm_status mucmm__psi_subtract(mucmm_ctx *ctx, const mucmm__psi *f, const doub
  * judged on the rows other [n', k]; 0 at least. */
 mucmm_status mucmm__harmonics(mucmm_ctx *ctx, const mucmm__block *c, const mucmm__block *other,
                               double *r2);
+/* The same regressions: targets [n', k] = other, each column less its mean and over its standard
+ * deviation on c's rows; rest [n', k]: what those features do not predict of it. */
+mucmm_status mucmm__less_harmonics(mucmm_ctx *ctx, const mucmm__block *c, const mucmm__block *other,
+                                   double *targets, double *rest);
 
 #endif

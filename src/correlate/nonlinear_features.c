@@ -368,8 +368,10 @@ done:
     return status;
 }
 
-/* R2 on other rows: 1 - |c_j - prediction|^2 / |c_j - mean|^2, the mean that of the rows fitted. */
-static mucmm_status nested_judge(mucmm_ctx *ctx, nested *t, const mucmm__block *c, double *r2)
+/* On other rows: targets [n, k] = c standardized as the rows fitted were, and what is left of them,
+ * rest [n, k] = target - prediction. */
+static mucmm_status nested_apply(mucmm_ctx *ctx, nested *t, const mucmm__block *c, double *targets,
+                                 double *rest)
 {
     mucmm_status status = MUCMM_OK;
     int64_t n = c->rows, k = c->cols, w = t->width;
@@ -383,7 +385,6 @@ static mucmm_status nested_judge(mucmm_ctx *ctx, nested *t, const mucmm__block *
             z[i * w + j] = (psi[i * w + t->order[j]] - t->mean[j]) / t->sd[j];
     for (int64_t j = 0; j < k; j++) {
         int64_t d = t->place[j];
-        double rest = 0, all = 0;
         memcpy(t->row, t->s + d * w, (size_t)d * sizeof *t->row);
         for (int64_t a = d - 1; a >= 0; a--) { /* L_j' x = l */
             t->row[a] /= t->s[a * (w + 1)];
@@ -391,13 +392,11 @@ static mucmm_status nested_judge(mucmm_ctx *ctx, nested *t, const mucmm__block *
                 t->row[b] -= t->s[a * w + b] * t->row[a];
         }
         for (int64_t i = 0; i < n; i++) {
-            double target = z[i * w + d], e = target;
+            double e = targets[i * k + j] = z[i * w + d];
             for (int64_t a = 0; a < d; a++)
                 e -= z[i * w + a] * t->row[a];
-            rest += e * e;
-            all += target * target;
+            rest[i * k + j] = e;
         }
-        r2[j] = all > 0 ? fmax(0, 1 - rest / all) : 0;
     }
 done:
     mucmm__free(psi);
@@ -405,15 +404,39 @@ done:
     return status;
 }
 
-mucmm_status mucmm__harmonics(mucmm_ctx *ctx, const mucmm__block *c, const mucmm__block *other,
-                              double *r2)
+mucmm_status mucmm__less_harmonics(mucmm_ctx *ctx, const mucmm__block *c, const mucmm__block *other,
+                                   double *targets, double *rest)
 {
     mucmm_status status = MUCMM_OK;
     nested t = {0};
 
     TRY(nested_fit(ctx, c, &t));
-    TRY(nested_judge(ctx, &t, other, r2));
+    TRY(nested_apply(ctx, &t, other, targets, rest));
 done:
     nested_drop(&t);
+    return status;
+}
+
+mucmm_status mucmm__harmonics(mucmm_ctx *ctx, const mucmm__block *c, const mucmm__block *other,
+                              double *r2)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t n = other->rows, k = other->cols;
+    double *targets = NULL, *rest = NULL;
+
+    TRY(mucmm__alloc(ctx, n * k, sizeof *targets, &targets));
+    TRY(mucmm__alloc(ctx, n * k, sizeof *rest, &rest));
+    TRY(mucmm__less_harmonics(ctx, c, other, targets, rest));
+    for (int64_t j = 0; j < k; j++) {
+        double left = 0, all = 0;
+        for (int64_t i = j; i < n * k; i += k) {
+            left += rest[i] * rest[i];
+            all += targets[i] * targets[i];
+        }
+        r2[j] = all > 0 ? fmax(0, 1 - left / all) : 0;
+    }
+done:
+    mucmm__free(targets);
+    mucmm__free(rest);
     return status;
 }

@@ -21,9 +21,11 @@
 #define PERMUTATIONS 1000
 /* Fewer rows than these decide nothing: one stage, trained heads, and no restarts. */
 #define LEAST_HELD_OUT 20
-/* Trained heads must say more than the closed form by this share; of a component at least so much
- * variance counts as unexplained (what is below is rounding). */
+/* Trained heads must say more than the closed form by this share, and by so many standard errors
+ * (they were chosen among epochs and starts); of a component at least so much variance counts as
+ * unexplained (what is below is rounding). */
 #define TIE 1e-3
+#define CHANCE 3
 #define LEAST_UNEXPLAINED 1e-6
 
 /* ---- what is found ----------------------------------------------------------------- */
@@ -193,45 +195,140 @@ static mucmm_status take_start(mucmm__fit *f, mucmm__stage stage, int64_t k, boo
     return status;
 }
 
-/* sum_j -log(1 - rho_j^2) / 2, rho_j the correlations on the held-out rows (means over pairs of
- * views): of jointly Gaussian views the information they have in common, in nats. */
-static mucmm_status information(mucmm__fit *f, const mucmm__solution *rep, double *nats)
+/* targets[m], rest[m]: the variates on the held-out rows, and what nonlinear features of those
+ * before do not predict of them; with too few training rows to learn that, the variates themselves.
+ */
+static mucmm_status take_out_harmonics(mucmm__fit *f, const mucmm__solution *rep,
+                                       mucmm__block *targets, mucmm__block *rest)
 {
     mucmm_status status = MUCMM_OK;
-    mucmm__block c[MUCMM_MAX_VIEWS] = {{0}};
-    double *rho = NULL;
+    int64_t k = mucmm__common_width(&rep->view[0]);
+    int64_t every = (f->n_train + MUCMM__EVALUATION_ROWS - 1) / MUCMM__EVALUATION_ROWS;
+    mucmm__block train[MUCMM_MAX_VIEWS] = {{0}}, c[MUCMM_MAX_VIEWS] = {{0}};
 
+    TRY(common_variates(f, rep, MUCMM_ROWS_TRAIN, every, train));
     TRY(common_variates(f, rep, MUCMM_ROWS_HELD_OUT, 1, c));
-    TRY(mucmm__alloc(f->ctx, c[0].cols, sizeof *rho, &rho));
-    TRY(mucmm__permutation_test(f->ctx, f->model->n_views, c, 0, f->p->seed, rho, NULL, NULL));
-    *nats = 0;
-    for (int64_t j = 0; j < c[0].cols; j++)
-        if (rho[j] > 0)
-            *nats -= log(fmax(1 - rho[j] * rho[j], LEAST_UNEXPLAINED)) / 2;
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        size_t size = (size_t)(c[m].rows * k) * sizeof(double);
+        targets[m] = rest[m] = (mucmm__block){NULL, c[m].rows, k};
+        TRY(mucmm__alloc(f->ctx, c[m].rows * k, sizeof(double), &targets[m].data));
+        TRY(mucmm__alloc(f->ctx, c[m].rows * k, sizeof(double), &rest[m].data));
+        if (f->n_train >= 8 * (k + 1)) {
+            TRY(mucmm__less_harmonics(f->ctx, &train[m], &c[m], targets[m].data, rest[m].data));
+        } else {
+            memcpy(targets[m].data, c[m].data, size);
+            memcpy(rest[m].data, c[m].data, size);
+        }
+    }
 done:
-    mucmm__free(rho);
+    blocks_drop(train);
     blocks_drop(c);
+    return status;
+}
+
+/* Cov(rest) over the standard deviations of the targets, column j, views m and l; adds to influence
+ * [n] what each row has in it (that of a correlation: x y - rho (x^2 + y^2) / 2), times weight. */
+static double fresh_correlation(const mucmm__block *targets, const mucmm__block *rest, int32_t m,
+                                int32_t l, int64_t j, double weight, double *influence)
+{
+    const double *x[] = {targets[m].data, targets[l].data, rest[m].data, rest[l].data};
+    int64_t n = rest[m].rows, k = rest[m].cols;
+    double mean[4] = {0}, square[2] = {0}, rho = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        for (int v = 0; v < 4; v++)
+            mean[v] += x[v][i * k + j] / (double)n;
+    for (int64_t i = 0; i < n; i++)
+        for (int v = 0; v < 2; v++)
+            square[v] += pow(x[v][i * k + j] - mean[v], 2) / (double)n;
+    if (!(square[0] * square[1] > 0))
+        return 0;
+    for (int pass = 0; pass < 2; pass++)
+        for (int64_t i = 0; i < n; i++) {
+            double d[4], both;
+            for (int v = 0; v < 4; v++)
+                d[v] = x[v][i * k + j] - mean[v];
+            both = d[2] * d[3] / sqrt(square[0] * square[1]);
+            if (pass == 0)
+                rho += both / (double)n;
+            else
+                influence[i] +=
+                    weight * (both - rho * (d[0] * d[0] / square[0] + d[1] * d[1] / square[1]) / 2);
+        }
+    return rho;
+}
+
+/* sum_j -log(1 - rho_j^2) / 2, rho_j the correlations on the held-out rows (means over pairs of
+ * views) of what nonlinear features of the components before j do not predict: harmonics say
+ * nothing that has not been counted. Of jointly Gaussian views and the closed form it is the
+ * information they have in common, in nats. influence [n]: gets sign times what each row has in it
+ * added (the delta method). */
+static mucmm_status information(mucmm__fit *f, const mucmm__solution *rep, double sign,
+                                double *nats, double *influence)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__block targets[MUCMM_MAX_VIEWS] = {{0}}, rest[MUCMM_MAX_VIEWS] = {{0}};
+    int32_t views = f->model->n_views;
+    double *of_rho = NULL, pairs = 0.5 * views * (views - 1);
+
+    *nats = 0;
+    TRY(take_out_harmonics(f, rep, targets, rest));
+    TRY(mucmm__alloc(f->ctx, rest[0].rows, sizeof *of_rho, &of_rho));
+    for (int64_t j = 0; j < rest[0].cols; j++) {
+        double rho = 0, left;
+        memset(of_rho, 0, (size_t)rest[0].rows * sizeof *of_rho);
+        for (int32_t m = 0; m < views; m++)
+            for (int32_t l = 0; l < m; l++)
+                rho += fresh_correlation(targets, rest, m, l, j, 1 / pairs, of_rho) / pairs;
+        if (rho <= 0)
+            continue;
+        left = fmax(1 - rho * rho, LEAST_UNEXPLAINED);
+        *nats -= log(left) / 2;
+        for (int64_t i = 0; i < rest[0].rows; i++)
+            influence[i] += sign * rho / left * of_rho[i];
+    }
+done:
+    blocks_drop(targets);
+    blocks_drop(rest);
+    mucmm__free(of_rho);
+    return status;
+}
+
+/* How many nats more the trained heads have than the closed form, and the standard error of that:
+ * both are of the same rows, whose chances cancel. */
+static mucmm_status compare_information(mucmm__fit *f, double *closed, double *trained, double *se)
+{
+    mucmm_status status = MUCMM_OK;
+    double *influence = NULL, square = 0, n = (double)f->n_held_out;
+
+    TRY(mucmm__alloc(f->ctx, f->n_held_out, sizeof *influence, &influence));
+    TRY(information(f, &f->model->linear, -1, closed, influence));
+    TRY(information(f, &f->model->heads, 1, trained, influence));
+    for (int64_t i = 0; i < f->n_held_out; i++)
+        square += influence[i] * influence[i];
+    *se = sqrt(square) / n;
+done:
+    mucmm__free(influence);
     return status;
 }
 
 /* Where what is shared is linear, total correlation can prefer trained heads to the truth: for it a
  * harmonic of a strong component is worth as much as a weak one and more. In nats the strong
- * components, which training only blurs, weigh more. */
+ * components, which training only blurs, weigh more, and harmonics nothing. */
 static mucmm_status prefer_closed_form(mucmm__fit *f)
 {
     mucmm_status status = MUCMM_OK;
     mucmm_model *model = f->model;
-    double closed, trained;
+    double closed, trained, se;
 
     if (f->p->head != MUCMM_HEAD_AUTO || f->n_held_out < LEAST_HELD_OUT)
         return MUCMM_OK;
-    TRY(information(f, &model->linear, &closed));
-    TRY(information(f, &model->heads, &trained));
-    if (trained > closed + TIE * fabs(closed))
+    TRY(compare_information(f, &closed, &trained, &se));
+    if (trained - closed > fmax(TIE * closed, CHANCE * se))
         goto done;
     mucmm__info(f->ctx,
-                "common heads: the closed form is kept, on the held-out rows its components say "
-                "%.2f nats, those of trained heads %.2f",
+                "common heads: the closed form is kept; by what its components add to those before "
+                "them it has %.2f nats on the held-out rows, trained heads %.2f",
                 closed, trained);
     mucmm__common_drop(&model->heads);
     for (int32_t m = 0; m < model->n_views; m++)
