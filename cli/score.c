@@ -54,20 +54,61 @@ static void print_missing(const mucmm_model *m, const mucmm_scores *scores)
            given == 1 ? ", and correlations need two" : "");
 }
 
+/* The table: rows that testify and, beside them, those that the model was fitted to. If these are
+ * all, the held-out rows of the fit take the place of the former, without their p-values, which are
+ * those of no row given. */
+typedef struct table {
+    summary_column columns[4];
+    int n;
+    mucmm_summary held_out[2]; /* by mucmm_representation */
+    bool none;                 /* no row given testifies  */
+} table;
+
+static void fill_table(const mucmm_model *m, const mucmm_scores *s, table *t)
+{
+    const bool fitted = mucmm_scores_in_sample(s, MUCMM_HEADS) != NULL;
+    const int each = fitted ? 2 : 1;
+
+    *t = (table){.n = 2 * each, .none = fitted && mucmm_scores_summary(s, MUCMM_HEADS)->rows == 0};
+    for (int i = 0; i < 2; i++) {
+        const mucmm_representation r = i == 0 ? MUCMM_HEADS : MUCMM_LINEAR;
+        const char *group = i == 0 ? "heads" : "linear yardstick";
+        const mucmm_summary *own = mucmm_scores_summary(s, r);
+        t->held_out[i] = *mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, r);
+        t->held_out[i].p_values = NULL;
+        if (t->none) /* one and the same where the heads are the closed form */
+            own = own == mucmm_scores_summary(s, MUCMM_HEADS) ? &t->held_out[0] : &t->held_out[i];
+        t->columns[i * each] = (summary_column){group,
+                                                t->none  ? "held-out"
+                                                : fitted ? "new rows"
+                                                         : "these rows",
+                                                own};
+        if (fitted)
+            t->columns[i * each + 1] =
+                (summary_column){group, "in-sample", mucmm_scores_in_sample(s, r)};
+    }
+}
+
 static void print_scores(const mucmm_model *m, const mucmm_scores *scores)
 {
-    const summary_column columns[] = {
-        {"heads", "these rows", mucmm_scores_summary(scores, MUCMM_HEADS)},
-        {"linear yardstick", "these rows", mucmm_scores_summary(scores, MUCMM_LINEAR)},
-    };
+    int64_t complete = mucmm_scores_summary(scores, MUCMM_HEADS)->rows;
+    char note[MUCMM_NOTE_SIZE];
+    table t;
 
+    fill_table(m, scores, &t);
+    if (mucmm_scores_in_sample(scores, MUCMM_HEADS))
+        complete += mucmm_scores_in_sample(scores, MUCMM_HEADS)->rows;
     printf("%" PRId64 " rows", mucmm_scores_rows(scores));
-    if (columns[0].summary->rows < mucmm_scores_rows(scores))
-        printf("; the numbers below are of the %" PRId64 " that have every view given",
-               columns[0].summary->rows);
+    if (complete < mucmm_scores_rows(scores))
+        printf("; the numbers below are of the %" PRId64 " that have every view given", complete);
     printf("\n");
+    if (mucmm_scores_note(scores, note, sizeof note)[0])
+        printf("%s\n", note);
+    if (t.none)
+        printf("Beside it stands what the fit found on its own %" PRId64 " held-out rows.\n",
+               t.held_out[0].rows);
     print_missing(m, scores);
-    print_summaries(m, columns, 2);
+    print_summaries(m, t.columns, t.n);
 }
 
 static void fill_params(const settings *given, mucmm_score_params *p)

@@ -724,11 +724,35 @@ MUCMM_API void mucmm_score_params_init_sized(mucmm_score_params *p, size_t size)
 
 typedef struct mucmm_scores mucmm_scores;
 
+/* What a row is to a model. What was FITTED has trained its weights or chosen something of it, and
+ * says nothing of other rows; NEW and HELD_OUT have not. */
+typedef enum mucmm_row_kind {
+    MUCMM_ROW_NEW = 0,
+    MUCMM_ROW_FITTED = 1,
+    MUCMM_ROW_HELD_OUT = 2 /* held out by the fit, where that can be told; else NEW */
+} mucmm_row_kind;
+
+/* Can that be told? */
+typedef enum mucmm_recognition {
+    MUCMM_RECOGNITION_SURE = 0,
+    MUCMM_RECOGNITION_NO_DIGEST = 1, /* the file of an earlier version: all rows count as NEW    */
+    MUCMM_RECOGNITION_REPEATED = 2   /* rows repeat the values of others (a table of few values),
+                                        so that fitted ones are recognized only if all are there */
+} mucmm_recognition;
+
+/* A model keeps 32 bits of the values of every row of its fit in each view, and of its key; by
+ * these it knows rows again in other files, formats and orders, and with some of the views
+ * (docs/method.md, section 5). views as in mucmm_score; kinds [rows of the views]. Warns where keys
+ * are those of rows that were fitted and values are not. */
+MUCMM_API mucmm_status mucmm_model_recognize(mucmm_ctx *ctx, const mucmm_model *m,
+                                             const mucmm_view *views, int32_t n_views,
+                                             mucmm_row_kind *kinds, mucmm_recognition *how);
+
 /* Views in any order, matched by name: all of the model's views or some of them. With some, a
  * common score is that of the pairs given (NaN for a single view), K(u_m, c_all) takes the c of the
  * views given, and what would need another view is NaN (null pointers for scores of its samples).
  * The same holds for each row that lacks some of the views given; the summaries are those of the
- * rows that have all of these. */
+ * rows that have all of these, and that the model was not fitted to. */
 MUCMM_API mucmm_status mucmm_score(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
                                    int32_t n_views, const mucmm_score_params *params,
                                    mucmm_scores **out);
@@ -740,8 +764,21 @@ MUCMM_API int64_t mucmm_scores_rows(const mucmm_scores *s);
 MUCMM_API const double *mucmm_scores_common(const mucmm_scores *s);
 MUCMM_API const double *mucmm_scores_common_energy(const mucmm_scores *s, int32_t view);
 MUCMM_API const double *mucmm_scores_individual(const mucmm_scores *s, int32_t view);
+/* Of the rows that are NEW or HELD_OUT; of none all is NaN, and rows is 0. */
 MUCMM_API const mucmm_summary *mucmm_scores_summary(const mucmm_scores *s,
                                                     mucmm_representation representation);
+/* Of the FITTED rows, without p-values: what the model makes of rows it has seen. NULL: none. */
+MUCMM_API const mucmm_summary *mucmm_scores_in_sample(const mucmm_scores *s,
+                                                      mucmm_representation representation);
+/* Of all rows, also those that lack views: what row i is (NEW if there is no such row), how many
+ * are of a kind, and whether it can be told. */
+MUCMM_API mucmm_row_kind mucmm_scores_row(const mucmm_scores *s, int64_t i);
+MUCMM_API int64_t mucmm_scores_count(const mucmm_scores *s, mucmm_row_kind kind);
+MUCMM_API int64_t mucmm_scores_fitted(const mucmm_scores *s);
+MUCMM_API mucmm_recognition mucmm_scores_recognition(const mucmm_scores *s);
+/* In words, which of the rows testify; "" if all are new, and that can be told. Cut to size, of
+ * which MUCMM_NOTE_SIZE is enough; returns out. */
+MUCMM_API const char *mucmm_scores_note(const mucmm_scores *s, char *out, size_t size);
 
 typedef enum mucmm_rows { MUCMM_ROWS_TRAIN = 0, MUCMM_ROWS_HELD_OUT = 1 } mucmm_rows;
 /* The same as found at the end of fit, on the training and the held-out rows. */
@@ -751,7 +788,9 @@ MUCMM_API const mucmm_summary *mucmm_model_summary(const mucmm_model *m, mucmm_r
 /* For programs, *text for mucmm_text_free. JSON of the summaries of these rows: the keys
  * correlations, p_values, significant, harmonic, dimensions, total_correlation, leakage,
  * completeness, retrieval, views and, for more than two views, carried_by and pairs; the same of
- * the closed form in the key linear. null: not known. */
+ * the closed form in the key linear. null: not known. rows counts those given, new (of which some
+ * may be held_out) and fitted, and says whether that is known (recognition: sure, no digest,
+ * repeated values); in_sample holds the same keys of the fitted ones, if there are any. */
 MUCMM_API mucmm_status mucmm_scores_json(mucmm_ctx *ctx, const mucmm_scores *s, char **text);
 /* JSON of the same on the training and the held-out rows, in the keys train and held_out, with the
  * keys common, dimensions, held_out_chose, closed_form_kept and, if it was asked for, stability. */
@@ -1920,10 +1959,11 @@ MUCMM_API const char *mucmm_views_label(const mucmm_views *v, int64_t row, const
 MUCMM_API mucmm_status mucmm_views_training(mucmm_ctx *ctx, const mucmm_views *v, const char *view,
                                             mucmm_data **out);
 
-/* The scores as csv, a row for each sample, *text for mucmm_text_free: sample, common and, of each
- * view of the model, NAME.common_energy and NAME.individual; an empty cell for what is not known.
- * sample: the row's mucmm_views_sample, else its number, which it is too with views NULL. ESHAPE:
- * the views are of another number of rows. */
+/* The scores as csv, a row for each sample, *text for mucmm_text_free: sample, common, of each view
+ * of the model NAME.common_energy and NAME.individual, and row, what it is to the model: new,
+ * fitted or held-out. An empty cell for what is not known. sample: the row's mucmm_views_sample,
+ * else its number, which it is too with views NULL. ESHAPE: the views are of another number of
+ * rows. */
 MUCMM_API mucmm_status mucmm_scores_csv(mucmm_ctx *ctx, const mucmm_scores *s,
                                         const mucmm_views *views, char **text);
 

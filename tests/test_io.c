@@ -739,7 +739,7 @@ static void test_io_safetensors_rejects_malformed(void **state)
         {"{" TENSOR("a", "F32", "[2]", "[-8,0]") "}", 8, MUCMM_EFORMAT, "outside the file"},
         {"{" TENSOR("a", "F32", "[2]", "[0]") "}", 8, MUCMM_EFORMAT, "two whole numbers"},
         {"{" TENSOR("a", "BF16", "[2]", "[0,4]") "}", 4, MUCMM_EUNSUPPORTED,
-         "x: tensor 'a' has dtype 'BF16'; F32, F64 and I64 are read"},
+         "x: tensor 'a' has dtype 'BF16'; F32, F64, I64 and U32 are read"},
         {"{\"a\":{\"dtype\":1,\"shape\":[],\"data_offsets\":[0,4]}}", 4, MUCMM_EFORMAT, "no dtype"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", 4, MUCMM_EFORMAT, "it is not {dtype"},
         {"{\"a\":1}", 0, MUCMM_EFORMAT, "it is not {dtype"},

@@ -81,6 +81,7 @@ static mucmm_status fit_one(mucmm_ctx *ctx, mucmm_null *null, int64_t b, int64_t
         mucmm__free(fitted->view[v].covariance);
         fitted->view[v].covariance = NULL;
     }
+    mucmm__digest_drop(&fitted->digest);
     null->model[b] = fitted;
 done:
     for (int32_t v = 0; v < n_views; v++)

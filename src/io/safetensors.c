@@ -18,7 +18,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 #define METADATA "__metadata__"
 
 /* What is read; all that the table of number types knows can be written. */
-#define TYPES_READ (1u << MUCMM_F32 | 1u << MUCMM_F64 | 1u << MUCMM_I64)
+#define TYPES_READ (1u << MUCMM_F32 | 1u << MUCMM_F64 | 1u << MUCMM_I64 | 1u << MUCMM_U32)
 
 /* Bytes of a tensor; false on overflow or a negative dimension. */
 static bool tensor_bytes(const mucmm__tensor *t, int64_t *bytes)
@@ -295,7 +295,7 @@ static mucmm_status parse_dtype(parser *p, mucmm__tensor *t, const json_t *value
             return MUCMM_OK;
         }
     return mucmm__fail(p->ctx, MUCMM_EUNSUPPORTED,
-                       "%s: tensor '%s' has dtype '%s'; F32, F64 and I64 are read", p->name,
+                       "%s: tensor '%s' has dtype '%s'; F32, F64, I64 and U32 are read", p->name,
                        mucmm__quote(name, t->name), mucmm__quote(quoted, text));
 }
 

@@ -146,6 +146,7 @@ void mucmm_model_free(mucmm_model *m)
     mucmm__solution_drop(&m->linear);
     mucmm__solution_drop(&m->heads);
     mucmm__dimensions_drop(&m->dimensions);
+    mucmm__digest_drop(&m->digest);
     mucmm__free(m->history);
     mucmm__free(m->json);
     mucmm__free(m);

@@ -5,6 +5,7 @@
 #define MUCMM_MODEL_H
 
 #include "io/io.h"
+#include "model/digest.h"
 #include "model/heads.h"
 #include "model/joint.h"
 
@@ -60,6 +61,7 @@ struct mucmm_model {
     int32_t n_front;
     mucmm__epoch *history;
     int64_t n_history;
+    mucmm__digest digest; /* of the rows of the fit */
     char *json;
     mucmm_model_facts facts; /* mucmm__model_make_facts */
 };

@@ -122,6 +122,21 @@ static void list_representation(tensor_list *list, const mucmm_model *m, const c
     }
 }
 
+/* What the model knows its rows by. */
+static void list_digest(tensor_list *list, const mucmm_model *m)
+{
+    const mucmm__digest *d = &m->digest;
+    int64_t n = d->fitted + d->held_out;
+    char name[128];
+
+    for (int32_t i = 0; n > 0 && i < m->n_views; i++) {
+        snprintf(name, sizeof name, "%s.digest", m->view[i].name);
+        list_add(list, name, MUCMM_U32, n, -1, d->view[i]);
+    }
+    if (d->key)
+        list_add(list, "keys", MUCMM_U32, n, -1, d->key);
+}
+
 static void list_drop(tensor_list *list)
 {
     mucmm__free(list->items);
@@ -136,7 +151,8 @@ static mucmm_status list_tensors(mucmm_ctx *ctx, const mucmm_model *m, tensor_li
     char name[128];
 
     *list = (tensor_list){
-        .room = m->n_views * (3 + 2 * (4 * per_head + 4) + MUCMM__LATER * (per_head + 3)) + 2 * 4};
+        .room =
+            m->n_views * (4 + 2 * (4 * per_head + 4) + MUCMM__LATER * (per_head + 3)) + 2 * 4 + 1};
     TRY(mucmm__alloc(ctx, list->room, sizeof *list->items, &list->items));
     TRY(mucmm__alloc(ctx, list->room, sizeof *list->names, &list->names));
     for (int32_t i = 0; i < m->n_views; i++) {
@@ -152,6 +168,7 @@ static mucmm_status list_tensors(mucmm_ctx *ctx, const mucmm_model *m, tensor_li
     list_representation(list, m, "linear", &m->linear);
     if (m->heads.rho)
         list_representation(list, m, "heads", &m->heads);
+    list_digest(list, m);
 done:
     if (status != MUCMM_OK) {
         list_drop(list);
@@ -252,7 +269,7 @@ static mucmm_status load_tensor(mucmm_ctx *ctx, const mucmm__safetensors *file,
                            "tensor '%s' has another type or shape than the "
                            "metadata says",
                            want->name);
-    if (!all_finite(t, n))
+    if (t->dtype != MUCMM_U32 && !all_finite(t, n))
         return mucmm__fail(ctx, MUCMM_ENUMERIC, "tensor '%s' holds a NaN or an infinity",
                            want->name);
     memcpy(&to, &want->data, sizeof to); /* the model's own memory, const only in the list */
@@ -296,6 +313,22 @@ static mucmm_status check_correlations(mucmm_ctx *ctx, const mucmm_model *m)
     return MUCMM_OK;
 }
 
+/* A row of a fit has a view, and one that was held out has all. */
+static mucmm_status check_digest(mucmm_ctx *ctx, const mucmm_model *m)
+{
+    const mucmm__digest *d = &m->digest;
+
+    for (int64_t i = 0; i < d->fitted + d->held_out; i++) {
+        int32_t has = 0;
+        for (int32_t v = 0; v < m->n_views; v++)
+            has += d->view[v][i] != 0;
+        if (has < (i < d->fitted ? 1 : m->n_views))
+            return mucmm__fail(ctx, MUCMM_EFORMAT, "the 'digest' tensors hold a row without %s",
+                               i < d->fitted ? "a view" : "one of the views");
+    }
+    return MUCMM_OK;
+}
+
 static mucmm_status load_model(mucmm_ctx *ctx, const mucmm__safetensors *file, size_t size,
                                mucmm_model *m)
 {
@@ -308,6 +341,7 @@ static mucmm_status load_model(mucmm_ctx *ctx, const mucmm__safetensors *file, s
         TRY(load_tensor(ctx, file, &list.items[i]));
     TRY(check_scale(ctx, m));
     TRY(check_correlations(ctx, m));
+    TRY(check_digest(ctx, m));
 done:
     list_drop(&list);
     return status;

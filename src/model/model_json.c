@@ -264,6 +264,17 @@ json_t *mucmm__kept_json(mucmm__json_build *b, const mucmm_model *m)
     return a;
 }
 
+static json_t *digest_json(mucmm__json_build *b, const mucmm__digest *d)
+{
+    json_t *o = json_object();
+
+    mucmm__json_set(b, o, "fitted", json_integer(d->fitted));
+    mucmm__json_set(b, o, "held_out", json_integer(d->held_out));
+    mucmm__json_set(b, o, "keys", json_boolean(d->key != NULL));
+    mucmm__json_set(b, o, "counting", json_boolean(d->counting));
+    return o;
+}
+
 /* The description of a view's rows was checked when it was made. */
 static mucmm_status add_sources(mucmm_ctx *ctx, mucmm__json_build *b, const mucmm_model *m,
                                 json_t *views)
@@ -313,6 +324,8 @@ mucmm_status mucmm__model_make_json(mucmm_ctx *ctx, mucmm_model *m)
     if (m->n_front > 0)
         mucmm__json_set(b, o, "front", mucmm__front_json(b, m));
     mucmm__json_set(b, o, "history", history_json(b, m));
+    if (m->digest.fitted > 0)
+        mucmm__json_set(b, o, "digest", digest_json(b, &m->digest));
     TRY(mucmm__json_done(ctx, b, o));
     TRY(add_sources(ctx, b, m, views));
     TRY(mucmm__json_done(ctx, b, o));

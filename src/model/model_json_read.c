@@ -664,6 +664,33 @@ done:
     return status;
 }
 
+/* The rows of the fit, by which they are recognized; not in files of earlier versions. */
+static mucmm_status read_digest(mucmm_ctx *ctx, const json_t *parent, int64_t *room, mucmm_model *m)
+{
+    mucmm_status status = MUCMM_OK;
+    const json_t *o = json_object_get(parent, "digest");
+    mucmm__digest *d = &m->digest;
+    bool keys = false;
+    int64_t n;
+
+    if (!o)
+        return MUCMM_OK;
+    TRY(get_integer(ctx, o, "fitted", 1, MOST_ROWS, &d->fitted));
+    TRY(get_integer(ctx, o, "held_out", 0, MOST_ROWS, &d->held_out));
+    TRY(get_flag(ctx, o, "keys", &keys));
+    TRY(get_flag(ctx, o, "counting", &d->counting));
+    if (d->fitted < m->rows[MUCMM_ROWS_TRAIN] || d->held_out != m->rows[MUCMM_ROWS_HELD_OUT])
+        TRY(wrong(ctx, "digest", "and the numbers of rows contradict each other"));
+    n = d->fitted + d->held_out;
+    TRY(claim(ctx, room, n * (m->n_views + keys), sizeof(uint32_t)));
+    for (int32_t v = 0; v < m->n_views; v++)
+        TRY(mucmm__alloc(ctx, n, sizeof *d->view[v], &d->view[v]));
+    if (keys)
+        TRY(mucmm__alloc(ctx, n, sizeof *d->key, &d->key));
+done:
+    return status;
+}
+
 static mucmm_status read_model(mucmm_ctx *ctx, const json_t *o, int64_t room, mucmm_model *m)
 {
     mucmm_status status = MUCMM_OK;
@@ -685,6 +712,7 @@ static mucmm_status read_model(mucmm_ctx *ctx, const json_t *o, int64_t room, mu
     TRY(read_history(ctx, o, m));
     TRY(read_dimensions(ctx, o, m));
     TRY(read_choices(ctx, o, m));
+    TRY(read_digest(ctx, o, &room, m));
     m->ridge_chosen =
         m->held_out_chose & MUCMM_CHOSE_RIDGE || json_is_true(json_object_get(o, "ridge_chosen"));
     TRY(check_hidden(ctx, m));

@@ -21,7 +21,7 @@ static void put_header(mucmm__text *t, const mucmm_model *m)
         mucmm__text_format(t, ",%s.common_energy", m->view[v].name);
         mucmm__text_format(t, ",%s.individual", m->view[v].name);
     }
-    mucmm__text_add(t, "\n", 1);
+    mucmm__text_format(t, ",row\n");
 }
 
 /* The name, quoted where csv asks for it, or the number of the row. */
@@ -63,6 +63,16 @@ static void put_cell(mucmm__text *t, const double *scores, int64_t i)
         put_number(t, scores[i]);
 }
 
+/* By mucmm_row_kind; unknown of a model that knows no rows. */
+static const char *const row_words[] = {"new", "fitted", "held-out"};
+
+static const char *row_word(const mucmm_scores *s, int64_t i)
+{
+    return mucmm_scores_recognition(s) == MUCMM_RECOGNITION_NO_DIGEST
+               ? ""
+               : row_words[mucmm_scores_row(s, i)];
+}
+
 static void put_rows(mucmm__text *t, const mucmm_scores *s, const mucmm_views *views)
 {
     const mucmm_model *m = mucmm_scores_model(s);
@@ -74,7 +84,7 @@ static void put_rows(mucmm__text *t, const mucmm_scores *s, const mucmm_views *v
             put_cell(t, mucmm_scores_common_energy(s, v), i);
             put_cell(t, mucmm_scores_individual(s, v), i);
         }
-        mucmm__text_add(t, "\n", 1);
+        mucmm__text_format(t, ",%s\n", row_word(s, i));
     }
 }
 
@@ -284,12 +294,33 @@ done:
     return status;
 }
 
+/* How many rows are what; new ones are all that were not fitted to. */
+static json_t *rows_json(mucmm__json_build *b, const mucmm_scores *s)
+{
+    static const char *const told[] = {"sure", "no digest", "repeated values"};
+    int64_t n = mucmm_scores_rows(s), fitted = mucmm_scores_fitted(s);
+    json_t *o = json_object();
+
+    mucmm__json_set(b, o, "given", json_integer(n));
+    mucmm__json_set(b, o, "new", json_integer(n - fitted));
+    mucmm__json_set(b, o, "held_out", json_integer(mucmm_scores_count(s, MUCMM_ROW_HELD_OUT)));
+    mucmm__json_set(b, o, "fitted", json_integer(fitted));
+    mucmm__json_set(b, o, "recognition", mucmm__json_string(told[mucmm_scores_recognition(s)]));
+    return o;
+}
+
 mucmm_status mucmm_scores_json(mucmm_ctx *ctx, const mucmm_scores *s, char **text)
 {
     mucmm__json_build b = {0};
-    json_t *root = both_json(&b, mucmm_scores_model(s), mucmm_scores_summary(s, MUCMM_HEADS),
+    const mucmm_model *m = mucmm_scores_model(s);
+    json_t *root = both_json(&b, m, mucmm_scores_summary(s, MUCMM_HEADS),
                              mucmm_scores_summary(s, MUCMM_LINEAR));
 
+    mucmm__json_set(&b, root, "rows", rows_json(&b, s));
+    if (mucmm_scores_in_sample(s, MUCMM_HEADS))
+        mucmm__json_set(&b, root, "in_sample",
+                        both_json(&b, m, mucmm_scores_in_sample(s, MUCMM_HEADS),
+                                  mucmm_scores_in_sample(s, MUCMM_LINEAR)));
     return finish(ctx, &b, root, text);
 }
 

@@ -7,6 +7,7 @@
 #include "model/summary.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 struct mucmm_scores {
@@ -14,8 +15,11 @@ struct mucmm_scores {
     int32_t n_views;
     mucmm_model *model;
     double *common, *energy[MUCMM_MAX_VIEWS], *individual[MUCMM_MAX_VIEWS];
-    mucmm_summary *summary[2]; /* by mucmm_representation */
-    bool shared;               /* summary[1] is summary[0] */
+    mucmm_summary *summary[2];   /* by mucmm_representation */
+    mucmm_summary *in_sample[2]; /* likewise; NULL: no row was fitted to */
+    bool shared;                 /* those of [1] are those of [0] */
+    unsigned char *kind;         /* [n] */
+    mucmm_recognition recognition;
 };
 
 void mucmm_score_params_init_sized(mucmm_score_params *p, size_t size)
@@ -34,8 +38,11 @@ void mucmm_scores_free(mucmm_scores *s)
         mucmm__free(s->energy[m]);
         mucmm__free(s->individual[m]);
     }
-    mucmm__summary_free(s->summary[MUCMM_HEADS]);
-    mucmm__summary_free(s->shared ? NULL : s->summary[MUCMM_LINEAR]);
+    for (int r = 0; r < (s->shared ? 1 : 2); r++) {
+        mucmm__summary_free(s->summary[r]);
+        mucmm__summary_free(s->in_sample[r]);
+    }
+    mucmm__free(s->kind);
     mucmm_model_free(s->model);
     mucmm__free(s);
 }
@@ -71,6 +78,72 @@ const mucmm_summary *mucmm_scores_summary(const mucmm_scores *s,
     return representation == MUCMM_HEADS || representation == MUCMM_LINEAR
                ? s->summary[representation]
                : NULL;
+}
+
+const mucmm_summary *mucmm_scores_in_sample(const mucmm_scores *s,
+                                            mucmm_representation representation)
+{
+    return representation == MUCMM_HEADS || representation == MUCMM_LINEAR
+               ? s->in_sample[representation]
+               : NULL;
+}
+
+mucmm_row_kind mucmm_scores_row(const mucmm_scores *s, int64_t i)
+{
+    return i >= 0 && i < s->n ? (mucmm_row_kind)s->kind[i] : MUCMM_ROW_NEW;
+}
+
+int64_t mucmm_scores_count(const mucmm_scores *s, mucmm_row_kind kind)
+{
+    int64_t n = 0;
+
+    for (int64_t i = 0; i < s->n; i++)
+        n += s->kind[i] == kind;
+    return n;
+}
+
+int64_t mucmm_scores_fitted(const mucmm_scores *s)
+{
+    return mucmm_scores_count(s, MUCMM_ROW_FITTED);
+}
+
+mucmm_recognition mucmm_scores_recognition(const mucmm_scores *s)
+{
+    return s->recognition;
+}
+
+const char *mucmm_scores_note(const mucmm_scores *s, char *out, size_t size)
+{
+    long long n = s->n, fitted = mucmm_scores_fitted(s), others = n - fitted;
+    long long held_out = mucmm_scores_count(s, MUCMM_ROW_HELD_OUT);
+    char held[64] = "";
+
+    if (held_out > 0 && held_out == others)
+        snprintf(held, sizeof held, ", which the fit held out,");
+    else if (held_out > 0)
+        snprintf(held, sizeof held, " (%lld of them held out by the fit)", held_out);
+    if (s->recognition == MUCMM_RECOGNITION_NO_DIGEST)
+        snprintf(out, size,
+                 "The model is of an earlier version and does not know which rows it was fitted "
+                 "to: if these\nare among them, their p-values say nothing.");
+    else if (fitted == n)
+        snprintf(out, size,
+                 "The model was fitted to all of these rows: what they show is in-sample and says "
+                 "nothing of\nother rows. There are no p-values of them.");
+    else if (fitted > 0)
+        snprintf(out, size,
+                 "The model was fitted to %lld of the %lld rows, whose numbers are in-sample and "
+                 "say nothing of\nother rows. The %lld other%s%s testif%s.",
+                 fitted, n, others, others == 1 ? "" : "s", held, others == 1 ? "ies" : "y");
+    else if (s->recognition == MUCMM_RECOGNITION_REPEATED)
+        snprintf(out, size,
+                 "Rows of these views repeat the values of others, so that rows the model was "
+                 "fitted to are\nrecognized only if all of them are there.");
+    else if (held_out > 0)
+        snprintf(out, size, "%lld of the %lld rows were held out by the fit.", held_out, n);
+    else
+        snprintf(out, size, "%s", "");
+    return out;
 }
 
 /* s_C = 2/(M(M-1)) sum_{m<l} sum_j rho_j c_mj c_lj, of the views that the row has. */
@@ -128,7 +201,9 @@ done:
 typedef struct some_views {
     int32_t n, at[MUCMM_MAX_VIEWS]; /* which views of the model */
     const mucmm_data *data[MUCMM_MAX_VIEWS];
-    int64_t n_complete, *complete; /* rows that have all of them; NULL = all rows */
+    int64_t n_complete, *complete; /* rows that have all of them and were not fitted to; NULL = all
+                                      rows                                                       */
+    int64_t n_fitted, *fitted;     /* rows that have all of them and were                        */
 } some_views;
 
 /* from [n] or, for pairs, [n, n] of the views given; to [views] or [views, views]. The diagonal is
@@ -181,36 +256,53 @@ static mucmm_model view_of(const mucmm_model *m, const some_views *g)
     return part;
 }
 
-static mucmm_status find_given(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_data *const *data,
-                               some_views *g)
+static void find_given(const mucmm_model *m, const mucmm_data *const *data, some_views *g)
 {
-    mucmm_status status = MUCMM_OK;
-    bool missing = false;
-
     *g = (some_views){0};
     for (int32_t v = 0; v < m->n_views; v++)
         if (data[v]) {
             g->at[g->n] = v;
             g->data[g->n++] = data[v];
-            missing = missing || mucmm_data_missing(data[v]) > 0;
         }
-    g->n_complete = mucmm_data_rows(g->data[0]);
-    if (!missing)
+}
+
+/* The two kinds of rows that are summed up. */
+static mucmm_status sort_rows(mucmm_ctx *ctx, const unsigned char *kind, some_views *g)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t n = mucmm_data_rows(g->data[0]);
+    bool some = false;
+
+    for (int64_t i = 0; i < n; i++)
+        some = some || kind[i] == MUCMM_ROW_FITTED;
+    for (int32_t v = 0; v < g->n; v++)
+        some = some || mucmm_data_missing(g->data[v]) > 0;
+    g->n_complete = n;
+    if (!some)
         return MUCMM_OK;
-    TRY(mucmm__alloc(ctx, g->n_complete, sizeof *g->complete, &g->complete));
+    TRY(mucmm__alloc(ctx, n, sizeof *g->complete, &g->complete));
+    TRY(mucmm__alloc(ctx, n, sizeof *g->fitted, &g->fitted));
     g->n_complete = 0;
-    for (int64_t i = 0; i < mucmm_data_rows(g->data[0]); i++)
-        if (mucmm__row_views(g->n, g->data, i) == ((uint32_t)1 << g->n) - 1)
+    for (int64_t i = 0; i < n; i++)
+        if (mucmm__row_views(g->n, g->data, i) != ((uint32_t)1 << g->n) - 1)
+            continue;
+        else if (kind[i] == MUCMM_ROW_FITTED)
+            g->fitted[g->n_fitted++] = i;
+        else
             g->complete[g->n_complete++] = i;
 done:
     return status;
 }
 
-/* The rows listed, ascending, to the front of x [., cols]. */
-static void move_forward(float *x, int64_t cols, const int64_t *rows, int64_t n)
+/* The rows listed of x [., cols]. */
+static mucmm_status pick_rows(mucmm_ctx *ctx, const float *x, int64_t cols, const int64_t *rows,
+                              int64_t n, float **out)
 {
-    for (int64_t i = 0; i < n; i++)
-        memmove(x + i * cols, x + rows[i] * cols, (size_t)cols * sizeof *x);
+    mucmm_status status = mucmm__alloc(ctx, n * cols, sizeof **out, out);
+
+    for (int64_t i = 0; i < n && status == MUCMM_OK; i++)
+        memcpy(*out + i * cols, x + rows[i] * cols, (size_t)cols * sizeof *x);
+    return status;
 }
 
 /* Where the scores of the views given stand among all views; NULL for the others. */
@@ -225,6 +317,49 @@ static void spread_scores(const some_views *g, mucmm_scores *s)
     }
 }
 
+/* Of no rows: nothing is known. */
+static void forget_all(mucmm_summary *s)
+{
+    const int64_t sizes[] = {s->components, s->views, s->views * s->views}; /* by extent */
+    mucmm__extent extent;
+    double **array;
+
+    for (size_t i = 0; (array = mucmm__summary_array(s, i, &extent)); i++)
+        for (int64_t j = 0; j < sizes[extent]; j++)
+            (*array)[j] = NAN;
+}
+
+/* What rows [n] (NULL: all) show, of variates c[v], u[v] of all rows. */
+static mucmm_status summarize_rows(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__solution *rep,
+                                   const some_views *g, const int64_t *rows, int64_t n,
+                                   float *const *c, float *const *u, const mucmm_score_params *p,
+                                   mucmm_summary **out)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm_model part = view_of(m, g);
+    float *own_c[MUCMM_MAX_VIEWS] = {0}, *own_u[MUCMM_MAX_VIEWS] = {0};
+
+    for (int32_t v = 0; v < g->n && rows; v++) {
+        TRY(pick_rows(ctx, c[v], m->k, rows, n, &own_c[v]));
+        TRY(pick_rows(ctx, u[v], part.view[v].q, rows, n, &own_u[v]));
+    }
+    if (n > 0)
+        TRY(mucmm__summarize(ctx, &part, g->data, rows, n, p->groups, rows ? own_c : c,
+                             rows ? own_u : u, rep->rho, p->permutations, p->seed, out));
+    else {
+        TRY(mucmm__summary_create(ctx, m->k, g->n, out));
+        forget_all(*out);
+    }
+    TRY(spread_summary(ctx, g, m->n_views, *out));
+    mucmm__summary_harmonics(rep, *out);
+done:
+    for (int32_t v = 0; v < MUCMM_MAX_VIEWS; v++) {
+        mucmm__free(own_c[v]);
+        mucmm__free(own_u[v]);
+    }
+    return status;
+}
+
 static mucmm_status score_representation(mucmm_ctx *ctx, const mucmm_model *m,
                                          mucmm_representation representation, const some_views *g,
                                          const mucmm_score_params *p, mucmm_scores *s)
@@ -232,8 +367,10 @@ static mucmm_status score_representation(mucmm_ctx *ctx, const mucmm_model *m,
     mucmm_status status = MUCMM_OK;
     const mucmm__solution *rep = mucmm__model_solution(m, representation);
     const mucmm_model part = view_of(m, g);
+    mucmm_score_params untested = *p;
     float *c[MUCMM_MAX_VIEWS] = {0}, *u[MUCMM_MAX_VIEWS] = {0};
 
+    untested.permutations = 0;
     for (int32_t v = 0; v < g->n; v++) {
         TRY(mucmm__alloc(ctx, s->n * m->k, sizeof **c, &c[v]));
         TRY(mucmm__alloc(ctx, s->n * part.view[v].q, sizeof **u, &u[v]));
@@ -244,19 +381,38 @@ static mucmm_status score_representation(mucmm_ctx *ctx, const mucmm_model *m,
         spread_scores(g, s);
         TRY(status);
     }
-    for (int32_t v = 0; v < g->n && g->complete; v++) {
-        move_forward(c[v], m->k, g->complete, g->n_complete);
-        move_forward(u[v], part.view[v].q, g->complete, g->n_complete);
-    }
-    TRY(mucmm__summarize(ctx, &part, g->data, g->complete, g->n_complete, p->groups, c, u, rep->rho,
-                         p->permutations, p->seed, &s->summary[representation]));
-    TRY(spread_summary(ctx, g, m->n_views, s->summary[representation]));
-    mucmm__summary_harmonics(rep, s->summary[representation]);
+    TRY(summarize_rows(ctx, m, rep, g, g->complete, g->n_complete, c, u, p,
+                       &s->summary[representation]));
+    if (g->n_fitted > 0)
+        TRY(summarize_rows(ctx, m, rep, g, g->fitted, g->n_fitted, c, u, &untested,
+                           &s->in_sample[representation]));
 done:
     for (int32_t v = 0; v < MUCMM_MAX_VIEWS; v++) {
         mucmm__free(c[v]);
         mucmm__free(u[v]);
     }
+    return status;
+}
+
+/* ---- rows of the fit --------------------------------------------------------------- */
+
+mucmm_status mucmm_model_recognize(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
+                                   int32_t n_views, mucmm_row_kind *kinds, mucmm_recognition *how)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm_data *data[MUCMM_MAX_VIEWS];
+    unsigned char *kind = NULL;
+    int64_t n;
+
+    *how = MUCMM_RECOGNITION_NO_DIGEST;
+    TRY(mucmm__match_given(ctx, m, views, n_views, data));
+    n = mucmm_data_rows(views[0].data);
+    TRY(mucmm__alloc(ctx, n, 1, &kind));
+    TRY(mucmm__digest_recognize(ctx, &m->digest, m->n_views, data, n, kind, how));
+    for (int64_t i = 0; i < n; i++)
+        kinds[i] = (mucmm_row_kind)kind[i];
+done:
+    mucmm__free(kind);
     return status;
 }
 
@@ -275,21 +431,26 @@ mucmm_status mucmm_score(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view 
     if (p.permutations < 0 || p.permutations > 1000000)
         return mucmm__fail(ctx, MUCMM_EARG, "permutations must be from 0 to 1000000");
     TRY(mucmm__match_given(ctx, m, views, n_views, data));
-    TRY(find_given(ctx, m, data, &given));
+    find_given(m, data, &given);
     TRY(mucmm__alloc(ctx, 1, sizeof *s, &s));
     s->n = mucmm_data_rows(given.data[0]);
     s->n_views = m->n_views;
     s->model = mucmm__model_keep(m);
+    TRY(mucmm__alloc(ctx, s->n, 1, &s->kind));
+    TRY(mucmm__digest_recognize(ctx, &m->digest, m->n_views, data, s->n, s->kind, &s->recognition));
+    TRY(sort_rows(ctx, s->kind, &given));
     TRY(score_representation(ctx, m, MUCMM_HEADS, &given, &p, s));
     s->shared = !m->heads.rho;
-    if (s->shared)
+    if (s->shared) {
         s->summary[MUCMM_LINEAR] = s->summary[MUCMM_HEADS];
-    else
+        s->in_sample[MUCMM_LINEAR] = s->in_sample[MUCMM_HEADS];
+    } else
         TRY(score_representation(ctx, m, MUCMM_LINEAR, &given, &p, s));
     *out = s;
     s = NULL;
 done:
     mucmm__free(given.complete);
+    mucmm__free(given.fitted);
     mucmm_scores_free(s);
     return status;
 }
