@@ -74,7 +74,8 @@ static void fill_table(const mucmm_model *m, const mucmm_scores *s, table *t)
         const mucmm_representation r = i == 0 ? MUCMM_HEADS : MUCMM_LINEAR;
         const char *group = i == 0 ? "heads" : "linear yardstick";
         const mucmm_summary *own = mucmm_scores_summary(s, r);
-        t->held_out[i] = *mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, r);
+        const mucmm_summary *held_out = mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, r);
+        t->held_out[i] = held_out ? *held_out : *own;
         t->held_out[i].p_values = NULL;
         if (t->none) /* one and the same where the heads are the closed form */
             own = own == mucmm_scores_summary(s, MUCMM_HEADS) ? &t->held_out[0] : &t->held_out[i];
@@ -104,7 +105,7 @@ static void print_scores(const mucmm_model *m, const mucmm_scores *scores)
     printf("\n");
     if (mucmm_scores_note(scores, note, sizeof note)[0])
         printf("%s\n", note);
-    if (t.none)
+    if (t.none && t.held_out[0].rows > 0)
         printf("Beside it stands what the fit found on its own %" PRId64 " held-out rows.\n",
                t.held_out[0].rows);
     print_missing(m, scores);

@@ -288,6 +288,12 @@ static inline double correlation(const float *x, int64_t p, int64_t a, const flo
            sqrt(covariance(x, p, a, x, p, a, n) * covariance(y, q, b, y, q, b, n));
 }
 
+/* As one of an earlier version, which does not know the rows of its fit: all are new to it. */
+static inline void forget_rows(mucmm_model *m)
+{
+    mucmm__digest_drop(&m->digest);
+}
+
 /* ---- messages and memory ----------------------------------------------------------- */
 
 static inline void check_message(mucmm_ctx *ctx, mucmm_status got, mucmm_status want,

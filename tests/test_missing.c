@@ -373,6 +373,7 @@ static void test_scores_of_two_views_of_three(void **state)
     problem q = new_problem(ctx, 3, 400, false, 12);
     mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);
     mucmm_model *m = fit(ctx, &q, &p);
+    forget_rows(m);
     mucmm_scores *all = score(m, q.view, 3);
     mucmm_scores *some = score(m, (mucmm_view[]){q.view[2], q.view[0]}, 2);
     variates v = represent(m, MUCMM_HEADS, &q);
@@ -832,6 +833,7 @@ static void test_variates_and_scores_of_rows_that_lack_views(void **state)
     mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);
     mucmm_model *m = fit(ctx, &q, &p);
     variates all = represent(m, MUCMM_HEADS, &q), some = represent(m, MUCMM_HEADS, &holes);
+    forget_rows(m);
     mucmm_scores *s = score(m, holes.view, 3), *t = score(m, whole.view, 3),
                  *a = score(m, q.view, 3);
     const mucmm_summary *one = mucmm_scores_summary(s, MUCMM_HEADS);

@@ -58,6 +58,7 @@ static told new_told(int32_t n_views, mucmm_head_kind head)
     p.common_epochs = p.individual_epochs = 1;
     p.batch = ROWS;
     t.m = fit(ctx, &t.q, &p);
+    forget_rows(t.m);
     CHECK_OK(ctx, mucmm_views_create(ctx, t.q.view, n_views, &t.views));
     score(&t, 50);
     mucmm_report_params_init(&t.params);
@@ -182,9 +183,9 @@ static void test_numbers_are_the_scores(void **state)
     (void)state;
     char *page = page_of(&t);
     snprintf(words, sizeof words,
-             "%d samples, 3 views. %d of 2 components are shared by the views beyond chance; the "
-             "first correlates %.2f.",
-             ROWS, (int)s->significant, s->correlations[0]);
+             "%d of 2 components are shared by the views beyond chance; the largest correlation is "
+             "%.2f.",
+             (int)s->significant, fmax(s->correlations[0], s->correlations[1]));
     assert_non_null(strstr(page, words));
     snprintf(words, sizeof words, "%s: %.0f %% of its variance is common, %.0f %% individual",
              t.q.view[1].name, 100 * s->common_share[1], 100 * s->individual_share[1]);

@@ -33,9 +33,11 @@ static mucmm_model *three_views(problem *q, mucmm_head_kind head, int32_t bootst
 
 /* ---- csv --------------------------------------------------------------------------- */
 
-/* Behind the line's first comma, which may stand in a quoted name; the numbers of a line [5]. */
-static const char *read_line(const char *at, const char *name, double x[5])
+/* Behind the line's first comma, which may stand in a quoted name; the numbers of a line [5] and
+ * what its row is to the model. */
+static const char *read_line(const char *at, const char *name, double x[5], mucmm_row_kind *kind)
 {
+    static const char *const kinds[] = {"new", "fitted", "held-out"};
     char *end;
 
     assert_int_equal(strncmp(at, name, strlen(name)), 0);
@@ -45,16 +47,22 @@ static const char *read_line(const char *at, const char *name, double x[5])
         x[i] = at[1] == ',' || at[1] == '\n' ? (double)NAN : strtod(at + 1, &end);
         at = at[1] == ',' || at[1] == '\n' ? at + 1 : end;
     }
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strncmp(at + 1, kinds[i], strlen(kinds[i])) == 0 && *at == ',') {
+            *kind = (mucmm_row_kind)i;
+            at += 1 + strlen(kinds[i]);
+        }
     assert_int_equal(*at, '\n');
     return at + 1;
 }
 
-static void check_line(const mucmm_scores *s, int64_t i, const double x[5])
+static void check_line(const mucmm_scores *s, int64_t i, const double x[5], mucmm_row_kind kind)
 {
     const double *of[] = {mucmm_scores_common(s), mucmm_scores_common_energy(s, 0),
                           mucmm_scores_individual(s, 0), mucmm_scores_common_energy(s, 1),
                           mucmm_scores_individual(s, 1)};
 
+    assert_int_equal(kind, mucmm_scores_row(s, i));
     for (int j = 0; j < 5; j++)
         if (of[j] && !isnan(of[j][i]))
             CHECK_CLOSE(x[j], of[j][i], 0);
@@ -63,7 +71,7 @@ static void check_line(const mucmm_scores *s, int64_t i, const double x[5])
 }
 
 #define HEADER                                                                                     \
-    "sample,common,left.common_energy,left.individual,right.common_energy,right.individual\n"
+    "sample,common,left.common_energy,left.individual,right.common_energy,right.individual,row\n"
 
 /* Every way to say what a row is, and every number exactly. */
 static void test_table_of_scores(void **state)
@@ -78,6 +86,7 @@ static void test_table_of_scores(void **state)
     mucmm_views *views = NULL;
     mucmm_array a;
     char *text = NULL, number[8];
+    mucmm_row_kind kind = MUCMM_ROW_NEW;
     double x[5];
 
     (void)state;
@@ -95,8 +104,8 @@ static void test_table_of_scores(void **state)
     assert_int_equal(strncmp(text, HEADER, strlen(HEADER)), 0);
     const char *at = text + strlen(HEADER);
     for (int i = 0; i < 5; i++) {
-        at = read_line(at, quoted[i], x);
-        check_line(few, i, x);
+        at = read_line(at, quoted[i], x, &kind);
+        check_line(few, i, x, kind);
         assert_true(isnan(x[0]) && !isnan(x[1]) && isnan(x[3]));
     }
     assert_int_equal(*at, '\0');
@@ -106,8 +115,8 @@ static void test_table_of_scores(void **state)
     at = text + strlen(HEADER);
     for (int i = 0; i < 60; i++) {
         snprintf(number, sizeof number, "%d", i);
-        at = read_line(at, number, x);
-        check_line(all, i, x);
+        at = read_line(at, number, x, &kind);
+        check_line(all, i, x, kind);
     }
     assert_int_equal(*at, '\0');
     mucmm_text_free(text);

@@ -117,6 +117,7 @@ static void test_scores_are_the_formulas(void **state)
 
             p.common_epochs = p.individual_epochs = 1;
             m = fit(ctx, &q, &p);
+            forget_rows(m);
             check_scores(m, &q);
             mucmm_model_free(m);
             drop_problem(&q);
@@ -181,6 +182,7 @@ static void test_score_of_very_few_rows(void **state)
         mucmm_model *m;
         p.common_epochs = p.individual_epochs = 1;
         m = fit(ctx, &q, &p);
+        forget_rows(m);
         for (int i = 0; i < 14; i++) {
             problem few = some_rows(&q, counts[i % 7], i >= 7);
             mucmm_scores *s = NULL;

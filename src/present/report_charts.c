@@ -274,8 +274,13 @@ static void share_rows(const mucmm__page *p, int32_t v, int32_t representation, 
 
 mucmm_status mucmm__report_shares(const mucmm__page *p)
 {
-    rows r = rows_start();
+    rows r;
 
+    if (mucmm__page_nothing_found(p->heads))
+        return mucmm__page_say(p,
+                               "No component is beyond chance, so no variance of a view is known "
+                               "to be common.");
+    r = rows_start();
     for (int32_t v = 0; v < p->n_views; v++)
         for (int32_t i = 0; i < representations(p); i++)
             share_rows(p, v, i, &r);
@@ -368,8 +373,12 @@ static mucmm_status common_scores(const mucmm__page *p)
     extend_range(x, p->rows, &lo, &hi);
     bin_rows(&r, "all", x, p->rows, lo, hi);
     return show(p, "Common score of the samples",
-                "How many samples have which score. To the right: views that agree more than "
-                "usual; below zero: views that contradict each other.",
+                p->fitted > 0
+                    ? "How many samples have which score, also those that the model was fitted to "
+                      "(in-sample). To the right: views that agree more than usual; below zero: "
+                      "views that contradict each other."
+                    : "How many samples have which score. To the right: views that agree more than "
+                      "usual; below zero: views that contradict each other.",
                 bars_chart, &r);
 }
 

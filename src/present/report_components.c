@@ -5,6 +5,7 @@
 #include "present/report_gallery.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -69,7 +70,8 @@ static mucmm_status show_end(const mucmm__page *p, const double *c, double sign)
     TRY(mucmm_report_line(p->ctx, p->r, sign > 0 ? "+ end" : "- end"));
     for (int64_t i = 0; i < n; i++) {
         bool shown;
-        snprintf(line, sizeof line, "%s (%+.2f)", mucmm__page_label(p, rows[i], label), c[rows[i]]);
+        snprintf(line, sizeof line, "%s (%+.2f%s)", mucmm__page_label(p, rows[i], label),
+                 c[rows[i]], mucmm__page_in_sample(p, rows[i]));
         TRY(show_thumbnail(p, rows[i], line, &shown));
         if (!shown)
             TRY(mucmm_report_line(p->ctx, p->r, line));
@@ -193,12 +195,17 @@ static mucmm_status open_card(const mucmm__page *p, int64_t j)
 {
     const mucmm_stability *stable = mucmm_model_stability(p->m, MUCMM_HEADS);
     bool lost = stable && !stable->comes_back[j];
-    char title[160], yardstick[32] = "";
+    const char *of = p->held_out     ? " on the held-out rows"
+                     : p->fitted > 0 ? " on the new rows"
+                                     : "";
+    char title[200], yardstick[32] = "", tested[32] = "";
 
     if (p->trained)
         snprintf(yardstick, sizeof yardstick, " (linear %.2f)", p->linear->correlations[j]);
-    snprintf(title, sizeof title, "Component %" PRId64 ": correlation %.2f%s, p %.3g%s%s", j,
-             p->heads->correlations[j], yardstick, p->heads->p_values[j],
+    if (isfinite(p->heads->p_values[j]))
+        snprintf(tested, sizeof tested, ", p %.3g", p->heads->p_values[j]);
+    snprintf(title, sizeof title, "Component %" PRId64 ": correlation %.2f%s%s%s%s%s", j,
+             p->heads->correlations[j], yardstick, of, tested,
              p->heads->harmonic[j] >= MUCMM_HARMONIC_R2 ? ", a harmonic" : "",
              lost ? ", does not come back" : "");
     return mucmm_report_card(p->ctx, p->r, title);

@@ -95,8 +95,9 @@ static mucmm_status show_sample(const mucmm__page *p, const mucmm_coupling *c, i
     TRY(mucmm__alloc(p->ctx, n, sizeof *values, &values));
     TRY(take_values(p, c, i, s, values));
     TRY(mucmm_map_scale(p->ctx, values, n, &scale));
-    snprintf(title, sizeof title, p->n_views > 2 ? "%s: %.3g of the score" : "%s: score %.3g",
-             mucmm__page_label(p, mucmm_coupling_rows(c)[i], label), mucmm_coupling_scores(c)[i]);
+    snprintf(title, sizeof title, p->n_views > 2 ? "%s: %.3g of the score%s" : "%s: score %.3g%s",
+             mucmm__page_label(p, mucmm_coupling_rows(c)[i], label), mucmm_coupling_scores(c)[i],
+             mucmm__page_in_sample(p, mucmm_coupling_rows(c)[i]));
     TRY(mucmm_report_card(p->ctx, p->r, title));
     snprintf(caption, sizeof caption, "%s and %s", s[0].side.name, s[1].side.name);
     TRY(mucmm_report_coupling(p->ctx, p->r, caption,

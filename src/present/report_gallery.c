@@ -187,8 +187,8 @@ static mucmm_status gallery_show(const mucmm__page *p, const gallery *g, int64_t
     TRY(mucmm_report_heading(p->ctx, p->r, title));
     TRY(mucmm_report_text(p->ctx, p->r, note));
     for (int64_t i = first; i < first + p->shown; i++) {
-        snprintf(card, sizeof card, "%s: score %.3g", mucmm__page_label(p, g->rows[i], label),
-                 score[g->rows[i]]);
+        snprintf(card, sizeof card, "%s: score %.3g%s", mucmm__page_label(p, g->rows[i], label),
+                 score[g->rows[i]], mucmm__page_in_sample(p, g->rows[i]));
         TRY(mucmm_report_card(p->ctx, p->r, card));
         for (int32_t v = 0; v < p->n_views; v++)
             TRY(mucmm__gallery_show(p, v, g->maps[v], i, g->what));

@@ -116,6 +116,9 @@ done:
 /* Are these the scores of all views of these rows? */
 static mucmm_status check_scores(mucmm_ctx *ctx, const mucmm__page *p)
 {
+    const mucmm_summary *in_sample = mucmm_scores_in_sample(p->scores, MUCMM_HEADS);
+    int64_t complete = p->heads->rows + (in_sample ? in_sample->rows : 0);
+
     if (mucmm_scores_rows(p->scores) != p->rows ||
         p->heads->components != mucmm_model_common(p->m) || p->heads->views != p->n_views)
         return mucmm__fail(ctx, MUCMM_ESHAPE,
@@ -128,11 +131,11 @@ static mucmm_status check_scores(mucmm_ctx *ctx, const mucmm__page *p)
         if (!mucmm_scores_individual(p->scores, v))
             return mucmm__fail(ctx, MUCMM_ESHAPE, "report: the scores are without view '%s'",
                                p->view[v].name);
-    if (p->heads->rows != p->rows)
+    if (complete != p->rows)
         return mucmm__fail(ctx, MUCMM_ESHAPE,
                            "report: %" PRId64 " of the %" PRId64
                            " rows lack a view; a report needs rows that have all",
-                           p->rows - p->heads->rows, p->rows);
+                           p->rows - complete, p->rows);
     return MUCMM_OK;
 }
 
@@ -161,6 +164,19 @@ done:
     return status;
 }
 
+/* Where every row given was fitted to, the held-out rows of the fit testify. */
+static void choose_witnesses(mucmm__page *p)
+{
+    const mucmm_summary *held_out = mucmm_model_summary(p->m, MUCMM_ROWS_HELD_OUT, MUCMM_HEADS);
+
+    p->fitted = mucmm_scores_fitted(p->scores);
+    p->held_out = p->heads->rows == 0 && held_out && held_out->rows > 0;
+    if (!p->held_out)
+        return;
+    p->heads = held_out;
+    p->linear = mucmm_model_summary(p->m, MUCMM_ROWS_HELD_OUT, MUCMM_LINEAR);
+}
+
 static mucmm_status fill_page(mucmm__page *p, mucmm_report *r, const mucmm_scores *scores)
 {
     mucmm_status status = MUCMM_OK;
@@ -170,6 +186,7 @@ static mucmm_status fill_page(mucmm__page *p, mucmm_report *r, const mucmm_score
     p->heads = mucmm_scores_summary(scores, MUCMM_HEADS);
     p->linear = mucmm_scores_summary(scores, MUCMM_LINEAR);
     TRY(check_scores(p->ctx, p));
+    choose_witnesses(p);
     TRY(add_sections(p));
 done:
     return status;

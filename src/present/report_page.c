@@ -12,6 +12,16 @@ const char *mucmm__page_label(const mucmm__page *p, int64_t row, char out[PAGE_L
     return mucmm_views_label(p->views, row, p->params->label, out, PAGE_LABEL);
 }
 
+const char *mucmm__page_in_sample(const mucmm__page *p, int64_t row)
+{
+    return mucmm_scores_row(p->scores, row) == MUCMM_ROW_FITTED ? ", in-sample" : "";
+}
+
+bool mucmm__page_nothing_found(const mucmm_summary *s)
+{
+    return s->components > 0 && isfinite(s->p_values[0]) && s->significant == 0;
+}
+
 int64_t mucmm__page_harmonics(const mucmm_summary *s)
 {
     int64_t n = 0;

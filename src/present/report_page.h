@@ -16,7 +16,10 @@ typedef struct mucmm__page {
     int32_t n_views;
     const mucmm_view *view; /* [n_views] */
     const mucmm_scores *scores;
-    const mucmm_summary *heads, *linear; /* of the scores */
+    const mucmm_summary *heads, *linear; /* of the rows that testify: those given that the model was
+                                            not fitted to, or the held-out rows of the fit        */
+    bool held_out;                       /* the latter: there are none of the former              */
+    int64_t fitted;                      /* rows given that the model was fitted to               */
     const mucmm_report_params *params;
     int64_t rows, shown; /* of the views; samples of a gallery */
     bool trained;        /* the heads are not the closed form */
@@ -26,6 +29,10 @@ enum { PAGE_LABEL = 256 };
 
 /* What tells a sample from others, in out. */
 const char *mucmm__page_label(const mucmm__page *p, int64_t row, char out[PAGE_LABEL]);
+/* Of a sample that the model was fitted to: ", in-sample"; else "". */
+const char *mucmm__page_in_sample(const mucmm__page *p, int64_t row);
+/* Components were tested, and none is beyond chance. */
+bool mucmm__page_nothing_found(const mucmm_summary *s);
 /* Components beyond chance that are curves of those before them. */
 int64_t mucmm__page_harmonics(const mucmm_summary *s);
 
@@ -74,6 +81,7 @@ mucmm_status mucmm__report_glossary(const mucmm__page *p);
 /* Parts of the section on what the views share. */
 mucmm_status mucmm__chart_spectrum(const mucmm__page *p);
 mucmm_status mucmm__chart_dimensions(const mucmm__page *p);
+mucmm_status mucmm__table_in_sample(const mucmm__page *p);
 mucmm_status mucmm__table_carriers(const mucmm__page *p);
 mucmm_status mucmm__table_stability(const mucmm__page *p);
 

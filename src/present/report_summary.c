@@ -12,22 +12,71 @@
 
 /* ---- in short ---------------------------------------------------------------------- */
 
+/* Whose numbers the page shows. */
+static mucmm_status say_rows(const mucmm__page *p)
+{
+    mucmm_status status = MUCMM_OK;
+    char note[MUCMM_NOTE_SIZE];
+
+    TRY(mucmm__page_say(p, "%" PRId64 " samples, %d views.", p->rows, p->n_views));
+    if (mucmm_scores_note(p->scores, note, sizeof note)[0])
+        TRY(mucmm__page_say(p, "%s", note));
+    if (p->held_out)
+        TRY(mucmm__page_say(p,
+                            "So all numbers below that are not called in-sample are those of the "
+                            "%" PRId64 " rows that the fit held out.",
+                            p->heads->rows));
+done:
+    return status;
+}
+
+static double largest_correlation(const mucmm_summary *s)
+{
+    double largest = s->correlations[0];
+
+    for (int64_t j = 1; j < s->components; j++)
+        largest = fmax(largest, s->correlations[j]);
+    return largest;
+}
+
+/* The rows that testify, where those are not all. */
+static const char *witnesses(const mucmm__page *p, char *out, size_t size)
+{
+    out[0] = '\0';
+    if (p->held_out)
+        snprintf(out, size, " on the held-out rows");
+    else if (p->fitted > 0)
+        snprintf(out, size, " on these %" PRId64 " rows", p->heads->rows);
+    return out;
+}
+
 static mucmm_status say_components(const mucmm__page *p)
 {
     const mucmm_summary *s = p->heads;
+    char on[64];
 
+    witnesses(p, on, sizeof on);
+    if (s->rows == 0)
+        return mucmm__page_say(p, "No row testifies to what the views share.");
+    if (!isfinite(s->correlations[0]))
+        return mucmm__page_say(p, "%" PRId64 " row%s too few to say what the views share.", s->rows,
+                               s->rows == 1 ? " is" : "s are");
+    if (mucmm__page_nothing_found(s))
+        return mucmm__page_say(p,
+                               "Nothing shared was found%s: none of %" PRId64
+                               " components correlates beyond chance; the largest correlation is "
+                               "%.2f.",
+                               on, s->components, largest_correlation(s));
     if (isfinite(s->p_values[0]))
-        return mucmm__page_say(
-            p,
-            "%" PRId64 " samples, %d views. %" PRId64 " of %" PRId64
-            " components are shared by the views beyond chance; the first correlates %.2f.",
-            p->rows, p->n_views, s->significant, s->components, s->correlations[0]);
+        return mucmm__page_say(p,
+                               "%" PRId64 " of %" PRId64
+                               " components are shared by the views beyond chance%s; the largest "
+                               "correlation is %.2f.",
+                               s->significant, s->components, on, largest_correlation(s));
     return mucmm__page_say(p,
-                           "%" PRId64 " samples, %d views. %" PRId64
-                           " components, not tested against chance (%s); the first correlates "
-                           "%.2f.",
-                           p->rows, p->n_views, s->components, p->params->untested_word,
-                           s->correlations[0]);
+                           "%" PRId64 " components, not tested against chance (%s); the largest "
+                           "correlation%s is %.2f.",
+                           s->components, p->params->untested_word, on, largest_correlation(s));
 }
 
 static mucmm_status say_harmonics(const mucmm__page *p)
@@ -63,10 +112,11 @@ mucmm_status mucmm__report_short(const mucmm__page *p)
     const mucmm_summary *s = p->heads;
     mucmm_status status = MUCMM_OK;
 
+    TRY(say_rows(p));
     TRY(say_components(p));
     TRY(say_harmonics(p));
     TRY(say_closed_form(p));
-    for (int32_t v = 0; v < p->n_views; v++)
+    for (int32_t v = 0; v < p->n_views && !mucmm__page_nothing_found(s); v++)
         if (isfinite(s->common_share[v]))
             TRY(mucmm__page_say(
                 p, "%s: %.0f %% of its variance is common, %.0f %% individual, %.0f %% neither.",
@@ -81,6 +131,7 @@ mucmm_status mucmm__report_shared(const mucmm__page *p)
     mucmm_status status = MUCMM_OK;
 
     TRY(mucmm__chart_spectrum(p));
+    TRY(mucmm__table_in_sample(p));
     TRY(mucmm__chart_dimensions(p));
     TRY(mucmm__table_carriers(p));
     TRY(mucmm__table_stability(p));
@@ -140,10 +191,13 @@ mucmm_status mucmm__report_fitted(const mucmm__page *p)
     TRY(mucmm__page_say(
         p,
         "Model %s%s%" PRId64 " common components, fitted on %" PRId64 " rows; %" PRId64
-        " more were held out to choose by. The numbers below are of the %" PRId64
-        " rows given to the report.",
+        " more were held out. The numbers of this page are of %s %" PRId64 " rows%s.",
         name ? name : "of ", name ? ": " : "", mucmm_model_common(p->m),
-        mucmm_model_about(p->m)->training_rows, mucmm_model_about(p->m)->held_out_rows, p->rows));
+        mucmm_model_about(p->m)->training_rows, mucmm_model_about(p->m)->held_out_rows,
+        p->held_out ? "these" : "the", p->heads->rows,
+        p->held_out     ? ""
+        : p->fitted > 0 ? " given to the report that it was not fitted to"
+                        : " given to the report"));
     TRY(views_table(p));
     TRY(settings_table(p));
 done:
@@ -213,6 +267,10 @@ mucmm_status mucmm__report_glossary(const mucmm__page *p)
         {"Coupling",
          "What two cells of two views, such as a word and a spot, add to the common score "
          "together. All pairs of cells add up to it."},
+        {"In-sample",
+         "Of rows that the model was fitted to. A model agrees with such rows better "
+         "than with others, also where there is nothing to find: their numbers say how "
+         "well it remembers, and only other rows testify to what is shared."},
         {"Individual score", "How unusual the individual part of one view of a sample is."},
     };
     mucmm_status status = MUCMM_OK;

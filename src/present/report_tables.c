@@ -146,8 +146,31 @@ mucmm_status mucmm__report_retrieval(const mucmm__page *p)
         }
     snprintf(caption, sizeof caption,
              "Share of the rows whose partner is found; by chance %.2g %% and %.2g %%.",
-             100.0 / (double)p->rows, 1000.0 / (double)p->rows);
+             fmin(100, 100.0 / (double)a->rows), fmin(100, 1000.0 / (double)a->rows));
     return show(p, caption, "", &c);
+}
+
+/* ---- in-sample --------------------------------------------------------------------- */
+
+/* What the model makes of the rows it has seen, beside the rows that testify. */
+mucmm_status mucmm__table_in_sample(const mucmm__page *p)
+{
+    const mucmm_summary *in_sample = mucmm_scores_in_sample(p->scores, MUCMM_HEADS);
+    const char *head[] = {"component", p->held_out ? "held-out" : "new rows", "in-sample"};
+    mucmm__page_cells c = {0};
+
+    if (!in_sample)
+        return MUCMM_OK;
+    for (int64_t j = 0; j < p->heads->components; j++) {
+        const double values[] = {p->heads->correlations[j], in_sample->correlations[j]};
+        mucmm__page_cell(p, &c, "%" PRId64, j);
+        for (int i = 0; i < 2; i++)
+            mucmm__page_cell(p, &c, isfinite(values[i]) ? "%.2f" : "-", values[i]);
+    }
+    return mucmm__page_table(p,
+                             "Correlations on rows that the model was fitted to, beside those that "
+                             "testify. They are larger also where nothing is shared.",
+                             head, sizeof head / sizeof *head, &c);
 }
 
 /* ---- carriers ---------------------------------------------------------------------- */

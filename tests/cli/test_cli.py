@@ -364,7 +364,7 @@ def transform_predicts_a_view_that_is_not_given():
 def score_without_a_view():
     both = json.loads(succeeds('score', 'mlp.mucmm', *UNSEEN, '--json').stdout)
     one = json.loads(succeeds('score', 'mlp.mucmm', *UNSEEN[:2], '--json').stdout)
-    check(set(one) == SUMMARY_KEYS | {'linear'}, list(one))
+    check(set(one) == SUMMARY_KEYS | {'linear', 'rows'}, list(one))
     for part, whole in ((one, both), (one['linear'], both['linear'])):
         check(part['views']['left'] == whole['views']['left'], part['views'])
         check(set(part['views']['right'].values()) == {None}, part['views'])
@@ -379,8 +379,8 @@ def score_without_a_view():
     _, whole = read_scores()
     succeeds('score', 'mlp.mucmm', *UNSEEN[:2], '-o', 'scores.csv')
     header, rows = read_scores()
-    check(header.count(',') == 5, header)
-    check(rows == [[w[0], '', w[2], w[3], '', ''] for w in whole], rows[0])
+    check(header.count(',') == 6, header)
+    check(rows == [[w[0], '', w[2], w[3], '', '', 'new'] for w in whole], rows[0])
 
 
 def write_keyed(name, columns, rows, keys):
@@ -463,7 +463,7 @@ def missing_rows_are_used():
     by_key = {r[0]: r for r in rows}
     check(len(rows) == len(by_key) == 500, len(rows))
     check(by_key['s5'][1:4] == ['', '', ''] and float(by_key['s5'][4]) > 0, by_key['s5'])
-    check(by_key['s7'][1] == '' and by_key['s7'][4:] == ['', ''] and float(by_key['s7'][2]) > 0, by_key['s7'])
+    check(by_key['s7'][1] == '' and by_key['s7'][4:6] == ['', ''] and float(by_key['s7'][2]) > 0, by_key['s7'])
     check(all(by_key['s8']), by_key['s8'])
     table = succeeds('score', 'out.mucmm', *incomplete).stdout
     check('500 rows; the numbers below are of the 343 that have every view given' in table, table[:200])
@@ -492,9 +492,10 @@ def score_writes_the_csv():
     result = succeeds('score', 'mlp.mucmm', *UNSEEN, '-o', 'scores.csv')
     check(result.stdout == '', result.stdout)
     header, rows = read_scores()
-    check(header == 'sample,common,left.common_energy,left.individual,right.common_energy,right.individual', header)
+    check(header == 'sample,common,left.common_energy,left.individual,right.common_energy,right.individual,row', header)
     check([r[0] for r in rows] == [str(i) for i in range(150)], 'samples')
-    values = [[float(x) for x in r[1:]] for r in rows]
+    check({r[-1] for r in rows} == {'new'}, rows[0])
+    values = [[float(x) for x in r[1:-1]] for r in rows]
     check(all(math.isfinite(x) for r in values for x in r), 'finite')
     energy = sum(r[1] for r in values) / 150
     check(0.7 < energy < 1.3, 'mean common energy is %g, not about k/2' % energy)
@@ -704,7 +705,8 @@ def score_uses_keys_as_sample_names():
 @test
 def score_json_has_the_keys_of_the_contract():
     root = json.loads(succeeds('score', 'mlp.mucmm', *UNSEEN, '--json', '--permutations', '50').stdout)
-    check(set(root) == SUMMARY_KEYS | {'linear'}, list(root))
+    check(set(root) == SUMMARY_KEYS | {'linear', 'rows'}, list(root))
+    check(root['rows'] == {'given': 150, 'new': 150, 'held_out': 0, 'fitted': 0, 'recognition': 'sure'}, root['rows'])
     check(set(root['linear']) == SUMMARY_KEYS, list(root['linear']))
     for part in (root, root['linear']):
         check(len(part['correlations']) == len(part['p_values']) == 2, part)
@@ -746,11 +748,14 @@ def three_views_say_which_of_them_carry_a_component():
           ['component 0 all', 'component 1 left + right', 'component 2 none beyond chance'], text)
     check(text.count('views that carry a component') == 1, text)  # training rows have no p-values
     check('views that carry a component (heads, held-out)' in succeeds('info', 'three.mucmm').stdout, 'info')
-    scored = ['score', 'three.mucmm', *views(), *three]
+    left, _ = paired_rows(150, 2)
+    write_npy('unseen_third.npy', [[row[0] + 0.5 * r.gauss(0, 1), r.gauss(0, 1), row[0] + 2 * r.gauss(0, 1)] for row in left])
+    three = ['--view', 'third=unseen_third.npy']
+    scored = ['score', 'three.mucmm', *UNSEEN, *three]
     text = succeeds(*scored).stdout
     check('views that carry a component (heads, these rows)' in text, text)
     root = json.loads(succeeds(*scored, '--json').stdout)
-    check(set(root) == SUMMARY_KEYS | {'linear', 'carried_by', 'pairs'}, list(root))
+    check(set(root) == SUMMARY_KEYS | {'linear', 'rows', 'carried_by', 'pairs'}, list(root))
     check(root['carried_by'][:2] == [['left', 'right', 'third'], ['left', 'right']], root['carried_by'])
     check(set(root['pairs']) == {'left,right', 'left,third', 'right,third'}, root['pairs'])
     mean = [sum(pair['correlations'][j] for pair in root['pairs'].values()) / 3 for j in range(3)]
@@ -759,7 +764,7 @@ def three_views_say_which_of_them_carry_a_component():
     root = json.loads(succeeds(*scored, '--json', '--permutations', '0').stdout)
     check(root['carried_by'] == [None] * 3, root['carried_by'])
     check('views that carry' not in succeeds(*scored, '--permutations', '0').stdout, 'names without p-values')
-    succeeds('report', 'three.mucmm', *views(), *three, '--samples-shown', '1', '-o', 'page.html')
+    succeeds('report', 'three.mucmm', *UNSEEN, *three, '--samples-shown', '1', '-o', 'page.html')
     with open('page.html', encoding='utf-8') as f:
         page = f.read()
     check('Components that not all views carry' in page and 'left + right' in page, 'no table of views')
@@ -932,7 +937,7 @@ def explain_parts_add_up_to_the_input():
             wrong = max(abs(values[i * p + j] - weights[0] * z[2 * i] - weights[1] * z[2 * i + 1]) for i in range(n))
             check(wrong < 1e-3, 'the %s part is not linear in its variates: %g' % (part, wrong))
     total = sum((x - m) ** 2 for x, m in zip(raw, mean * n))
-    shares = json.loads(succeeds('score', 'linear.mucmm', *views(), '--json').stdout)['views']['left']
+    shares = json.loads(succeeds('score', 'linear.mucmm', *views(), '--json').stdout)['in_sample']['views']['left']
     for part, values in (('common', common), ('individual', individual), ('rest', rest)):
         share = sum(v * v for v in values) / total
         check(abs(share - shares[part + '_share']) < 0.01, '%s: %g, %r' % (part, share, shares))
