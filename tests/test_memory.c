@@ -1212,6 +1212,14 @@ static mucmm_status take_text(mucmm_status status, char *text)
     return status;
 }
 
+static mucmm_status m_model_recognize(mucmm_ctx *c)
+{
+    mucmm_row_kind kinds[N_ROWS];
+    mucmm_recognition how;
+
+    return mucmm_model_recognize(c, model, q.view, 2, kinds, &how);
+}
+
 static mucmm_status m_scores_csv(mucmm_ctx *c)
 {
     char *text = (char *)more_numbers;
@@ -1573,6 +1581,7 @@ static const swept table[] = {
     CALL(study_load),
     CALL(study_encode),
     CALL(study_view),
+    CALL(model_recognize),
     CALL(scores_csv),
     CALL(scores_json),
     CALL(model_results_json),

@@ -17,7 +17,7 @@ enum { CHUNK = 1024, MOST_MASKS = 64 };
 
 /* Tables of few values: rows are those of the fit if other rows of their kind would hold all of
  * these by chance no more often than that. */
-#define LEAST_CHANCE 1e-3
+#define LEAST_CHANCE 0.01
 
 /* ---- hashes ------------------------------------------------------------------------ */
 
@@ -348,22 +348,27 @@ done:
     return status;
 }
 
-/* What all views together tell, of the rows that have just those of the mask. 64 bits agree by
- * chance in no row; the 32 of a single view in some of very many. */
-static void by_values(search *s, uint32_t mask, const book *b, mucmm_row_kind kind)
+/* What all views together tell, of the rows that have just those of the mask: more rows than would
+ * agree by chance, as rows of the fit do with each other, and as the 32 bits of a single view do in
+ * some of very many. */
+static void by_values(search *s, uint32_t mask, const book *b, double agree, mucmm_row_kind kind)
 {
     double bits = (mask & (mask - 1)) == 0 ? 0x1p32 : 0x1p64;
-    int64_t found = 0;
+    int64_t found = 0, n = 0;
 
     for (int pass = 0; pass < 2; pass++)
         for (int64_t i = 0; i < s->given.n; i++) {
-            if (s->kind[i] == MUCMM_ROW_FITTED || mask_of(&s->given, i) != mask ||
-                count_of(b, joint_hash(&s->given, mask, i)) == 0)
+            if (s->kind[i] == MUCMM_ROW_FITTED || mask_of(&s->given, i) != mask)
+                continue;
+            n += pass == 0;
+            if (count_of(b, joint_hash(&s->given, mask, i)) == 0)
                 continue;
             if (pass == 0)
                 found++;
-            else if (more_than_chance(found, (double)s->given.n * (double)b->n / bits))
+            else if (more_than_chance(found, (double)n * (agree + (double)b->n / bits)))
                 s->kind[i] = (unsigned char)kind;
+            else
+                s->repeats = true;
         }
 }
 
@@ -437,6 +442,40 @@ done:
     return status;
 }
 
+/* Of pairs of rows, the share that has one hash. */
+static double pairs_that_agree(const book *b)
+{
+    double pairs = 0;
+
+    for (int64_t i = 0, end; i < b->n; i = end) {
+        end = end_of(b, i);
+        pairs += (double)(end - i) * (double)(end - i - 1);
+    }
+    return b->n > 1 ? pairs / ((double)b->n * (double)(b->n - 1)) : 0;
+}
+
+/* The share of other rows of their kind that would agree with a row of the fit (b) in all views of
+ * the mask: by how many rows of the fit do, and by how often they do in each view. */
+static mucmm_status share_that_agrees(search *s, uint32_t mask, const book *b, double *out)
+{
+    mucmm_status status = MUCMM_OK;
+    double product = (double)b->n;
+    book one = {0};
+
+    for (int32_t v = 0; v < s->fit.n_views && product > 0; v++) {
+        if (!(mask >> v & 1))
+            continue;
+        TRY(write_book(s->ctx, &s->fit, 1u << v, 0, s->d->fitted, &one));
+        product *= pairs_that_agree(&one);
+        mucmm__free(one.hash);
+        one = (book){0};
+    }
+    *out = fmax((double)count_shared(b) / (double)b->n, product);
+done:
+    mucmm__free(one.hash);
+    return status;
+}
+
 static mucmm_status by_views(search *s, uint32_t mask)
 {
     mucmm_status status = MUCMM_OK;
@@ -445,8 +484,10 @@ static mucmm_status by_views(search *s, uint32_t mask)
     TRY(write_book(s->ctx, &s->fit, mask, 0, s->d->fitted, &fit));
     TRY(write_book(s->ctx, &s->fit, mask, s->d->fitted, s->fit.n, &held_out));
     if (is_distinctive(&fit)) {
-        by_values(s, mask, &held_out, MUCMM_ROW_HELD_OUT);
-        by_values(s, mask, &fit, MUCMM_ROW_FITTED);
+        double agree = 0;
+        TRY(share_that_agrees(s, mask, &fit, &agree));
+        by_values(s, mask, &held_out, 0, MUCMM_ROW_HELD_OUT);
+        by_values(s, mask, &fit, agree, MUCMM_ROW_FITTED);
     } else
         TRY(by_all_values(s, mask, &fit));
 done:

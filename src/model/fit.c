@@ -253,6 +253,14 @@ done:
     return status;
 }
 
+/* What the model will know its rows by: those that trained or took part in the moments. */
+static mucmm_status keep_digest(mucmm__fit *f)
+{
+    return mucmm__digest_make(f->ctx, f->model->n_views, f->data, f->some ? f->some : f->train,
+                              f->some ? f->n_some : f->n_train, f->held_out, f->n_held_out,
+                              &f->model->digest);
+}
+
 static mucmm_status summarize_all(mucmm__fit *f)
 {
     mucmm_status status = MUCMM_OK;
@@ -284,20 +292,13 @@ static mucmm_status summarize_all(mucmm__fit *f)
             }
         }
     }
+    TRY(keep_digest(f));
 done:
     for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++) {
         mucmm__free(c[m]);
         mucmm__free(u[m]);
     }
     return status;
-}
-
-/* What the model will know its rows by: those that trained or took part in the moments. */
-static mucmm_status keep_digest(mucmm__fit *f)
-{
-    return mucmm__digest_make(f->ctx, f->model->n_views, f->data, f->some ? f->some : f->train,
-                              f->some ? f->n_some : f->n_train, f->held_out, f->n_held_out,
-                              &f->model->digest);
 }
 
 static void fit_drop(mucmm__fit *f)
@@ -385,7 +386,6 @@ mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t 
     if (f.model->heads.rho)
         TRY(mucmm__mark_harmonics(&f, &f.model->heads));
     TRY(summarize_all(&f));
-    TRY(keep_digest(&f));
     mucmm__completeness_warn(ctx, f.model);
     mucmm__model_make_facts(f.model);
     TRY(mucmm__model_make_json(ctx, f.model));
