@@ -291,6 +291,76 @@ static void test_crossfit_gradient_is_the_difference_quotient(void **state)
     mucmm_ctx_free(t.ctx);
 }
 
+/* The features, their standardization, K_x and the way back, one function each and in double. */
+static double penalty_by_parts(mucmm_ctx *ctx, const mucmm__block *u, int64_t d,
+                               const double *omega, const double *phase, const mucmm__block *b,
+                               double *du, double *db)
+{
+    mucmm__block raw = zero_block(u->rows, d), phi = zero_block(u->rows, d);
+    double *sd = zeros(d), *grad = zeros(u->rows * d), *pulled = zeros(u->rows * d), value;
+
+    mucmm__fourier_features(ctx, u, d, omega, phase, raw.data);
+    mucmm__standardize(&raw, phi.data, sd);
+    CHECK_OK(ctx, mucmm__correlation_min_crossfit(ctx, &phi, b, 0.1, &value, grad, db));
+    mucmm__standardize_vjp(&phi, sd, grad, pulled);
+    CHECK_OK(ctx, mucmm__fourier_features_vjp(ctx, u, d, omega, phase, pulled, du));
+    free(raw.data);
+    free(phi.data);
+    free(sd);
+    free(grad);
+    free(pulled);
+    return value;
+}
+
+static void check_close(const char *what, int64_t n, const double *got, const double *want)
+{
+    double largest = 0, off = 0;
+
+    for (int64_t i = 0; i < n; i++) {
+        largest = fmax(largest, fabs(want[i]));
+        off = fmax(off, fabs(got[i] - want[i]));
+    }
+    if (!(largest > 0 && off <= 2e-4 * largest))
+        fail_msg("%s: off by %g of at most %g", what, off, largest);
+}
+
+/* Sizes around those of strips and tiles, an odd row, fewer rows in use than there is room for. */
+static void test_kernel_penalty_is_its_parts(void **state)
+{
+    static const int64_t shapes[][4] = {{40, 3, 7, 4}, {201, 5, 97, 3}, {400, 8, 130, 100}};
+    mucmm_ctx *ctx = new_ctx();
+
+    (void)state;
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        int64_t n = shapes[i][0], q = shapes[i][1], d = shapes[i][2], e = shapes[i][3];
+        mucmm__block u = shared_block(3, 99, n, q), b = shared_block(4, 99, n, e);
+        double *omega = zeros(q * d), *phase = zeros(d), *want[2] = {zeros(n * q), zeros(n * e)};
+        double *got[2] = {zeros(n * q), zeros(n * e)}, value, wanted;
+        mucmm__kernel_penalty *w = NULL;
+        mucmm__fourier_draw(7, q, d, omega, phase);
+        for (int64_t j = 0; j < q; j++)
+            omega[j * d] = 0; /* a feature that does not vary */
+        wanted = penalty_by_parts(ctx, &u, d, omega, phase, &b, want[0], want[1]);
+        CHECK_OK(ctx, mucmm__kernel_penalty_create(ctx, n + 3, q, d, e + 2, &w));
+        for (int again = 0; again < 2; again++)
+            CHECK_OK(ctx, mucmm__kernel_penalty_value(ctx, w, &u, omega, phase, &b, 0.1, &value,
+                                                      got[0], got[1]));
+        assert_true(wanted > 0.01 && fabs(value - wanted) <= 1e-4 * wanted);
+        check_close("the gradient for u", n * q, got[0], want[0]);
+        check_close("the gradient for b", n * e, got[1], want[1]);
+        mucmm__kernel_penalty_free(w);
+        for (int j = 0; j < 2; j++) {
+            free(want[j]);
+            free(got[j]);
+        }
+        free(omega);
+        free(phase);
+        free(u.data);
+        free(b.data);
+    }
+    mucmm_ctx_free(ctx);
+}
+
 typedef struct map_case {
     mucmm_ctx *ctx;
     mucmm__block x;
@@ -757,6 +827,7 @@ static mucmm_status run_everything(mucmm_ctx *ctx, double *out)
     mucmm_status status = MUCMM_OK;
     mucmm__block x[3], g[3], phi;
     mucmm__dependence left[2] = {{0}}, *family[2] = {&left[0], &left[1]};
+    mucmm__kernel_penalty *penalty = NULL;
     int64_t made = 0;
     double *cov, *own, omega[80], phase[10], *at = out, *w[3];
 
@@ -780,6 +851,10 @@ static mucmm_status run_everything(mucmm_ctx *ctx, double *out)
     at += 1 + 51 * 10;
     TRY(mucmm__fourier_features_vjp(ctx, x, 10, omega, phase, phi.data, at));
     at += 51 * 8;
+    TRY(mucmm__kernel_penalty_create(ctx, 51, 8, 10, x[1].cols, &penalty));
+    TRY(mucmm__kernel_penalty_value(ctx, penalty, x, omega, phase, x + 1, 0.1, at, at + 1,
+                                    at + 1 + 51 * 8));
+    at += 1 + 51 * (8 + x[1].cols);
     for (int m = 0; m < 3; at += p[m++] * 3)
         w[m] = at;
     TRY(mucmm__closed_form_common(ctx, 3, p, names, cov, 1e-6, 3, 4, at, w));
@@ -799,6 +874,7 @@ static mucmm_status run_everything(mucmm_ctx *ctx, double *out)
         at[0] = left[i].value, at[1] = left[i].chance, at[2] = left[i].p;
     assert_true(at - out <= 4096);
 done:
+    mucmm__kernel_penalty_free(penalty);
     mucmm__dependence_drop(&left[0]);
     mucmm__dependence_drop(&left[1]);
     for (int m = 0; m < 3; m++)
@@ -901,6 +977,7 @@ int main(void)
         cmocka_unit_test(test_correlation_max_gradient_is_the_difference_quotient),
         cmocka_unit_test(test_correlation_min_gradient_is_the_difference_quotient),
         cmocka_unit_test(test_crossfit_gradient_is_the_difference_quotient),
+        cmocka_unit_test(test_kernel_penalty_is_its_parts),
         cmocka_unit_test(test_fourier_features_of_large_angles),
         cmocka_unit_test(test_fourier_features_vjp_is_the_difference_quotient),
         cmocka_unit_test(test_standardize_vjp_is_the_difference_quotient),

@@ -55,6 +55,21 @@ mucmm_status mucmm__fourier_features_vjp(mucmm_ctx *ctx, const mucmm__block *u, 
  * N(0,1)/bandwidth), phase [d] uniform in [0, 2 pi). */
 void mucmm__fourier_draw(uint64_t key, int64_t q, int64_t d, double *omega, double *phase);
 
+/* K_x(phi(u), b) of features of their own, standardized, and its gradients: in float but for what
+ * is factored, which costs half as much as the functions above and differs from them by some 1e-5
+ * of the value's scale. */
+typedef struct mucmm__kernel_penalty mucmm__kernel_penalty;
+/* Buffers for at most so many rows, of u [rows, q] and b [rows, cols], and d features. */
+mucmm_status mucmm__kernel_penalty_create(mucmm_ctx *ctx, int64_t rows, int64_t q, int64_t d,
+                                          int64_t cols, mucmm__kernel_penalty **out);
+void mucmm__kernel_penalty_free(mucmm__kernel_penalty *w);
+/* u [n, q], n >= 4; omega [q, d], phase [d], b [n, e]; du [n, q] and db [n, e] are written. A
+ * feature that does not vary counts as constant. ENUMERIC for what is not finite. */
+mucmm_status mucmm__kernel_penalty_value(mucmm_ctx *ctx, mucmm__kernel_penalty *w,
+                                         const mucmm__block *u, const double *omega,
+                                         const double *phase, const mucmm__block *b, double ridge,
+                                         double *value, double *du, double *db);
+
 /* Columns to mean 0 and variance 1 (divisor n) on these rows: y [n, d], sd [d] (of x, at least 1e-6
  * of the largest; 1 if all columns are constant). A constant column stays 0. */
 void mucmm__standardize(const mucmm__block *x, double *y, double *sd);

@@ -39,7 +39,8 @@ typedef struct mucmm__individual {
     double *d_denied;
     /* [q], [q, q] of the raw outputs: what whitens them, by this batch or by training rows */
     double *mean[MUCMM_MAX_VIEWS], *inverse[MUCMM_MAX_VIEWS];
-    double *omega, *phase, *phi, *phi_std, *phi_sd, *d_phi, *d_phi_std, *d_u, *d_other;
+    mucmm__kernel_penalty *kernel;
+    double *omega, *phase, *phi, *phi_std, *phi_sd, *d_u, *d_other;
     double beta; /* of the training that is under way */
     /* of the last judging: held-out K_x of each view, its standard deviation if there is no leak,
      * and the sum of the views' reconstruction */

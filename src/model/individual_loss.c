@@ -116,18 +116,15 @@ static mucmm_status kernel_term(mucmm__fit *f, mucmm__individual *w, int32_t m, 
                                 double *value)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t n = w->u[m].rows, d = w->features;
-    mucmm__block phi_std;
+    int64_t n = w->u[m].rows;
     double beta = w->beta, k_value;
 
-    phi_std = draw_features(f, w, m, key);
+    mucmm__fourier_draw(key, w->u[m].cols, w->features, w->omega, w->phase);
     take_denied(f, w, m);
-    TRY(mucmm__correlation_min_crossfit(f->ctx, &phi_std, &w->denied, KERNEL_RIDGE, &k_value,
-                                        w->d_phi_std, w->d_denied));
+    TRY(mucmm__kernel_penalty_value(f->ctx, w->kernel, &w->u[m], w->omega, w->phase, &w->denied,
+                                    KERNEL_RIDGE, &k_value, w->d_u, w->d_denied));
     *value += beta * k_value;
     give_denied(f, w, m, beta);
-    mucmm__standardize_vjp(&phi_std, w->phi_sd, w->d_phi_std, w->d_phi);
-    TRY(mucmm__fourier_features_vjp(f->ctx, &w->u[m], d, w->omega, w->phase, w->d_phi, w->d_u));
     add(w->d_u, n * w->u[m].cols, beta, w->du[m].data);
 done:
     return status;
@@ -350,8 +347,10 @@ done:
     return status;
 }
 
-/* Adds a block's K_x and its variance under independence, weighted by the block's rows. */
-static mucmm_status judge_leak(mucmm__fit *f, mucmm__individual *w, int32_t m, int64_t n)
+/* Adds a block's K_x and, where chance is asked for, its variance under independence, weighted by
+ * the block's rows. */
+static mucmm_status judge_leak(mucmm__fit *f, mucmm__individual *w, int32_t m, int64_t n,
+                               bool chance)
 {
     mucmm_status status = MUCMM_OK;
     double share = (double)n / (double)f->n_held_out, leak, sd;
@@ -364,8 +363,10 @@ static mucmm_status judge_leak(mucmm__fit *f, mucmm__individual *w, int32_t m, i
     phi_std = draw_features(f, w, m, key);
     TRY(mucmm__correlation_min_crossfit(f->ctx, &phi_std, &w->shared, KERNEL_RIDGE, &leak, NULL,
                                         NULL));
-    TRY(mucmm__crossfit_null_sd(f->ctx, &phi_std, &w->shared, KERNEL_RIDGE, &sd));
     w->leak[m] += share * leak;
+    if (!chance)
+        goto done;
+    TRY(mucmm__crossfit_null_sd(f->ctx, &phi_std, &w->shared, KERNEL_RIDGE, &sd));
     w->leak_sd[m] += share * share * sd * sd;
 done:
     return status;
@@ -381,7 +382,7 @@ static mucmm_status judge_held_out(mucmm__fit *f, mucmm__individual *w, const mu
         TRY(mucmm__head_forward(f->ctx, decoder, n, w->joint[m], w->rebuilt));
         *loss += reconstruction(w->h[m], n * v->p, n, v->variance, w->rebuilt);
     }
-    TRY(judge_leak(f, w, m, n));
+    TRY(judge_leak(f, w, m, n, decoder->net.out == 0)); /* while training no one asks */
 done:
     return status;
 }

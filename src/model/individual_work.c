@@ -21,9 +21,9 @@ enum { MOST_PAIRED = 8, WAVES = 48 }; /* psi of the mean c: leading components, 
 
 void mucmm__individual_drop(mucmm__individual *w)
 {
-    double *const shared[] = {w->omega,    w->phase,       w->phi,    w->phi_std, w->phi_sd,
-                              w->d_phi,    w->d_phi_std,   w->d_u,    w->d_other, w->denied.data,
-                              w->d_denied, w->shared.data, w->mean_c, w->psi_raw, w->psi_sd};
+    double *const shared[] = {w->omega,  w->phase,   w->phi,         w->phi_std,  w->phi_sd,
+                              w->d_u,    w->d_other, w->denied.data, w->d_denied, w->shared.data,
+                              w->mean_c, w->psi_raw, w->psi_sd};
 
     for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++) {
         mucmm__tape_free(w->head_tape[m]);
@@ -47,6 +47,7 @@ void mucmm__individual_drop(mucmm__individual *w)
         mucmm__free(w->inverse[m]);
     }
     mucmm__psi_drop(&w->psi);
+    mucmm__kernel_penalty_free(w->kernel);
     mucmm__free(w->raw);
     mucmm__free(w->t);
     mucmm__free(w->d_o);
@@ -178,9 +179,9 @@ static mucmm_status shared_buffers(mucmm__fit *f, mucmm__individual *w)
     TRY(mucmm__alloc(f->ctx, q * d, sizeof(double), &w->omega));
     TRY(mucmm__alloc(f->ctx, d, sizeof(double), &w->phase));
     TRY(mucmm__alloc(f->ctx, d, sizeof(double), &w->phi_sd));
-    double **const wide[] = {&w->phi, &w->phi_std, &w->d_phi, &w->d_phi_std};
-    for (int i = 0; i < 4; i++)
-        TRY(mucmm__alloc(f->ctx, n * d, sizeof(double), wide[i]));
+    TRY(mucmm__alloc(f->ctx, n * d, sizeof(double), &w->phi));
+    TRY(mucmm__alloc(f->ctx, n * d, sizeof(double), &w->phi_std));
+    TRY(mucmm__kernel_penalty_create(f->ctx, n, q, d, e + q * f->model->n_views, &w->kernel));
     TRY(mucmm__alloc(f->ctx, n * q, sizeof(double), &w->d_u));
     TRY(mucmm__alloc(f->ctx, n * q, sizeof(double), &w->d_other));
 done:

@@ -4,6 +4,7 @@
  * scaled, and through the networks.
  * */
 #include "model/represent.h"
+#include "core/vmath.h"
 #include "encode/encoded.h"
 
 #include <math.h>
@@ -130,17 +131,21 @@ typedef struct scale_args {
     float *h;
 } scale_args;
 
+SIMD_CLONES static void scale_row(int64_t p, const double *mean, const double *scale, float *row)
+{
+#pragma omp simd
+    for (int64_t j = 0; j < p; j++)
+        row[j] = (float)(((double)row[j] - mean[j]) / scale[j]);
+}
+
 static void scale_rows(void *arg, int64_t first, int64_t last)
 {
     const scale_args *a = arg;
     const double *mean = a->v->mean, *scale = a->v->scale;
     int64_t p = a->v->p;
 
-    for (int64_t i = first; i < last; i++) {
-        float *row = a->h + i * p;
-        for (int64_t j = 0; j < p; j++)
-            row[j] = (float)(((double)row[j] - mean[j]) / scale[j]);
-    }
+    for (int64_t i = first; i < last; i++)
+        scale_row(p, mean, scale, a->h + i * p);
 }
 
 mucmm_status mucmm__features(mucmm_ctx *ctx, const mucmm__view_info *v, const mucmm_data *data,
