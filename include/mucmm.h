@@ -990,10 +990,12 @@ MUCMM_API mucmm_status mucmm_explanation_gaps(mucmm_ctx *ctx, const mucmm_explan
 /* differences [n, raw cols]: raw input less baseline. */
 MUCMM_API mucmm_status mucmm_explanation_differences(mucmm_ctx *ctx, const mucmm_explanation *e,
                                                      const mucmm_mat *differences);
-/* In place: n maps [n, raw cols] of MUCMM_MAP_GRADIENT, of any scores of the view -> patterns, in
- * one pass over params.training where that is needed. */
-MUCMM_API mucmm_status mucmm_explanation_patterns(mucmm_ctx *ctx, const mucmm_explanation *e,
-                                                  int64_t n, float *maps);
+/* maps [n, raw cols]: the patterns Cov(x, z_j) of components[0..n) of the variates z that the score
+ * is of, u or c, in one pass over params.training where the view is encoded. They are of the data,
+ * not of a sample. EARG: a component is out of range, or e has no sample. */
+MUCMM_API mucmm_status mucmm_explanation_components(mucmm_ctx *ctx, const mucmm_explanation *e,
+                                                    int64_t n, const int64_t *components,
+                                                    float *maps);
 
 /* The short form: create, maps, scores [n] or NULL, free. */
 MUCMM_API mucmm_status mucmm_explain(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,

@@ -693,6 +693,77 @@ static void test_patterns_are_covariance_times_gradient(void **state)
     drop_two_views(t);
 }
 
+/* out [RAW, d]: Cov(x, z) of the variates of the left view, z = u or c. */
+static void raw_loadings(const two_views *t, const mucmm_model *m, bool individual, int64_t d,
+                         float *z, double *out)
+{
+    mucmm_mat to = {z, PAIRS, d, d};
+
+    CHECK_OK(ctx, mucmm_transform(ctx, m, MUCMM_HEADS, 0, t->left, individual ? NULL : &to,
+                                  individual ? &to : NULL));
+    for (int64_t j = 0; j < RAW; j++)
+        for (int64_t l = 0; l < d; l++)
+            out[j * d + l] = covariance(t->x, RAW, j, z, d, l, PAIRS);
+}
+
+static mucmm_model *trained_model(const two_views *t)
+{
+    mucmm_fit_params p;
+    mucmm_model *m = NULL;
+
+    mucmm_fit_params_init(&p);
+    p.head = MUCMM_HEAD_MLP;
+    p.common = 2;
+    p.individual = 1;
+    p.common_epochs = p.individual_epochs = 3;
+    p.independence = 1;
+    CHECK_OK(ctx, mucmm_fit(ctx, t->view, 2, &p, &m));
+    return m;
+}
+
+/* Also of networks: no gradient enters. */
+static void check_raw_patterns(const two_views *t, const mucmm_model *m, bool individual)
+{
+    enum { MOST = 2 };
+    const int64_t rows[] = {3, 150}, d = individual ? 1 : 2, components[] = {1, 0};
+    float z[PAIRS * MOST], map[2 * RAW];
+    double loadings[RAW * MOST];
+    mucmm_explain_params p;
+    mucmm_explanation *e = NULL;
+
+    raw_loadings(t, m, individual, d, z, loadings);
+    mucmm_explain_params_init(&p);
+    p.score = individual ? MUCMM_SCORE_INDIVIDUAL : MUCMM_SCORE_COMMON_ENERGY; /* z'z/2 */
+    p.map = MUCMM_MAP_PATTERN;
+    p.training = t->left;
+    CHECK_OK(ctx, mucmm_explanation_create(ctx, m, t->view, 2, 0, rows, 2, &p, &e));
+    CHECK_OK(ctx, mucmm_explanation_maps(ctx, e, &(mucmm_mat){map, 2, RAW, RAW}));
+    for (int64_t i = 0; i < 2 * RAW; i++) {
+        double sum = 0;
+        for (int64_t l = 0; l < d; l++)
+            sum += loadings[i % RAW * d + l] * (double)z[rows[i / RAW] * d + l];
+        CHECK_CLOSE((double)map[i], sum, 1e-4 * (1 + fabs(sum)));
+    }
+    CHECK_OK(ctx, mucmm_explanation_components(ctx, e, d, components + 2 - d, map));
+    for (int64_t i = 0; i < d * RAW; i++)
+        CHECK_CLOSE((double)map[i], loadings[i % RAW * d + components[2 - d + i / RAW]], 1e-4);
+    mucmm_explanation_free(e);
+}
+
+static void test_patterns_are_covariances_with_the_variates(void **state)
+{
+    two_views *t = new_two_views();
+    mucmm_model *trained = trained_model(t);
+
+    (void)state;
+    for (int individual = 0; individual < 2; individual++) {
+        check_raw_patterns(t, t->m, individual);
+        check_raw_patterns(t, trained, individual);
+    }
+    mucmm_model_free(trained);
+    drop_two_views(t);
+}
+
 static void test_check_gradient_finds_a_wrong_vjp(void **state)
 {
     two_views *t = new_two_views();
@@ -1086,6 +1157,7 @@ int main(void)
         cmocka_unit_test(test_callbacks_that_fail_are_reported),
         cmocka_unit_test(test_maps_are_those_of_the_whole_chain),
         cmocka_unit_test(test_patterns_are_covariance_times_gradient),
+        cmocka_unit_test(test_patterns_are_covariances_with_the_variates),
         cmocka_unit_test(test_many_gradients_through_an_encoder),
         cmocka_unit_test(test_check_gradient_finds_a_wrong_vjp),
         cmocka_unit_test(test_study_splits_by_whole_groups),

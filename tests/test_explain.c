@@ -820,8 +820,10 @@ static void test_explain_refusals(void **state)
     m->view[0].covariance = NULL;
     CHECK_OK(ctx, mucmm_explain(ctx, m, q.view, 2, 0, rows, SAMPLES, &p, &out, NULL));
     CHECK_OK(ctx, mucmm_explanation_create(ctx, m, q.view, 2, 0, rows, SAMPLES, &p, &e));
-    check_message(ctx, mucmm_explanation_patterns(ctx, e, 1, maps), MUCMM_EARG,
-                  "give the training rows"); /* of gradients: no loadings know these */
+    CHECK_OK(ctx, mucmm_explanation_components(ctx, e, 1, (int64_t[]){0}, maps)); /* loadings do */
+    check_message(ctx, mucmm_explanation_components(ctx, e, 1, (int64_t[]){99}, maps), MUCMM_EARG,
+                  "component 99 is out of range");
+    check_message(ctx, mucmm_explanation_components(ctx, e, -1, NULL, maps), MUCMM_EARG, "-1 maps");
     mucmm_explanation_free(e);
     for (int i = 0; i < 2; i++) { /* as in files of earlier versions */
         mucmm__solution *of = i ? &m->linear : &m->heads;

@@ -415,15 +415,14 @@ done:
     return status;
 }
 
-static mucmm_status m_explanation_patterns(mucmm_ctx *c)
+static mucmm_status m_explanation_components(mucmm_ctx *c)
 {
     const explain_case t = {model, q.view, 2, 1, explained, N_EXPLAINED, NULL};
     mucmm_status status = MUCMM_OK;
     mucmm_explanation *e = NULL;
 
     TRY(create_explanation(c, &t, &e));
-    memset(numbers, 0, sizeof numbers);
-    TRY(mucmm_explanation_patterns(c, e, 2, numbers));
+    TRY(mucmm_explanation_components(c, e, 2, (int64_t[]){0, 1}, numbers));
 done:
     mucmm_explanation_free(e);
     return status;
@@ -1496,7 +1495,7 @@ static const swept table[] = {
     {"mucmm_explanation_maps", m_explanation_maps, NULL},
     {"mucmm_explanation_gaps", m_explanation_maps, NULL},
     {"mucmm_explanation_differences", m_explanation_maps, NULL},
-    CALL(explanation_patterns),
+    CALL(explanation_components),
     {"mucmm_explanation_check_gradient", m_check_gradient, NULL},
     CALL(null_fit),
     {"mucmm_explanation_p_values", m_null_p_values, NULL},

@@ -229,12 +229,47 @@ done:
     return status;
 }
 
-mucmm_status mucmm_explanation_patterns(mucmm_ctx *ctx, const mucmm_explanation *e, int64_t n,
-                                        float *maps)
+static mucmm_status check_components(mucmm_ctx *ctx, const mucmm__samples *s, int64_t n,
+                                     const int64_t *components)
 {
+    bool individual = mucmm__is_individual(s->p->score);
+    int64_t d = individual ? s->m->view[s->view].q : s->m->k;
+
     if (n < 0)
         return mucmm__fail(ctx, MUCMM_EARG, "%" PRId64 " maps cannot be had", n);
-    return mucmm__raw_input_pattern(ctx, &e->s, n, maps);
+    if (s->n < 1)
+        return mucmm__fail(ctx, MUCMM_EARG, "patterns of components need a sample");
+    for (int64_t i = 0; i < n; i++)
+        if (components[i] < 0 || components[i] >= d)
+            return mucmm__fail(ctx, MUCMM_EARG,
+                               "component %" PRId64 " is out of range: view '%s' has %" PRId64
+                               " %s dimensions, counted from 0",
+                               components[i], s->m->view[s->view].name, d,
+                               individual ? "individual" : "common");
+    return MUCMM_OK;
+}
+
+mucmm_status mucmm_explanation_components(mucmm_ctx *ctx, const mucmm_explanation *e, int64_t n,
+                                          const int64_t *components, float *maps)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_explain_params p = e->p;
+    mucmm__samples one = e->s; /* borrows all */
+
+    TRY(check_components(ctx, &e->s, n, components));
+    if (one.encoded)
+        return mucmm__pattern_components(ctx, &e->s, n, components, maps);
+    p.map = MUCMM_MAP_PATTERN;
+    p.score = mucmm__is_individual(p.score) ? MUCMM_SCORE_INDIVIDUAL_COMPONENT
+                                            : MUCMM_SCORE_COMMON_COMPONENT;
+    one.p = &p;
+    one.n = 1;
+    for (int64_t i = 0; i < n; i++) {
+        p.component = components[i];
+        TRY(mucmm__samples_maps(ctx, &one, maps + i * one.cols, NULL));
+    }
+done:
+    return status;
 }
 
 mucmm_status mucmm_explain(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,

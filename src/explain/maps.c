@@ -138,9 +138,9 @@ static mucmm_status to_raw_map(mucmm_ctx *ctx, const mucmm__samples *s, float *d
 {
     mucmm_status status = MUCMM_OK;
 
+    if (s->p->map == MUCMM_MAP_PATTERN) /* which no gradient enters */
+        return mucmm__pattern_before_encoder(ctx, s, maps);
     TRY(mucmm__samples_raw_gradient(ctx, s, s->rows, s->n, NULL, dh, maps));
-    if (s->p->map == MUCMM_MAP_PATTERN)
-        TRY(mucmm__raw_input_pattern(ctx, s, s->n, maps));
     if (s->p->map == MUCMM_MAP_INPUT_X_GRADIENT)
         TRY(each_difference(ctx, s, multiply, &(mucmm_mat){maps, s->n, s->cols, s->cols}));
 done:

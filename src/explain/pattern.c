@@ -134,29 +134,99 @@ done:
     return status;
 }
 
-/* Cov(x) ds/dx = scale Cov(h) scale ds/dx */
-static mucmm_status column_pattern(mucmm_ctx *ctx, const mucmm__samples *s, int64_t n, float *g)
+/* ---- before an encoder ------------------------------------------------------------- */
+
+/* One chunk of training rows, b of them from `row` on. */
+static mucmm_status project_chunk(mucmm_ctx *ctx, const mucmm__samples *s, int64_t row, int64_t b,
+                                  int64_t n, const float *slopes, int64_t stride, float *h,
+                                  float *c, float *u, float *y)
 {
     mucmm_status status = MUCMM_OK;
-    const mucmm__view_info *v = &s->m->view[s->view];
+    bool individual = mucmm__is_individual(s->p->score);
+    int64_t chunk[MUCMM__CHUNK], d = individual ? s->m->view[s->view].q : s->m->k;
 
-    for (int64_t i = 0; i < n * v->p; i++)
-        g[i] = (float)((double)g[i] * v->scale[i % v->p]);
-    TRY(mucmm__pattern(ctx, s, n, g));
-    for (int64_t i = 0; i < n * v->p; i++)
-        g[i] = (float)((double)g[i] * v->scale[i % v->p]);
+    for (int64_t j = 0; j < b; j++)
+        chunk[j] = row + j;
+    TRY(mucmm__features(ctx, &s->m->view[s->view], s->p->training, chunk, b, h));
+    TRY(mucmm__heads_forward(ctx, &s->rep->view[s->view], b, h, c, individual ? u : NULL));
+    TRY(mucmm__gemm(ctx, false, true, b, n, d, 1, individual ? u : c, d, slopes, d, 0, y, stride));
 done:
     return status;
 }
 
-mucmm_status mucmm__raw_input_pattern(mucmm_ctx *ctx, const mucmm__samples *s, int64_t n, float *g)
+mucmm_status mucmm__pattern_project(mucmm_ctx *ctx, const mucmm__samples *s, int64_t n,
+                                    const float *slopes, int64_t first, int64_t stride, float *y)
 {
     mucmm_status status = MUCMM_OK;
+    const mucmm__view_info *v = &s->m->view[s->view];
+    int64_t rows = mucmm_data_rows(s->p->training);
+    float *h = NULL, *c = NULL, *u = NULL;
 
-    TRY(check_covariance(ctx, s));
-    TRY(mucmm__pattern_check(ctx, s));
-    status = s->encoded ? mucmm__raw_pattern(ctx, s->p->training, n, s->cols, g)
-                        : column_pattern(ctx, s, n, g);
+    TRY(mucmm__alloc(ctx, MUCMM__CHUNK * v->p, sizeof *h, &h));
+    TRY(mucmm__alloc(ctx, MUCMM__CHUNK * s->m->k, sizeof *c, &c));
+    TRY(mucmm__alloc(ctx, MUCMM__CHUNK * v->q, sizeof *u, &u));
+    for (int64_t i = 0; i < rows; i += MUCMM__CHUNK) {
+        int64_t b = rows - i < MUCMM__CHUNK ? rows - i : MUCMM__CHUNK;
+        TRY(project_chunk(ctx, s, i, b, n, slopes, stride, h, c, u, y + i * stride + first));
+    }
 done:
+    mucmm__free(h);
+    mucmm__free(c);
+    mucmm__free(u);
+    return status;
+}
+
+mucmm_status mucmm__pattern_project_scores(mucmm_ctx *ctx, const mucmm__samples *s, int64_t first,
+                                           int64_t stride, float *y)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t d = mucmm__is_individual(s->p->score) ? s->m->view[s->view].q : s->m->k;
+    double *scores = NULL;
+    float *slopes = NULL;
+
+    TRY(mucmm__pattern_check(ctx, s));
+    TRY(mucmm__alloc(ctx, s->n, sizeof *scores, &scores));
+    TRY(mucmm__alloc(ctx, s->n * d, sizeof *slopes, &slopes));
+    TRY(mucmm__samples_slopes(ctx, s, scores, slopes));
+    TRY(mucmm__pattern_project(ctx, s, s->n, slopes, first, stride, y));
+done:
+    mucmm__free(scores);
+    mucmm__free(slopes);
+    return status;
+}
+
+mucmm_status mucmm__pattern_before_encoder(mucmm_ctx *ctx, const mucmm__samples *s, float *maps)
+{
+    mucmm_status status = MUCMM_OK;
+    float *y = NULL;
+
+    TRY(mucmm__pattern_check(ctx, s));
+    TRY(mucmm__alloc(ctx, mucmm_data_rows(s->p->training) * s->n, sizeof *y, &y));
+    TRY(mucmm__pattern_project_scores(ctx, s, 0, s->n, y));
+    TRY(mucmm__raw_pattern(ctx, s->p->training, s->n, s->cols, y, maps));
+done:
+    mucmm__free(y);
+    return status;
+}
+
+/* ---- of components ----------------------------------------------------------------- */
+
+mucmm_status mucmm__pattern_components(mucmm_ctx *ctx, const mucmm__samples *s, int64_t n,
+                                       const int64_t *components, float *maps)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t d = mucmm__is_individual(s->p->score) ? s->m->view[s->view].q : s->m->k;
+    float *slopes = NULL, *y = NULL;
+
+    TRY(mucmm__pattern_check(ctx, s));
+    TRY(mucmm__alloc(ctx, n * d, sizeof *slopes, &slopes));
+    TRY(mucmm__alloc(ctx, mucmm_data_rows(s->p->training) * n, sizeof *y, &y));
+    for (int64_t i = 0; i < n; i++)
+        slopes[i * d + components[i]] = 1;
+    TRY(mucmm__pattern_project(ctx, s, n, slopes, 0, n, y));
+    TRY(mucmm__raw_pattern(ctx, s->p->training, n, s->cols, y, maps));
+done:
+    mucmm__free(slopes);
+    mucmm__free(y);
     return status;
 }

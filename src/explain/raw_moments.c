@@ -14,26 +14,24 @@
 
 #define CHUNK 32
 
-/* Sums over the training rows of y = x - x_0 (the first row: large means do not cancel). */
+/* Sums over the training rows of x - x_0 (the first row: large means do not cancel). */
 typedef struct sums {
-    int64_t n, cols;   /* gradients; columns of a raw input      */
-    const float *g;    /* [n, cols]                              */
-    float *first;      /* [cols] x_0                             */
-    double *y;         /* [cols] sum y                           */
-    double *yg;        /* [n] sum y'g                            */
-    double *product;   /* [n, cols] sum y (y'g)                  */
-    float *x;          /* [CHUNK, cols]                          */
-    float *xg, *block; /* [CHUNK, n] and [n, cols] of one chunk  */
+    int64_t n, cols;  /* columns of y; of a raw input    */
+    const float *y;   /* [rows, n]                       */
+    float *first;     /* [cols] x_0                      */
+    double *x_sum;    /* [cols] sum (x - x_0)            */
+    double *y_sum;    /* [n] sum y                       */
+    double *product;  /* [n, cols] sum y (x - x_0)       */
+    float *x, *block; /* [CHUNK, cols]; [n, cols] of one chunk */
 } sums;
 
 static void sums_drop(sums *t)
 {
     mucmm__free(t->first);
-    mucmm__free(t->y);
-    mucmm__free(t->yg);
+    mucmm__free(t->x_sum);
+    mucmm__free(t->y_sum);
     mucmm__free(t->product);
     mucmm__free(t->x);
-    mucmm__free(t->xg);
     mucmm__free(t->block);
 }
 
@@ -43,11 +41,10 @@ static mucmm_status sums_alloc(mucmm_ctx *ctx, sums *t)
     mucmm_status status = MUCMM_OK;
 
     TRY(mucmm__alloc(ctx, t->cols, sizeof *t->first, &t->first));
-    TRY(mucmm__alloc(ctx, t->cols, sizeof *t->y, &t->y));
-    TRY(mucmm__alloc(ctx, t->n, sizeof *t->yg, &t->yg));
+    TRY(mucmm__alloc(ctx, t->cols, sizeof *t->x_sum, &t->x_sum));
+    TRY(mucmm__alloc(ctx, t->n, sizeof *t->y_sum, &t->y_sum));
     TRY(mucmm__alloc(ctx, t->n * t->cols, sizeof *t->product, &t->product));
     TRY(mucmm__alloc(ctx, CHUNK * t->cols, sizeof *t->x, &t->x));
-    TRY(mucmm__alloc(ctx, CHUNK * t->n, sizeof *t->xg, &t->xg));
     TRY(mucmm__alloc(ctx, t->n * t->cols, sizeof *t->block, &t->block));
 done:
     return status;
@@ -62,31 +59,31 @@ static void centre_columns(void *arg, int64_t first, int64_t last)
 {
     const chunk_task *task = arg;
     const float *x_0 = task->t->first;
-    double *y = task->t->y;
+    double *sum = task->t->x_sum;
 
     for (int64_t i = 0; i < task->b; i++) {
         float *x = task->t->x + i * task->t->cols;
 #pragma omp simd
         for (int64_t j = first; j < last; j++) {
             x[j] -= x_0[j];
-            y[j] += (double)x[j];
+            sum[j] += (double)x[j];
         }
     }
 }
 
-static mucmm_status add_chunk(mucmm_ctx *ctx, sums *t, int64_t b)
+/* The b rows from `row` on. */
+static mucmm_status add_chunk(mucmm_ctx *ctx, sums *t, int64_t row, int64_t b)
 {
     mucmm_status status = MUCMM_OK;
+    const float *y = t->y + row * t->n;
 
     mucmm__parallel_range(ctx, t->cols, 4096, centre_columns, &(chunk_task){t, b});
     if (t->n == 0)
         return MUCMM_OK;
-    TRY(mucmm__gemm(ctx, false, true, b, t->n, t->cols, 1, t->x, t->cols, t->g, t->cols, 0, t->xg,
-                    t->n));
-    TRY(mucmm__gemm(ctx, true, false, t->n, t->cols, b, 1, t->xg, t->n, t->x, t->cols, 0, t->block,
+    TRY(mucmm__gemm(ctx, true, false, t->n, t->cols, b, 1, y, t->n, t->x, t->cols, 0, t->block,
                     t->cols));
     for (int64_t i = 0; i < b * t->n; i++)
-        t->yg[i % t->n] += (double)t->xg[i];
+        t->y_sum[i % t->n] += (double)y[i];
     for (int64_t i = 0; i < t->n * t->cols; i++)
         t->product[i] += (double)t->block[i];
 done:
@@ -111,7 +108,7 @@ static mucmm_status sum_rows(mucmm_ctx *ctx, const mucmm_data *training, sums *t
             chunk[j] = i + j;
         TRY(mucmm__progress(ctx, "raw inputs of the training rows", i, rows, NULL));
         TRY(mucmm_data_read_raw(ctx, training, chunk, b, &(mucmm_mat){t->x, b, t->cols, t->cols}));
-        TRY(add_chunk(ctx, t, b));
+        TRY(add_chunk(ctx, t, i, b));
     }
     TRY(mucmm__progress(ctx, "raw inputs of the training rows", rows, rows, NULL));
 done:
@@ -132,7 +129,7 @@ mucmm_status mucmm__raw_mean(mucmm_ctx *ctx, const mucmm_data *training, int64_t
     TRY(sum_rows(ctx, training, &t));
     TRY(mucmm__alloc(ctx, cols, sizeof *made, &made));
     for (int64_t j = 0; j < cols; j++)
-        made[j] = (float)((double)t.first[j] + t.y[j] / (double)mucmm_data_rows(training));
+        made[j] = (float)((double)t.first[j] + t.x_sum[j] / (double)mucmm_data_rows(training));
     memcpy(mean, made, (size_t)cols * sizeof *mean);
     if (atomic_compare_exchange_strong(kept, &before, made)) /* else another thread was first */
         made = NULL;
@@ -143,10 +140,10 @@ done:
 }
 
 mucmm_status mucmm__raw_pattern(mucmm_ctx *ctx, const mucmm_data *training, int64_t n, int64_t cols,
-                                float *maps)
+                                const float *y, float *maps)
 {
     mucmm_status status = MUCMM_OK;
-    sums t = {.n = n, .cols = cols, .g = maps};
+    sums t = {.n = n, .cols = cols, .y = y};
     double rows = (double)mucmm_data_rows(training);
 
     if (rows < 2)
@@ -156,7 +153,7 @@ mucmm_status mucmm__raw_pattern(mucmm_ctx *ctx, const mucmm_data *training, int6
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j < cols; j++)
             maps[i * cols + j] =
-                (float)((t.product[i * cols + j] - t.y[j] * t.yg[i] / rows) / (rows - 1));
+                (float)((t.product[i * cols + j] - t.x_sum[j] * t.y_sum[i] / rows) / (rows - 1));
 done:
     sums_drop(&t);
     return status;

@@ -99,22 +99,6 @@ static mucmm_explain_params component_params(int64_t component)
     return params;
 }
 
-/* Gradients of the components at their samples: out [all->n, cols]. */
-static mucmm_status gradients(const mucmm__page *p, int32_t v, const component_maps *all,
-                              int64_t cols, float *out)
-{
-    mucmm_status status = MUCMM_OK;
-
-    for (int64_t j = 0; j < all->n; j++) {
-        mucmm_explain_params params = component_params(j);
-        params.map = MUCMM_MAP_GRADIENT;
-        TRY(mucmm_explain(p->ctx, p->m, p->view, p->n_views, v, &all->row[j], 1, &params,
-                          &(mucmm_mat){out + j * cols, 1, cols, cols}, NULL));
-    }
-done:
-    return status;
-}
-
 /* All components of a view in one pass over the training rows. */
 static mucmm_status compute_patterns(const mucmm__page *p, int32_t v, component_maps *all)
 {
@@ -124,16 +108,18 @@ static mucmm_status compute_patterns(const mucmm__page *p, int32_t v, component_
     mucmm_explain_params params = component_params(0);
     mucmm_explanation *e = NULL;
     mucmm_data *training = NULL;
+    int64_t components[SHOWN_COMPONENTS];
     float *maps = NULL;
 
+    for (int64_t j = 0; j < all->n; j++)
+        components[j] = j;
     params.map = MUCMM_MAP_PATTERN;
     TRY(mucmm__gallery_training(p, v, &params, &training));
     params.training = training;
     TRY(mucmm_explanation_create(p->ctx, p->m, p->view, p->n_views, v, &all->row[0], 1, &params,
                                  &e));
     TRY(mucmm__alloc(p->ctx, all->n * cols, sizeof *maps, &maps));
-    TRY(gradients(p, v, all, cols, maps));
-    TRY(mucmm_explanation_patterns(p->ctx, e, all->n, maps));
+    TRY(mucmm_explanation_components(p->ctx, e, all->n, components, maps));
     for (int64_t j = 0; j < all->n; j++)
         TRY(mucmm_display_of_values(p->ctx, p->view[v].data, &all->row[j], 1, MUCMM_MAP_PATTERN,
                                     &(mucmm_cmat){maps + j * cols, 1, cols, cols}, NULL, &look,
