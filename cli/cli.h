@@ -61,6 +61,7 @@ typedef struct inputs {
     int32_t n; /* what is in them, for short */
     const mucmm_data *data[MUCMM_MAX_VIEWS];
     mucmm_view views[MUCMM_MAX_VIEWS];
+    int64_t *groups;    /* of each row, by --group; NULL without */
     mucmm_study *study; /* NULL if the views were given one by one */
     mucmm_part part;
 } inputs;
@@ -74,6 +75,12 @@ int inputs_open(session *s, const settings *given, const char *study, mucmm_part
 int inputs_open_some(session *s, const mucmm_model *m, const settings *given, inputs *out);
 /* The same; all of the model's views have to be given, so that view v is views[v]. */
 int inputs_open_for(session *s, const mucmm_model *m, const settings *given, inputs *out);
+/* The group of each row of views by --group; NULL without. files: where they come from, for a
+ * column of theirs. The caller frees. */
+int groups_read(session *s, const settings *given, const mucmm_views *views, const pairs *files,
+                int64_t **out);
+/* Those of its rows, in->groups. */
+int inputs_groups(session *s, const settings *given, inputs *in);
 void inputs_close(inputs *in);
 /* Bytes that --memory gives; 0 = the default. */
 uint64_t memory_of(const settings *given);

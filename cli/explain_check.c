@@ -31,6 +31,7 @@ int training_open(session *s, const settings *given, const inputs *in, const cha
         return 0;
     mucmm_data_params_init(&opened);
     opened.key = given->key;
+    opened.skip = given->group;
     return check(s, mucmm_data_open(s->ctx, path, &opened, out));
 }
 
@@ -43,6 +44,7 @@ static int open_files(session *s, const settings *given, const mucmm_model *m, m
 
     mucmm_data_params_init(&p);
     p.key = given->key;
+    p.skip = given->group;
     for (int32_t i = 0; i < mucmm_model_views(m); i++)
         if (!find_pair(&given->training, mucmm_model_view_name(m, i)))
             return fail(EXIT_USAGE,
@@ -78,18 +80,22 @@ int null_models_open(session *s, const settings *given, const mucmm_model *m, co
                      mucmm_representation representation, bool needed, null_models *out)
 {
     mucmm_null_params p;
+    int64_t *groups = NULL;
     int code = 0;
 
     if (!in->study && !needed && given->training.n == 0)
         return 0;
     TRY(open_training(s, given, m, in, &out->training));
+    TRY(groups_read(s, given, out->training, &given->training, &groups));
     mucmm_null_params_init(&p);
+    p.groups = groups;
     p.models = given->null_models > 0 ? given->null_models : p.models;
     p.rows = given->null_rows > 0 ? given->null_rows : 0;
     p.seed = given->seed >= 0 ? (uint64_t)given->seed : p.seed;
     TRY(check(s, mucmm_null_fit(s->ctx, m, representation, mucmm_views_list(out->training),
                                 mucmm_views_count(out->training), &p, &out->null)));
 done:
+    free(groups);
     return code;
 }
 

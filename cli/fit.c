@@ -36,6 +36,8 @@ const option fit_options[] = {
     {"checkpoint", 0, OPTION_TEXT, false, AT(checkpoint), 0, 0, "FILE",
      "keep the state there, and resume from it if it exists"},
     OPTION_KEY,
+    OPTION_GROUP,
+    OPTION_METADATA,
     OPTION_MISSING,
     OPTION_CACHE,
     OPTION_SKIP_BAD,
@@ -216,7 +218,9 @@ int run_fit(const settings *given)
     TRY(session_open(&s, given));
     TRY(inputs_open(&s, given, given->n_operands > 0 ? given->operand[0] : NULL, MUCMM_PART_TRAIN,
                     &in));
+    TRY(inputs_groups(&s, given, &in));
     fill_params(given, &p);
+    p.groups = in.groups;
     s.checkpoint = given->checkpoint;
     TRY(check(&s, mucmm_fit(s.ctx, in.views, in.n, &p, &m)));
     TRY(check(&s, mucmm_model_save(s.ctx, m, given->output)));

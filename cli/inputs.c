@@ -4,6 +4,9 @@
  */
 #include "cli.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 static int open_files(session *s, const settings *given, inputs *out)
 {
     const char *names[MUCMM_MAX_VIEWS];
@@ -12,6 +15,7 @@ static int open_files(session *s, const settings *given, inputs *out)
     mucmm_data_params_init(&p);
     p.key = given->key;
     p.missing = given->missing == MISSING_ALLOW;
+    p.skip = given->group;
     for (int32_t i = 0; i < given->view.n; i++)
         names[i] = given->view.name[i];
     return check(
@@ -97,6 +101,71 @@ done:
     return code;
 }
 
+/* ---- groups ------------------------------------------------------------------------ */
+
+static bool is_table(const char *path)
+{
+    size_t n = strlen(path);
+
+    return n > 4 && (strcmp(path + n - 4, ".csv") == 0 || strcmp(path + n - 4, ".tsv") == 0);
+}
+
+static int open_table(session *s, const settings *given, const char *path, mucmm_table **out)
+{
+    mucmm_table_params p;
+
+    mucmm_table_params_init(&p);
+    p.key = given->key;
+    return check(s, mucmm_table_open(s->ctx, path, &p, out));
+}
+
+/* The table with the column: of the metadata, or the first view's that has it. */
+static int find_table(session *s, const settings *given, const pairs *files, mucmm_table **out)
+{
+    int code = 0;
+
+    *out = NULL;
+    if (given->metadata)
+        return open_table(s, given, given->metadata, out);
+    for (int32_t i = 0; i < files->n; i++) {
+        if (!is_table(files->value[i]))
+            continue;
+        TRY(open_table(s, given, files->value[i], out));
+        if (mucmm_table_find(*out, given->group) >= 0)
+            return 0;
+        mucmm_table_free(*out);
+        *out = NULL;
+    }
+    return fail(EXIT_USAGE,
+                "--group: no csv view has a column '%s'; name its table with --metadata",
+                shown(given->group));
+done:
+    return code;
+}
+
+int groups_read(session *s, const settings *given, const mucmm_views *views, const pairs *files,
+                int64_t **out)
+{
+    mucmm_table *table = NULL;
+    int code = 0;
+
+    *out = NULL;
+    if (!given->group)
+        return 0;
+    if (given->metadata || !mucmm_views_study(views))
+        TRY(find_table(s, given, files, &table));
+    TRY(allocate(out, mucmm_views_rows(views), sizeof **out));
+    TRY(check(s, mucmm_views_groups(s->ctx, views, table, given->group, *out)));
+done:
+    mucmm_table_free(table);
+    return code;
+}
+
+int inputs_groups(session *s, const settings *given, inputs *in)
+{
+    return groups_read(s, given, in->paired, &given->view, &in->groups);
+}
+
 int inputs_open(session *s, const settings *given, const char *study, mucmm_part usual, inputs *out)
 {
     int code = 0;
@@ -159,6 +228,7 @@ void inputs_close(inputs *in)
 {
     mucmm_views_free(in->paired);
     mucmm_study_free(in->study);
+    free(in->groups);
     *in = (inputs){0};
 }
 

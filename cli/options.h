@@ -46,7 +46,7 @@ typedef struct settings {
     tensor_pairs input, cotangent, input_shape;
     texts tensor;
     const char *output, *key, *checkpoint, *samples, *score, *data, *wrt, *cache, *encoder, *pool,
-        *label, *image_encoder, *text_encoder, *baseline;
+        *label, *group, *metadata, *image_encoder, *text_encoder, *baseline;
     int64_t common, individual, epochs, individual_epochs, batch, seed, threads;
     int64_t shown, permutations, features, steps, repeats, train_pairs, noise_samples;
     int64_t null_models, null_rows;
@@ -114,6 +114,18 @@ typedef struct option {
     {                                                                                              \
         "key", 0, OPTION_TEXT, false, AT(key), 0, 0, "COLUMN",                                     \
             "csv column that identifies a row; without it rows pair by position"                   \
+    }
+#define OPTION_GROUP                                                                               \
+    {                                                                                              \
+        "group", 0, OPTION_TEXT, false, AT(group), 0, 0, "COLUMN",                                 \
+            "column that says which rows are not independent of each other (subject, site, "       \
+            "video): whole groups are held out, drawn and permuted. A column of --metadata, of a " \
+            "study's table, or of a csv view, where it is no feature then"                         \
+    }
+#define OPTION_METADATA                                                                            \
+    {                                                                                              \
+        "metadata", 0, OPTION_TEXT, false, AT(metadata), 0, 0, "FILE",                             \
+            "table (.csv, .tsv) of what is known of the rows, matched by key or row by row"        \
     }
 /* Places in its choice. */
 enum { MISSING_REFUSE, MISSING_ALLOW };

@@ -21,6 +21,8 @@ const option report_options[] = {
      "permutations behind the p-values; 0 = none (default 1000)"},
     OPTION_SEED,
     OPTION_KEY,
+    OPTION_GROUP,
+    OPTION_METADATA,
     OPTION_PART,
     OPTION_CACHE,
     OPTION_SKIP_BAD,
@@ -108,6 +110,8 @@ static void put_fit(FILE *out, const settings *given, const mucmm_model *m)
         fit.view.n = v + 1;
     }
     fit.key = given->key;
+    fit.group = given->group;
+    fit.metadata = given->metadata;
     fit.cache = given->cache;
     fit.skip_bad = given->skip_bad;
     fit.output = given->operand[0];
@@ -190,7 +194,9 @@ int run_report(const settings *given)
     if (given->label && !in.study)
         TRY(fail(EXIT_USAGE, "--label needs a study file"));
     TRY(again_text(given, m, &commands));
+    TRY(inputs_groups(&s, given, &in));
     fill_score_params(given, &score);
+    score.groups = in.groups;
     fill_params(given, &params);
     params.score = &score;
     params.again = commands;

@@ -17,6 +17,8 @@ const option score_options[] = {
      "permutations behind the p-values; 0 = none (default 1000)"},
     OPTION_SEED,
     OPTION_KEY,
+    OPTION_GROUP,
+    OPTION_METADATA,
     OPTION_MISSING,
     OPTION_PART,
     OPTION_CACHE,
@@ -136,7 +138,9 @@ int run_score(const settings *given)
     TRY(session_open(&s, given));
     TRY(model_open(&s, given, &m));
     TRY(inputs_open_some(&s, m, given, &in));
+    TRY(inputs_groups(&s, given, &in));
     fill_params(given, &p);
+    p.groups = in.groups;
     TRY(check(&s, mucmm_score(s.ctx, m, in.views, in.n, &p, &scores)));
     progress_pause(&s.progress);
     if (given->output)

@@ -213,11 +213,13 @@ typedef struct mucmm_data mucmm_data;
 
 typedef struct mucmm_data_params {
     uint32_t struct_size;
-    const char *key; /* csv/tsv: name of the column that identifies a row; NULL =
-                        pair by position. The key column is not a feature.    */
-    int32_t missing; /* 1: a row without any value (every cell of the table empty, NA
-                        or NaN; every number of the array NaN) lacks this view; 0
-                        (default): it is an error, as single such cells always are */
+    const char *key;  /* csv/tsv: name of the column that identifies a row; NULL =
+                         pair by position. The key column is not a feature.    */
+    int32_t missing;  /* 1: a row without any value (every cell of the table empty, NA
+                         or NaN; every number of the array NaN) lacks this view; 0
+                         (default): it is an error, as single such cells always are */
+    const char *skip; /* csv/tsv: name of a column that is no feature, where there is one:
+                         what it holds need be no numbers; NULL (default) = none       */
 } mucmm_data_params;
 
 MUCMM_API void mucmm_data_params_init_sized(mucmm_data_params *p, size_t size);
@@ -1023,6 +1025,8 @@ typedef struct mucmm_null_params {
         models;    /* N, 1 to 9999; default 19. A p-value of one cell alone is at least 1/(N + 1) */
     int64_t rows;  /* the most training rows that are used, 0 (default) = all                    */
     uint64_t seed; /* of the permutations; default 1                                             */
+    const int64_t *groups; /* as in mucmm_fit_params, of the training rows: whole groups of like
+                              size are exchanged                                              */
 } mucmm_null_params;
 
 typedef struct mucmm_null mucmm_null;
@@ -1937,6 +1941,13 @@ MUCMM_API void mucmm_views_free(mucmm_views *v);
  * the views have none. */
 MUCMM_API mucmm_status mucmm_table_match(mucmm_ctx *ctx, const mucmm_table *t,
                                          const mucmm_views *views, mucmm_table **out);
+/* A number for each row of the views, groups [mucmm_views_rows], the same where the cells of this
+ * column are the same, in other tables too (a hash of the text): for mucmm_fit_params.groups. The
+ * table's rows are matched with those of the views; t NULL: the column is one of the study's table.
+ * EARG: no such column, or a row without a cell. */
+MUCMM_API mucmm_status mucmm_views_groups(mucmm_ctx *ctx, const mucmm_views *views,
+                                          const mucmm_table *t, const char *column,
+                                          int64_t *groups);
 /* The same views, with these rows attached to each (mucmm_data_attach). */
 MUCMM_API mucmm_status mucmm_views_attach(mucmm_ctx *ctx, const mucmm_views *views,
                                           const mucmm_table *t, mucmm_views **out);

@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 #define MOST_MODELS 9999
 
@@ -27,6 +28,8 @@ void mucmm_null_free(mucmm_null *null)
     for (int64_t b = 0; null->model && b < null->models; b++)
         mucmm_model_free(null->model[b]);
     mucmm__free(null->model);
+    mucmm__free(null->group);
+    mucmm__exchange_free(null->exchange);
     mucmm_model_free(null->m);
     for (int32_t v = 0; v < MUCMM_MAX_VIEWS; v++)
         mucmm_data_free(null->training[v]);
@@ -48,6 +51,7 @@ static mucmm_fit_params refit_params(const mucmm_null *null)
     p.individual = 0;
     p.bootstrap = p.restarts = 0;
     p.checkpoint = NULL;
+    p.groups = null->group;
     /* what was kept for m: the null must not choose otherwise */
     p.head = null->representation == MUCMM_LINEAR || !m->heads.rho || m->start < 0
                  ? MUCMM_HEAD_LINEAR
@@ -70,9 +74,9 @@ static mucmm_status fit_one(mucmm_ctx *ctx, mucmm_null *null, int64_t b, int64_t
         views[v] = (mucmm_view){null->m->view[v].name, null->training[v]};
         if (v == 0)
             continue;
-        mucmm__rng_permutation(
-            mucmm__rng_key(null->seed, (uint64_t)(STREAM_PAIRS + b * n_views + v)), perm,
-            null->rows);
+        mucmm__exchange_draw(null->exchange,
+                             mucmm__rng_key(null->seed, (uint64_t)(STREAM_PAIRS + b * n_views + v)),
+                             perm, null->rows);
         TRY(mucmm_data_subset(ctx, null->training[v], perm, null->rows, &shuffled[v]));
         views[v].data = shuffled[v];
     }
@@ -111,17 +115,48 @@ done:
     return status;
 }
 
-/* The training rows, or some of them drawn at random. */
+/* The rows that are exchanged, of rows[0..null->rows), in the order of the exchange. */
+static mucmm_status exchange_training(mucmm_ctx *ctx, mucmm_null *null, const int64_t *groups,
+                                      int64_t *rows)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t *group = NULL, *all = NULL;
+    char note[MUCMM__EXCHANGE_NOTE];
+    mucmm__exchange *e;
+
+    TRY(mucmm__groups_of(ctx, groups, rows, null->rows, &group));
+    TRY(mucmm__exchange_create(ctx, group, null->rows, mucmm__rng_key(null->seed, STREAM_ROWS),
+                               &null->exchange));
+    e = null->exchange;
+    if (!e)
+        goto done;
+    if (!mucmm__exchange_enough(e))
+        TRY(mucmm__fail(ctx, MUCMM_ESHAPE, "%s", mucmm__exchange_note(e, note)));
+    TRY(mucmm__alloc(ctx, null->rows, sizeof *all, &all));
+    memcpy(all, rows, (size_t)null->rows * sizeof *all);
+    null->rows = e->n;
+    for (int64_t i = 0; i < e->n; i++)
+        rows[i] = all[e->row[i]];
+    TRY(mucmm__groups_of(ctx, groups, rows, e->n, &null->group));
+done:
+    mucmm__free(group);
+    mucmm__free(all);
+    return status;
+}
+
+/* The training rows, or some of them drawn at random, groups as wholes. */
 static mucmm_status keep_training(mucmm_ctx *ctx, mucmm_null *null, const mucmm_data *const *data,
-                                  int64_t most)
+                                  const mucmm_null_params *p)
 {
     mucmm_status status = MUCMM_OK;
     int64_t all = mucmm_data_rows(data[0]), *rows = NULL;
 
-    null->rows = most > 0 && most < all ? most : all;
     TRY(mucmm__alloc(ctx, all, sizeof *rows, &rows));
-    mucmm__rng_permutation(mucmm__rng_key(null->seed, STREAM_ROWS), rows, all);
+    TRY(mucmm__group_order(ctx, p->groups, all, mucmm__rng_key(null->seed, STREAM_ROWS), rows));
+    null->rows = p->rows > 0 && p->rows < all ? p->rows : all;
+    null->rows = mucmm__group_cut(p->groups, rows, 0, all, null->rows);
     mucmm__sort_rows(rows, null->rows);
+    TRY(exchange_training(ctx, null, p->groups, rows));
     for (int32_t v = 0; v < null->m->n_views; v++)
         TRY(mucmm_data_subset(ctx, data[v], rows, null->rows, &null->training[v]));
 done:
@@ -153,7 +188,7 @@ mucmm_status mucmm_null_fit(mucmm_ctx *ctx, const mucmm_model *m,
                          .representation = representation,
                          .models = p.models,
                          .seed = p.seed};
-    TRY(keep_training(ctx, null, data, p.rows));
+    TRY(keep_training(ctx, null, data, &p));
     TRY(mucmm__alloc(ctx, p.models, sizeof(mucmm_model *), &null->model));
     TRY(fit_all(ctx, null));
     *out = null;

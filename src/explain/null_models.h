@@ -4,6 +4,7 @@
 #ifndef MUCMM_EXPLAIN_NULL_MODELS_H
 #define MUCMM_EXPLAIN_NULL_MODELS_H
 
+#include "correlate/exchange.h"
 #include "explain/samples.h"
 
 struct mucmm_null {
@@ -11,6 +12,8 @@ struct mucmm_null {
     mucmm_representation representation;
     int64_t models, rows;
     uint64_t seed;
+    int64_t *group;                        /* [rows] of each row; NULL: each its own   */
+    mucmm__exchange *exchange;             /* of the rows, in its order; NULL: freely */
     mucmm_model **model;                   /* [models] fitted to permuted pairs   */
     mucmm_data *training[MUCMM_MAX_VIEWS]; /* in the order of the model's views */
 };

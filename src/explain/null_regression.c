@@ -49,7 +49,8 @@ static mucmm_status individual_products(mucmm_ctx *ctx, const mucmm_null *null,
         perm[r] = r;
     for (int64_t b = 0; b <= null->models; b++) {
         if (b > 0)
-            mucmm__rng_permutation(
+            mucmm__exchange_draw(
+                null->exchange,
                 mucmm__rng_key(null->seed, (uint64_t)(STREAM_INDIVIDUAL + b * 1000003)), perm,
                 rows);
         for (int64_t r = 0; r < rows; r++)

@@ -28,6 +28,7 @@ typedef struct reader {
     int64_t n_columns, names_room;
     int64_t key_column;  /* whose fields are the row's key; -1 = none              */
     int64_t skip_column; /* neither key nor feature: row names beside a key; or -1 */
+    int64_t left_out;    /* neither, as asked for; or -1 */
 
     int64_t missing;                /* cells of the row without a value      */
     int64_t hole_column, hole_line; /* the first of them, and how it is spelled */
@@ -246,18 +247,25 @@ static mucmm_status fail_unknown_key(reader *r, const char *key)
                        r->name, mucmm__quote(quoted, key), list);
 }
 
-static mucmm_status choose_columns(reader *r, const char *key)
+static int64_t find_column(const reader *r, const char *name)
+{
+    for (int64_t i = 0; name && i < r->n_columns; i++)
+        if (strcmp(column_name(r, i), name) == 0)
+            return i;
+    return -1;
+}
+
+static mucmm_status choose_columns(reader *r, const char *key, const char *skip)
 {
     bool unnamed = column_name(r, 0)[0] == '\0';
-    int64_t i = 0;
+    int64_t i = find_column(r, key);
 
     r->key_column = unnamed ? 0 : -1;
     r->skip_column = -1;
+    r->left_out = find_column(r, skip);
     if (!key)
         return MUCMM_OK;
-    while (i < r->n_columns && strcmp(column_name(r, i), key) != 0)
-        i++;
-    if (i == r->n_columns)
+    if (i < 0)
         return fail_unknown_key(r, key);
     r->key_column = i;
     r->skip_column = unnamed && i > 0 ? 0 : -1;
@@ -267,7 +275,7 @@ static mucmm_status choose_columns(reader *r, const char *key)
 
 static bool is_feature(const reader *r, int64_t column)
 {
-    return column != r->key_column && column != r->skip_column;
+    return column != r->key_column && column != r->skip_column && column != r->left_out;
 }
 
 static bool only_line_ends(const unsigned char *p, const unsigned char *end)
@@ -297,13 +305,13 @@ done:
     return status;
 }
 
-static mucmm_status read_header(reader *r, const char *key)
+static mucmm_status read_header(reader *r, const char *key, const char *skip)
 {
     mucmm_status status = MUCMM_OK;
     mucmm__table *t = r->table;
 
     TRY(read_first_line(r));
-    TRY(choose_columns(r, key));
+    TRY(choose_columns(r, key, skip));
     TRY(mucmm__alloc(r->ctx, r->n_columns, sizeof *t->column_at, &t->column_at));
     for (int64_t i = 0; i < r->n_columns; i++)
         if (is_feature(r, i))
@@ -529,7 +537,7 @@ done:
 }
 
 mucmm_status mucmm__csv_parse(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
-                              size_t size, const char *key, mucmm__table *out)
+                              size_t size, const char *key, const char *skip, mucmm__table *out)
 {
     mucmm_status status = MUCMM_OK;
     reader r = {.ctx = ctx, .name = name, .p = bytes, .end = bytes + size, .table = out};
@@ -538,7 +546,7 @@ mucmm_status mucmm__csv_parse(mucmm_ctx *ctx, const char *name, const unsigned c
     r.c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     if (!r.c_locale)
         return mucmm__fail(ctx, MUCMM_ENOMEM, "%s: out of memory: no C locale", name);
-    TRY(read_header(&r, key));
+    TRY(read_header(&r, key, skip));
     TRY(read_rows(&r, read_row, &out->rows));
 done:
     freelocale(r.c_locale);

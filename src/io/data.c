@@ -123,8 +123,8 @@ static mucmm_status parse_text(mucmm_ctx *ctx, const mucmm__map *file, const muc
 {
     mucmm__table table;
     int64_t first = 0;
-    mucmm_status status =
-        mucmm__csv_parse(ctx, d->label, file->data, file->size, p ? p->key : NULL, &table);
+    mucmm_status status = mucmm__csv_parse(ctx, d->label, file->data, file->size, p ? p->key : NULL,
+                                           p ? p->skip : NULL, &table);
 
     if (status != MUCMM_OK)
         return status;

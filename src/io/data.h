@@ -66,9 +66,9 @@ mucmm_status mucmm__idx_parse(mucmm_ctx *ctx, const char *name, const unsigned c
 /* The whole .idx file that a gzip file holds; freed with mucmm__free. */
 mucmm_status mucmm__idx_inflate(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
                                 size_t size, unsigned char **out, size_t *out_size);
-/* key as in mucmm_data_params; "" is a first column without a name. */
+/* key and skip as in mucmm_data_params; key "" is a first column without a name. */
 mucmm_status mucmm__csv_parse(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
-                              size_t size, const char *key, mucmm__table *out);
+                              size_t size, const char *key, const char *skip, mucmm__table *out);
 mucmm_status mucmm__strings_parse(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
                                   size_t size, mucmm__strings *out);
 bool mucmm__is_npy(const unsigned char *bytes, size_t size);

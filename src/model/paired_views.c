@@ -327,6 +327,47 @@ done:
     return status;
 }
 
+/* The cells of a column of the table's rows, which are those of the views, or of the study's. */
+static const char *group_cell(const mucmm_views *v, const mucmm_table *t, int64_t column,
+                              const char *name, int64_t row)
+{
+    int64_t code;
+
+    if (!t)
+        return mucmm_views_cell(v, row, name);
+    code = mucmm_table_codes(t, column)[row];
+    return code < 0 ? NULL : mucmm_table_level(t, column, code);
+}
+
+mucmm_status mucmm_views_groups(mucmm_ctx *ctx, const mucmm_views *views, const mucmm_table *t,
+                                const char *name, int64_t *groups)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_table *matched = NULL;
+    int64_t column = -1;
+    char quoted[MUCMM__QUOTE];
+
+    if (t) {
+        TRY(mucmm_table_require(ctx, t, name, &column));
+        TRY(mucmm_table_match(ctx, t, views, &matched));
+    } else if (!mucmm_views_cell(views, 0, name))
+        return mucmm__fail(ctx, MUCMM_EARG, "column '%s' of groups is in no table of a study",
+                           mucmm__quote(quoted, name));
+    for (int64_t i = 0; i < mucmm_views_rows(views); i++) {
+        const char *cell = group_cell(views, matched, column, name, i);
+        if (!cell || mucmm__is_missing(cell))
+            TRY(mucmm__fail(ctx, MUCMM_EARG,
+                            "row %" PRId64 " of the views has no cell in column '%s' of %s: every "
+                            "row needs its group",
+                            i, mucmm__quote(quoted, name),
+                            t ? mucmm_table_label(t) : "the study's table"));
+        groups[i] = (int64_t)(mucmm__hash(MUCMM__HASH_START, cell, strlen(cell)) >> 1);
+    }
+done:
+    mucmm_table_free(matched);
+    return status;
+}
+
 /* ---- looking ----------------------------------------------------------------------- */
 
 int32_t mucmm_views_count(const mucmm_views *v)
