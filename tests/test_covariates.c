@@ -215,6 +215,55 @@ static void test_what_is_attached_goes_with_the_rows(void **state)
     mucmm_data_free(part);
 }
 
+/* ---- groups ------------------------------------------------------------------------ */
+
+/* Rows of one cell have one number, in another table too; a cell that is missing has none. */
+static void test_groups_by_the_cells_of_a_column(void **state)
+{
+    mucmm_views *v = views_of("id", "id,x\na,1\nb,2\nc,3\n");
+    int64_t group[3], other[3];
+    mucmm_table *t;
+
+    (void)state;
+    CHECK_OK(ctx, open_table(ctx, "id", "id,who\nc,7\nb,9\na,7\n", &t));
+    CHECK_OK(ctx, mucmm_views_groups(ctx, v, t, "who", group));
+    assert_true(group[0] == group[2] && group[0] != group[1] && group[0] >= 0 && group[1] >= 0);
+    check_message(mucmm_views_groups(ctx, v, t, "site", other), MUCMM_EARG, "site");
+    mucmm_table_free(t);
+    CHECK_OK(ctx, open_table(ctx, "id", "id,who\nz,A\na,9\nb,7\nc,B\n", &t));
+    CHECK_OK(ctx, mucmm_views_groups(ctx, v, t, "who", other));
+    assert_true(other[0] == group[1] && other[1] == group[0] && other[2] != group[0]);
+    mucmm_table_free(t);
+    CHECK_OK(ctx, open_table(ctx, "id", "id,who\na,9\nb,NA\nc,B\n", &t));
+    check_message(mucmm_views_groups(ctx, v, t, "who", other), MUCMM_EARG,
+                  "row 1 of the views has no cell in column 'who' of m.csv");
+    mucmm_table_free(t);
+    check_message(mucmm_views_groups(ctx, v, NULL, "who", other), MUCMM_EARG, "'who'");
+    mucmm_views_free(v);
+}
+
+/* A column that is left out need hold no numbers; of a table without it nothing is. */
+static void test_a_column_is_left_out(void **state)
+{
+    const char text[] = "who,x,id,y\nA,1,p,2\nB,3,q,4\n";
+    mucmm_data_params p;
+    mucmm_data *d;
+
+    (void)state;
+    mucmm_data_params_init(&p);
+    p.key = "id";
+    check_message(mucmm__data_open_memory(ctx, "v.csv", &p, text, strlen(text), &d), MUCMM_EFORMAT,
+                  "'A'");
+    p.skip = "who";
+    CHECK_OK(ctx, mucmm__data_open_memory(ctx, "v.csv", &p, text, strlen(text), &d));
+    check_values(d, (float[]){1, 2, 3, 4}, 2, 2);
+    mucmm_data_free(d);
+    p.skip = "site";
+    CHECK_OK(ctx, mucmm__data_open_memory(ctx, "v.csv", &p, "x,id\n1,p\n", 9, &d));
+    check_values(d, (float[]){1}, 1, 1);
+    mucmm_data_free(d);
+}
+
 /* ---- out of memory ----------------------------------------------------------------- */
 
 static mucmm_status sweep_table(mucmm_ctx *low)
@@ -227,6 +276,8 @@ static mucmm_status sweep_table(mucmm_ctx *low)
 
     if (status == MUCMM_OK)
         status = mucmm_views_attach(low, v, t, &with);
+    if (status == MUCMM_OK)
+        status = mucmm_views_groups(low, v, t, "b", (int64_t[2]){0});
     if (status == MUCMM_OK)
         status = mucmm_data_subset(low, mucmm_views_list(with)->data, NULL, 1, &part);
     assert_true((status == MUCMM_OK) == (part != NULL));
@@ -255,6 +306,8 @@ int main(void)
         cmocka_unit_test(test_table_matches_rows_by_key),
         cmocka_unit_test(test_table_matches_rows_by_position),
         cmocka_unit_test(test_what_is_attached_goes_with_the_rows),
+        cmocka_unit_test(test_groups_by_the_cells_of_a_column),
+        cmocka_unit_test(test_a_column_is_left_out),
         cmocka_unit_test(test_tables_out_of_memory_leak_nothing),
     };
     return cmocka_run_group_tests_name("covariates", tests, set_up, tear_down);

@@ -11,6 +11,16 @@
 
 /* ---- fit and its model in detail --------------------------------------------------- */
 
+/* Groups of four rows. */
+static const int64_t *in_fours(void)
+{
+    static int64_t group[1024];
+
+    for (int64_t i = 0; i < 1024; i++)
+        group[i] = i / 4;
+    return group;
+}
+
 typedef struct memory_case {
     problem q;
     mucmm_fit_params p;
@@ -84,6 +94,7 @@ static mucmm_status call_score(mucmm_ctx *c, void *arg)
 
     mucmm_score_params_init(&p);
     p.permutations = 3;
+    p.groups = t->p.groups;
     status = mucmm_score(c, t->m, t->q.view, t->q.n_views, &p, &s);
     assert_int_equal(s == NULL, status != MUCMM_OK);
     mucmm_scores_free(s);
@@ -98,6 +109,7 @@ static void test_every_failed_allocation_is_reported(void **state)
                          NULL};
 
         t.p.common = 2;
+        t.p.groups = head == MUCMM_HEAD_LINEAR ? in_fours() : NULL;
         t.p.common_epochs = t.p.individual_epochs = 1;
         t.p.batch = 57;
         t.m = fit(ctx, &t.q, &t.p);
@@ -512,6 +524,7 @@ static mucmm_status m_null_fit(mucmm_ctx *c)
 
     mucmm_null_params_init(&p);
     p.models = 1;
+    p.groups = in_fours();
     status = mucmm_null_fit(c, model, MUCMM_LINEAR, q.view, 2, &p, &n);
     GONE(status, n);
     mucmm_null_free(n);
@@ -1328,6 +1341,7 @@ static mucmm_status m_table_attach(mucmm_ctx *c)
     status = mucmm_table_match(c, t, v, &rows);
     GONE(status, rows);
     TRY(status);
+    TRY(mucmm_views_groups(c, v, t, "batch", (int64_t[3]){0}));
     status = mucmm_views_attach(c, v, t, &with);
     GONE(status, with);
     TRY(status);
@@ -1594,6 +1608,7 @@ static const swept table[] = {
     CALL(table_require),
     {"mucmm_table_match", m_table_attach, NULL},
     {"mucmm_views_attach", m_table_attach, NULL},
+    {"mucmm_views_groups", m_table_attach, NULL},
     {"mucmm_data_attach", m_table_attach, NULL},
     CALL(model_match_names),
     CALL(views_training),
