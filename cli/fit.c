@@ -12,13 +12,14 @@
 const option fit_options[] = {
     OPTION_VIEW,
     {"common", 0, OPTION_AUTO, true, AT(common), 1, 1000000, "K|auto",
-     "dimensions of the common representation; auto = what is significant on held-out rows"},
+     "dimensions of the common representation; auto = what is significant on rows that did not "
+     "train"},
     {"individual", 0, OPTION_AUTO, true, AT(individual), 0, 1000000, "Q|auto",
-     "dimensions of every view's individual one; 0 = none; auto = what rebuilds held-out rows "
-     "best"},
+     "dimensions of every view's individual one; 0 = none; auto = what rebuilds rows that "
+     "did not train best"},
     OPTION_OUTPUT(true, "MODEL", "model file to write"),
     {"head", 0, OPTION_CHOICE, false, AT(head), 0, 0, "linear|mlp|auto",
-     "closed form, trained networks, or these only where held-out rows show that they say more "
+     "closed form, trained networks, or these only where they say more on rows that did not train "
      "(default auto)"},
     {"hidden", 0, OPTION_COUNTS, false, AT(hidden), 1, 1000000, "512,512",
      "widths of the hidden layers of an mlp head"},
@@ -30,7 +31,8 @@ const option fit_options[] = {
     {"batch", 0, OPTION_COUNT, false, AT(batch), 2, 1e9, "B",
      "rows of a batch (default max(2000, 20 x views x K))"},
     {"validation", 0, OPTION_REAL, false, AT(validation), 1e-9, 0.5, "SHARE",
-     "share of the rows that is held out (default 0.1)"},
+     "share of the rows that decides nothing and so may testify (default 0.1); as many choose "
+     "where something is chosen: epoch, ridge, dimensions"},
     OPTION_SEED,
     OPTION_THREADS,
     {"checkpoint", 0, OPTION_TEXT, false, AT(checkpoint), 0, 0, "FILE",
@@ -60,7 +62,7 @@ const option fit_options[] = {
      "stages of the common heads, at most; auto: as many as find something new (default 1: all "
      "dimensions at once)"},
     {"restarts", 0, OPTION_COUNT, false, AT(restarts), 0, MUCMM_MAX_RESTARTS, "R",
-     "more random starts of trained common heads: the best on the held-out rows is kept, and which "
+     "more random starts of trained common heads: the best on the choosing rows is kept, and which "
      "of its components come back from the others is told (default 0)"},
     {"bootstrap", 0, OPTION_COUNT, false, AT(bootstrap), 0, MUCMM_MAX_BOOTSTRAP, "B",
      "replicates that tell which components of the closed form come back (default 0: none; 100 are "
@@ -126,7 +128,7 @@ static void print_dimensions(const mucmm_model *m)
 
     if (d->candidates > 0)
         printf("common dimensions: %" PRId64 " found, %" PRId64 " kept; %" PRId64
-               " %s tried, those up to the last with p <= %g on the held-out rows count\n",
+               " %s tried, those up to the last with p <= %g on the choosing rows count\n",
                d->common, mucmm_model_common(m), d->candidates, d->candidates == 1 ? "was" : "were",
                d->level);
     for (int32_t v = 0; v < mucmm_model_views(m); v++)
@@ -159,7 +161,7 @@ static void print_front(const mucmm_model *m)
 
     if (n > 0)
         printf(
-            "\nindividual part, on the held-out rows   leak (by chance)    rebuilt of the rest\n");
+            "\nindividual part, on the choosing rows   leak (by chance)    rebuilt of the rest\n");
     for (int32_t i = 0; i < n; i++)
         printf("  %-9s%-28s %8.5f (%.5f) %14.4f\n", mucmm_candidate_name(front[i].kind),
                front[i].chosen ? " (kept)" : "", front[i].leak, front[i].leak_sd,
@@ -182,8 +184,9 @@ static void print_fit(const mucmm_model *m, const char *path)
     };
     char note[MUCMM_NOTE_SIZE];
 
-    printf("%s: %" PRId64 " training rows, %" PRId64 " held-out rows\n", shown(path),
-           columns[0].summary->rows, columns[1].summary->rows);
+    printf("%s: %" PRId64 " training rows, %" PRId64 " choosing rows, %" PRId64 " held-out rows\n",
+           shown(path), columns[0].summary->rows, mucmm_model_about(m)->choosing_rows,
+           columns[1].summary->rows);
     print_incomplete(m);
     print_dimensions(m);
     print_summaries(m, columns, 4);

@@ -128,7 +128,7 @@ typedef enum mucmm_log_level { MUCMM_LOG_WARN = 1, MUCMM_LOG_INFO = 2 } mucmm_lo
 typedef void (*mucmm_log_fn)(void *user, mucmm_log_level level, const char *message);
 
 /* stage: what is being done, e.g. "common heads"; done of total units, and a
- * note such as "held-out 5.91" ("" if none). A nonzero return stops the call
+ * note such as "choosing rows 5.91" ("" if none). A nonzero return stops the call
  * with MUCMM_ECANCELED at the next safe point. */
 typedef int (*mucmm_progress_fn)(void *user, const char *stage, int64_t done, int64_t total,
                                  const char *note);
@@ -384,7 +384,7 @@ typedef struct mucmm_view {
 #define MUCMM_MAX_VIEWS 16
 #define MUCMM_MAX_HIDDEN 8
 
-/* The closed form; trained networks; or these only where they say more on the held-out rows than
+/* The closed form; trained networks; or these only where they say more on the choosing rows than
  * the closed form, judged for the common and then for the individual heads (docs/method.md,
  * sections 2 and 3): what was kept is in the model's JSON, closed_form_kept. */
 typedef enum mucmm_head_kind {
@@ -394,13 +394,13 @@ typedef enum mucmm_head_kind {
 } mucmm_head_kind;
 typedef enum mucmm_scaling { MUCMM_SCALE_VIEW = 0, MUCMM_SCALE_COLUMN = 1 } mucmm_scaling;
 
-/* Instead of a ridge: the best of a list, on the held-out rows or, in a small sample (fewer
+/* Instead of a ridge: the best of a list, on the choosing rows or, in a small sample (fewer
  * training rows than 5 times the columns of a view), by cross-validation on the training rows; or
  * of every view its own, from the shrinkage of Ledoit and Wolf (2004). */
 #define MUCMM_RIDGE_CHOSEN (-1.0)
 #define MUCMM_RIDGE_LEDOIT_WOLF (-2.0)
 
-/* For the numbers of dimensions: found on the held-out rows, at least 20. The common ones are
+/* For the numbers of dimensions: found on the choosing rows, at least 20. The common ones are
  * the leading components of the closed form that hold all that are significant there (p <= 0.01, at
  * most 100; 1 with a warning if there is none), the individual ones those that lower the error of
  * rebuilding columns that were not seen (at most 64). What was found is in the model's JSON. */
@@ -417,7 +417,12 @@ typedef struct mucmm_fit_params {
     int64_t common_epochs;            /* 0 = 20, or more if that is less than 180 steps           */
     int64_t individual_epochs;        /* 0 = 12, or more if that is less than 300 steps      */
     int64_t batch;                    /* rows; 0 = max(2000, 20 M k), capped by the training rows */
-    double validation;                /* share of the rows held out, in (0, 0.5]; default 0.1     */
+    double validation;                /* share of the rows held out, in (0, 0.5]; default 0.1: they
+                                         decide nothing, so what they show is of new rows. Where
+                                         anything is chosen (heads are trained, dimensions are
+                                         MUCMM_AUTO, the ridge outside a small sample), as many
+                                         others choose, at most half of those that are left; the
+                                         rest train                                               */
     uint64_t seed;                    /* default 1                                                */
     double ridge;                     /* of the closed form, in units of the mean variance; or
                                          MUCMM_RIDGE_CHOSEN (default) or _LEDOIT_WOLF. 0 needs more
@@ -438,7 +443,7 @@ typedef struct mucmm_fit_params {
                                0 (default) = none, to MUCMM_MAX_BOOTSTRAP; 100 are enough. Each
                                costs about a pass over the training rows and a closed form     */
     int32_t restarts;       /* more starts of the common heads from scratch, 0 (default) to
-                               MUCMM_MAX_RESTARTS: the best start on the held-out rows is kept, and
+                               MUCMM_MAX_RESTARTS: the best start on the choosing rows is kept, and
                                compared with the others. Each costs the common epochs once more.
                                Not with MUCMM_HEAD_LINEAR, nor with other stages than 1             */
     const int64_t *groups;  /* a number for each row of the views, the same for rows that are not
@@ -490,7 +495,8 @@ MUCMM_API int32_t mucmm_model_has_covariance(const mucmm_model *m, int32_t view)
 /* The model's metadata as JSON text: everything but the tensors. */
 MUCMM_API const char *mucmm_model_json(const mucmm_model *m);
 
-/* What the held-out rows have chosen of a model: bits. Its p-values there are flattered by it. */
+/* What the held-out rows have chosen of a model of a version before 0.2: bits. Its p-values there
+ * are flattered by it. Since then rows of their own choose. */
 typedef enum mucmm_chose {
     MUCMM_CHOSE_DIMENSIONS = 1,
     MUCMM_CHOSE_RIDGE = 2,
@@ -501,7 +507,7 @@ typedef enum mucmm_chose {
 typedef enum mucmm_kept {
     MUCMM_KEPT_TRAINED = 0,
     MUCMM_KEPT_ASKED = 1,    /* the closed form: nothing else was asked for             */
-    MUCMM_KEPT_NO_BETTER = 2 /* the closed form: trained heads say no more on held-out rows */
+    MUCMM_KEPT_NO_BETTER = 2 /* the closed form: trained heads say no more on choosing rows */
 } mucmm_kept;
 /* In words, static: "trained", ...; NULL if it is none. */
 MUCMM_API const char *mucmm_kept_text(mucmm_kept kept);
@@ -514,7 +520,7 @@ typedef struct mucmm_model_facts {
     int64_t training_rows, held_out_rows; /* with all views                                 */
     double ridge; /* of the closed form; MUCMM_RIDGE_LEDOIT_WOLF: each view its own          */
     mucmm_kept common_kept, individual_kept;
-    uint32_t held_out_chose; /* bits of mucmm_chose                                          */
+    uint32_t held_out_chose; /* bits of mucmm_chose; 0 since version 0.2                     */
     int32_t incomplete;      /* 1: rows that lack views took part                            */
     int32_t views;
     double view_ridge[MUCMM_MAX_VIEWS];       /* of each view                                 */
@@ -522,15 +528,16 @@ typedef struct mucmm_model_facts {
     double view_variance[MUCMM_MAX_VIEWS];    /* trace of the covariance of its scaled rows   */
     int64_t view_individual[MUCMM_MAX_VIEWS]; /* q                                           */
     int32_t start; /* stage whose common heads were kept, for mucmm_stage_text; -1: closed form */
-    int32_t ridge_chosen; /* 1: by the held-out rows, or in a small sample by cross-validation */
+    int32_t ridge_chosen;  /* 1: by the choosing rows, or in a small sample by cross-validation */
+    int64_t choosing_rows; /* with all views; 0: nothing was chosen, or held-out rows chose  */
 } mucmm_model_facts;
 /* Belongs to the model, as all below. */
 MUCMM_API const mucmm_model_facts *mucmm_model_about(const mucmm_model *m);
 
 /* Sentences for people, of two lines, in out [size] (cut if need be); "" if there is nothing to
  * say. They return out. What of the heads is the closed form although more was asked for, and what
- * keeps trained ones (such as "fit with head mlp"); what the held-out rows chose, which flatters
- * their p-values. */
+ * keeps trained ones (such as "fit with head mlp"); what the held-out rows of an older model chose,
+ * which flatters their p-values. */
 #define MUCMM_NOTE_SIZE 320
 MUCMM_API const char *mucmm_model_closed_form_note(const mucmm_model *m, const char *keep,
                                                    char *out, size_t size);
@@ -541,11 +548,11 @@ MUCMM_API const char *mucmm_model_held_out_note(const mucmm_model *m, char *out,
  * was used). */
 MUCMM_API const mucmm_fit_params *mucmm_model_params(const mucmm_model *m);
 
-/* What the held-out rows said of the numbers of dimensions, where these were MUCMM_AUTO. */
+/* What the choosing rows said of the numbers of dimensions, where these were MUCMM_AUTO. */
 typedef struct mucmm_dimensions {
     int64_t candidates, common; /* components looked at, 0 = k was given; leading ones found */
     double level;
-    double *correlations, *null_95, *p_values; /* [candidates], held out */
+    double *correlations, *null_95, *p_values; /* [candidates], choosing rows */
     int64_t chosen[MUCMM_MAX_VIEWS];           /* individual ones of a view */
     /* [n_errors]: share of the view's squares that is not rebuilt with so many of them; 0 = q was
      * given */
@@ -554,7 +561,8 @@ typedef struct mucmm_dimensions {
 } mucmm_dimensions;
 MUCMM_API const mucmm_dimensions *mucmm_model_dimensions(const mucmm_model *m);
 
-/* One line of the training history: loss NaN before the first epoch. */
+/* One line of the training history: loss NaN before the first epoch; held_out is of the rows that
+ * choose. */
 typedef struct mucmm_epoch {
     int32_t stage; /* for mucmm_stage_text */
     int64_t epoch;
@@ -580,7 +588,7 @@ typedef enum mucmm_candidate_kind {
 typedef struct mucmm_candidate {
     mucmm_candidate_kind kind;
     int32_t chosen;      /* 1: this one is kept */
-    double leak;         /* mean over the views of the held-out K_x(phi(u), [c, psi(c)]) */
+    double leak;         /* mean over the views of K_x(phi(u), [c, psi(c)]) on choosing rows */
     double leak_sd;      /* its standard deviation where nothing leaks */
     double completeness; /* mean over the views of the share of what c leaves that (c, u) rebuilds,
                             as mucmm_summary has it; NaN if there are too few rows */

@@ -66,7 +66,7 @@ static mucmm_status choose_rows(bootstrap *b)
     mucmm__fit *f = b->f;
     int64_t every = (f->n_train + JUDGED_ROWS - 1) / JUDGED_ROWS, at = 0;
 
-    b->coordinates = f->z[MUCMM_ROWS_TRAIN][0].data != NULL;
+    b->coordinates = f->z[0].data != NULL;
     b->n = f->some ? f->n_some : f->n_train;
     b->from = f->some ? f->some : f->train;
     TRY(mucmm__alloc(f->ctx, f->n_train, sizeof *b->place, &b->place));
@@ -111,7 +111,7 @@ static mucmm_status read_chunk(const bootstrap *b, int32_t m, const int64_t *row
                                int64_t n, float *h, double *x)
 {
     mucmm__fit *f = b->f;
-    const mucmm__block *z = &f->z[MUCMM_ROWS_TRAIN][m];
+    const mucmm__block *z = &f->z[m];
     int64_t picked[MUCMM__CHUNK];
     mucmm_status status = MUCMM_OK;
 
@@ -192,7 +192,7 @@ static mucmm_status solve_drawn(bootstrap *b)
     mucmm__fit *f = b->f;
 
     if (b->coordinates)
-        TRY(mucmm__coordinate_moments(f, MUCMM_ROWS_TRAIN, b->drawn, b->n, b->mean, b->cov));
+        TRY(mucmm__coordinate_moments(f, b->drawn, b->n, b->mean, b->cov));
     else
         TRY(mucmm__scaled_moments(f, b->drawn, b->n, b->mean, b->cov));
     TRY(mucmm__solve_own(f, b->cov, b->rho, b->weights));

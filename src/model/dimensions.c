@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * How many dimensions (section 4 of the method): common ones that are significant on held-out rows,
+ * How many dimensions (section 4 of the method): common ones that are significant on choosing rows,
  * individual ones that still lower the error of rebuilding what was not seen. */
 #include "model/dimensions.h"
 
@@ -19,7 +19,7 @@
     2.326 /* 99 % of a normal variable are below it: LEVEL for individual dimensions */
 enum {
     PERMUTATIONS = 1000,
-    LEAST_ROWS = 20,   /* held out */
+    LEAST_ROWS = 20,   /* that choose */
     MOST_COMMON = 100, /* candidates */
     MOST_INDIVIDUAL = 64,
     MOST_ROWS = 1000, /* that judge individual dimensions */
@@ -75,12 +75,12 @@ static int64_t candidates(const mucmm__fit *f, const char **more)
     return most;
 }
 
-/* c [n_held_out, k] = h weights, weights [p, k]. */
-static mucmm_status held_out_variates(mucmm__fit *f, int32_t m, int64_t k, const double *a,
+/* c [n_choosing, k] = h weights, weights [p, k]. */
+static mucmm_status choosing_variates(mucmm__fit *f, int32_t m, int64_t k, const double *a,
                                       mucmm__block *c)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t p = f->model->view[m].p, n = f->n_held_out;
+    int64_t p = f->model->view[m].p, n = f->n_choosing;
     double *weights = NULL, *rows = NULL;
     float *h = NULL;
 
@@ -92,7 +92,7 @@ static mucmm_status held_out_variates(mucmm__fit *f, int32_t m, int64_t k, const
     TRY(mucmm__from_coordinates(f, m, k, a, weights));
     for (int64_t i = 0; i < n; i += MUCMM__CHUNK) {
         int64_t b = n - i < MUCMM__CHUNK ? n - i : MUCMM__CHUNK;
-        TRY(mucmm__features(f->ctx, &f->model->view[m], f->data[m], f->held_out + i, b, h));
+        TRY(mucmm__features(f->ctx, &f->model->view[m], f->data[m], f->choosing + i, b, h));
         mucmm__to_double(h, b * p, rows);
         TRY(mucmm__dgemm(f->ctx, false, false, b, k, p, 1, rows, p, weights, k, 0, c->data + i * k,
                          k));
@@ -120,9 +120,9 @@ static void warn_common(const mucmm__fit *f, const mucmm__dimensions *d, const c
     if (d->common == 0)
         mucmm__warn(f->ctx,
                     "nothing significant is shared: of %" PRId64 " candidate components none "
-                    "correlates on the %" PRId64 " held-out rows more than wrong pairings do (p <= "
+                    "correlates on the %" PRId64 " choosing rows more than wrong pairings do (p <= "
                     "%g); one common dimension is kept, which is no evidence of anything common",
-                    d->candidates, f->n_held_out, d->level);
+                    d->candidates, f->n_choosing, d->level);
     else if (d->common == d->candidates && more)
         mucmm__warn(f->ctx,
                     "common dimensions were looked for up to number %" PRId64 ", which is "
@@ -130,7 +130,7 @@ static void warn_common(const mucmm__fit *f, const mucmm__dimensions *d, const c
                     d->candidates, more);
 }
 
-/* a[m] [dims, candidates] of all candidates, and what the held-out rows say of them. */
+/* a[m] [dims, candidates] of all candidates, and what the choosing rows say of them. */
 static mucmm_status choose_common(mucmm__fit *f, mucmm__dimensions *d, double **a)
 {
     mucmm_status status = MUCMM_OK;
@@ -145,7 +145,7 @@ static mucmm_status choose_common(mucmm__fit *f, mucmm__dimensions *d, double **
     TRY(mucmm__alloc(f->ctx, n, sizeof(double), &d->p_values));
     TRY(closed_form(f, n, a));
     for (int32_t m = 0; m < f->model->n_views; m++)
-        TRY(held_out_variates(f, m, n, a[m], &c[m]));
+        TRY(choosing_variates(f, m, n, a[m], &c[m]));
     TRY(mucmm__permutation_test(f->ctx, f->model->n_views, c, PERMUTATIONS, f->p->seed,
                                 d->correlations, d->p_values, d->null_95));
     d->common = leading(d);
@@ -205,7 +205,7 @@ static mucmm_status find_loadings(mucmm__fit *f, int32_t m, const double *a, int
     mucmm_status status = MUCMM_OK;
     int64_t dims = f->offset[m + 1] - f->offset[m], k = r->k, w = r->width;
     int64_t total = f->offset[f->model->n_views];
-    const double *s = f->cov[MUCMM_ROWS_TRAIN] + f->offset[m] * (total + 1);
+    const double *s = f->cov[MUCMM__TRAINING] + f->offset[m] * (total + 1);
     double *as = NULL, *gram = NULL, *rest = NULL, *v = NULL;
 
     TRY(mucmm__alloc(f->ctx, k * dims, sizeof *as, &as));
@@ -238,14 +238,14 @@ done:
     return status;
 }
 
-/* The held-out rows, at most MOST_ROWS of them, with their columns by fold. */
+/* The choosing rows, at most MOST_ROWS of them, with their columns by fold. */
 static mucmm_status read_rows(mucmm__fit *f, int32_t m, rebuild *r)
 {
     mucmm_status status = MUCMM_OK;
     float *h = NULL;
 
     TRY(mucmm__alloc(f->ctx, r->n * r->p, sizeof *h, &h));
-    TRY(mucmm__features(f->ctx, &f->model->view[m], f->data[m], f->held_out, r->n, h));
+    TRY(mucmm__features(f->ctx, &f->model->view[m], f->data[m], f->choosing, r->n, h));
     for (int64_t i = 0; i < r->n; i++)
         for (int64_t j = 0; j < r->p; j++)
             r->h[i * r->p + j] = h[i * r->p + r->column[j]];
@@ -285,7 +285,7 @@ static mucmm_status rebuild_create(mucmm__fit *f, int32_t m, const double *a, in
     int64_t dims = f->offset[m + 1] - f->offset[m], room;
     double *z = NULL, *loadings = NULL;
 
-    r->n = f->n_held_out < MOST_ROWS ? f->n_held_out : MOST_ROWS;
+    r->n = f->n_choosing < MOST_ROWS ? f->n_choosing : MOST_ROWS;
     r->p = f->model->view[m].p;
     r->k = f->model->k;
     r->folds = r->p < FOLDS ? r->p : FOLDS;
@@ -421,7 +421,8 @@ static mucmm_status choose_individual(mucmm__fit *f, int32_t m, const double *a,
     if (d->chosen[m] == MOST_INDIVIDUAL)
         mucmm__warn(
             f->ctx,
-            "view '%s': the error of rebuilding held-out rows still falls at %d individual "
+            "view '%s': the error of rebuilding rows that did not train still falls at %d "
+            "individual "
             "dimensions, the most that are looked for; a number for `individual` asks for more",
             f->model->view[m].name, MOST_INDIVIDUAL);
 done:
@@ -440,12 +441,12 @@ mucmm_status mucmm__choose_dimensions(mucmm__fit *f, mucmm_fit_params *p)
 
     if (p->common != MUCMM_AUTO && p->individual != MUCMM_AUTO)
         return MUCMM_OK;
-    if (f->n_held_out < LEAST_ROWS)
+    if (f->n_choosing < LEAST_ROWS)
         return mucmm__fail(f->ctx, MUCMM_ESHAPE,
-                           "%" PRId64 " held-out rows are too few to find the number of "
+                           "%" PRId64 " choosing rows are too few to find the number of "
                            "dimensions: at least %d are needed; give a larger `validation`, more "
                            "rows, or numbers for `common` and `individual`",
-                           f->n_held_out, LEAST_ROWS);
+                           f->n_choosing, LEAST_ROWS);
     if (p->common == MUCMM_AUTO) {
         TRY(choose_common(f, d, a));
         stride = d->candidates;

@@ -16,7 +16,7 @@ const char *mucmm_kept_text(mucmm_kept kept)
     case MUCMM_KEPT_ASKED:
         return "the closed form, as asked for";
     case MUCMM_KEPT_NO_BETTER:
-        return "the closed form: trained networks say no more on the held-out rows";
+        return "the closed form: trained networks say no more on the choosing rows";
     }
     return NULL;
 }
@@ -34,6 +34,7 @@ void mucmm__model_make_facts(mucmm_model *m)
     f->common = m->k;
     f->training_rows = m->rows[MUCMM_ROWS_TRAIN];
     f->held_out_rows = m->rows[MUCMM_ROWS_HELD_OUT];
+    f->choosing_rows = m->choosing_rows;
     f->ridge = m->ridge;
     f->ridge_chosen = m->ridge_chosen;
     f->common_kept = m->heads.rho && m->start < 0 ? MUCMM_KEPT_NO_BETTER : other;
@@ -74,7 +75,7 @@ const char *mucmm_model_closed_form_note(const mucmm_model *m, const char *keep,
     out[0] = '\0';
     if (common || individual)
         snprintf(out, size,
-                 "The heads' %s the closed form: on the held-out rows trained networks say no more"
+                 "The heads' %s the closed form: on the choosing rows trained networks say no more"
                  "\n(%s keeps them all the same).",
                  parts, keep);
     return out;

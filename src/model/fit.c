@@ -63,7 +63,6 @@ static mucmm_status check_dimensions(mucmm__fit *f, const mucmm_view *views)
     const mucmm_fit_params *p = f->p;
     int64_t k = p->common == MUCMM_AUTO ? 1 : p->common;
     int64_t q = p->individual == MUCMM_AUTO ? 0 : p->individual;
-    int64_t widest = 0;
 
     for (int32_t i = 0; i < f->model->n_views; i++) {
         int64_t cols = mucmm_data_cols(views[i].data);
@@ -79,9 +78,7 @@ static mucmm_status check_dimensions(mucmm__fit *f, const mucmm_view *views)
                                "for, but view '%s' has only %" PRId64 " columns; give a smaller "
                                "`individual`",
                                k, q, views[i].name, cols);
-        widest = cols > widest ? cols : widest;
     }
-    f->small_sample = f->n_train < MUCMM__SMALL_SAMPLE * widest;
     return MUCMM_OK;
 }
 
@@ -268,8 +265,8 @@ static mucmm_status summarize_all(mucmm__fit *f)
     float *c[MUCMM_MAX_VIEWS] = {0}, *u[MUCMM_MAX_VIEWS] = {0};
 
     for (int r = 0; r < 2; r++) {
-        const int64_t *rows = r ? f->held_out : f->train;
-        int64_t n = r ? f->n_held_out : f->n_train;
+        int64_t n;
+        const int64_t *rows = mucmm__rows_of(f, r ? MUCMM__HELD_OUT : MUCMM__TRAINING, &n);
         for (int which = 0; which < 2; which++) {
             mucmm__solution *rep = which ? &model->linear : &model->heads;
             if (!rep->rho)
@@ -306,6 +303,7 @@ static void fit_drop(mucmm__fit *f)
     for (int s = 0; s < MUCMM__STAGES; s++)
         mucmm__trainer_drop(&f->stage[s]);
     mucmm__free(f->train);
+    mucmm__free(f->choosing);
     mucmm__free(f->held_out);
     mucmm__free(f->some);
     mucmm__free(f->cov[0]);
@@ -368,10 +366,6 @@ mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t 
     TRY(mucmm__choose_batch(&f));
     mucmm__resolve_epochs(&f, &p);
     f.model->ridge_chosen = asked.ridge == MUCMM_RIDGE_CHOSEN;
-    f.model->held_out_chose =
-        (p.head != MUCMM_HEAD_LINEAR ? MUCMM_CHOSE_EPOCH : 0) |
-        (p.ridge == MUCMM_RIDGE_CHOSEN && !f.small_sample ? MUCMM_CHOSE_RIDGE : 0) |
-        (asked.common == MUCMM_AUTO || asked.individual == MUCMM_AUTO ? MUCMM_CHOSE_DIMENSIONS : 0);
     f.fingerprint = fingerprint(&f);
     TRY(mucmm__checkpoint_check(&f));
     TRY(mucmm__fit_closed_form(&f));

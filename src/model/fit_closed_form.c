@@ -29,8 +29,8 @@ static mucmm_status cross_covariance(mucmm__fit *f, int32_t m, double *const *a,
         if (l == m)
             continue;
         TRY(mucmm__dgemm(f->ctx, false, false, dims, k, f->offset[l + 1] - f->offset[l], 1,
-                         f->cov[MUCMM_ROWS_TRAIN] + f->offset[m] * total + f->offset[l], total,
-                         a[l], k, 0, cross + at, others));
+                         f->cov[MUCMM__TRAINING] + f->offset[m] * total + f->offset[l], total, a[l],
+                         k, 0, cross + at, others));
         at += k;
     }
 done:
@@ -76,7 +76,7 @@ static mucmm_status individual_weights(mucmm__fit *f, int32_t m, double *const *
     TRY(mucmm__alloc(f->ctx, v->p * v->q, sizeof *weights, &weights));
     TRY(mucmm__alloc(f->ctx, dims * others, sizeof *cross, &cross));
     for (int64_t i = 0; i < dims; i++)
-        memcpy(cov + i * dims, f->cov[MUCMM_ROWS_TRAIN] + (f->offset[m] + i) * total + f->offset[m],
+        memcpy(cov + i * dims, f->cov[MUCMM__TRAINING] + (f->offset[m] + i) * total + f->offset[m],
                (size_t)dims * sizeof *cov);
     if (others > 0)
         TRY(cross_covariance(f, m, a, cross));

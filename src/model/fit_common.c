@@ -34,7 +34,7 @@ typedef struct common_work {
     int64_t offset[MUCMM_MAX_VIEWS + 1]; /* of each view's outputs: m k */
     /* of a later stage; before = 0 in the first */
     int64_t before;                     /* variates found so far */
-    float *earlier[2][MUCMM_MAX_VIEWS]; /* [rows, before], by mucmm_rows */
+    float *earlier[2][MUCMM_MAX_VIEWS]; /* [rows, before], by mucmm__rows */
     mucmm__psi psi;
     mucmm__block c, features;             /* [batch, before], [batch, width] */
     mucmm__block smooth[MUCMM_MAX_VIEWS]; /* [batch, width], standardized */
@@ -50,7 +50,7 @@ static mucmm_status prepare_smoother(mucmm__fit *f, common_work *w, int32_t m, c
     mucmm_status status = MUCMM_OK;
 
     for (int64_t i = 0; i < w->c.rows; i++)
-        mucmm__to_double(w->earlier[MUCMM_ROWS_TRAIN][m] + rows[i] * w->before, w->before,
+        mucmm__to_double(w->earlier[MUCMM__TRAINING][m] + rows[i] * w->before, w->before,
                          w->c.data + i * w->before);
     TRY(mucmm__psi_forward(f->ctx, &w->psi, &w->c, w->features.data));
     mucmm__standardize(&w->features, w->smooth[m].data, w->sd);
@@ -97,7 +97,7 @@ done:
 
 /* The next at most MUCMM__CHUNK of every `every`-th row from *next on: their numbers as rows of the
  * views, and what view m's earlier variates are there [count, before]. */
-static int64_t pick_rows(const mucmm__fit *f, const common_work *w, mucmm_rows part, int64_t every,
+static int64_t pick_rows(const mucmm__fit *f, const common_work *w, mucmm__rows part, int64_t every,
                          int64_t *next, int64_t *picked, float *const *before)
 {
     int64_t n, count = 0;
@@ -115,7 +115,7 @@ static int64_t pick_rows(const mucmm__fit *f, const common_work *w, mucmm_rows p
 /* Joint mean and covariance [M k, M k] of the outputs of heads[m] on some rows: raw, or less
  * psi(earlier) weights[m] in a later stage. */
 static mucmm_status output_moments(mucmm__fit *f, const common_work *w, const mucmm__head *heads,
-                                   double *const *weights, mucmm_rows part, int64_t every,
+                                   double *const *weights, mucmm__rows part, int64_t every,
                                    double *mean, double *cov)
 {
     mucmm_status status = MUCMM_OK;
@@ -166,7 +166,7 @@ static mucmm_status regress_outputs(mucmm__fit *f, const common_work *w, const m
     int64_t count = (f->n_train + every - 1) / every, done_rows = 0, next = 0, b;
     int64_t picked[MUCMM__CHUNK];
     float *h = NULL, *y = NULL, *c = NULL;
-    const float *earlier = w->earlier[MUCMM_ROWS_TRAIN][m];
+    const float *earlier = w->earlier[MUCMM__TRAINING][m];
 
     TRY(mucmm__alloc(f->ctx, MUCMM__CHUNK * v->p, sizeof *h, &h));
     TRY(mucmm__alloc(f->ctx, count * w->k, sizeof *y, &y));
@@ -227,9 +227,9 @@ static mucmm_status common_evaluate(mucmm__fit *f, mucmm__trainer *t, void *arg,
         if (w->before > 0)
             TRY(regress_outputs(f, w, &heads[m], m, every, known[m]));
     }
-    TRY(output_moments(f, w, heads, known, MUCMM_ROWS_TRAIN, every, mean, cov));
+    TRY(output_moments(f, w, heads, known, MUCMM__TRAINING, every, mean, cov));
     TRY(output_weights(f, k, cov, w->rho, weights));
-    TRY(output_moments(f, w, heads, known, MUCMM_ROWS_HELD_OUT, 1, mean, cov));
+    TRY(output_moments(f, w, heads, known, MUCMM__CHOOSING, 1, mean, cov));
     TRY(mucmm__fixed_correlation(f->ctx, views, w->offset, cov, k, weights, value));
 done:
     for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++) {
@@ -295,7 +295,7 @@ static mucmm_status take_earlier(mucmm__fit *f, common_work *w)
         TRY(mucmm__alloc(f->ctx, width * width, sizeof(double), &w->factor[m]));
         for (int part = 0; part < 2; part++) {
             int64_t count;
-            const int64_t *rows = mucmm__rows_of(f, (mucmm_rows)part, &count);
+            const int64_t *rows = mucmm__rows_of(f, (mucmm__rows)part, &count);
             TRY(mucmm__alloc(f->ctx, count * w->before, sizeof(float), &w->earlier[part][m]));
             TRY(mucmm__represent(f->ctx, f->model, rep, m, f->data[m], rows, count,
                                  w->earlier[part][m], NULL));
@@ -510,7 +510,7 @@ static mucmm_status canonical_form(mucmm__fit *f, common_work *w, bool kept, muc
     }
     TRY(mucmm__alloc(f->ctx, total * total, sizeof *cov, &cov));
     TRY(mucmm__alloc(f->ctx, total, sizeof *mean, &mean));
-    TRY(output_moments(f, w, heads, known, MUCMM_ROWS_TRAIN, 1, mean, cov));
+    TRY(output_moments(f, w, heads, known, MUCMM__TRAINING, 1, mean, cov));
     for (int32_t m = 0; m < views && kept; m++)
         TRY(warn_collapse(f, m, k, cov));
     TRY(output_weights(f, k, cov, rho, weights));

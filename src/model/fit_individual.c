@@ -72,7 +72,7 @@ static void front_drop(front *x)
 }
 
 /* v [n, q] of a candidate for rows of a part. */
-static mucmm_status outputs_of(mucmm__fit *f, mucmm__individual *w, int32_t m, mucmm_rows part,
+static mucmm_status outputs_of(mucmm__fit *f, mucmm__individual *w, int32_t m, mucmm__rows part,
                                const mucmm__individual_heads *g, float *v)
 {
     mucmm_status status = MUCMM_OK;
@@ -90,7 +90,7 @@ done:
     return status;
 }
 
-/* The mean over the views of what (c, v) rebuilds, on the held-out rows, or, where these are too
+/* The mean over the views of what (c, v) rebuilds, on the choosing rows, or, where these are too
  * few, on the training rows. */
 static mucmm_status complete(mucmm__fit *f, mucmm__individual *w, const mucmm__individual_heads *g,
                              double *share)
@@ -104,15 +104,15 @@ static mucmm_status complete(mucmm__fit *f, mucmm__individual *w, const mucmm__i
     float *v[MUCMM_MAX_VIEWS] = {0};
 
     *share = NAN;
-    for (int part = MUCMM_ROWS_HELD_OUT; part >= MUCMM_ROWS_TRAIN && isnan(*share); part--) {
+    for (int part = MUCMM__CHOOSING; part >= MUCMM__TRAINING && isnan(*share); part--) {
         int64_t n;
-        const int64_t *rows = mucmm__rows_of(f, (mucmm_rows)part, &n);
+        const int64_t *rows = mucmm__rows_of(f, (mucmm__rows)part, &n);
         for (int32_t m = 0; m < f->model->n_views; m++) {
             linear[m] = nonlinear[m] = NAN;
             mucmm__free(v[m]);
             v[m] = NULL;
             TRY(mucmm__alloc(f->ctx, n * f->model->view[m].q, sizeof **v, &v[m]));
-            TRY(outputs_of(f, w, m, (mucmm_rows)part, g, v[m]));
+            TRY(outputs_of(f, w, m, (mucmm__rows)part, g, v[m]));
         }
         TRY(mucmm__completeness(f->ctx, f->model, f->data, rows, n, f->p->groups, w->c_all[part], v,
                                 f->p->seed, &s));
@@ -142,7 +142,7 @@ static mucmm_status judge(mucmm__fit *f, mucmm__individual *w, mucmm_candidate_k
     }
     at->leak_sd = sqrt(at->leak_sd);
     mucmm__info(f->ctx,
-                "individual part, %s: held-out leak %.5f, by chance +- %.5f; rebuilt of what c "
+                "individual part, %s: leak %.5f, by chance +- %.5f; rebuilt of what c "
                 "leaves %.4f",
                 mucmm_candidate_name(kind), at->leak, at->leak_sd, at->completeness);
     x->n++;

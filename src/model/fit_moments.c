@@ -136,22 +136,23 @@ mucmm_status mucmm__scale_views(mucmm__fit *f)
     double *mean[2] = {NULL, NULL};
 
     f->lacking_ridge = ridge_of_lacking(f);
-    for (int r = 0; r < 2; r++) {
+    for (int r = 0; r < 2 && (r == MUCMM__TRAINING || f->n_choosing > 0); r++) {
         TRY(mucmm__alloc(f->ctx, total, sizeof **mean, &mean[r]));
         TRY(mucmm__alloc(f->ctx, total * total, sizeof *f->cov[r], &f->cov[r]));
     }
     TRY(training_moments(f, f->some ? f->some : f->train, f->some ? f->n_some : f->n_train,
-                         mean[MUCMM_ROWS_TRAIN], f->cov[MUCMM_ROWS_TRAIN]));
-    TRY(mucmm__joint_moments(f->ctx, f->model->n_views, f->data, f->offset, f->held_out,
-                             f->n_held_out, mean[MUCMM_ROWS_HELD_OUT],
-                             f->cov[MUCMM_ROWS_HELD_OUT]));
+                         mean[MUCMM__TRAINING], f->cov[MUCMM__TRAINING]));
+    if (f->n_choosing > 0)
+        TRY(mucmm__joint_moments(f->ctx, f->model->n_views, f->data, f->offset, f->choosing,
+                                 f->n_choosing, mean[MUCMM__CHOOSING], f->cov[MUCMM__CHOOSING]));
     for (int32_t m = 0; m < f->model->n_views; m++)
-        TRY(mucmm__set_scaling(f, m, mean[MUCMM_ROWS_TRAIN] + f->offset[m],
-                               f->cov[MUCMM_ROWS_TRAIN] + f->offset[m] * (total + 1), total + 1));
-    divide_by_scale(f, f->cov[MUCMM_ROWS_TRAIN]);
-    divide_by_scale(f, f->cov[MUCMM_ROWS_HELD_OUT]);
+        TRY(mucmm__set_scaling(f, m, mean[MUCMM__TRAINING] + f->offset[m],
+                               f->cov[MUCMM__TRAINING] + f->offset[m] * (total + 1), total + 1));
+    divide_by_scale(f, f->cov[MUCMM__TRAINING]);
+    if (f->n_choosing > 0)
+        divide_by_scale(f, f->cov[MUCMM__CHOOSING]);
     for (int32_t m = 0; m < f->model->n_views; m++)
-        TRY(mucmm__keep_covariance(f, m, f->cov[MUCMM_ROWS_TRAIN] + f->offset[m] * (total + 1),
+        TRY(mucmm__keep_covariance(f, m, f->cov[MUCMM__TRAINING] + f->offset[m] * (total + 1),
                                    total));
 done:
     mucmm__free(mean[0]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The ridge of the closed form, section 4 of the method: as given, or the one of a short list whose
- * weights correlate best on the held-out rows, or, in a small sample, the one of a longer list
+ * weights correlate best on the choosing rows, or, in a small sample, the one of a longer list
  * whose weights do so in cross-validation on the training rows; or of every
  * view its own, from the shrinkage of its covariance by Ledoit and Wolf. */
 #include "model/fit_ridge.h"
@@ -118,21 +118,21 @@ done:
     return status;
 }
 
-/* ---- on the held-out rows ---------------------------------------------------------- */
+/* ---- on the choosing rows ---------------------------------------------------------- */
 
-static mucmm_status try_held_out(mucmm__fit *f, double *rho, double *const *weights)
+static mucmm_status try_choosing(mucmm__fit *f, double *rho, double *const *weights)
 {
     mucmm_status status = MUCMM_OK;
     double best = -INFINITY, total;
     int solved = 0;
 
     for (int i = 0; i < N_RIDGES; i++) {
-        status = solve(f, f->cov[MUCMM_ROWS_TRAIN], ridges[i], rho, weights);
+        status = solve(f, f->cov[MUCMM__TRAINING], ridges[i], rho, weights);
         if (status == MUCMM_ENUMERIC && i < N_RIDGES - 1)
             continue; /* singular with this little ridge: the next is larger */
         TRY(status);
-        TRY(mucmm__fixed_correlation(f->ctx, f->model->n_views, f->offset,
-                                     f->cov[MUCMM_ROWS_HELD_OUT], f->model->k, weights, &total));
+        TRY(mucmm__fixed_correlation(f->ctx, f->model->n_views, f->offset, f->cov[MUCMM__CHOOSING],
+                                     f->model->k, weights, &total));
         TRY(mucmm__progress(f->ctx, "closed form", i + 1, N_RIDGES, NULL));
         solved = i;
         if (total > best) {
@@ -141,7 +141,7 @@ static mucmm_status try_held_out(mucmm__fit *f, double *rho, double *const *weig
         }
     }
     if (f->model->ridge != ridges[solved])
-        TRY(solve(f, f->cov[MUCMM_ROWS_TRAIN], f->model->ridge, rho, weights));
+        TRY(solve(f, f->cov[MUCMM__TRAINING], f->model->ridge, rho, weights));
 done:
     return status;
 }
@@ -221,7 +221,7 @@ static mucmm_status project_fold(mucmm__fit *f, const validation *v, int32_t m, 
                                  int64_t last, double *out)
 {
     mucmm_status status = MUCMM_OK;
-    const mucmm__block *z = &f->z[MUCMM_ROWS_TRAIN][m];
+    const mucmm__block *z = &f->z[m];
     int64_t n = last - first, k = f->model->k;
     double *x = NULL;
 
@@ -247,8 +247,7 @@ static mucmm_status run_fold(mucmm__fit *f, validation *v, int64_t first, int64_
     TRY(mucmm__alloc(f->ctx, n, sizeof *others, &others));
     memcpy(others, v->rows, (size_t)first * sizeof *others);
     memcpy(others + first, v->rows + last, (size_t)(n - last) * sizeof *others);
-    TRY(mucmm__coordinate_moments(f, MUCMM_ROWS_TRAIN, others, n - (last - first), v->mean,
-                                  v->cov));
+    TRY(mucmm__coordinate_moments(f, others, n - (last - first), v->mean, v->cov));
     for (int i = 0; i < v->n; i++) {
         TRY(mucmm__progress(f->ctx, "ridge", fold * v->n + i + 1, folds * v->n, NULL));
         if (v->singular[i])
@@ -348,7 +347,7 @@ static mucmm_status shrinkage(mucmm__fit *f, int32_t m, double *delta)
     TRY(fourth_powers(f, m, &powers));
     for (int64_t i = f->offset[m]; i < f->offset[m + 1]; i++)
         for (int64_t j = f->offset[m]; j < f->offset[m + 1]; j++) {
-            double s = f->cov[MUCMM_ROWS_TRAIN][i * total + j] * (n - 1) / n;
+            double s = f->cov[MUCMM__TRAINING][i * total + j] * (n - 1) / n;
             squares += s * s;
         }
     error = fmax(0, (powers / n - squares) / n);
@@ -370,7 +369,7 @@ static mucmm_status ledoit_wolf(mucmm__fit *f, double *rho, double *const *weigh
         v->ridge = fmin(delta / (1 - delta) * v->variance / (double)v->p, MOST_SHRUNK);
         mucmm__info(f->ctx, "view '%s': shrinkage %.3f, ridge %g", v->name, delta, v->ridge);
     }
-    TRY(mucmm__solve_own(f, f->cov[MUCMM_ROWS_TRAIN], rho, weights));
+    TRY(mucmm__solve_own(f, f->cov[MUCMM__TRAINING], rho, weights));
 done:
     return status;
 }
@@ -383,11 +382,11 @@ mucmm_status mucmm__choose_ridge(mucmm__fit *f, double *rho, double *const *weig
     if (f->p->ridge == MUCMM_RIDGE_LEDOIT_WOLF)
         return ledoit_wolf(f, rho, weights);
     if (f->p->ridge == MUCMM_RIDGE_CHOSEN && !f->small_sample) {
-        TRY(try_held_out(f, rho, weights));
+        TRY(try_choosing(f, rho, weights));
     } else {
         if (f->p->ridge == MUCMM_RIDGE_CHOSEN)
             TRY(cross_validate(f));
-        TRY(solve(f, f->cov[MUCMM_ROWS_TRAIN], f->model->ridge, rho, weights));
+        TRY(solve(f, f->cov[MUCMM__TRAINING], f->model->ridge, rho, weights));
     }
     for (int32_t m = 0; m < f->model->n_views; m++)
         f->model->view[m].ridge = f->model->ridge;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * Which rows train and which are held out, how many are a batch, and how often they are gone
- * through.
+ * Which rows train, which choose and which are held out, how many are a batch, and how often they
+ * are gone through.
  * */
 #include "model/fit_rows.h"
 
 #include "model/represent.h"
+#include "model/small_sample.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -59,7 +60,62 @@ static void join_training_rows(mucmm__fit *f)
     mucmm__sort_rows(f->some, f->n_some);
 }
 
-/* Held-out rows are complete ones; the others are there for the moments. */
+/* Is anything chosen that training rows alone do not choose? In a small sample these choose the
+ * ridge, by cross-validation. */
+static bool needs_choosing(const mucmm__fit *f)
+{
+    const mucmm_fit_params *p = f->p;
+
+    return p->head != MUCMM_HEAD_LINEAR || p->common == MUCMM_AUTO || p->individual == MUCMM_AUTO ||
+           (p->ridge == MUCMM_RIDGE_CHOSEN && !f->small_sample);
+}
+
+/* Of n rows that have all views: a share is held out, and as many choose, but not more than half of
+ * what is left, where anything is chosen. */
+static mucmm_status count_rows(mucmm__fit *f, int64_t n, int64_t n_all)
+{
+    int64_t widest = 0, rest;
+
+    f->n_held_out = (int64_t)ceil((double)n * f->p->validation);
+    rest = n - f->n_held_out;
+    f->n_choosing = f->n_held_out < rest / 2 ? f->n_held_out : rest / 2;
+    for (int32_t m = 0; m < f->model->n_views; m++)
+        widest = f->model->view[m].p > widest ? f->model->view[m].p : widest;
+    f->small_sample = rest - f->n_choosing < MUCMM__SMALL_SAMPLE * widest;
+    if (!needs_choosing(f))
+        f->n_choosing = 0;
+    f->n_train = rest - f->n_choosing;
+    if (f->n_train < 2 || f->n_held_out < 2 || (f->n_choosing < 2 && needs_choosing(f)))
+        return mucmm__fail(f->ctx, MUCMM_ESHAPE,
+                           "%" PRId64 " rows%s leave %" PRId64 " for training, %" PRId64
+                           " to choose by and %" PRId64 " held out; each part needs at least 2",
+                           n, n < n_all ? " that have all views" : "", f->n_train, f->n_choosing,
+                           f->n_held_out);
+    return MUCMM_OK;
+}
+
+static mucmm_status take_rows(mucmm__fit *f, const int64_t *from, int64_t n, int64_t **rows)
+{
+    mucmm_status status = mucmm__alloc(f->ctx, n, sizeof **rows, rows);
+
+    if (status == MUCMM_OK && n > 0)
+        memcpy(*rows, from, (size_t)n * sizeof **rows);
+    return status;
+}
+
+static void note_counts(mucmm__fit *f)
+{
+    f->model->rows[MUCMM_ROWS_TRAIN] = f->n_train;
+    f->model->rows[MUCMM_ROWS_HELD_OUT] = f->n_held_out;
+    f->model->choosing_rows = f->n_choosing;
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        f->model->view[m].rows = f->n_train;
+        for (int64_t i = 0; i < f->n_some; i++)
+            f->model->view[m].rows += mucmm_data_has(f->data[m], f->some[i]);
+    }
+}
+
+/* Rows that choose or are held out are complete ones; the others are there for the moments. */
 mucmm_status mucmm__split_rows(mucmm__fit *f, int64_t n_all)
 {
     mucmm_status status = MUCMM_OK;
@@ -68,32 +124,19 @@ mucmm_status mucmm__split_rows(mucmm__fit *f, int64_t n_all)
     TRY(mucmm__alloc(f->ctx, n_all, sizeof *complete, &complete));
     TRY(mucmm__alloc(f->ctx, n_all, sizeof *f->some, &f->some));
     TRY(sort_out(f, n_all, complete, &n));
-    f->n_held_out = (int64_t)ceil((double)n * f->p->validation);
-    f->n_train = n - f->n_held_out;
-    if (f->n_train < 2 || f->n_held_out < 2)
-        TRY(mucmm__fail(f->ctx, MUCMM_ESHAPE,
-                        "%" PRId64 " rows%s leave %" PRId64 " for training and %" PRId64
-                        " held out; both need at least 2",
-                        n, n < n_all ? " that have all views" : "", f->n_train, f->n_held_out));
+    TRY(count_rows(f, n, n_all));
     TRY(mucmm__alloc(f->ctx, n, sizeof *perm, &perm));
-    TRY(mucmm__alloc(f->ctx, f->n_train, sizeof *f->train, &f->train));
-    TRY(mucmm__alloc(f->ctx, f->n_held_out, sizeof *f->held_out, &f->held_out));
     mucmm__rng_permutation(mucmm__rng_key(f->p->seed, STREAM_SPLIT), perm, n);
-    for (int64_t i = 0; i < f->n_held_out; i++)
-        f->held_out[i] = complete[perm[i]];
-    for (int64_t i = 0; i < f->n_train; i++)
-        f->train[i] = complete[perm[f->n_held_out + i]];
-    /* ascending, so that a pass over the rows reads a file from front to back; the held-out rows
-     * stay shuffled, because cross-fitting takes their first and second half for two samples of one
-     * kind */
+    for (int64_t i = 0; i < n; i++)
+        perm[i] = complete[perm[i]];
+    TRY(take_rows(f, perm, f->n_held_out, &f->held_out));
+    TRY(take_rows(f, perm + f->n_held_out, f->n_choosing, &f->choosing));
+    TRY(take_rows(f, perm + f->n_held_out + f->n_choosing, f->n_train, &f->train));
+    /* ascending, so that a pass over the rows reads a file from front to back; the others stay
+     * shuffled, because cross-fitting takes their first and second half for two samples of one kind
+     */
     mucmm__sort_rows(f->train, f->n_train);
-    f->model->rows[MUCMM_ROWS_TRAIN] = f->n_train;
-    f->model->rows[MUCMM_ROWS_HELD_OUT] = f->n_held_out;
-    for (int32_t m = 0; m < f->model->n_views; m++) {
-        f->model->view[m].rows = f->n_train;
-        for (int64_t i = 0; i < f->n_some; i++)
-            f->model->view[m].rows += mucmm_data_has(f->data[m], f->some[i]);
-    }
+    note_counts(f);
     join_training_rows(f);
 done:
     mucmm__free(complete);

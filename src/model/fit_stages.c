@@ -3,10 +3,10 @@
  * Which stages of common heads are trained, and what is kept of them: section 2 of the method.
  *
  * All dimensions are trained at once, from both starts: from the closed form and from scratch, and
- * from scratch again for every restart; the one with the largest held-out total correlation of
- * fixed projections is kept, unless the closed form itself says more, and with restarts its
- * components are compared with those of the others. If stages are asked for, later ones look for
- * what nonlinear features of the variates found before do not predict. */
+ * from scratch again for every restart; the one with the largest total correlation of fixed
+ * projections on the choosing rows is kept, unless the closed form itself says more, and with
+ * restarts its components are compared with those of the others. If stages are asked for, later
+ * ones look for what nonlinear features of the variates found before do not predict. */
 #include "model/fit_stages.h"
 
 #include "model/fit_common.h"
@@ -20,7 +20,7 @@
 /* Of the tests that decide on sizes of stages. */
 #define PERMUTATIONS 1000
 /* Fewer rows than these decide nothing: one stage, trained heads, and no restarts. */
-#define LEAST_HELD_OUT 20
+#define LEAST_ROWS 20
 /* Trained heads must say more than the closed form by this share, and by so many standard errors
  * (they were chosen among epochs and starts); of a component at least so much variance counts as
  * unexplained (what is below is rounding). */
@@ -32,7 +32,7 @@
 
 /* All common variates of every view so far, c[m] [n, width], as doubles, on every `every`-th row.
  */
-static mucmm_status common_variates(mucmm__fit *f, const mucmm__solution *rep, mucmm_rows part,
+static mucmm_status common_variates(mucmm__fit *f, const mucmm__solution *rep, mucmm__rows part,
                                     int64_t every, mucmm__block *c)
 {
     mucmm_status status = MUCMM_OK;
@@ -65,13 +65,15 @@ static void blocks_drop(mucmm__block *c)
     }
 }
 
-/* r2 [k]: mean over the views. NaN where there are too few training rows to fit anything. */
-static mucmm_status harmonic_marks(mucmm__fit *f, const mucmm__solution *rep, double *r2)
+/* r2 [k], judged on the rows of a part: mean over the views. NaN where there are too few training
+ * rows to fit anything. */
+static mucmm_status harmonic_marks(mucmm__fit *f, const mucmm__solution *rep, mucmm__rows part,
+                                   double *r2)
 {
     mucmm_status status = MUCMM_OK;
     int64_t k = mucmm__common_width(&rep->view[0]);
     int64_t every = (f->n_train + MUCMM__EVALUATION_ROWS - 1) / MUCMM__EVALUATION_ROWS;
-    mucmm__block train[MUCMM_MAX_VIEWS] = {{0}}, held_out[MUCMM_MAX_VIEWS] = {{0}};
+    mucmm__block train[MUCMM_MAX_VIEWS] = {{0}}, judged[MUCMM_MAX_VIEWS] = {{0}};
     double *one = NULL;
 
     TRY(mucmm__alloc(f->ctx, k, sizeof *one, &one));
@@ -79,16 +81,16 @@ static mucmm_status harmonic_marks(mucmm__fit *f, const mucmm__solution *rep, do
         r2[j] = f->n_train < 8 * (k + 1) ? NAN : 0;
     if (isnan(r2[0]))
         goto done;
-    TRY(common_variates(f, rep, MUCMM_ROWS_TRAIN, every, train));
-    TRY(common_variates(f, rep, MUCMM_ROWS_HELD_OUT, 1, held_out));
+    TRY(common_variates(f, rep, MUCMM__TRAINING, every, train));
+    TRY(common_variates(f, rep, part, 1, judged));
     for (int32_t m = 0; m < f->model->n_views; m++) {
-        TRY(mucmm__harmonics(f->ctx, &train[m], &held_out[m], one));
+        TRY(mucmm__harmonics(f->ctx, &train[m], &judged[m], one));
         for (int64_t j = 0; j < k; j++)
             r2[j] += one[j] / f->model->n_views;
     }
 done:
     blocks_drop(train);
-    blocks_drop(held_out);
+    blocks_drop(judged);
     mucmm__free(one);
     return status;
 }
@@ -98,12 +100,12 @@ mucmm_status mucmm__mark_harmonics(mucmm__fit *f, mucmm__solution *r)
     mucmm_status status = MUCMM_OK;
 
     TRY(mucmm__alloc(f->ctx, f->model->k, sizeof *r->harmonic, &r->harmonic));
-    TRY(harmonic_marks(f, r, r->harmonic));
+    TRY(harmonic_marks(f, r, MUCMM__HELD_OUT, r->harmonic));
 done:
     return status;
 }
 
-/* Tests the variates from `first` on: which are significant on the held-out rows and no harmonics,
+/* Tests the variates from `first` on: which are significant on the choosing rows and no harmonics,
  * keep [k - first], and how many are the former and both. */
 static mucmm_status choose_components(mucmm__fit *f, int64_t first, bool *keep,
                                       int64_t *significant, int64_t *kept)
@@ -115,10 +117,10 @@ static mucmm_status choose_components(mucmm__fit *f, int64_t first, bool *keep,
     int64_t k = mucmm__common_width(&rep->view[0]), fresh = k - first;
 
     TRY(mucmm__alloc(f->ctx, k, sizeof *r2, &r2));
-    TRY(harmonic_marks(f, rep, r2));
+    TRY(harmonic_marks(f, rep, MUCMM__CHOOSING, r2));
     TRY(mucmm__alloc(f->ctx, fresh, sizeof *correlations, &correlations));
     TRY(mucmm__alloc(f->ctx, fresh, sizeof *p_values, &p_values));
-    TRY(common_variates(f, rep, MUCMM_ROWS_HELD_OUT, 1, c));
+    TRY(common_variates(f, rep, MUCMM__CHOOSING, 1, c));
     for (int32_t m = 0; m < f->model->n_views; m++) {
         for (int64_t i = 0; i < c[m].rows; i++) /* the new columns alone */
             memmove(c[m].data + i * fresh, c[m].data + i * k + first,
@@ -195,7 +197,7 @@ static mucmm_status take_start(mucmm__fit *f, mucmm__stage stage, int64_t k, boo
     return status;
 }
 
-/* targets[m], rest[m]: the variates on the held-out rows, and what nonlinear features of those
+/* targets[m], rest[m]: the variates on the choosing rows, and what nonlinear features of those
  * before do not predict of them; with too few training rows to learn that, the variates themselves.
  */
 static mucmm_status take_out_harmonics(mucmm__fit *f, const mucmm__solution *rep,
@@ -206,8 +208,8 @@ static mucmm_status take_out_harmonics(mucmm__fit *f, const mucmm__solution *rep
     int64_t every = (f->n_train + MUCMM__EVALUATION_ROWS - 1) / MUCMM__EVALUATION_ROWS;
     mucmm__block train[MUCMM_MAX_VIEWS] = {{0}}, c[MUCMM_MAX_VIEWS] = {{0}};
 
-    TRY(common_variates(f, rep, MUCMM_ROWS_TRAIN, every, train));
-    TRY(common_variates(f, rep, MUCMM_ROWS_HELD_OUT, 1, c));
+    TRY(common_variates(f, rep, MUCMM__TRAINING, every, train));
+    TRY(common_variates(f, rep, MUCMM__CHOOSING, 1, c));
     for (int32_t m = 0; m < f->model->n_views; m++) {
         size_t size = (size_t)(c[m].rows * k) * sizeof(double);
         targets[m] = rest[m] = (mucmm__block){NULL, c[m].rows, k};
@@ -258,7 +260,7 @@ static double fresh_correlation(const mucmm__block *targets, const mucmm__block 
     return rho;
 }
 
-/* sum_j -log(1 - rho_j^2) / 2, rho_j the correlations on the held-out rows (means over pairs of
+/* sum_j -log(1 - rho_j^2) / 2, rho_j the correlations on the choosing rows (means over pairs of
  * views) of what nonlinear features of the components before j do not predict: harmonics say
  * nothing that has not been counted. Of jointly Gaussian views and the closed form it is the
  * information they have in common, in nats. influence [n]: gets sign times what each row has in it
@@ -321,14 +323,14 @@ static mucmm_status prefer_closed_form(mucmm__fit *f)
     mucmm_model *model = f->model;
     double closed, trained, se;
 
-    if (f->p->head != MUCMM_HEAD_AUTO || f->n_held_out < LEAST_HELD_OUT)
+    if (f->p->head != MUCMM_HEAD_AUTO || f->n_choosing < LEAST_ROWS)
         return MUCMM_OK;
     TRY(compare_information(f, &closed, &trained, &se));
     if (trained - closed > fmax(TIE * closed, CHANCE * se))
         goto done;
     mucmm__info(f->ctx,
                 "common heads: the closed form is kept; by what its components add to those before "
-                "them it has %.2f nats on the held-out rows, trained heads %.2f",
+                "them it has %.2f nats on the choosing rows, trained heads %.2f",
                 closed, trained);
     mucmm__common_drop(&model->heads);
     for (int32_t m = 0; m < model->n_views; m++)
@@ -339,7 +341,8 @@ done:
     return status;
 }
 
-/* All starts; of those with the largest held-out total correlation the first, or the closed form.
+/* All starts; of those with the largest total correlation on choosing rows the first, or the closed
+ * form.
  */
 static mucmm_status first_stage(mucmm__fit *f, int64_t k)
 {
@@ -360,11 +363,11 @@ done:
 
 static mucmm_status check_restarts(mucmm__fit *f)
 {
-    if (f->p->restarts > 0 && f->n_held_out < LEAST_HELD_OUT)
+    if (f->p->restarts > 0 && f->n_held_out < LEAST_ROWS)
         return mucmm__fail(f->ctx, MUCMM_ESHAPE,
                            "%" PRId64 " held-out rows are too few to compare restarts on; at least "
                            "%d are needed: give a larger `validation`, or leave out `restarts`",
-                           f->n_held_out, LEAST_HELD_OUT);
+                           f->n_held_out, LEAST_ROWS);
     return MUCMM_OK;
 }
 
@@ -382,7 +385,7 @@ static mucmm_status compare_starts(mucmm__fit *f, int64_t k)
     TRY(mucmm__alloc(f->ctx, f->n_held_out, sizeof *rows, &rows));
     for (int64_t i = 0; i < f->n_held_out; i++)
         rows[i] = i;
-    TRY(common_variates(f, rep, MUCMM_ROWS_HELD_OUT, 1, ours));
+    TRY(common_variates(f, rep, MUCMM__HELD_OUT, 1, ours));
     others = f->model->start < 0 ? starts : starts - 1;
     TRY(mucmm__comparisons_create(f->ctx, f->model->n_views, k, others, f->n_held_out, &c));
     mucmm__include(&c, rows, ours);
@@ -391,7 +394,7 @@ static mucmm_status compare_starts(mucmm__fit *f, int64_t k)
             continue;
         TRY(mucmm__alloc(f->ctx, k, sizeof *other.rho, &other.rho));
         TRY(take_start(f, (mucmm__stage)s, k, false, &other));
-        TRY(common_variates(f, &other, MUCMM_ROWS_HELD_OUT, 1, theirs));
+        TRY(common_variates(f, &other, MUCMM__HELD_OUT, 1, theirs));
         TRY(mucmm__compare(f->ctx, &c, rows, ours, theirs));
         blocks_drop(theirs);
         mucmm__solution_drop(&other);
@@ -461,7 +464,7 @@ mucmm_status mucmm__fit_common(mucmm__fit *f)
     TRY(first_stage(f, total));
     if (f->p->restarts > 0)
         TRY(compare_starts(f, total));
-    if (f->p->stages != 1 && f->n_held_out >= LEAST_HELD_OUT)
+    if (f->p->stages != 1 && f->n_choosing >= LEAST_ROWS)
         TRY(choose_components(f, 0, keep, &significant, &once));
     if (once > 0 && once < significant) {
         TRY(drop_components(f, rep, total, keep, once));

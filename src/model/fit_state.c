@@ -8,10 +8,13 @@
 
 #include <string.h>
 
-const int64_t *mucmm__rows_of(const mucmm__fit *f, mucmm_rows part, int64_t *n)
+const int64_t *mucmm__rows_of(const mucmm__fit *f, mucmm__rows part, int64_t *n)
 {
-    *n = part == MUCMM_ROWS_TRAIN ? f->n_train : f->n_held_out;
-    return part == MUCMM_ROWS_TRAIN ? f->train : f->held_out;
+    const int64_t counts[] = {f->n_train, f->n_choosing, f->n_held_out};
+    const int64_t *const rows[] = {f->train, f->choosing, f->held_out};
+
+    *n = counts[part];
+    return rows[part];
 }
 
 mucmm_status mucmm__batch_features(mucmm__fit *f, int32_t view, const int64_t *rows, int64_t n,

@@ -7,25 +7,36 @@
 #include "model/model.h"
 #include "model/trainer.h"
 
+/* Which rows of a fit: those that train weights; those that choose between what was trained (start,
+ * epoch, ridge, dimensions, candidates), none where nothing is chosen; and those that decide
+ * nothing and so may testify. What a fit keeps by this number is of the first two. */
+typedef enum mucmm__rows {
+    MUCMM__TRAINING = 0,
+    MUCMM__CHOOSING = 1,
+    MUCMM__HELD_OUT = 2
+} mucmm__rows;
+
 /* The run of one fit. */
 typedef struct mucmm__fit {
     mucmm_ctx *ctx;
     const mucmm_fit_params *p;
     mucmm_model *model;
     const mucmm_data *data[MUCMM_MAX_VIEWS];
-    int64_t n_train, n_held_out, batch;
-    int64_t *train, *held_out;           /* numbers of rows that have all views; train ascending */
+    int64_t n_train, n_choosing, n_held_out, batch;
+    int64_t *train, *choosing, *held_out; /* numbers of rows that have all views; train ascending,
+                                             the others shuffled */
     int64_t n_some, *some;               /* rows of train and those that lack views, ascending; NULL
                                             if there are none                        */
     double lacking_ridge;                /* of the regressions for what rows lack */
     double *weights[MUCMM_MAX_VIEWS];    /* [dims, k] common ones of the closed form, of z or h */
-    double *cov[2];                      /* [P, P] joint covariance of h, by mucmm_rows */
+    double *cov[2];                      /* [P, P] joint covariance of h, by mucmm__rows; of the
+                                            choosing rows NULL where no ridge is chosen there */
     int64_t offset[MUCMM_MAX_VIEWS + 1]; /* of each view's columns in cov           */
     /* In a small sample cov is that of the coordinates z = basis h; basis [dims, p] is NULL where
      * they are h itself. */
     bool small_sample;
     double *basis[MUCMM_MAX_VIEWS];
-    mucmm__block z[2][MUCMM_MAX_VIEWS]; /* [rows, dims], by mucmm_rows */
+    mucmm__block z[MUCMM_MAX_VIEWS]; /* [n_train, dims] */
     mucmm__trainer stage[MUCMM__STAGES];
     int32_t stage_now;            /* the first stage that is not finished */
     uint64_t asked;               /* fingerprint of what is known before a row is read */
@@ -39,8 +50,8 @@ typedef struct mucmm__part {
     int64_t params, stats; /* where it begins */
 } mucmm__part;
 
-/* Numbers of the training or the held-out rows. */
-const int64_t *mucmm__rows_of(const mucmm__fit *f, mucmm_rows part, int64_t *n);
+/* Numbers of these rows. */
+const int64_t *mucmm__rows_of(const mucmm__fit *f, mucmm__rows part, int64_t *n);
 /* Scaled features of a batch (rows: numbers into the training rows), without and with noise; noisy
  * may be NULL. */
 mucmm_status mucmm__batch_features(mucmm__fit *f, int32_t view, const int64_t *rows, int64_t n,

@@ -83,9 +83,9 @@ static void take_batch(mucmm__fit *f, const transport_work *w, int32_t m, const 
         mucmm__rng_key(f->p->seed, mucmm__stream(MUCMM__STAGE_TRANSPORT) + 500000 + (uint64_t)m);
 
     for (int64_t i = 0; i < n; i++) {
-        memcpy(w->c[m] + i * k, w->w->c_all[MUCMM_ROWS_TRAIN][m] + rows[i] * k,
+        memcpy(w->c[m] + i * k, w->w->c_all[MUCMM__TRAINING][m] + rows[i] * k,
                (size_t)k * sizeof(float));
-        memcpy(w->r + i * q, w->w->r_all[MUCMM_ROWS_TRAIN][m] + rows[i] * q,
+        memcpy(w->r + i * q, w->w->r_all[MUCMM__TRAINING][m] + rows[i] * q,
                (size_t)q * sizeof(float));
     }
     mucmm__add_noise(f->ctx, n * k, NOISE, key, (uint64_t)(step * n * k), w->c[m], w->c[m]);
@@ -120,7 +120,7 @@ done:
     return status;
 }
 
-/* The mean log-likelihood of the held-out rows, up to a constant. */
+/* The mean log-likelihood of the choosing rows, up to a constant. */
 static mucmm_status transport_evaluate(mucmm__fit *f, mucmm__trainer *t, void *arg, double *value)
 {
     mucmm_status status = MUCMM_OK;
@@ -130,15 +130,15 @@ static mucmm_status transport_evaluate(mucmm__fit *f, mucmm__trainer *t, void *a
 
     *value = 0;
     for (int32_t m = 0; m < f->model->n_views; m++) {
-        const float *c = w->w->c_all[MUCMM_ROWS_HELD_OUT][m];
-        const float *r = w->w->r_all[MUCMM_ROWS_HELD_OUT][m];
+        const float *c = w->w->c_all[MUCMM__CHOOSING][m];
+        const float *r = w->w->r_all[MUCMM__CHOOSING][m];
         TRY(mucmm__part_head(f, &w->part[m], t->params, t->stats, &net));
-        for (int64_t i = 0; i < f->n_held_out; i += w->batch) {
-            int64_t n = f->n_held_out - i < w->batch ? f->n_held_out - i : w->batch;
+        for (int64_t i = 0; i < f->n_choosing; i += w->batch) {
+            int64_t n = f->n_choosing - i < w->batch ? f->n_choosing - i : w->batch;
             TRY(mucmm__head_forward(f->ctx, &net, n, c + i * k, w->o));
             for (int64_t j = 0; j < n; j++)
                 *value -= row_loss(q, w->o + j * width, r + (i + j) * q, w->t) /
-                          ((double)f->n_held_out * (double)q);
+                          ((double)f->n_choosing * (double)q);
         }
         mucmm__head_drop(&net);
     }

@@ -17,7 +17,7 @@ typedef struct mucmm__individual_heads {
 typedef struct mucmm__individual {
     mucmm__part head[MUCMM_MAX_VIEWS], net[MUCMM_MAX_VIEWS], decoder[MUCMM_MAX_VIEWS];
     mucmm__transport base[MUCMM_MAX_VIEWS]; /* its residual and mix alone */
-    /* by mucmm_rows: [rows, k], [rows, q] */
+    /* by mucmm__rows: [rows, k], [rows, q] */
     float *c_all[2][MUCMM_MAX_VIEWS], *r_all[2][MUCMM_MAX_VIEWS];
     /* of one batch of at most `rows` rows */
     int64_t rows, features;

@@ -45,12 +45,12 @@ static mucmm_status push_rows(mucmm__fit *f, mucmm__individual *w, int32_t m,
 
     for (int64_t i = 0; i < f->n_train; i += w->rows) {
         int64_t n = f->n_train - i < w->rows ? f->n_train - i : w->rows;
-        const float *c = w->c_all[MUCMM_ROWS_TRAIN][m] + i * k;
+        const float *c = w->c_all[MUCMM__TRAINING][m] + i * k;
         mucmm_cmat x = {w->h[m], n, view->p, view->p}, y = {w->joint[m], n, width, width};
         TRY(mucmm__features(f->ctx, view, f->data[m], f->train + i, n, w->h[m]));
         if (g)
             TRY(mucmm__individual_outputs(f, w, m, g, n, w->h[m], c,
-                                          w->r_all[MUCMM_ROWS_TRAIN][m] + i * q, w->raw));
+                                          w->r_all[MUCMM__TRAINING][m] + i * q, w->raw));
         for (int64_t r = 0; r < n; r++) {
             memcpy(w->joint[m] + r * width, c + r * k, (size_t)k * sizeof(float));
             memcpy(w->joint[m] + r * width + k, w->raw + r * q, (size_t)q * sizeof(float));
@@ -112,7 +112,7 @@ static mucmm_status residual_covariance(mucmm__fit *f, int32_t m, const double *
     TRY(mucmm__alloc(f->ctx, dims * k, sizeof *y, &y));
     TRY(mucmm__alloc(f->ctx, dims * k, sizeof *t, &t));
     for (int64_t i = 0; i < dims; i++)
-        memcpy(s + i * dims, f->cov[MUCMM_ROWS_TRAIN] + (f->offset[m] + i) * total + f->offset[m],
+        memcpy(s + i * dims, f->cov[MUCMM__TRAINING] + (f->offset[m] + i) * total + f->offset[m],
                (size_t)dims * sizeof *s);
     if (f->basis[m])
         TRY(mucmm__dgemm(f->ctx, false, false, dims, k, p, 1, f->basis[m], p, cross_c, k, 0, y, k));

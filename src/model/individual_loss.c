@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The loss of the individual heads with its gradient, and how it is judged on held-out rows:
+ * The loss of the individual heads with its gradient, and how it is judged on choosing rows:
  * section 3 of the method.
  *
  *   L = sum_m [ |h_m - d_m(c_m, u_m)|^2 / (n tr Cov h_m) + alpha K(u_m, c_m)
@@ -24,7 +24,7 @@ enum {
     DECODED = 1000,
     WHITENED = 1000
 };                        /* rows that are decoded in a step; that tell what
-                               whitens the held-out ones */
+                               whitens the others      */
 #define WHITEN_RIDGE 1e-4 /* outputs begin with variance 1 */
 
 /* ---- the terms on standardized u [n, q]; each adds its gradient to du -------------- */
@@ -233,8 +233,8 @@ static mucmm_status encode(mucmm__fit *f, mucmm__individual *w, mucmm__trainer *
     int64_t n = w->rows, q = w->u[m].cols;
 
     TRY(mucmm__batch_features(f, m, rows, n, MUCMM__STAGE_INDIVIDUAL, t->step, w->h[m], w->x[m]));
-    pick(w->c_all[MUCMM_ROWS_TRAIN][m], f->model->k, rows, n, w->c32[m]);
-    pick(w->r_all[MUCMM_ROWS_TRAIN][m], q, rows, n, w->r[m]);
+    pick(w->c_all[MUCMM__TRAINING][m], f->model->k, rows, n, w->c32[m]);
+    pick(w->r_all[MUCMM__TRAINING][m], q, rows, n, w->r[m]);
     TRY(mucmm__mlp_forward_train(f->ctx, &g->net, t->params + g->params, t->stats + g->stats, n,
                                  w->x[m], w->head_tape[m], w->raw));
     TRY(mucmm__mlp_forward_train(f->ctx, &net->net, t->params + net->params, t->stats + net->stats,
@@ -323,23 +323,23 @@ static mucmm_status learn_whitening(mucmm__fit *f, mucmm__individual *w,
 
     if (g->head[m].net.out > 0)
         TRY(mucmm__features(f->ctx, &f->model->view[m], f->data[m], f->train, n, w->h[m]));
-    TRY(mucmm__individual_outputs(f, w, m, g, n, w->h[m], w->c_all[MUCMM_ROWS_TRAIN][m],
-                                  w->r_all[MUCMM_ROWS_TRAIN][m], w->raw));
-    TRY(take_outputs(f, w, m, n, w->c_all[MUCMM_ROWS_TRAIN][m], true));
+    TRY(mucmm__individual_outputs(f, w, m, g, n, w->h[m], w->c_all[MUCMM__TRAINING][m],
+                                  w->r_all[MUCMM__TRAINING][m], w->raw));
+    TRY(take_outputs(f, w, m, n, w->c_all[MUCMM__TRAINING][m], true));
 done:
     return status;
 }
 
-static mucmm_status encode_held_out(mucmm__fit *f, mucmm__individual *w,
+static mucmm_status encode_choosing(mucmm__fit *f, mucmm__individual *w,
                                     const mucmm__individual_heads *g, int32_t m, int64_t first,
                                     int64_t n)
 {
     mucmm_status status = MUCMM_OK;
-    const float *c = w->c_all[MUCMM_ROWS_HELD_OUT][m] + first * f->model->k;
-    const float *r = w->r_all[MUCMM_ROWS_HELD_OUT][m] + first * w->u[m].cols;
+    const float *c = w->c_all[MUCMM__CHOOSING][m] + first * f->model->k;
+    const float *r = w->r_all[MUCMM__CHOOSING][m] + first * w->u[m].cols;
 
     if (g->head[m].net.out > 0 || g->decoder[m].net.out > 0)
-        TRY(mucmm__features(f->ctx, &f->model->view[m], f->data[m], f->held_out + first, n,
+        TRY(mucmm__features(f->ctx, &f->model->view[m], f->data[m], f->choosing + first, n,
                             w->h[m]));
     TRY(mucmm__individual_outputs(f, w, m, g, n, w->h[m], c, r, w->raw));
     TRY(take_outputs(f, w, m, n, c, false));
@@ -353,7 +353,7 @@ static mucmm_status judge_leak(mucmm__fit *f, mucmm__individual *w, int32_t m, i
                                bool chance)
 {
     mucmm_status status = MUCMM_OK;
-    double share = (double)n / (double)f->n_held_out, leak, sd;
+    double share = (double)n / (double)f->n_choosing, leak, sd;
     uint64_t key =
         mucmm__rng_key(f->p->seed, mucmm__stream(MUCMM__STAGE_INDIVIDUAL) + 600000 + (uint64_t)m);
     mucmm__block phi_std;
@@ -372,7 +372,7 @@ done:
     return status;
 }
 
-static mucmm_status judge_held_out(mucmm__fit *f, mucmm__individual *w, const mucmm__head *decoder,
+static mucmm_status judge_choosing(mucmm__fit *f, mucmm__individual *w, const mucmm__head *decoder,
                                    int32_t m, int64_t n, double *loss)
 {
     mucmm_status status = MUCMM_OK;
@@ -391,7 +391,7 @@ mucmm_status mucmm__individual_judge(mucmm__fit *f, mucmm__individual *w,
                                      const mucmm__individual_heads *g, double *value)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t blocks = (f->n_held_out + w->rows - 1) / w->rows;
+    int64_t blocks = (f->n_choosing + w->rows - 1) / w->rows;
 
     *value = w->unexplained = 0;
     for (int32_t m = 0; m < f->model->n_views; m++) {
@@ -399,14 +399,14 @@ mucmm_status mucmm__individual_judge(mucmm__fit *f, mucmm__individual *w,
         TRY(learn_whitening(f, w, g, m));
     }
     for (int64_t b = 0; b < blocks; b++) {
-        int64_t first = b * f->n_held_out / blocks, n = (b + 1) * f->n_held_out / blocks - first;
+        int64_t first = b * f->n_choosing / blocks, n = (b + 1) * f->n_choosing / blocks - first;
         double loss = 0;
         for (int32_t m = 0; m < f->model->n_views; m++)
-            TRY(encode_held_out(f, w, g, m, first, n));
+            TRY(encode_choosing(f, w, g, m, first, n));
         TRY(take_shared(f, w, n));
         for (int32_t m = 0; m < f->model->n_views; m++)
-            TRY(judge_held_out(f, w, &g->decoder[m], m, n, &loss));
-        w->unexplained += loss * (double)n / (double)f->n_held_out;
+            TRY(judge_choosing(f, w, &g->decoder[m], m, n, &loss));
+        w->unexplained += loss * (double)n / (double)f->n_choosing;
     }
     *value -= w->unexplained;
     for (int32_t m = 0; m < f->model->n_views; m++) {

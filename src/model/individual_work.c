@@ -133,7 +133,7 @@ static mucmm_status represent_rows(mucmm__fit *f, mucmm__individual *w, int32_t 
     int64_t k = f->model->k, n_all;
 
     for (int part = 0; part < 2; part++) {
-        const int64_t *rows = mucmm__rows_of(f, (mucmm_rows)part, &n_all);
+        const int64_t *rows = mucmm__rows_of(f, (mucmm__rows)part, &n_all);
         float *c, *r;
         TRY(mucmm__alloc(f->ctx, n_all * k, sizeof(float), &w->c_all[part][m]));
         TRY(mucmm__alloc(f->ctx, n_all * v->q, sizeof(float), &w->r_all[part][m]));
@@ -141,7 +141,7 @@ static mucmm_status represent_rows(mucmm__fit *f, mucmm__individual *w, int32_t 
         r = w->r_all[part][m];
         TRY(mucmm__represent(f->ctx, f->model, &f->model->heads, m, f->data[m], rows, n_all, c,
                              NULL));
-        if (part == MUCMM_ROWS_TRAIN)
+        if (part == MUCMM__TRAINING)
             TRY(mucmm__individual_residual(f, w, m));
         for (int64_t i = 0; i < n_all; i += w->rows) {
             int64_t n = n_all - i < w->rows ? n_all - i : w->rows;

@@ -55,6 +55,7 @@ struct mucmm_model {
     double ridge;           /* of the closed form, or MUCMM_RIDGE_LEDOIT_WOLF: each view's own */
     bool ridge_chosen;      /* by the held-out rows or by cross-validation                     */
     int64_t rows[2];        /* training, held-out                     */
+    int64_t choosing_rows;  /* 0: nothing was chosen, or the held-out rows chose (old files) */
     int32_t start;          /* stage whose common heads were kept, -1: the closed form */
     bool individual_closed; /* its individual heads too */
     mucmm_candidate front[MUCMM_MAX_CANDIDATES];

@@ -309,6 +309,7 @@ mucmm_status mucmm__model_make_json(mucmm_ctx *ctx, mucmm_model *m)
     mucmm__json_set(b, o, "common", json_integer(m->k));
     mucmm__json_set(b, o, "training_rows", json_integer(m->rows[MUCMM_ROWS_TRAIN]));
     mucmm__json_set(b, o, "held_out_rows", json_integer(m->rows[MUCMM_ROWS_HELD_OUT]));
+    mucmm__json_set(b, o, "choosing_rows", json_integer(m->choosing_rows));
     mucmm__json_set(b, o, "ridge", ridge_json(m->ridge));
     if (m->ridge_chosen && !(m->held_out_chose & MUCMM_CHOSE_RIDGE)) /* else those say it */
         mucmm__json_set(b, o, "ridge_chosen", json_true());

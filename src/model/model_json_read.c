@@ -699,6 +699,8 @@ static mucmm_status read_model(mucmm_ctx *ctx, const json_t *o, int64_t room, mu
     TRY(get_integer(ctx, o, "common", 1, INT32_MAX, &m->k));
     TRY(get_integer(ctx, o, "training_rows", 0, MOST_ROWS, &m->rows[MUCMM_ROWS_TRAIN]));
     TRY(get_integer(ctx, o, "held_out_rows", 0, MOST_ROWS, &m->rows[MUCMM_ROWS_HELD_OUT]));
+    if (json_object_get(o, "choosing_rows"))
+        TRY(get_integer(ctx, o, "choosing_rows", 0, MOST_ROWS, &m->choosing_rows));
     TRY(read_ridge(ctx, o, &m->ridge));
     TRY(get_integer(ctx, o, "start", -1, MUCMM__STAGE_LATER - 1, &start));
     m->start = (int32_t)start;

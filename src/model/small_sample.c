@@ -18,10 +18,8 @@ void mucmm__small_sample_drop(mucmm__fit *f)
     for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++) {
         mucmm__free(f->basis[m]);
         f->basis[m] = NULL;
-        for (int part = 0; part < 2; part++) {
-            mucmm__free(f->z[part][m].data);
-            f->z[part][m] = (mucmm__block){0};
-        }
+        mucmm__free(f->z[m].data);
+        f->z[m] = (mucmm__block){0};
     }
 }
 
@@ -166,13 +164,7 @@ static mucmm_status take_view(mucmm__fit *f, int32_t m)
     TRY(scale_view(f, m, h));
     if (v->p >= f->n_train)
         TRY(find_basis(f, m, h, &dims));
-    TRY(take_coordinates(f, m, dims, f->n_train, &h, &f->z[MUCMM_ROWS_TRAIN][m]));
-    mucmm__free(h);
-    h = NULL;
-    TRY(mucmm__alloc(f->ctx, f->n_held_out * v->p, sizeof *h, &h));
-    TRY(read_rows(f, m, f->held_out, f->n_held_out, h));
-    scale_rows(v, f->n_held_out, h);
-    TRY(take_coordinates(f, m, dims, f->n_held_out, &h, &f->z[MUCMM_ROWS_HELD_OUT][m]));
+    TRY(take_coordinates(f, m, dims, f->n_train, &h, &f->z[m]));
     f->offset[m + 1] = f->offset[m] + dims;
 done:
     mucmm__free(h);
@@ -181,8 +173,8 @@ done:
 
 /* ---- all views --------------------------------------------------------------------- */
 
-mucmm_status mucmm__coordinate_moments(mucmm__fit *f, mucmm_rows part, const int64_t *rows,
-                                       int64_t n, double *mean, double *cov)
+mucmm_status mucmm__coordinate_moments(mucmm__fit *f, const int64_t *rows, int64_t n, double *mean,
+                                       double *cov)
 {
     mucmm_status status = MUCMM_OK;
     int64_t total = f->offset[f->model->n_views];
@@ -193,7 +185,7 @@ mucmm_status mucmm__coordinate_moments(mucmm__fit *f, mucmm_rows part, const int
     TRY(mucmm__alloc(f->ctx, n * total, sizeof *x, &x));
     for (int64_t i = 0; i < n; i++)
         for (int32_t m = 0; m < f->model->n_views; m++) {
-            const mucmm__block *z = &f->z[part][m];
+            const mucmm__block *z = &f->z[m];
             memcpy(x + i * total + f->offset[m], z->data + (rows ? rows[i] : i) * z->cols,
                    (size_t)z->cols * sizeof *x);
         }
@@ -208,15 +200,13 @@ done:
 mucmm_status mucmm__small_sample(mucmm__fit *f)
 {
     mucmm_status status = MUCMM_OK;
+    int64_t total;
 
     for (int32_t m = 0; m < f->model->n_views; m++)
         TRY(take_view(f, m));
-    for (int part = 0; part < 2; part++) {
-        int64_t total = f->offset[f->model->n_views];
-        TRY(mucmm__alloc(f->ctx, total * total, sizeof *f->cov[part], &f->cov[part]));
-        TRY(mucmm__coordinate_moments(f, (mucmm_rows)part, NULL, f->z[part][0].rows, NULL,
-                                      f->cov[part]));
-    }
+    total = f->offset[f->model->n_views];
+    TRY(mucmm__alloc(f->ctx, total * total, sizeof(double), &f->cov[MUCMM__TRAINING]));
+    TRY(mucmm__coordinate_moments(f, NULL, f->n_train, NULL, f->cov[MUCMM__TRAINING]));
 done:
     return status;
 }

@@ -14,8 +14,8 @@ mucmm_status mucmm__small_sample(mucmm__fit *f);
 void mucmm__small_sample_drop(mucmm__fit *f);
 /* Joint mean [P] and covariance [P, P] (either may be NULL) of the coordinates of rows[0..n) of a
  * part's rows (NULL: all n). */
-mucmm_status mucmm__coordinate_moments(mucmm__fit *f, mucmm_rows part, const int64_t *rows,
-                                       int64_t n, double *mean, double *cov);
+mucmm_status mucmm__coordinate_moments(mucmm__fit *f, const int64_t *rows, int64_t n, double *mean,
+                                       double *cov);
 /* weights [p, k] of h from those of view m's coordinates, a [dims, k]. */
 mucmm_status mucmm__from_coordinates(mucmm__fit *f, int32_t m, int64_t k, const double *a,
                                      double *weights);

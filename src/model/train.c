@@ -85,7 +85,7 @@ mucmm_status mucmm__train(mucmm__fit *f, int32_t stage, const mucmm__problem *pr
         t->epoch++;
         keep_if_best(t, value);
         TRY(mucmm__add_epoch(f->ctx, f->model, (mucmm__epoch){stage, t->epoch, loss, value}));
-        snprintf(note, sizeof note, "loss %.4f, held-out %.4f", loss, value);
+        snprintf(note, sizeof note, "loss %.4f, choosing rows %.4f", loss, value);
         mucmm__info(f->ctx, "%s: epoch %" PRId64 ": %s", problem->name, t->epoch, note);
         TRY(mucmm__progress(f->ctx, problem->name, t->epoch * steps, problem->epochs * steps,
                             note));

@@ -47,7 +47,7 @@ typedef struct mucmm__trainer {
     int64_t n_params, n_stats;
     float *params, *first, *second, *stats; /* optimizer state, BatchNorm statistics */
     float *best_params, *best_stats;
-    double best; /* held-out value, higher is better */
+    double best; /* value on the choosing rows, higher is better */
     int64_t epoch;
     float *grads, *mask; /* not saved */
     int64_t step;        /* = epoch * steps_per_epoch at epoch boundaries */

@@ -38,7 +38,7 @@ static const char candidates_chart[] =
     "datum.label\"}}}, \"layer\": [{\"mark\": {\"type\": "
     "\"area\", \"color\": \"#888\", \"opacity\": 0.3, \"line\": {\"color\": \"#888\", "
     "\"strokeDash\": [2, 3]}}, \"encoding\": {\"y\": {\"field\": \"chance (95 %)\", \"type\": "
-    "\"quantitative\", \"title\": \"held-out correlation\"}}}, {\"mark\": {\"type\": \"line\", "
+    "\"quantitative\", \"title\": \"correlation\"}}}, {\"mark\": {\"type\": \"line\", "
     "\"point\": true}, \"encoding\": {\"y\": {\"field\": \"correlation\", \"type\": "
     "\"quantitative\"}, \"tooltip\": [{\"field\": \"component\"}, {\"field\": "
     "\"correlation\", \"format\": \".3f\"}, {\"field\": \"chance (95 %)\", \"format\": "
@@ -67,7 +67,7 @@ static const char shares_chart[] =
 
 static const char training_chart[] =
     "{\"height\": 200, \"mark\": {\"type\": \"line\"}, \"encoding\": {\"x\": {\"field\": "
-    "\"epoch\", \"type\": \"quantitative\"}, \"y\": {\"field\": \"held out\", \"type\": "
+    "\"epoch\", \"type\": \"quantitative\"}, \"y\": {\"field\": \"not trained\", \"type\": "
     "\"quantitative\", \"scale\": {\"zero\": false}}, \"color\": {\"field\": \"stage\", "
     "\"type\": \"nominal\", \"title\": null}, \"strokeDash\": {\"field\": \"stage\", \"type\": "
     "\"nominal\", \"title\": null}}}";
@@ -212,7 +212,7 @@ static mucmm_status candidates(const mucmm__page *p, const mucmm_dimensions *d)
         row_real(&r, "p", d->p_values[j]);
     }
     snprintf(caption, sizeof caption,
-             "The closed form's components on the held-out rows of the fit. %" PRId64
+             "The closed form's components on the rows of the fit that chose. %" PRId64
              " leading ones hold all that are significant (p <= %g).",
              d->common, d->level);
     return show(p, "How many common dimensions?", caption, candidates_chart, &r);
@@ -229,11 +229,12 @@ static mucmm_status rebuilt(const mucmm__page *p, const mucmm_dimensions *d)
             row_real(&r, "error", d->error[v][j]);
             row_text(&r, "view", p->view[v].name);
         }
-    return show(p, "How many individual dimensions?",
-                "Error of rebuilding columns that were not seen, on the held-out rows of the fit. "
-                "A view's number is the smallest whose error is not significantly above the "
-                "lowest point of its line; all views get the largest of these numbers.",
-                rebuilt_chart, &r);
+    return show(
+        p, "How many individual dimensions?",
+        "Error of rebuilding columns that were not seen, on the rows of the fit that chose. "
+        "A view's number is the smallest whose error is not significantly above the "
+        "lowest point of its line; all views get the largest of these numbers.",
+        rebuilt_chart, &r);
 }
 
 /* What a search for the numbers of dimensions looked at; nothing where they were given. */
@@ -307,7 +308,7 @@ static rows history_rows(const mucmm__page *p, bool individual)
         row_integer(&r, "epoch", history[i].epoch);
         row_text(&r, "stage", stage);
         row_real(&r, "loss", history[i].loss);
-        row_real(&r, "held out", history[i].held_out);
+        row_real(&r, "not trained", history[i].held_out);
     }
     return r;
 }
@@ -319,11 +320,11 @@ mucmm_status mucmm__report_training(const mucmm__page *p)
 
     if (json_array_size(common.list) + json_array_size(individual.list) == 0)
         TRY(mucmm__page_say(p, "Nothing was trained step by step: this model is the closed form."));
-    TRY(show(p, "Common heads: held-out total correlation",
+    TRY(show(p, "Common heads: total correlation of rows that did not train",
              "Higher is better. Training starts from the closed form and from scratch; the better "
              "one is kept, if it says more than the closed form.",
              training_chart, &common));
-    TRY(show(p, "Individual heads: held-out objective",
+    TRY(show(p, "Individual heads: objective on rows that did not train",
              "Lower is better: what the individual part misses, and what of the common part leaks "
              "into it.",
              training_chart, &individual));

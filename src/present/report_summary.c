@@ -191,10 +191,11 @@ mucmm_status mucmm__report_fitted(const mucmm__page *p)
     TRY(mucmm__page_say(
         p,
         "Model %s%s%" PRId64 " common components, fitted on %" PRId64 " rows; %" PRId64
-        " more were held out. The numbers of this page are of %s %" PRId64 " rows%s.",
+        " more chose, and %" PRId64 " were held out. The numbers of this page are of %s %" PRId64
+        " rows%s.",
         name ? name : "of ", name ? ": " : "", mucmm_model_common(p->m),
-        mucmm_model_about(p->m)->training_rows, mucmm_model_about(p->m)->held_out_rows,
-        p->held_out ? "these" : "the", p->heads->rows,
+        mucmm_model_about(p->m)->training_rows, mucmm_model_about(p->m)->choosing_rows,
+        mucmm_model_about(p->m)->held_out_rows, p->held_out ? "these" : "the", p->heads->rows,
         p->held_out     ? ""
         : p->fitted > 0 ? " given to the report that it was not fitted to"
                         : " given to the report"));
