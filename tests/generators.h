@@ -190,19 +190,34 @@ static inline void drop_problem(problem *q)
     *q = (problem){0};
 }
 
+/* How many rows of a problem a fit does not train on: those held out, and as many that choose where
+ * anything is chosen: outside a small sample the ridge, too. */
+static inline int64_t rows_not_trained(const problem *q, const mucmm_fit_params *p)
+{
+    int64_t held_out = (int64_t)ceil((double)q->n * p->validation), widest = 0;
+    int64_t choosing = held_out < (q->n - held_out) / 2 ? held_out : (q->n - held_out) / 2;
+
+    for (int32_t m = 0; m < q->n_views; m++)
+        widest = q->p[m] > widest ? q->p[m] : widest;
+    if (p->head == MUCMM_HEAD_LINEAR && p->common != MUCMM_AUTO && p->individual != MUCMM_AUTO &&
+        (p->ridge != MUCMM_RIDGE_CHOSEN || q->n - held_out - choosing < 5 * widest))
+        choosing = 0;
+    return held_out + choosing;
+}
+
 /* The rows of a problem that a fit trains on. */
 static inline problem training_problem(mucmm_ctx *ctx, const problem *q, const mucmm_fit_params *p)
 {
     problem t = *q;
-    int64_t held_out = (int64_t)ceil((double)q->n * p->validation), used = 0;
+    int64_t others = rows_not_trained(q, p), used = 0;
     int64_t *perm = calloc((size_t)q->n, sizeof *perm);
-    bool *is_held_out = calloc((size_t)q->n, sizeof *is_held_out);
+    bool *is_other = calloc((size_t)q->n, sizeof *is_other);
 
     mucmm__rng_permutation(mucmm__rng_key(p->seed, 1), perm, q->n);
-    for (int64_t i = 0; i < held_out; i++)
-        is_held_out[perm[i]] = true;
+    for (int64_t i = 0; i < others; i++)
+        is_other[perm[i]] = true;
     for (int64_t i = 0; i < q->n; i++)
-        if (!is_held_out[i])
+        if (!is_other[i])
             perm[used++] = i;
     t.n = used;
     t.shared = test_doubles(used * SHARED);
@@ -216,7 +231,7 @@ static inline problem training_problem(mucmm_ctx *ctx, const problem *q, const m
         t.view[m].data = t.data[m];
     }
     free(perm);
-    free(is_held_out);
+    free(is_other);
     return t;
 }
 
@@ -243,6 +258,31 @@ static inline mucmm_model *fit(mucmm_ctx *ctx, const problem *q, const mucmm_fit
     CHECK_OK(ctx, mucmm_fit(ctx, q->view, q->n_views, p, &m));
     assert_non_null(m);
     return m;
+}
+
+/* The total correlation of a model on the rows of its fit that chose. */
+static inline double total_of_choosing_rows(mucmm_ctx *ctx, const problem *q, const mucmm_model *m,
+                                            mucmm_representation representation)
+{
+    int64_t *perm = calloc((size_t)q->n, sizeof *perm);
+    mucmm_view view[3];
+    mucmm_data *rows[3];
+    mucmm_scores *s;
+    double total;
+
+    mucmm__rng_permutation(mucmm__rng_key(m->params.seed, 1), perm, q->n);
+    for (int32_t v = 0; v < q->n_views; v++) {
+        CHECK_OK(ctx, mucmm_data_subset(ctx, q->data[v], perm + m->rows[MUCMM_ROWS_HELD_OUT],
+                                        m->choosing_rows, &rows[v]));
+        view[v] = (mucmm_view){q->view[v].name, rows[v]};
+    }
+    CHECK_OK(ctx, mucmm_score(ctx, m, view, q->n_views, NULL, &s));
+    total = mucmm_scores_summary(s, representation)->total_correlation;
+    mucmm_scores_free(s);
+    for (int32_t v = 0; v < q->n_views; v++)
+        mucmm_data_free(rows[v]);
+    free(perm);
+    return total;
 }
 
 /* Variates of all rows of one view; c [n, k], u [n, q]. */

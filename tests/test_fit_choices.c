@@ -339,28 +339,31 @@ static void test_fit_takes_sizes_that_do_not_fit_evenly(void **state)
         p.validation = cases[i].validation;
         p.common_epochs = 1;
         m = fit(ctx, &q, &p);
-        assert_int_equal(m->rows[0] + m->rows[1], cases[i].n);
+        assert_int_equal(m->rows[0] + m->rows[1] + m->choosing_rows, cases[i].n);
+        assert_true(m->rows[0] >= m->choosing_rows);
         assert_true(m->params.batch <= m->rows[0]);
         mucmm_model_free(m);
         drop_problem(&q);
     }
 }
 
-static void test_fit_keeps_the_best_ridge_of_the_held_out_rows(void **state)
+static void test_fit_keeps_the_best_ridge_of_the_choosing_rows(void **state)
 {
-    problem q = new_problem(ctx, 2, 80, false, 12); /* 56 for training: 6 for a column */
+    problem q = new_problem(ctx, 2, 120, false, 12); /* 72 for training: 8 for a column */
     mucmm_fit_params p = small_params(MUCMM_HEAD_LINEAR);
     double best = -INFINITY, ridge = 0;
     mucmm_model *m;
 
     (void)state;
-    p.validation = .3;
+    p.validation = .2;
+    p.individual = MUCMM_AUTO; /* rows choose, even if the ridge is given */
     for (int i = 0; i < 3; i++) {
         static const double ridges[] = {1e-8, 1e-5, 1e-3};
         double total;
         p.ridge = ridges[i];
         m = fit(ctx, &q, &p);
-        total = mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_LINEAR)->total_correlation;
+        assert_int_equal(m->choosing_rows, 24);
+        total = total_of_choosing_rows(ctx, &q, m, MUCMM_LINEAR);
         ridge = total > best ? ridges[i] : ridge;
         best = fmax(best, total);
         mucmm_model_free(m);
@@ -370,6 +373,42 @@ static void test_fit_keeps_the_best_ridge_of_the_held_out_rows(void **state)
     CHECK_CLOSE(m->ridge, ridge, 0);
     mucmm_model_free(m);
     drop_problem(&q);
+}
+
+/* Rows choose only where something is chosen, and never those that testify. */
+static void test_rows_choose_where_something_is_chosen(void **state)
+{
+    static const struct {
+        mucmm_head_kind head;
+        int64_t individual, choosing;
+        double ridge, validation;
+        int64_t n;
+    } cases[] = {
+        {MUCMM_HEAD_LINEAR, 2, 0, 1e-3, .1, 200},
+        {MUCMM_HEAD_LINEAR, 2, 0, MUCMM_RIDGE_LEDOIT_WOLF, .1, 200},
+        {MUCMM_HEAD_LINEAR, 2, 20, MUCMM_RIDGE_CHOSEN, .1, 200},
+        {MUCMM_HEAD_LINEAR, MUCMM_AUTO, 20, 1e-3, .1, 200},
+        {MUCMM_HEAD_MLP, 2, 20, 1e-3, .1, 200},
+        {MUCMM_HEAD_LINEAR, MUCMM_AUTO, 60, 1e-3, .4, 200},     /* at most half of what is left */
+        {MUCMM_HEAD_LINEAR, 2, 0, MUCMM_RIDGE_CHOSEN, .3, 100}, /* a small sample */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        mucmm_fit_params p = small_params(cases[i].head);
+        problem q = new_problem(ctx, 2, cases[i].n, true, 5); /* 9 columns at most */
+        mucmm_model *m;
+        p.individual = cases[i].individual;
+        p.ridge = cases[i].ridge;
+        p.validation = cases[i].validation;
+        m = fit(ctx, &q, &p);
+        assert_int_equal(m->choosing_rows, cases[i].choosing);
+        assert_int_equal(m->rows[1], (int64_t)ceil((double)q.n * cases[i].validation));
+        assert_int_equal(m->rows[0], q.n - m->choosing_rows - m->rows[1]);
+        assert_int_equal(mucmm_model_about(m)->held_out_chose, 0);
+        mucmm_model_free(m);
+        drop_problem(&q);
+    }
 }
 
 /* ---- main -------------------------------------------------------------------------- */
@@ -383,7 +422,8 @@ int main(void)
         cmocka_unit_test(test_auto_trains_heads_for_nonlinear_views),
         cmocka_unit_test(test_auto_does_not_count_harmonics_as_information),
         cmocka_unit_test(test_fit_takes_sizes_that_do_not_fit_evenly),
-        cmocka_unit_test(test_fit_keeps_the_best_ridge_of_the_held_out_rows),
+        cmocka_unit_test(test_fit_keeps_the_best_ridge_of_the_choosing_rows),
+        cmocka_unit_test(test_rows_choose_where_something_is_chosen),
     };
     return cmocka_run_group_tests_name("fit_choices", tests, set_up, tear_down);
 }

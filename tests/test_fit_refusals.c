@@ -42,7 +42,8 @@ static void test_fit_refuses_parameters_out_of_range(void **state)
     REFUSED(validation, 0, MUCMM_EARG, "validation is 0");
     REFUSED(validation, .51, MUCMM_EARG, "validation is 0.51");
     REFUSED(validation, NAN, MUCMM_EARG, "validation is nan");
-    REFUSED(validation, .01, MUCMM_ESHAPE, "60 rows leave 59 for training and 1 held out");
+    REFUSED(validation, .01, MUCMM_ESHAPE,
+            "60 rows leave 58 for training, 1 to choose by and 1 held out");
     REFUSED(ridge, NAN, MUCMM_EARG, "ridge is nan");
     REFUSED(ridge, -3, MUCMM_EARG, "ridge is -3; it must be from 0 to 1e+09");
     REFUSED(learning_rate, -1, MUCMM_EARG, "learning rate is -1");

@@ -116,12 +116,13 @@ static void test_linear_filters_are_gradients(void **state)
 {
     problem q = new_problem(ctx, 2, 400, false, 71);
     mucmm_fit_params fp = small_params(MUCMM_HEAD_LINEAR);
-    problem t = training_problem(ctx, &q, &fp);
+    problem t;
     mucmm_model *m;
     float *c, *u, *c_train, *u_train, *hb = test_floats(N * q.p[0]), *w, *got, *want;
 
     (void)state;
     fp.ridge = 0;
+    t = training_problem(ctx, &q, &fp);
     m = fit(ctx, &q, &fp);
     for (size_t k = 0; k < sizeof all_scores / sizeof *all_scores; k++) {
         mucmm_explain_params p = lcmv_params(all_scores[k]);

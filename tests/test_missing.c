@@ -764,6 +764,7 @@ static void test_fit_uses_the_rows_it_can(void **state)
         mucmm_fit_params p = small_params((mucmm_head_kind)head);
         mucmm_model *m = fit(ctx, &holes, &p);
         int64_t held_out = (int64_t)ceil((double)whole.n * p.validation);
+        int64_t others = rows_not_trained(&whole, &p);
         for (int representation = 0; representation < 2; representation++) {
             const mucmm_summary *s =
                 mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, (mucmm_representation)representation);
@@ -771,10 +772,10 @@ static void test_fit_uses_the_rows_it_can(void **state)
             assert_true(s->correlations[0] > .8);
         }
         assert_int_equal(mucmm_model_summary(m, MUCMM_ROWS_TRAIN, MUCMM_HEADS)->rows,
-                         whole.n - held_out);
+                         whole.n - others);
         for (int32_t v = 0; v < 3; v++) {
             int64_t has = q.n - mucmm_data_missing(holes.data[v]);
-            assert_int_equal(mucmm_model_training_rows(m, v), has - held_out);
+            assert_int_equal(mucmm_model_training_rows(m, v), has - others);
             for (int64_t j = 0; j < q.p[v]; j++) /* closer to that of all rows than chance allows */
                 CHECK_CLOSE(m->view[v].mean[j], column_mean(q.x[v], q.n, q.p[v], j),
                             .12 * m->view[v].scale[j] * (1 + .25 * (double)j));
@@ -809,8 +810,9 @@ static void test_fit_refuses_too_many_holes(void **state)
         const char *fragment;
     } cases[] = {
         {all_of_the_second, "view 'right' (right) is missing in every row"},
-        {all_but_two, "2 rows that have all views leave 1 for training and 1 held out"},
-        {all_but_eleven, "a batch of 9 rows is too small for 2 views of 2 common dimensions"},
+        {all_but_two,
+         "2 rows that have all views leave 1 for training, 0 to choose by and 1 held out"},
+        {all_but_eleven, "a batch of 7 rows is too small for 2 views of 2 common dimensions"},
     };
     problem q = new_problem(ctx, 2, 100, false, 26);
     mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);

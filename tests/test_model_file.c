@@ -398,12 +398,12 @@ static void test_metadata_holds_what_fit_guarantees(void **state)
          "more numbers than the file holds"},
         {"\"hidden\": [\n      16,", "\"hidden\": [\n      1048576,", "more numbers than the file"},
         {"\"shape\": [\n    8\n", "\"shape\": [\n    -2, -4\n", "'shape'"},
-        {"\"held_out_chose\": [", "\"held_out_chose\": [\"the weather\",",
+        {"\"held_out_chose\": [", "\"held_out_chose\": [\"the weather\"",
          "'held_out_chose' is a word"},
         {"\"closed_form_kept\": [", "\"closed_form_kept\": [\"common\"",
          "'closed_form_kept' and 'start' contradict"},
     };
-    problem q = new_problem(ctx, 2, 150, true, 19);
+    problem q = new_problem(ctx, 2, 170, true, 19);
     mucmm_fit_params p = small_params(MUCMM_HEAD_MLP);
     mucmm_model *m = fit(ctx, &q, &p);
 

@@ -514,11 +514,11 @@ static void test_automatic_dimensions_of_other_fits(void **state)
     p.validation = 0.01;
     m = NULL;
     assert_int_equal(fit_auto(ctx, N, P, x, &p, &m), MUCMM_ESHAPE);
-    assert_non_null(strstr(mucmm_ctx_message(ctx), "4 held-out rows are too few"));
+    assert_non_null(strstr(mucmm_ctx_message(ctx), "4 choosing rows are too few"));
     p.individual = MUCMM_AUTO;
     p.common = 2;
     assert_int_equal(fit_auto(ctx, N, P, x, &p, &m), MUCMM_ESHAPE);
-    assert_non_null(strstr(mucmm_ctx_message(ctx), "4 held-out rows are too few"));
+    assert_non_null(strstr(mucmm_ctx_message(ctx), "4 choosing rows are too few"));
     p = auto_params();
     p.head = MUCMM_HEAD_MLP;
     p.batch = 10;
@@ -548,10 +548,8 @@ static void test_automatic_dimensions_of_three_views(void **state)
     CHECK_OK(ctx, mucmm_fit(ctx, q.view, 3, &p, &m));
     assert_int_equal(m->dimensions.common, SHARED);
     assert_int_equal(m->dimensions.candidates, 7);
-    for (int32_t v = 0; v < 3; v++) {
+    for (int32_t v = 0; v < 3; v++)
         assert_int_equal(mucmm_model_individual(m, v), mucmm_model_individual(m, 0));
-        assert_true(mucmm_model_individual(m, v) >= m->dimensions.chosen[v]);
-    }
     mucmm_model_free(m);
     drop_problem(&q);
     mucmm_ctx_free(ctx);

@@ -10,6 +10,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Streams of random numbers: training uses mucmm__stream(stage) and above. */
@@ -70,6 +71,19 @@ static bool needs_choosing(const mucmm__fit *f)
            (p->ridge == MUCMM_RIDGE_CHOSEN && !f->small_sample);
 }
 
+static mucmm_status refuse_few_rows(mucmm__fit *f, int64_t n, bool of_complete)
+{
+    char choosing[48] = "";
+
+    if (needs_choosing(f))
+        snprintf(choosing, sizeof choosing, ", %" PRId64 " to choose by", f->n_choosing);
+    return mucmm__fail(f->ctx, MUCMM_ESHAPE,
+                       "%" PRId64 " rows%s leave %" PRId64 " for training%s and %" PRId64
+                       " held out; each part needs at least 2",
+                       n, of_complete ? " that have all views" : "", f->n_train, choosing,
+                       f->n_held_out);
+}
+
 /* Of n rows that have all views: a share is held out, and as many choose, but not more than half of
  * what is left, where anything is chosen. */
 static mucmm_status count_rows(mucmm__fit *f, int64_t n, int64_t n_all)
@@ -86,11 +100,7 @@ static mucmm_status count_rows(mucmm__fit *f, int64_t n, int64_t n_all)
         f->n_choosing = 0;
     f->n_train = rest - f->n_choosing;
     if (f->n_train < 2 || f->n_held_out < 2 || (f->n_choosing < 2 && needs_choosing(f)))
-        return mucmm__fail(f->ctx, MUCMM_ESHAPE,
-                           "%" PRId64 " rows%s leave %" PRId64 " for training, %" PRId64
-                           " to choose by and %" PRId64 " held out; each part needs at least 2",
-                           n, n < n_all ? " that have all views" : "", f->n_train, f->n_choosing,
-                           f->n_held_out);
+        return refuse_few_rows(f, n, n < n_all);
     return MUCMM_OK;
 }
 
