@@ -301,12 +301,12 @@ done:
 static mucmm_status compare_information(mucmm__fit *f, double *closed, double *trained, double *se)
 {
     mucmm_status status = MUCMM_OK;
-    double *influence = NULL, square = 0, n = (double)f->n_held_out;
+    double *influence = NULL, square = 0, n = (double)f->n_choosing;
 
-    TRY(mucmm__alloc(f->ctx, f->n_held_out, sizeof *influence, &influence));
+    TRY(mucmm__alloc(f->ctx, f->n_choosing, sizeof *influence, &influence));
     TRY(information(f, &f->model->linear, -1, closed, influence));
     TRY(information(f, &f->model->heads, 1, trained, influence));
-    for (int64_t i = 0; i < f->n_held_out; i++)
+    for (int64_t i = 0; i < f->n_choosing; i++)
         square += influence[i] * influence[i];
     *se = sqrt(square) / n;
 done:
