@@ -250,12 +250,21 @@ done:
     return status;
 }
 
-/* What the model will know its rows by: those that trained or took part in the moments. */
+/* What the model will know its rows by: those that trained, chose, or took part in the moments. */
 static mucmm_status keep_digest(mucmm__fit *f)
 {
-    return mucmm__digest_make(f->ctx, f->model->n_views, f->data, f->some ? f->some : f->train,
-                              f->some ? f->n_some : f->n_train, f->held_out, f->n_held_out,
-                              &f->model->digest);
+    mucmm_status status = MUCMM_OK;
+    int64_t n = f->some ? f->n_some : f->n_train, *rows = NULL;
+
+    TRY(mucmm__alloc(f->ctx, n + f->n_choosing, sizeof *rows, &rows));
+    memcpy(rows, f->some ? f->some : f->train, (size_t)n * sizeof *rows);
+    if (f->n_choosing > 0)
+        memcpy(rows + n, f->choosing, (size_t)f->n_choosing * sizeof *rows);
+    TRY(mucmm__digest_make(f->ctx, f->model->n_views, f->data, rows, n + f->n_choosing, f->held_out,
+                           f->n_held_out, &f->model->digest));
+done:
+    mucmm__free(rows);
+    return status;
 }
 
 static mucmm_status summarize_all(mucmm__fit *f)
