@@ -87,6 +87,9 @@ uint64_t memory_of(const settings *given);
 /* Training rows of a view of the study; NULL without a study. */
 int inputs_training(session *s, const inputs *in, const char *view, mucmm_data **out);
 
+/* A table of what is known of the rows, by the key column that is given. */
+int table_open(session *s, const settings *given, const char *path, mucmm_table **out);
+
 /* The model named by the first operand. */
 int model_open(session *s, const settings *given, mucmm_model **out);
 

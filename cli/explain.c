@@ -52,6 +52,7 @@ const option explain_options[] = {
     OPTION_KEY,
     OPTION_GROUP,
     OPTION_METADATA,
+    OPTION_COVARIATES,
     OPTION_PART,
     OPTION_CACHE,
     OPTION_SKIP_BAD,

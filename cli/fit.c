@@ -67,6 +67,12 @@ const option fit_options[] = {
     {"bootstrap", 0, OPTION_COUNT, false, AT(bootstrap), 0, MUCMM_MAX_BOOTSTRAP, "B",
      "replicates that tell which components of the closed form come back (default 0: none; 100 are "
      "enough)"},
+    OPTION_COVARIATES,
+    {"adjust", 0, OPTION_TEXT, false, AT(adjust), 0, 0, "COLUMNS",
+     "covariates that are taken out of the features, such as age,batch; batch:category where "
+     "numbers are codes"},
+    {"adjust-nonlinear", 0, OPTION_COUNT, false, AT(adjust_nonlinear), 0, 8, "N",
+     "spline columns for each number of --adjust (default 1: linear)"},
     OPTION_JSON,
     OPTION_VERBOSE,
     OPTION_END,
@@ -112,6 +118,8 @@ static void fill_params(const settings *given, mucmm_fit_params *p)
     p->bootstrap = given->bootstrap >= 0 ? (int32_t)given->bootstrap : p->bootstrap;
     p->restarts = given->restarts >= 0 ? (int32_t)given->restarts : p->restarts;
     p->checkpoint = given->checkpoint;
+    p->adjust = given->adjust;
+    p->adjust_nonlinear = given->adjust_nonlinear >= 0 ? (int32_t)given->adjust_nonlinear : 0;
 }
 
 static int print_fit_json(session *s, const mucmm_model *m)

@@ -91,11 +91,38 @@ static void list_views(inputs *out)
     }
 }
 
+int table_open(session *s, const settings *given, const char *path, mucmm_table **out)
+{
+    mucmm_table_params p;
+
+    mucmm_table_params_init(&p);
+    p.key = given->key;
+    return check(s, mucmm_table_open(s->ctx, path, &p, out));
+}
+
+static int attach_covariates(session *s, const settings *given, inputs *out)
+{
+    mucmm_table *table = NULL;
+    mucmm_views *with = NULL;
+    int code = 0;
+
+    if (!given->covariates)
+        return 0;
+    TRY(table_open(s, given, given->covariates, &table));
+    TRY(check(s, mucmm_views_attach(s->ctx, out->paired, table, &with)));
+    mucmm_views_free(out->paired);
+    out->paired = with;
+done:
+    mucmm_table_free(table);
+    return code;
+}
+
 static int finish_inputs(session *s, const settings *given, mucmm_part usual, inputs *out)
 {
     int code = 0;
 
     TRY(out->study ? open_study_views(s, given, usual, out) : open_files(s, given, out));
+    TRY(attach_covariates(s, given, out));
     list_views(out);
 done:
     return code;

@@ -46,12 +46,12 @@ typedef struct settings {
     tensor_pairs input, cotangent, input_shape;
     texts tensor;
     const char *output, *key, *checkpoint, *samples, *score, *data, *wrt, *cache, *encoder, *pool,
-        *label, *group, *metadata, *image_encoder, *text_encoder, *baseline;
+        *label, *group, *metadata, *image_encoder, *text_encoder, *baseline, *covariates, *adjust;
     int64_t common, individual, epochs, individual_epochs, batch, seed, threads;
     int64_t shown, permutations, features, steps, repeats, train_pairs, noise_samples;
     int64_t null_models, null_rows;
     int64_t head, scale, method, representation, part, memory, stages, missing;
-    int64_t bootstrap, restarts;
+    int64_t bootstrap, restarts, adjust_nonlinear;
     double validation, ridge, learning_rate, weight_decay, input_noise, independence, noise, mask;
     counts hidden;
     const struct option *table; /* of the command, to name options in messages */
@@ -126,6 +126,12 @@ typedef struct option {
     {                                                                                              \
         "metadata", 0, OPTION_TEXT, false, AT(metadata), 0, 0, "FILE",                             \
             "table (.csv, .tsv) of what is known of the rows, matched by key or row by row"        \
+    }
+#define OPTION_COVARIATES                                                                          \
+    {                                                                                              \
+        "covariates", 0, OPTION_TEXT, false, AT(covariates), 0, 0, "FILE",                         \
+            "csv of what is known of the rows beside the views: numbers and categories, paired "   \
+            "by the key column or by position"                                                     \
     }
 /* Places in its choice. */
 enum { MISSING_REFUSE, MISSING_ALLOW };

@@ -23,6 +23,7 @@ const option report_options[] = {
     OPTION_KEY,
     OPTION_GROUP,
     OPTION_METADATA,
+    OPTION_COVARIATES,
     OPTION_PART,
     OPTION_CACHE,
     OPTION_SKIP_BAD,

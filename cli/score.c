@@ -19,6 +19,7 @@ const option score_options[] = {
     OPTION_KEY,
     OPTION_GROUP,
     OPTION_METADATA,
+    OPTION_COVARIATES,
     OPTION_MISSING,
     OPTION_PART,
     OPTION_CACHE,

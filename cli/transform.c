@@ -15,6 +15,7 @@ const option transform_options[] = {
      "the trained heads (default) or the closed form"},
     {"method", 0, OPTION_CHOICE, false, AT(representation), 0, 0, "heads|linear", NULL},
     OPTION_KEY,
+    OPTION_COVARIATES,
     OPTION_MISSING,
     OPTION_PART,
     OPTION_CACHE,

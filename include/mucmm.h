@@ -450,6 +450,15 @@ typedef struct mucmm_fit_params {
                                independent of each other (of one subject, site, video); NULL
                                (default): every row is its own. Whole groups are held out, drawn and
                                exchanged (docs/method.md, section 5)                             */
+    const char *adjust; /* covariates that are taken out of the features: names of columns of the
+                           table that is attached to the rows (mucmm_views_attach), with commas
+                           between them, "age,batch"; "batch:category" where a column of numbers
+                           is one of codes. The features are regressed on them, on the training
+                           rows; a missing cell counts as the mean, a row of which nothing is known
+                           is refused. New rows are adjusted in the same way wherever the model is
+                           used, and so need the same table. NULL or "" = none (default) */
+    int32_t adjust_nonlinear; /* columns of a natural cubic spline for each number of adjust, 2 to
+                                 8; 0 (default) or 1: the number itself */
 } mucmm_fit_params;
 #define MUCMM_MAX_BOOTSTRAP 10000
 #define MUCMM_MAX_RESTARTS 20

@@ -89,7 +89,8 @@ done:
 }
 
 /* The picture is blurred in raw units. */
-static mucmm_status blurred(mucmm_ctx *ctx, const mucmm__samples *s, const float *x, float *out)
+static mucmm_status blurred(mucmm_ctx *ctx, const mucmm__samples *s, int64_t i, const float *x,
+                            float *out)
 {
     mucmm_status status = MUCMM_OK;
     const mucmm__view_info *v = &s->m->view[s->view];
@@ -100,6 +101,13 @@ static mucmm_status blurred(mucmm_ctx *ctx, const mucmm__samples *s, const float
     if (s->encoded)
         return mucmm__blur(ctx, shape, rank, x, out);
     TRY(mucmm__alloc(ctx, s->cols, sizeof *raw, &raw));
+    if (v->adjust) {
+        TRY(mucmm_data_read(ctx, s->data[s->view], s->rows + i, 1,
+                            &(mucmm_mat){raw, 1, s->cols, s->cols}));
+        TRY(mucmm__blur(ctx, shape, rank, raw, out));
+        TRY(mucmm__scale_features(ctx, v, s->data[s->view], s->rows + i, 1, out));
+        goto done;
+    }
     for (int64_t j = 0; j < s->cols; j++)
         raw[j] = (float)((double)x[j] * v->scale[j] + v->mean[j]);
     TRY(mucmm__blur(ctx, shape, rank, raw, out));
@@ -155,6 +163,8 @@ static mucmm_status given_row(mucmm_ctx *ctx, const mucmm__samples *s, float *ro
                            at, mucmm_data_label(d), mucmm_data_rows(d));
     if (s->encoded)
         return mucmm_data_read_raw(ctx, d, &at, 1, &(mucmm_mat){row, 1, s->cols, s->cols});
+    if (s->m->view[s->view].adjust)
+        return mucmm_data_read(ctx, d, &at, 1, &(mucmm_mat){row, 1, s->cols, s->cols});
     return mucmm__features(ctx, &s->m->view[s->view], d, &at, 1, row);
 }
 
@@ -167,12 +177,14 @@ mucmm_status mucmm__baselines_start(mucmm_ctx *ctx, const mucmm__samples *s, muc
     if (s->p->baseline == MUCMM_BASELINE_BLURRED)
         return check_blurred(ctx, s);
     TRY(mucmm__alloc(ctx, s->cols, sizeof *out->row, &out->row));
+    out->each = v->adjust && !s->encoded &&
+                (s->p->baseline == MUCMM_BASELINE_ROW || s->p->baseline == MUCMM_BASELINE_ZERO);
     if (s->p->baseline == MUCMM_BASELINE_ROW)
         TRY(given_row(ctx, s, out->row));
     else if (s->p->baseline != MUCMM_BASELINE_ZERO)
         TRY(mean_row(ctx, s, out->row));
     else
-        for (int64_t j = 0; j < s->cols && !s->encoded; j++)
+        for (int64_t j = 0; j < s->cols && !s->encoded && !out->each; j++)
             out->row[j] = (float)(-v->mean[j] / v->scale[j]);
 done:
     return status;
@@ -183,10 +195,16 @@ void mucmm__baselines_drop(mucmm__baselines *b)
     mucmm__free(b->row);
 }
 
-mucmm_status mucmm__baseline(mucmm_ctx *ctx, const mucmm__baselines *b, const float *x, float *out)
+mucmm_status mucmm__baseline(mucmm_ctx *ctx, const mucmm__baselines *b, int64_t i, const float *x,
+                             float *out)
 {
+    const mucmm__samples *s = b->s;
+
     if (!b->row)
-        return blurred(ctx, b->s, x, out);
-    memcpy(out, b->row, (size_t)b->s->cols * sizeof *out);
+        return blurred(ctx, s, i, x, out);
+    memcpy(out, b->row, (size_t)s->cols * sizeof *out);
+    if (b->each)
+        return mucmm__scale_features(ctx, &s->m->view[s->view], s->data[s->view], s->rows + i, 1,
+                                     out);
     return MUCMM_OK;
 }

@@ -79,8 +79,7 @@ static mucmm_status score_points(mucmm_ctx *ctx, removal *r, int64_t n, double *
 
     if (s->encoded) {
         TRY(mucmm__encoded_features(ctx, s->data[s->view], r->rows, n, r->points, r->h));
-        for (int64_t j = 0; j < n * v->p; j++)
-            r->h[j] = (float)(((double)r->h[j] - v->mean[j % v->p]) / v->scale[j % v->p]);
+        TRY(mucmm__scale_features(ctx, v, s->data[s->view], r->rows, n, r->h));
     } else
         memcpy(r->h, r->points, (size_t)(n * s->cols) * sizeof *r->h);
     TRY(mucmm__samples_score(ctx, &r->at, 0, n, r->h, scores, NULL));
@@ -105,7 +104,7 @@ static mucmm_status enter_sample(mucmm_ctx *ctx, removal *r, int64_t i)
                                 &(mucmm_mat){r->x, 1, s->cols, s->cols}));
     else
         memcpy(r->x, s->h + i * s->cols, bytes);
-    TRY(mucmm__baseline(ctx, &r->baselines, r->x, r->base));
+    TRY(mucmm__baseline(ctx, &r->baselines, i, r->x, r->base));
     memcpy(r->points, r->x, bytes);
     memcpy(r->points + s->cols, r->base, bytes);
     TRY(score_points(ctx, r, 2, r->end));

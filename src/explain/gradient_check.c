@@ -128,8 +128,7 @@ static mucmm_status path_slopes(mucmm_ctx *ctx, const point *p, double step, dou
         shift_point(p, k, k == 0 ? step : k == 1 ? -step : step * ((2 * k - 3.0) / PATH - 1));
     }
     TRY(mucmm__encoded_features(ctx, s->data[s->view], rows, POINTS, p->shifted, p->h));
-    for (int64_t j = 0; j < POINTS * v->p; j++)
-        p->h[j] = (float)(((double)p->h[j] - v->mean[j % v->p]) / v->scale[j % v->p]);
+    TRY(mucmm__scale_features(ctx, v, s->data[s->view], rows, POINTS, p->h));
     for (int k = 0; k < POINTS; k++)
         TRY(mucmm__samples_score(ctx, s, p->i, 1, p->h + k * v->p, &score[k],
                                  k < 2 ? NULL : p->dh + (k - 2) * v->p));

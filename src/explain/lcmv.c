@@ -301,13 +301,12 @@ static mucmm_status baseline_features(mucmm_ctx *ctx, const mucmm__samples *s,
     const mucmm__view_info *v = &s->m->view[s->view];
 
     if (!s->encoded)
-        return mucmm__baseline(ctx, baselines, s->h + i * s->cols, hb);
+        return mucmm__baseline(ctx, baselines, i, s->h + i * s->cols, hb);
     TRY(mucmm_data_read_raw(ctx, s->data[s->view], s->rows + i, 1,
                             &(mucmm_mat){x, 1, s->cols, s->cols}));
-    TRY(mucmm__baseline(ctx, baselines, x, base));
+    TRY(mucmm__baseline(ctx, baselines, i, x, base));
     TRY(mucmm__encoded_features(ctx, s->data[s->view], s->rows + i, 1, base, hb));
-    for (int64_t j = 0; j < v->p; j++)
-        hb[j] = (float)(((double)hb[j] - v->mean[j]) / v->scale[j]);
+    TRY(mucmm__scale_features(ctx, v, s->data[s->view], s->rows + i, 1, hb));
 done:
     return status;
 }
@@ -323,7 +322,8 @@ static mucmm_status all_baselines(mucmm_ctx *ctx, const mucmm__samples *s, float
     TRY(mucmm__alloc(ctx, s->cols, sizeof *x, &x));
     TRY(mucmm__alloc(ctx, s->cols, sizeof *base, &base));
     for (int64_t i = 0; i < s->n; i++) {
-        if (i > 0 && baselines.row) /* the same for all */
+        if (i > 0 && baselines.row &&
+            !(s->m->view[s->view].adjust && (s->encoded || baselines.each))) /* the same for all */
             memcpy(hb + i * p, hb, (size_t)p * sizeof *hb);
         else
             TRY(baseline_features(ctx, s, &baselines, i, x, base, hb + i * p));

@@ -75,7 +75,7 @@ static mucmm_status each_difference(mucmm_ctx *ctx, const mucmm__samples *s, dif
     TRY(mucmm__alloc(ctx, s->cols, sizeof *base, &base));
     TRY(points_of(ctx, s, &read, &points));
     for (int64_t i = 0; i < s->n; i++) {
-        TRY(mucmm__baseline(ctx, &baselines, points + i * s->cols, base));
+        TRY(mucmm__baseline(ctx, &baselines, i, points + i * s->cols, base));
         use(s, i, points + i * s->cols, base, out);
     }
 done:

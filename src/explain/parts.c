@@ -51,6 +51,11 @@ static mucmm_status find_mean(mucmm_ctx *ctx, mucmm_parts *p)
 
     if (s->n == 0)
         return MUCMM_OK;
+    if (s->m->view[s->view].adjust && !s->encoded) { /* of rows without their covariates' effect */
+        for (int64_t j = 0; j < s->cols; j++)
+            p->mean[j] = (float)s->m->view[s->view].mean[j];
+        return MUCMM_OK;
+    }
     TRY(mucmm_data_read_raw(ctx, s->data[s->view], s->rows, 1,
                             &(mucmm_mat){p->mean, 1, s->cols, s->cols}));
     for (int64_t j = 0; j < s->cols; j++)

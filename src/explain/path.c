@@ -132,14 +132,13 @@ static mucmm_status score_heads(mucmm_ctx *ctx, part *t, double *scores)
     return mucmm__samples_score(ctx, &t->at, 0, POINTS, t->h, scores, t->dh);
 }
 
-static void scale_features(const part *t, const float *features)
+static mucmm_status scale_features(mucmm_ctx *ctx, const part *t, const float *features)
 {
     const mucmm__view_info *v = &t->at.m->view[t->at.view];
     float *h = t->h + t->place * v->p;
 
-    for (int64_t i = 0; i < t->n; i++)
-        for (int64_t j = 0; j < v->p; j++)
-            h[i * v->p + j] = (float)(((double)features[i * v->p + j] - v->mean[j]) / v->scale[j]);
+    memcpy(h, features, (size_t)(t->n * v->p) * sizeof *h);
+    return mucmm__scale_features(ctx, v, t->at.data[t->at.view], t->path->rows, t->n, h);
 }
 
 static mucmm_status cotangents(mucmm_ctx *ctx, void *user, int64_t n, const float *features,
@@ -150,7 +149,7 @@ static mucmm_status cotangents(mucmm_ctx *ctx, void *user, int64_t n, const floa
     const mucmm__view_info *v = &t->at.m->view[t->at.view];
     double scores[POINTS];
 
-    scale_features(t, features);
+    TRY(scale_features(ctx, t, features));
     TRY(score_heads(ctx, t, scores));
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j < v->p; j++)
@@ -272,7 +271,7 @@ static mucmm_status score_baseline(mucmm_ctx *ctx, path *p, double *out)
     if (s->encoded) {
         TRY(mucmm__alloc(ctx, width, sizeof *features, &features));
         TRY(mucmm__encoded_features(ctx, s->data[s->view], p->rows, 1, p->base, features));
-        scale_features(t, features);
+        TRY(scale_features(ctx, t, features));
     } else
         memcpy(t->h, p->base, (size_t)width * sizeof *t->h);
     TRY(score_heads(ctx, t, scores));
@@ -317,7 +316,7 @@ static mucmm_status enter_sample(mucmm_ctx *ctx, path *p, int64_t i)
     else
         memcpy(p->x, s->h + i * s->cols, (size_t)s->cols * sizeof *p->x);
     if (integrates(s))
-        TRY(mucmm__baseline(ctx, &p->baselines, p->x, p->base));
+        TRY(mucmm__baseline(ctx, &p->baselines, i, p->x, p->base));
     else
         find_noise(p);
 done:

@@ -352,6 +352,19 @@ done:
     return status;
 }
 
+mucmm_status mucmm__data_changed(mucmm_ctx *ctx, const mucmm_data *from,
+                                 void (*change)(const void *arg, int64_t row, float *x),
+                                 const void *arg, mucmm_data **out)
+{
+    mucmm_status status = mucmm_data_subset(ctx, from, NULL, from->n, out);
+
+    if (status == MUCMM_OK) {
+        (*out)->change = change;
+        (*out)->change_arg = arg;
+    }
+    return status;
+}
+
 const mucmm_table *mucmm_data_covariates(const mucmm_data *d)
 {
     return d->covariates;
@@ -498,6 +511,15 @@ static void read_block(void *arg, int64_t first, int64_t last)
     }
 }
 
+static void change_block(void *arg, int64_t first, int64_t last)
+{
+    const read_job *job = arg;
+
+    for (int64_t i = first; i < last; i++)
+        job->data->change(job->data->change_arg, job->rows ? job->rows[i] : i,
+                          job->out.data + i * job->out.stride);
+}
+
 static mucmm_status fail_nonfinite(mucmm_ctx *ctx, const read_job *job)
 {
     const mucmm_data *d = job->base;
@@ -546,6 +568,8 @@ mucmm_status mucmm_data_read(mucmm_ctx *ctx, const mucmm_data *d, const int64_t 
     mucmm__parallel_range(ctx, n, (1 << 18) / d->cols + 1, read_block, &job);
     if (job.first_bad != INT64_MAX)
         TRY(fail_nonfinite(ctx, &job));
+    if (d->change)
+        mucmm__parallel_range(ctx, n, (1 << 16) / d->cols + 1, change_block, &job);
 done:
     return status;
 }

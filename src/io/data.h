@@ -100,6 +100,9 @@ struct mucmm_data {
     void *release_user;
     bool *missing; /* [n] rows without any value; NULL if there is none */
 
+    /* Done to a row of this object that has been read; data made of it do not have it. */
+    void (*change)(const void *arg, int64_t row, float *x);
+    const void *change_arg;
     mucmm_table *covariates; /* [n] rows that belong to these; NULL: none are known */
 
     /* What encode/ knows of the raw inputs behind the rows; freed with the data. */
@@ -117,6 +120,11 @@ mucmm_data *mucmm__data_keep(const mucmm_data *d);
 mucmm_status mucmm__data_create(mucmm_ctx *ctx, const char *label, mucmm_data **out);
 /* Rows of nothing but NaN lack the view. EFORMAT: all are. */
 mucmm_status mucmm__data_mark_empty(mucmm_ctx *ctx, mucmm_data *d);
+
+/* The same rows, which `change` makes others when they are read; arg is borrowed. */
+mucmm_status mucmm__data_changed(mucmm_ctx *ctx, const mucmm_data *from,
+                                 void (*change)(const void *arg, int64_t row, float *x),
+                                 const void *arg, mucmm_data **out);
 
 /* Rows [n, cols] in memory that the data object takes over (mucmm__alloc). */
 mucmm_status mucmm__data_own(mucmm_ctx *ctx, const char *label, float *values, int64_t n,

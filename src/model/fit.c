@@ -7,6 +7,7 @@
 #include "model/bootstrap.h"
 #include "model/checkpoint.h"
 #include "model/dimensions.h"
+#include "model/fit_adjust.h"
 #include "model/fit_closed_form.h"
 #include "model/fit_individual.h"
 #include "model/fit_moments.h"
@@ -120,6 +121,10 @@ static uint64_t fingerprint_asked(const mucmm_fit_params *p, const mucmm_view *v
     if (p->groups)
         hash =
             hash_bytes(hash, p->groups, sizeof *p->groups * (size_t)mucmm_data_rows(views[0].data));
+    if (p->adjust && p->adjust[0]) {
+        hash = hash_bytes(hash, p->adjust, strlen(p->adjust));
+        hash = hash_bytes(hash, &p->adjust_nonlinear, sizeof p->adjust_nonlinear);
+    }
     for (int32_t m = 0; m < n; m++) {
         int64_t cols = mucmm_data_cols(views[m].data);
         hash = hash_bytes(hash, views[m].name, strlen(views[m].name) + 1);
@@ -173,6 +178,7 @@ static mucmm_status start_model(mucmm__fit *f, const mucmm_view *views, int32_t 
     m->params = *f->p;
     m->params.checkpoint = NULL;
     m->params.groups = NULL;
+    m->params.adjust = NULL; /* until it has a text of its own */
     m->start = -1;
     for (int32_t i = 0; i < n_views; i++) {
         mucmm__view_info *v = &m->view[i];
@@ -320,6 +326,7 @@ static void fit_drop(mucmm__fit *f)
     for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)
         mucmm__free(f->weights[m]);
     mucmm__small_sample_drop(f);
+    mucmm__fit_adjust_drop(f);
     mucmm_model_free(f->model);
 }
 
@@ -363,6 +370,7 @@ mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t 
     TRY(mucmm__alloc(ctx, 1, sizeof *f.model, &f.model));
     TRY(start_model(&f, views, n_views));
     TRY(mucmm__split_rows(&f, mucmm_data_rows(views[0].data)));
+    TRY(mucmm__fit_adjust(&f));
     TRY(check_dimensions(&f, views));
     TRY(mucmm__choose_batch(&f)); /* before all rows are read */
     if (f.some && f.small_sample) {

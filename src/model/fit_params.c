@@ -4,6 +4,7 @@
  * */
 #include "model/fit_params.h"
 
+#include "model/adjust.h"
 #include "model/heads.h"
 
 void mucmm_fit_params_init_sized(mucmm_fit_params *p, size_t size)
@@ -66,6 +67,8 @@ mucmm_status mucmm__fit_params_check(mucmm_ctx *ctx, const mucmm_fit_params *p)
     TRY(check_range(ctx, "stages", p->stages, 0, MUCMM__LATER + 1));
     TRY(check_range(ctx, "bootstrap", p->bootstrap, 0, MUCMM_MAX_BOOTSTRAP));
     TRY(check_range(ctx, "restarts", p->restarts, 0, MUCMM_MAX_RESTARTS));
+    TRY(check_range(ctx, "the number of spline columns", p->adjust_nonlinear, 0,
+                    MUCMM__MOST_SPLINES));
     if (p->restarts > 0 && p->head == MUCMM_HEAD_LINEAR)
         return mucmm__fail(ctx, MUCMM_EARG,
                            "restarts are for trained heads: the closed form starts from nothing "

@@ -4,6 +4,7 @@
 #ifndef MUCMM_FIT_STATE_H
 #define MUCMM_FIT_STATE_H
 
+#include "model/adjust.h"
 #include "model/model.h"
 #include "model/trainer.h"
 
@@ -16,12 +17,23 @@ typedef enum mucmm__rows {
     MUCMM__HELD_OUT = 2
 } mucmm__rows;
 
+/* Rows of a view of which covariates are taken out (fit_adjust.c). */
+enum { MUCMM__ADJUST_FOLDS = 5 };
+typedef struct mucmm__adjusted {
+    int64_t d, p;
+    double *z; /* [all rows, d]; of rows that lack the view nothing is read */
+    double *b[MUCMM__ADJUST_FOLDS + 1]; /* [d, p], of all training rows and without each fold */
+    int8_t *fold; /* [all rows] by which b a row is adjusted; NULL: all by the first */
+    mucmm_data *data;
+} mucmm__adjusted;
+
 /* The run of one fit. */
 typedef struct mucmm__fit {
     mucmm_ctx *ctx;
     const mucmm_fit_params *p;
     mucmm_model *model;
-    const mucmm_data *data[MUCMM_MAX_VIEWS];
+    const mucmm_data *data[MUCMM_MAX_VIEWS]; /* adjusted already, where that is asked for */
+    mucmm__adjusted adjusted[MUCMM_MAX_VIEWS];
     int64_t n_train, n_choosing, n_held_out, batch;
     int64_t *train, *choosing, *held_out; /* numbers of rows that have all views; train ascending,
                                              the others shuffled */

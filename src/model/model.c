@@ -3,6 +3,7 @@
  * The model as an object: what it says of itself, and its end. */
 #include "model/model.h"
 
+#include "model/adjust.h"
 #include "model/represent.h"
 #include "model/stability.h"
 #include "model/summary.h"
@@ -140,6 +141,7 @@ void mucmm_model_free(mucmm_model *m)
         mucmm__free(m->view[i].name);
         mucmm__free(m->view[i].mean);
         mucmm__free(m->view[i].scale);
+        mucmm__free(m->view[i].slopes);
         mucmm__free(m->view[i].covariance);
         mucmm__free(m->view[i].description);
     }
@@ -147,6 +149,7 @@ void mucmm_model_free(mucmm_model *m)
     mucmm__solution_drop(&m->heads);
     mucmm__dimensions_drop(&m->dimensions);
     mucmm__digest_drop(&m->digest);
+    mucmm__adjust_free(m->adjust);
     mucmm__free(m->history);
     mucmm__free(m->json);
     mucmm__free(m);

@@ -27,17 +27,22 @@ typedef struct mucmm__solution {
     mucmm_stability *stability;       /* NULL if not asked for */
 } mucmm__solution;
 
+struct mucmm__adjust;
+
 typedef struct mucmm__view_info {
     char *name;
     int64_t p, q;
     int32_t rank;
     int64_t shape[MUCMM_MAX_RANK];
     double *mean, *scale; /* [p]: h = (x - mean) / scale, of the training rows */
-    float *covariance;    /* [p, p] of h on the training rows, or NULL         */
-    double variance;      /* trace of that covariance                          */
-    double ridge;         /* of the closed form                                */
-    int64_t rows;         /* training rows that have the view; 0 in the first files */
-    char *description;    /* how the rows were encoded (JSON), or NULL         */
+    const struct mucmm__adjust
+        *adjust; /* the model's: x less slopes [d, p]' z before that; or NULL */
+    double *slopes;
+    float *covariance; /* [p, p] of h on the training rows, or NULL         */
+    double variance;   /* trace of that covariance                          */
+    double ridge;      /* of the closed form                                */
+    int64_t rows;      /* training rows that have the view; 0 in the first files */
+    char *description; /* how the rows were encoded (JSON), or NULL         */
 } mucmm__view_info;
 
 typedef mucmm_epoch mucmm__epoch;
@@ -52,6 +57,7 @@ struct mucmm_model {
     mucmm__view_info view[MUCMM_MAX_VIEWS];
     mucmm__solution linear, heads; /* heads is empty when the head is linear */
     mucmm_fit_params params;       /* as used; checkpoint NULL               */
+    struct mucmm__adjust *adjust;  /* covariates that are taken out, or NULL */
     double ridge;           /* of the closed form, or MUCMM_RIDGE_LEDOIT_WOLF: each view's own */
     bool ridge_chosen;      /* by the held-out rows or by cross-validation                     */
     int64_t rows[2];        /* training, held-out                     */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The model file: safetensors, one list of tensors for writing and for reading. */
+#include "model/adjust.h"
 #include "model/model_json.h"
 
 #include <math.h>
@@ -152,7 +153,7 @@ static mucmm_status list_tensors(mucmm_ctx *ctx, const mucmm_model *m, tensor_li
 
     *list = (tensor_list){
         .room =
-            m->n_views * (4 + 2 * (4 * per_head + 4) + MUCMM__LATER * (per_head + 3)) + 2 * 4 + 1};
+            m->n_views * (5 + 2 * (4 * per_head + 4) + MUCMM__LATER * (per_head + 3)) + 2 * 4 + 1};
     TRY(mucmm__alloc(ctx, list->room, sizeof *list->items, &list->items));
     TRY(mucmm__alloc(ctx, list->room, sizeof *list->names, &list->names));
     for (int32_t i = 0; i < m->n_views; i++) {
@@ -161,6 +162,9 @@ static mucmm_status list_tensors(mucmm_ctx *ctx, const mucmm_model *m, tensor_li
         list_add(list, name, MUCMM_F64, v->p, -1, v->mean);
         snprintf(name, sizeof name, "%s.scale", v->name);
         list_add(list, name, MUCMM_F64, v->p, -1, v->scale);
+        snprintf(name, sizeof name, "%s.slopes", v->name);
+        if (v->slopes)
+            list_add(list, name, MUCMM_F64, v->adjust->d, v->p, v->slopes);
         snprintf(name, sizeof name, "%s.covariance", v->name);
         if (v->covariance)
             list_add(list, name, MUCMM_F32, v->p, v->p, v->covariance);

@@ -5,6 +5,7 @@
 
 #include "core/json.h"
 #include "encode/encode.h"
+#include "model/adjust_json.h"
 #include "model/model_json_words.h"
 #include "model/stability.h"
 #include "model/summary.h"
@@ -316,6 +317,8 @@ mucmm_status mucmm__model_make_json(mucmm_ctx *ctx, mucmm_model *m)
     mucmm__json_set(b, o, "start", json_integer(m->start));
     mucmm__json_set(b, o, "closed_form_kept", mucmm__kept_json(b, m));
     mucmm__json_set(b, o, "params", mucmm__fit_params_json(b, &m->params));
+    if (m->adjust)
+        mucmm__json_set(b, o, "adjustment", mucmm__adjust_json(b, m->adjust));
     mucmm__json_set(b, o, "dimensions", mucmm__dimensions_json(b, m));
     mucmm__json_set(b, o, "held_out_chose", mucmm__chose_json(b, m));
     mucmm__json_set(b, o, "views", json_incref(views));

@@ -6,6 +6,7 @@
 
 #include "core/json.h"
 #include "encode/encode.h"
+#include "model/adjust_json.h"
 #include "model/fit_params.h"
 #include "model/model_json_words.h"
 #include "model/stability.h"
@@ -691,6 +692,27 @@ done:
     return status;
 }
 
+/* What is taken out of the features; of models that do that. */
+static mucmm_status read_adjustment(mucmm_ctx *ctx, const json_t *o, int64_t *room, mucmm_model *m)
+{
+    mucmm_status status = MUCMM_OK;
+    const json_t *from = json_object_get(o, "adjustment");
+
+    if (!from)
+        return MUCMM_OK;
+    TRY(mucmm__adjust_read(ctx, from, &m->adjust));
+    m->params.adjust = m->adjust->text;
+    m->params.adjust_nonlinear = m->adjust->nonlinear;
+    for (int32_t i = 0; i < m->n_views; i++) {
+        mucmm__view_info *v = &m->view[i];
+        TRY(claim(ctx, room, v->p, (size_t)m->adjust->d * sizeof *v->slopes));
+        TRY(mucmm__alloc(ctx, m->adjust->d * v->p, sizeof *v->slopes, &v->slopes));
+        v->adjust = m->adjust;
+    }
+done:
+    return status;
+}
+
 static mucmm_status read_model(mucmm_ctx *ctx, const json_t *o, int64_t room, mucmm_model *m)
 {
     mucmm_status status = MUCMM_OK;
@@ -707,6 +729,7 @@ static mucmm_status read_model(mucmm_ctx *ctx, const json_t *o, int64_t room, mu
     TRY(read_params(ctx, o, &m->params));
     TRY(check_params(ctx, m));
     TRY(read_views(ctx, o, &room, m));
+    TRY(read_adjustment(ctx, o, &room, m));
     TRY(read_representation(ctx, m, o, "linear", &room, &m->linear));
     if (json_object_get(o, "heads"))
         TRY(read_representation(ctx, m, o, "heads", &room, &m->heads));

@@ -6,6 +6,7 @@
 #include "model/represent.h"
 #include "core/vmath.h"
 #include "encode/encoded.h"
+#include "model/adjust.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -129,6 +130,7 @@ void mucmm__sort_rows(int64_t *rows, int64_t n)
 typedef struct scale_args {
     const mucmm__view_info *v;
     float *h;
+    const double *z; /* [n, d], or NULL */
 } scale_args;
 
 SIMD_CLONES static void scale_row(int64_t p, const double *mean, const double *scale, float *row)
@@ -144,19 +146,38 @@ static void scale_rows(void *arg, int64_t first, int64_t last)
     const double *mean = a->v->mean, *scale = a->v->scale;
     int64_t p = a->v->p;
 
-    for (int64_t i = first; i < last; i++)
-        scale_row(p, mean, scale, a->h + i * p);
+    for (int64_t i = first; i < last; i++) {
+        float *row = a->h + i * p;
+        if (a->z)
+            mucmm__adjust_row(a->v->adjust->d, p, a->z + i * a->v->adjust->d, a->v->slopes, row);
+        scale_row(p, mean, scale, row);
+    }
 }
 
 mucmm_status mucmm__features(mucmm_ctx *ctx, const mucmm__view_info *v, const mucmm_data *data,
                              const int64_t *rows, int64_t n, float *h)
 {
     mucmm_mat out = {h, n, v->p, v->p};
-    scale_args args = {v, h};
     mucmm_status status = mucmm_data_read(ctx, data, rows, n, &out);
 
-    if (status == MUCMM_OK)
-        mucmm__parallel_range(ctx, n, 64, scale_rows, &args);
+    return status == MUCMM_OK ? mucmm__scale_features(ctx, v, data, rows, n, h) : status;
+}
+
+mucmm_status mucmm__scale_features(mucmm_ctx *ctx, const mucmm__view_info *v,
+                                   const mucmm_data *data, const int64_t *rows, int64_t n, float *h)
+{
+    mucmm_status status = MUCMM_OK;
+    scale_args args = {v, h, NULL};
+    double *z = NULL;
+
+    if (v->adjust && !data->change) { /* else they are adjusted when they are read */
+        TRY(mucmm__alloc(ctx, n * v->adjust->d, sizeof *z, &z));
+        TRY(mucmm__adjust_design(ctx, v->adjust, data->covariates, rows, n, NULL, z));
+        args.z = z;
+    }
+    mucmm__parallel_range(ctx, n, 64, scale_rows, &args);
+done:
+    mucmm__free(z);
     return status;
 }
 

@@ -27,6 +27,10 @@ void mucmm__sort_rows(int64_t *rows, int64_t n);
 /* Scaled features h [n, p] of rows[0..n) (NULL: 0..n). */
 mucmm_status mucmm__features(mucmm_ctx *ctx, const mucmm__view_info *v, const mucmm_data *data,
                              const int64_t *rows, int64_t n, float *h);
+/* h [n, p] of features x [n, p] in the place of those of the rows, whose covariates they have. */
+mucmm_status mucmm__scale_features(mucmm_ctx *ctx, const mucmm__view_info *v,
+                                   const mucmm_data *data, const int64_t *rows, int64_t n,
+                                   float *h);
 
 /* The trained heads, or the closed form: for either if the head is linear. */
 const mucmm__solution *mucmm__model_solution(const mucmm_model *m,
