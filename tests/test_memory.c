@@ -322,6 +322,46 @@ static mucmm_status m_fit(mucmm_ctx *c)
     return status;
 }
 
+/* With covariates taken out, and through a file. */
+static mucmm_status m_fit_adjusted(mucmm_ctx *c)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_fit_params p = small_params(MUCMM_HEAD_LINEAR);
+    mucmm_table *t = NULL;
+    mucmm_data *d[2] = {NULL, NULL};
+    mucmm_view views[2] = {q.view[0], q.view[1]};
+    mucmm_model *m = NULL, *again = NULL;
+    char text[40 * N_ROWS], *at = text;
+    void *file = NULL;
+    size_t size;
+
+    at += sprintf(at, "age,batch\n");
+    for (int i = 0; i < N_ROWS; i++)
+        at += sprintf(at, "%d,%c\n", i * i % 31, 'a' + i % 3);
+    p.individual = 1;
+    p.adjust = "age,batch";
+    p.adjust_nonlinear = 2;
+    TRY(mucmm_table_open_memory(c, text, strlen(text), NULL, NULL, &t));
+    for (int v = 0; v < 2; v++) {
+        TRY(mucmm_data_attach(c, q.data[v], t, &d[v]));
+        views[v].data = d[v];
+    }
+    status = mucmm_fit(c, views, 2, &p, &m);
+    GONE(status, m);
+    TRY(status);
+    TRY(mucmm_model_save_memory(c, m, &file, &size));
+    status = mucmm_model_load_memory(c, file, size, NULL, &again);
+    GONE(status, again);
+done:
+    mucmm_bytes_free(file);
+    mucmm_model_free(again);
+    mucmm_model_free(m);
+    mucmm_data_free(d[0]);
+    mucmm_data_free(d[1]);
+    mucmm_table_free(t);
+    return status;
+}
+
 static mucmm_status m_model_save(mucmm_ctx *c)
 {
     return mucmm_model_save(c, encoded_model, folder_path("out"));
@@ -1495,6 +1535,7 @@ static const swept table[] = {
     CALL(file_write),
     CALL(file_check),
     CALL(fit),
+    {"mucmm_fit", m_fit_adjusted, NULL},
     CALL(model_save),
     CALL(model_load),
     {"mucmm_model_save_memory", m_model_memory, NULL},

@@ -182,7 +182,7 @@ static mucmm_status start_model(mucmm__fit *f, const mucmm_view *views, int32_t 
     m->start = -1;
     for (int32_t i = 0; i < n_views; i++) {
         mucmm__view_info *v = &m->view[i];
-        f->data[i] = views[i].data;
+        f->data[i] = f->given[i] = views[i].data;
         v->p = mucmm_data_cols(views[i].data);
         v->q = f->p->individual == MUCMM_AUTO ? 0 : f->p->individual;
         v->rank = mucmm_data_shape(views[i].data, v->shape);
@@ -266,7 +266,7 @@ static mucmm_status keep_digest(mucmm__fit *f)
     memcpy(rows, f->some ? f->some : f->train, (size_t)n * sizeof *rows);
     if (f->n_choosing > 0)
         memcpy(rows + n, f->choosing, (size_t)f->n_choosing * sizeof *rows);
-    TRY(mucmm__digest_make(f->ctx, f->model->n_views, f->data, rows, n + f->n_choosing, f->held_out,
+    TRY(mucmm__digest_make(f->ctx, f->model->n_views, f->given, rows, n + f->n_choosing, f->held_out,
                            f->n_held_out, &f->model->digest));
 done:
     mucmm__free(rows);
@@ -351,6 +351,14 @@ done:
     return status;
 }
 
+/* Which rows train, and what is taken out of all of them by these. */
+static mucmm_status split_rows(mucmm__fit *f)
+{
+    mucmm_status status = mucmm__split_rows(f, mucmm_data_rows(f->data[0]));
+
+    return status == MUCMM_OK ? mucmm__fit_adjust(f) : status;
+}
+
 mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_views,
                                const mucmm_fit_params *params, double save_every, mucmm_model **out)
 {
@@ -369,8 +377,7 @@ mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t 
     TRY(check_checkpoint(&f, views, n_views));
     TRY(mucmm__alloc(ctx, 1, sizeof *f.model, &f.model));
     TRY(start_model(&f, views, n_views));
-    TRY(mucmm__split_rows(&f, mucmm_data_rows(views[0].data)));
-    TRY(mucmm__fit_adjust(&f));
+    TRY(split_rows(&f));
     TRY(check_dimensions(&f, views));
     TRY(mucmm__choose_batch(&f)); /* before all rows are read */
     if (f.some && f.small_sample) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Covariates out of the features of a fit: x - B'(z - mean z), B [d, p] = (S_zz + ridge)^-1 S_zx of
- * the training rows. A regression with many columns for its rows fits their noise too: then each
- * fold of the training rows is adjusted by the regression on the others. */
+ * the training rows, which are adjusted by it too. Least squares takes the same d directions of the
+ * rows out of every view, so that what is left has no correlation of its making; by regressions on
+ * other folds each view would get errors that follow z, and rows of the same z would share them. */
 #include "model/fit_adjust.h"
 
 #include <inttypes.h>
@@ -12,12 +13,8 @@
 /* In units of the variance of each column of z: for columns that depend on each other, as the
  * indicators of a category do; small, so that nothing is left of what is taken out. */
 #define RIDGE 1e-6
-/* With fewer training rows a column, they are cross-fitted. */
-enum { ROWS_PER_COLUMN = 20, FOLDS = MUCMM__ADJUST_FOLDS };
 /* Rows that are read at a time: in double, and of any width. */
 enum { CHUNK = 256 };
-
-#define STREAM_FOLDS 3
 
 /* ---- the regression of a view ------------------------------------------------------ */
 
@@ -68,7 +65,7 @@ static void take_out(const void *arg, int64_t row, float *x)
 {
     const mucmm__adjusted *v = arg;
 
-    mucmm__adjust_row(v->d, v->p, v->z + row * v->d, v->b[v->fold ? v->fold[row] : 0], x);
+    mucmm__adjust_row(v->d, v->p, v->z + row * v->d, v->slopes, x);
 }
 
 /* z [all rows] of those that have the view. */
@@ -92,28 +89,19 @@ done:
     return status;
 }
 
-/* Of the training rows that have the view; then, if there are few, without each fold of them. */
-static mucmm_status view_regressions(mucmm__fit *f, int32_t m, mucmm__adjusted *v)
+/* Of the training rows that have the view. */
+static mucmm_status view_regression(mucmm__fit *f, int32_t m, double *slopes)
 {
     mucmm_status status = MUCMM_OK;
+    const mucmm__adjusted *v = &f->adjusted[m];
     const int64_t *from = f->some ? f->some : f->train;
-    int64_t n_from = f->some ? f->n_some : f->n_train, *rows = NULL;
-    uint64_t key = mucmm__rng_key(f->p->seed, STREAM_FOLDS);
-    bool folds = f->n_train < ROWS_PER_COLUMN * v->d;
+    int64_t n_from = f->some ? f->n_some : f->n_train, n = 0, *rows = NULL;
 
     TRY(mucmm__alloc(f->ctx, n_from, sizeof *rows, &rows));
-    if (folds)
-        TRY(mucmm__alloc(f->ctx, mucmm_data_rows(f->data[m]), sizeof *v->fold, &v->fold));
-    for (int64_t i = 0; i < n_from && folds; i++)
-        v->fold[from[i]] = (int8_t)(1 + mucmm__rng_bits(key, (uint64_t)from[i]) % FOLDS);
-    for (int k = 0; k <= (folds ? FOLDS : 0); k++) {
-        int64_t n = 0;
-        for (int64_t i = 0; i < n_from; i++)
-            if (mucmm_data_has(f->data[m], from[i]) && (k == 0 || v->fold[from[i]] != k))
-                rows[n++] = from[i];
-        TRY(mucmm__alloc(f->ctx, v->d * v->p, sizeof **v->b, &v->b[k]));
-        TRY(regress(f->ctx, f->data[m], v->p, v->d, v->z, rows, n, v->b[k]));
-    }
+    for (int64_t i = 0; i < n_from; i++)
+        if (mucmm_data_has(f->data[m], from[i]))
+            rows[n++] = from[i];
+    TRY(regress(f->ctx, f->data[m], v->p, v->d, v->z, rows, n, slopes));
 done:
     mucmm__free(rows);
     return status;
@@ -128,9 +116,9 @@ static mucmm_status adjust_view(mucmm__fit *f, int32_t m, int64_t *unknown)
     v->d = f->model->adjust->d;
     v->p = info->p;
     TRY(view_design(f, m, v, unknown));
-    TRY(view_regressions(f, m, v));
     TRY(mucmm__alloc(f->ctx, v->d * v->p, sizeof *info->slopes, &info->slopes));
-    memcpy(info->slopes, v->b[0], (size_t)(v->d * v->p) * sizeof *info->slopes);
+    TRY(view_regression(f, m, info->slopes));
+    v->slopes = info->slopes;
     info->adjust = f->model->adjust;
     TRY(mucmm__data_changed(f->ctx, f->data[m], take_out, v, &v->data));
     f->data[m] = v->data;
@@ -174,8 +162,5 @@ void mucmm__fit_adjust_drop(mucmm__fit *f)
         mucmm__adjusted *v = &f->adjusted[m];
         mucmm_data_free(v->data);
         mucmm__free(v->z);
-        mucmm__free(v->fold);
-        for (int k = 0; k <= FOLDS; k++)
-            mucmm__free(v->b[k]);
     }
 }

@@ -18,12 +18,10 @@ typedef enum mucmm__rows {
 } mucmm__rows;
 
 /* Rows of a view of which covariates are taken out (fit_adjust.c). */
-enum { MUCMM__ADJUST_FOLDS = 5 };
 typedef struct mucmm__adjusted {
     int64_t d, p;
-    double *z; /* [all rows, d]; of rows that lack the view nothing is read */
-    double *b[MUCMM__ADJUST_FOLDS + 1]; /* [d, p], of all training rows and without each fold */
-    int8_t *fold; /* [all rows] by which b a row is adjusted; NULL: all by the first */
+    double *z;            /* [all rows, d]; of rows that lack the view nothing is read */
+    const double *slopes; /* [d, p], the model's */
     mucmm_data *data;
 } mucmm__adjusted;
 
@@ -32,6 +30,7 @@ typedef struct mucmm__fit {
     mucmm_ctx *ctx;
     const mucmm_fit_params *p;
     mucmm_model *model;
+    const mucmm_data *given[MUCMM_MAX_VIEWS];
     const mucmm_data *data[MUCMM_MAX_VIEWS]; /* adjusted already, where that is asked for */
     mucmm__adjusted adjusted[MUCMM_MAX_VIEWS];
     int64_t n_train, n_choosing, n_held_out, batch;

@@ -16,6 +16,7 @@ struct mucmm_views {
     mucmm_data *data[MUCMM_MAX_VIEWS];
     mucmm_study *study; /* NULL: the rows are none of a study */
     mucmm_part part;
+    mucmm_table *table; /* what was attached, of all rows; or NULL */
 };
 
 /* ---- making and freeing ------------------------------------------------------------ */
@@ -29,6 +30,7 @@ void mucmm_views_free(mucmm_views *v)
         mucmm_data_free(v->data[i]);
     }
     mucmm_study_free(v->study);
+    mucmm_table_free(v->table);
     mucmm__free(v);
 }
 
@@ -211,6 +213,7 @@ mucmm_status mucmm_views_match(mucmm_ctx *ctx, const mucmm_views *from, const mu
     TRY(mucmm__alloc(ctx, 1, sizeof *v, &v));
     v->part = from->part;
     v->study = from->study ? mucmm__study_keep(from->study) : NULL;
+    v->table = from->table ? mucmm__table_keep(from->table) : NULL;
     for (int32_t view = 0; view < m->n_views; view++)
         for (int32_t i = 0; i < from->n; i++)
             if (mucmm_model_view_index(m, names[i]) == view)
@@ -315,6 +318,7 @@ mucmm_status mucmm_views_attach(mucmm_ctx *ctx, const mucmm_views *from, const m
     TRY(mucmm__alloc(ctx, 1, sizeof *v, &v));
     v->part = from->part;
     v->study = from->study ? mucmm__study_keep(from->study) : NULL;
+    v->table = mucmm__table_keep(t);
     for (int32_t i = 0; i < from->n; i++) {
         TRY(mucmm_data_attach(ctx, from->data[i], matched, &data));
         TRY(add(ctx, v, from->list[i].name, data));
@@ -450,11 +454,23 @@ const char *mucmm_views_label(const mucmm_views *v, int64_t row, const char *col
 mucmm_status mucmm_views_training(mucmm_ctx *ctx, const mucmm_views *v, const char *view,
                                   mucmm_data **out)
 {
+    mucmm_status status = MUCMM_OK;
+    mucmm_views *rows = NULL, *with = NULL;
+    int32_t i = 0;
+
     *out = NULL;
-    for (int32_t i = 0; v->study && i < mucmm_study_views(v->study); i++)
-        if (strcmp(mucmm_study_view_name(v->study, i), view) == 0)
-            return mucmm_study_view(
-                ctx, v->study, i,
-                mucmm_study_has_split(v->study) ? MUCMM_PART_TRAIN : MUCMM_PART_ALL, out);
-    return MUCMM_OK;
+    while (v->study && i < mucmm_study_views(v->study) &&
+           strcmp(mucmm_study_view_name(v->study, i), view) != 0)
+        i++;
+    if (!v->study || i == mucmm_study_views(v->study))
+        return MUCMM_OK;
+    TRY(mucmm_views_of_study(
+        ctx, v->study, mucmm_study_has_split(v->study) ? MUCMM_PART_TRAIN : MUCMM_PART_ALL, &rows));
+    if (v->table)
+        TRY(mucmm_views_attach(ctx, rows, v->table, &with));
+    *out = mucmm__data_keep((with ? with : rows)->data[i]);
+done:
+    mucmm_views_free(rows);
+    mucmm_views_free(with);
+    return status;
 }
