@@ -137,15 +137,6 @@ static bool is_table(const char *path)
     return n > 4 && (strcmp(path + n - 4, ".csv") == 0 || strcmp(path + n - 4, ".tsv") == 0);
 }
 
-static int open_table(session *s, const settings *given, const char *path, mucmm_table **out)
-{
-    mucmm_table_params p;
-
-    mucmm_table_params_init(&p);
-    p.key = given->key;
-    return check(s, mucmm_table_open(s->ctx, path, &p, out));
-}
-
 /* The table with the column: of the metadata, or the first view's that has it. */
 static int find_table(session *s, const settings *given, const pairs *files, mucmm_table **out)
 {
@@ -153,11 +144,11 @@ static int find_table(session *s, const settings *given, const pairs *files, muc
 
     *out = NULL;
     if (given->metadata)
-        return open_table(s, given, given->metadata, out);
+        return table_open(s, given, given->metadata, out);
     for (int32_t i = 0; i < files->n; i++) {
         if (!is_table(files->value[i]))
             continue;
-        TRY(open_table(s, given, files->value[i], out));
+        TRY(table_open(s, given, files->value[i], out));
         if (mucmm_table_find(*out, given->group) >= 0)
             return 0;
         mucmm_table_free(*out);

@@ -266,8 +266,8 @@ static mucmm_status keep_digest(mucmm__fit *f)
     memcpy(rows, f->some ? f->some : f->train, (size_t)n * sizeof *rows);
     if (f->n_choosing > 0)
         memcpy(rows + n, f->choosing, (size_t)f->n_choosing * sizeof *rows);
-    TRY(mucmm__digest_make(f->ctx, f->model->n_views, f->given, rows, n + f->n_choosing, f->held_out,
-                           f->n_held_out, &f->model->digest));
+    TRY(mucmm__digest_make(f->ctx, f->model->n_views, f->given, rows, n + f->n_choosing,
+                           f->held_out, f->n_held_out, &f->model->digest));
 done:
     mucmm__free(rows);
     return status;
