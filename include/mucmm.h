@@ -641,9 +641,11 @@ MUCMM_API mucmm_status mucmm_transform(mucmm_ctx *ctx, const mucmm_model *m,
  * they have, under the joint covariance of the common variates on the training rows
  * (docs/method.md, section 5). common [M]: of each view the variates [n, k] that mucmm_transform
  * gave; data NULL where no row has the view, and NaN in the rows that lack it; common[view] is not
- * looked at. predicted [n, k]; sd [n, k] or NULL: the standard deviation of the error, which is the
- * larger one of that on the training rows and, if there are at least 5, that on the held-out rows.
- * A row without any view gets the mean. EUNSUPPORTED: the file of an earlier version, or a model of
+ * looked at. predicted [n, k]; sd [n, k] or NULL: the error, such that predicted +- 1.96 sd holds
+ * 95 % of the variates: local quantiles of the training rows' errors, multiplied so that it is true
+ * of the held-out rows (at least 19; of fewer, raised if the errors there are larger). With fewer
+ * than 40 training rows, and of files of earlier versions, one standard deviation for all rows. A
+ * row without any view gets the mean. EUNSUPPORTED: the file of an earlier version, or a model of
  * more than 2048 / M common dimensions, does not hold that covariance. */
 MUCMM_API mucmm_status mucmm_predict_common(mucmm_ctx *ctx, const mucmm_model *m,
                                             mucmm_representation representation,
@@ -781,6 +783,15 @@ MUCMM_API const mucmm_model *mucmm_scores_model(const mucmm_scores *s);
 MUCMM_API int64_t mucmm_scores_rows(const mucmm_scores *s);
 /* Of each sample [n]: common score, and of each view common energy and individual score. */
 MUCMM_API const double *mucmm_scores_common(const mucmm_scores *s);
+/* [n] do the views of the sample belong together? log p(c_1, c_2, ..) - log p(c_1) - log p(c_2) -
+ * .., Gaussian with the moments of the training rows, in nats: above 0 they are likelier together
+ * than each on its own. It knows what a common score does not: that two small variates match, too.
+ * NaN with fewer than two views, and of files of earlier versions that hold no joint moments. */
+MUCMM_API const double *mucmm_scores_match(const mucmm_scores *s);
+/* [n] in [0, 100]: the share of the fit's held-out rows (training rows, if fewer than 20 were held
+ * out; at most 1000 of them) whose score of the same views is not larger. NaN as above. */
+MUCMM_API const double *mucmm_scores_common_percentile(const mucmm_scores *s);
+MUCMM_API const double *mucmm_scores_match_percentile(const mucmm_scores *s);
 MUCMM_API const double *mucmm_scores_common_energy(const mucmm_scores *s, int32_t view);
 MUCMM_API const double *mucmm_scores_individual(const mucmm_scores *s, int32_t view);
 /* Of the rows that are NEW or HELD_OUT; of none all is NaN, and rows is 0. */

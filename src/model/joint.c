@@ -59,7 +59,27 @@ void mucmm__joint_drop(mucmm__joint *joint)
     mucmm__free(joint->mean);
     mucmm__free(joint->train);
     mucmm__free(joint->held_out);
+    mucmm__free(joint->sample[0]);
+    mucmm__free(joint->sample[1]);
     *joint = (mucmm__joint){0};
+}
+
+/* Rows at equal distances of c[0..n_views) [n, k]. */
+static mucmm_status take_sample(mucmm_ctx *ctx, int32_t n_views, int64_t n, int64_t k,
+                                float *const *c, int64_t *sampled, float **sample)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t w = n_views * k, count = MUCMM__MOST_SAMPLED_NUMBERS / w;
+
+    count = count < MUCMM__MOST_SAMPLED ? count : MUCMM__MOST_SAMPLED;
+    count = count < n ? count : n;
+    TRY(mucmm__alloc(ctx, count * w, sizeof **sample, sample));
+    for (int64_t i = 0; i < count; i++)
+        for (int32_t m = 0; m < n_views; m++)
+            memcpy(*sample + i * w + m * k, c[m] + i * n / count * k, (size_t)k * sizeof **sample);
+    *sampled = count;
+done:
+    return status;
 }
 
 mucmm_status mucmm__joint_keep(mucmm_ctx *ctx, const mucmm_model *m, mucmm_rows rows, int64_t n,
@@ -79,6 +99,7 @@ mucmm_status mucmm__joint_keep(mucmm_ctx *ctx, const mucmm_model *m, mucmm_rows 
         TRY(joint_moments(ctx, m->n_views, n, m->k, c, own, joint->held_out));
         about_mean(w, n, own, joint->mean, joint->held_out);
     }
+    TRY(take_sample(ctx, m->n_views, n, m->k, c, &joint->sampled[rows], &joint->sample[rows]));
 done:
     mucmm__free(own);
     return status;

@@ -13,7 +13,14 @@ typedef struct mucmm__joint {
     double *mean;     /* [w] on the training rows                                      */
     double *train;    /* [w, w] covariance there                                       */
     double *held_out; /* [w, w] mean products of deviations from that mean, held-out rows */
+    /* The variates of some rows, by mucmm_rows [sampled, w]: errors of predictions and scores of
+     * new rows are compared with theirs. None in files of earlier versions. */
+    int64_t sampled[2];
+    float *sample[2];
 } mucmm__joint;
+
+/* Rows of either kind, at most, and numbers in them. */
+enum { MUCMM__MOST_SAMPLED = 1000, MUCMM__MOST_SAMPLED_NUMBERS = 200000 };
 
 mucmm_status mucmm__joint_alloc(mucmm_ctx *ctx, int64_t w, mucmm__joint *joint);
 void mucmm__joint_drop(mucmm__joint *joint);

@@ -92,6 +92,11 @@ static void list_joint(tensor_list *list, const char *method, int64_t w, const m
     list_add(list, name, MUCMM_F64, w, w, joint->train);
     snprintf(name, sizeof name, "%s.joint.held_out", method);
     list_add(list, name, MUCMM_F64, w, w, joint->held_out);
+    for (int part = 0; part < 2; part++) {
+        snprintf(name, sizeof name, "%s.joint.%s", method, part ? "held_out_rows" : "train_rows");
+        if (joint->sampled[part] > 0)
+            list_add(list, name, MUCMM_F32, joint->sampled[part], w, joint->sample[part]);
+    }
 }
 
 static void list_representation(tensor_list *list, const mucmm_model *m, const char *method,
@@ -153,7 +158,7 @@ static mucmm_status list_tensors(mucmm_ctx *ctx, const mucmm_model *m, tensor_li
 
     *list = (tensor_list){
         .room =
-            m->n_views * (5 + 2 * (4 * per_head + 4) + MUCMM__LATER * (per_head + 3)) + 2 * 4 + 1};
+            m->n_views * (6 + 2 * (4 * per_head + 4) + MUCMM__LATER * (per_head + 3)) + 2 * 6 + 1};
     TRY(mucmm__alloc(ctx, list->room, sizeof *list->items, &list->items));
     TRY(mucmm__alloc(ctx, list->room, sizeof *list->names, &list->names));
     for (int32_t i = 0; i < m->n_views; i++) {

@@ -123,6 +123,10 @@ static json_t *representation_json(mucmm__json_build *b, const mucmm_model *m,
     mucmm__json_set(b, o, "views", views);
     mucmm__json_set(b, o, "harmonic", mucmm__json_numbers(b, r->harmonic, m->k));
     mucmm__json_set(b, o, "joint", json_boolean(r->joint.mean != NULL));
+    if (r->joint.sampled[MUCMM_ROWS_TRAIN] > 0) {
+        mucmm__json_set(b, o, "joint_train_rows", json_integer(r->joint.sampled[0]));
+        mucmm__json_set(b, o, "joint_held_out_rows", json_integer(r->joint.sampled[1]));
+    }
     mucmm__json_set(b, o, "train", summary_json(b, r->summary[MUCMM_ROWS_TRAIN]));
     mucmm__json_set(b, o, "held_out", summary_json(b, r->summary[MUCMM_ROWS_HELD_OUT]));
     if (r->stability)

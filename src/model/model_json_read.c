@@ -284,6 +284,24 @@ done:
     return status;
 }
 
+/* Not in files of earlier versions. */
+static mucmm_status read_sample(mucmm_ctx *ctx, const json_t *o, int64_t w, int64_t *room,
+                                mucmm__joint *joint)
+{
+    static const char *const keys[] = {"joint_train_rows", "joint_held_out_rows"};
+    mucmm_status status = MUCMM_OK;
+
+    for (int part = 0; part < 2 && json_object_get(o, keys[0]); part++) {
+        TRY(get_integer(ctx, o, keys[part], 0, MUCMM__MOST_SAMPLED, &joint->sampled[part]));
+        if (joint->sampled[part] == 0)
+            continue;
+        TRY(claim(ctx, room, joint->sampled[part], (size_t)w * sizeof(float)));
+        TRY(mucmm__alloc(ctx, joint->sampled[part] * w, sizeof(float), &joint->sample[part]));
+    }
+done:
+    return status;
+}
+
 static mucmm_status read_representation(mucmm_ctx *ctx, mucmm_model *m, const json_t *parent,
                                         const char *key, int64_t *room, mucmm__solution *r)
 {
@@ -313,6 +331,7 @@ static mucmm_status read_representation(mucmm_ctx *ctx, mucmm_model *m, const js
             return wrong(ctx, "joint", "is there, but for more variates than are kept");
         TRY(claim(ctx, room, m->n_views * m->k, sizeof(double) * (size_t)(m->n_views * m->k)));
         TRY(mucmm__joint_alloc(ctx, m->n_views * m->k, &r->joint));
+        TRY(read_sample(ctx, o, m->n_views * m->k, room, &r->joint));
     }
     TRY(read_summary(ctx, o, "train", m->k, m->n_views, &r->summary[MUCMM_ROWS_TRAIN]));
     TRY(read_summary(ctx, o, "held_out", m->k, m->n_views, &r->summary[MUCMM_ROWS_HELD_OUT]));

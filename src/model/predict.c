@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * The common variates of a view that a row lacks, from those of the views it has: the best linear
- * prediction under the joint covariance of the common variates of all views (section 5 of the
- * method). */
+ * prediction under the joint covariance of the common variates of all views, with an error bar that
+ * depends on what is predicted and is calibrated on held-out rows (section 5 of the method). */
+#include "model/local_scale.h"
 #include "model/represent.h"
 
 #include <math.h>
@@ -18,10 +19,11 @@
 
 /* The prediction for rows that have the same views. */
 typedef struct predictor {
-    int64_t k, w, first;   /* first: where the variates of the view begin that is predicted */
-    int64_t n_from, *from; /* variates that predict: numbers among all w                  */
-    double *weights;       /* [n_from, k]                                                 */
-    double *sd;            /* [k]                                                         */
+    int64_t k, w, first;       /* first: where the variates of the view begin that is predicted */
+    int64_t n_from, *from;     /* variates that predict: numbers among all w                  */
+    double *weights;           /* [n_from, k]                                                 */
+    double *sd;                /* [k], or what local scales are multiplied by                 */
+    mucmm__local_scale *local; /* [k]; NULL: the same everywhere                          */
 } predictor;
 
 /* weights = (S_from,from + ridge)^-1 S_from,view; work [n_from, n_from]. */
@@ -68,12 +70,96 @@ static void predictor_drop(predictor *p)
     mucmm__free(p->from);
     mucmm__free(p->weights);
     mucmm__free(p->sd);
+    mucmm__free(p->local);
     *p = (predictor){0};
 }
 
-/* present: bit m is set if the rows have view m. */
+/* ---- error bars -------------------------------------------------------------------- */
+
+/* Of a row of all views' variates [w]: what is predicted of variate j, and the length of what
+ * predicts. */
+static double predict_one(const predictor *p, const double *mean, const float *row, int64_t j,
+                          double *length)
+{
+    double sum = mean[p->first + j], square = 0;
+
+    for (int64_t a = 0; a < p->n_from; a++) {
+        double x = (double)row[p->from[a]] - mean[p->from[a]];
+        sum += p->weights[a * p->k + j] * x;
+        square += x * x;
+    }
+    *length = sqrt(square);
+    return sum;
+}
+
+/* Of the rows kept of a part: features [2, n] and absolute errors [n] of variate j. */
+static void sampled_errors(const predictor *p, const mucmm__joint *joint, mucmm_rows part,
+                           int64_t j, double *features, double *errors)
+{
+    int64_t n = joint->sampled[part];
+
+    for (int64_t i = 0; i < n; i++) {
+        const float *row = joint->sample[part] + i * p->w;
+        features[i] = predict_one(p, joint->mean, row, j, &features[n + i]);
+        errors[i] = fabs((double)row[p->first + j] - features[i]);
+    }
+}
+
+/* Local scales of the training rows' errors, calibrated on the held-out rows; where these are too
+ * few for that (below 19), the scales are raised by as much as the errors there are larger on the
+ * whole, raised [k]. */
+static mucmm_status find_scales(mucmm_ctx *ctx, const mucmm__joint *joint, predictor *p,
+                                const double *raised)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t n = joint->sampled[MUCMM_ROWS_TRAIN], other = joint->sampled[MUCMM_ROWS_HELD_OUT];
+    int64_t most = n > other ? n : other;
+    double *features = NULL, *errors = NULL, factor;
+
+    TRY(mucmm__alloc(ctx, p->k, sizeof *p->local, &p->local));
+    TRY(mucmm__alloc(ctx, 2 * most, sizeof *features, &features));
+    TRY(mucmm__alloc(ctx, most, sizeof *errors, &errors));
+    for (int64_t j = 0; j < p->k; j++) {
+        sampled_errors(p, joint, MUCMM_ROWS_TRAIN, j, features, errors);
+        TRY(mucmm__local_scale_fit(ctx, n, features, errors, &p->local[j]));
+        sampled_errors(p, joint, MUCMM_ROWS_HELD_OUT, j, features, errors);
+        for (int64_t i = 0; i < other; i++)
+            errors[i] /= mucmm__local_scale_at(&p->local[j], features[i], features[other + i]);
+        factor = mucmm__conformal_factor(other, errors);
+        p->sd[j] = (isfinite(factor) ? factor : raised[j]) / MUCMM__COVERAGE_SD;
+    }
+done:
+    mucmm__free(features);
+    mucmm__free(errors);
+    return status;
+}
+
+/* p->sd [k]: the same everywhere, or local. */
+static mucmm_status find_error(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__joint *joint,
+                               predictor *p)
+{
+    mucmm_status status = MUCMM_OK;
+    double *raised = NULL;
+
+    TRY(mucmm__alloc(ctx, p->k, sizeof *p->sd, &p->sd));
+    TRY(mucmm__alloc(ctx, p->k, sizeof *raised, &raised));
+    for (int64_t j = 0; j < p->k; j++) {
+        double train = error_variance(joint->train, p, j), variance = train;
+        if (m->rows[MUCMM_ROWS_HELD_OUT] >= LEAST_HELD_OUT)
+            variance = fmax(variance, error_variance(joint->held_out, p, j));
+        p->sd[j] = sqrt(variance);
+        raised[j] = train > 0 ? sqrt(variance / train) : 1;
+    }
+    if (joint->sampled[MUCMM_ROWS_TRAIN] >= MUCMM__LEAST_LOCAL)
+        TRY(find_scales(ctx, joint, p, raised));
+done:
+    mucmm__free(raised);
+    return status;
+}
+
+/* present: bit m is set if the rows have view m; error: of its sd too. */
 static mucmm_status predictor_make(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__joint *joint,
-                                   int32_t view, uint32_t present, predictor *p)
+                                   int32_t view, uint32_t present, bool error, predictor *p)
 {
     mucmm_status status = MUCMM_OK;
     double *work = NULL;
@@ -85,33 +171,34 @@ static mucmm_status predictor_make(mucmm_ctx *ctx, const mucmm_model *m, const m
             p->from[p->n_from++] = v * m->k + j;
     TRY(mucmm__alloc(ctx, p->n_from * p->k, sizeof *p->weights, &p->weights));
     TRY(mucmm__alloc(ctx, p->n_from * p->n_from, sizeof *work, &work));
-    TRY(mucmm__alloc(ctx, p->k, sizeof *p->sd, &p->sd));
     if (p->n_from > 0)
         TRY(solve_weights(ctx, joint->train, p, work));
-    for (int64_t j = 0; j < p->k; j++) {
-        double variance = error_variance(joint->train, p, j);
-        if (m->rows[MUCMM_ROWS_HELD_OUT] >= LEAST_HELD_OUT)
-            variance = fmax(variance, error_variance(joint->held_out, p, j));
-        p->sd[j] = sqrt(variance);
-    }
+    if (error)
+        TRY(find_error(ctx, m, joint, p));
 done:
     mucmm__free(work);
     return status;
 }
 
+/* Row i of predicted and, if it is asked for, sd; row [w] is scratch. */
 static void predict_row(const predictor *p, const double *mean, const mucmm_cmat *common, int64_t i,
-                        float *out)
+                        float *row, float *predicted, float *sd)
 {
+    for (int64_t a = 0; a < p->n_from; a++) {
+        const mucmm_cmat *c = &common[p->from[a] / p->k];
+        row[p->from[a]] = c->data[i * c->stride + p->from[a] % p->k];
+    }
     for (int64_t j = 0; j < p->k; j++) {
-        double sum = mean[p->first + j];
-        for (int64_t a = 0; a < p->n_from; a++) {
-            int64_t at = p->from[a];
-            const mucmm_cmat *c = &common[at / p->k];
-            sum += p->weights[a * p->k + j] * (c->data[i * c->stride + at % p->k] - mean[at]);
-        }
-        out[j] = (float)sum;
+        double length, value = predict_one(p, mean, row, j, &length), scale = 1;
+        predicted[j] = (float)value;
+        if (sd && p->local)
+            scale = mucmm__local_scale_at(&p->local[j], value, length);
+        if (sd)
+            sd[j] = (float)(scale * p->sd[j]);
     }
 }
+
+/* ---- rows -------------------------------------------------------------------------- */
 
 /* Views other than the one predicted that row i has. */
 static uint32_t row_views(const mucmm_model *m, const mucmm_cmat *common, int32_t view, int64_t i)
@@ -159,28 +246,45 @@ static mucmm_status check_prediction(mucmm_ctx *ctx, const mucmm_model *m,
     return MUCMM_OK;
 }
 
+/* The rows from `first` on that have the views `present`. */
+static mucmm_status predict_rows(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__joint *joint,
+                                 const mucmm_cmat *common, int32_t view, uint32_t present,
+                                 int64_t first, const mucmm_mat *predicted, const mucmm_mat *sd)
+{
+    mucmm_status status = MUCMM_OK;
+    predictor p = {0};
+    float *row = NULL;
+
+    TRY(predictor_make(ctx, m, joint, view, present, sd != NULL, &p));
+    TRY(mucmm__alloc(ctx, p.w, sizeof *row, &row));
+    for (int64_t i = first; i < predicted->rows; i++)
+        if (row_views(m, common, view, i) == present)
+            predict_row(&p, joint->mean, common, i, row, predicted->data + i * predicted->stride,
+                        sd ? sd->data + i * sd->stride : NULL);
+done:
+    mucmm__free(row);
+    predictor_drop(&p);
+    return status;
+}
+
 mucmm_status mucmm_predict_common(mucmm_ctx *ctx, const mucmm_model *m,
                                   mucmm_representation representation, const mucmm_cmat *common,
                                   int32_t view, const mucmm_mat *predicted, const mucmm_mat *sd)
 {
     mucmm_status status = MUCMM_OK;
     const mucmm__joint *joint = &mucmm__model_solution(m, representation)->joint;
-    predictor p = {0};
-    uint32_t now = 0;
+    bool *seen = NULL;
 
     TRY(check_prediction(ctx, m, joint, common, view, predicted, sd));
+    TRY(mucmm__alloc(ctx, (int64_t)1 << m->n_views, sizeof *seen, &seen));
     for (int64_t i = 0; i < predicted->rows; i++) {
         uint32_t present = row_views(m, common, view, i);
-        if (!p.sd || present != now) {
-            predictor_drop(&p);
-            TRY(predictor_make(ctx, m, joint, view, present, &p));
-            now = present;
-        }
-        predict_row(&p, joint->mean, common, i, predicted->data + i * predicted->stride);
-        for (int64_t j = 0; j < m->k && sd; j++)
-            sd->data[i * sd->stride + j] = (float)p.sd[j];
+        if (seen[present])
+            continue;
+        seen[present] = true;
+        TRY(predict_rows(ctx, m, joint, common, view, present, i, predicted, sd));
     }
 done:
-    predictor_drop(&p);
+    mucmm__free(seen);
     return status;
 }

@@ -16,7 +16,7 @@
 
 static void put_header(mucmm__text *t, const mucmm_model *m)
 {
-    mucmm__text_format(t, "sample,common");
+    mucmm__text_format(t, "sample,common,common_percentile,match,match_percentile");
     for (int32_t v = 0; v < m->n_views; v++) {
         mucmm__text_format(t, ",%s.common_energy", m->view[v].name);
         mucmm__text_format(t, ",%s.individual", m->view[v].name);
@@ -80,6 +80,9 @@ static void put_rows(mucmm__text *t, const mucmm_scores *s, const mucmm_views *v
     for (int64_t i = 0; i < mucmm_scores_rows(s); i++) {
         put_sample(t, views ? mucmm_views_sample(views, i, NULL) : NULL, i);
         put_cell(t, mucmm_scores_common(s), i);
+        put_cell(t, mucmm_scores_common_percentile(s), i);
+        put_cell(t, mucmm_scores_match(s), i);
+        put_cell(t, mucmm_scores_match_percentile(s), i);
         for (int32_t v = 0; v < m->n_views; v++) {
             put_cell(t, mucmm_scores_common_energy(s, v), i);
             put_cell(t, mucmm_scores_individual(s, v), i);

@@ -3,6 +3,7 @@
  * Scores of single samples, and summaries of rows of all the views of a model or some of them
  * (section 5 of the method).
  * */
+#include "model/match.h"
 #include "model/represent.h"
 #include "model/summary.h"
 
@@ -15,6 +16,7 @@ struct mucmm_scores {
     int32_t n_views;
     mucmm_model *model;
     double *common, *energy[MUCMM_MAX_VIEWS], *individual[MUCMM_MAX_VIEWS];
+    mucmm__match match;
     mucmm_summary *summary[2];   /* by mucmm_representation */
     mucmm_summary *in_sample[2]; /* likewise; NULL: no row was fitted to */
     bool shared;                 /* those of [1] are those of [0] */
@@ -34,6 +36,7 @@ void mucmm_scores_free(mucmm_scores *s)
     if (!s)
         return;
     mucmm__free(s->common);
+    mucmm__match_drop(&s->match);
     for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++) {
         mucmm__free(s->energy[m]);
         mucmm__free(s->individual[m]);
@@ -60,6 +63,21 @@ int64_t mucmm_scores_rows(const mucmm_scores *s)
 const double *mucmm_scores_common(const mucmm_scores *s)
 {
     return s->common;
+}
+
+const double *mucmm_scores_common_percentile(const mucmm_scores *s)
+{
+    return s->match.common_percentile;
+}
+
+const double *mucmm_scores_match(const mucmm_scores *s)
+{
+    return s->match.score;
+}
+
+const double *mucmm_scores_match_percentile(const mucmm_scores *s)
+{
+    return s->match.score_percentile;
 }
 
 const double *mucmm_scores_common_energy(const mucmm_scores *s, int32_t view)
@@ -146,23 +164,6 @@ const char *mucmm_scores_note(const mucmm_scores *s, char *out, size_t size)
     return out;
 }
 
-/* s_C = 2/(M(M-1)) sum_{m<l} sum_j rho_j c_mj c_lj, of the views that the row has. */
-static double common_score(const mucmm_model *m, const double *rho, float *const *c, int64_t i)
-{
-    double sum = 0;
-    int32_t n = 0;
-
-    for (int32_t a = 0; a < m->n_views; a++) {
-        if (isnan(c[a][i * m->k]))
-            continue;
-        n++;
-        for (int32_t b = 0; b < a; b++)
-            for (int64_t j = 0; j < m->k && !isnan(c[b][i * m->k]); j++)
-                sum += rho[j] * (double)c[a][i * m->k + j] * (double)c[b][i * m->k + j];
-    }
-    return n < 2 ? NAN : sum * 2 / (n * (n - 1));
-}
-
 static double half_energy(const float *x, int64_t n)
 {
     double sum = 0;
@@ -179,7 +180,7 @@ static mucmm_status sample_scores(mucmm_ctx *ctx, const mucmm_model *m, const do
 
     TRY(mucmm__alloc(ctx, s->n, sizeof(double), &s->common));
     for (int64_t i = 0; i < s->n; i++)
-        s->common[i] = common_score(m, rho, c, i);
+        s->common[i] = mucmm__common_score(m->n_views, m->k, rho, c, i);
     for (int32_t v = 0; v < m->n_views; v++) {
         int64_t q = m->view[v].q;
         TRY(mucmm__alloc(ctx, s->n, sizeof(double), &s->energy[v]));
@@ -380,6 +381,7 @@ static mucmm_status score_representation(mucmm_ctx *ctx, const mucmm_model *m,
         status = sample_scores(ctx, &part, rep->rho, c, u, s);
         spread_scores(g, s);
         TRY(status);
+        TRY(mucmm__match_scores(ctx, m, rep, g->n, g->at, c, s->n, s->common, &s->match));
     }
     TRY(summarize_rows(ctx, m, rep, g, g->complete, g->n_complete, c, u, p,
                        &s->summary[representation]));
