@@ -42,7 +42,7 @@ static const char *read_line(const char *at, const char *name, double x[5], mucm
 
     assert_int_equal(strncmp(at, name, strlen(name)), 0);
     at += strlen(name);
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 8; i++) {
         assert_int_equal(*at, ',');
         x[i] = at[1] == ',' || at[1] == '\n' ? (double)NAN : strtod(at + 1, &end);
         at = at[1] == ',' || at[1] == '\n' ? at + 1 : end;
@@ -58,12 +58,17 @@ static const char *read_line(const char *at, const char *name, double x[5], mucm
 
 static void check_line(const mucmm_scores *s, int64_t i, const double x[5], mucmm_row_kind kind)
 {
-    const double *of[] = {mucmm_scores_common(s), mucmm_scores_common_energy(s, 0),
-                          mucmm_scores_individual(s, 0), mucmm_scores_common_energy(s, 1),
+    const double *of[] = {mucmm_scores_common(s),
+                          mucmm_scores_common_percentile(s),
+                          mucmm_scores_match(s),
+                          mucmm_scores_match_percentile(s),
+                          mucmm_scores_common_energy(s, 0),
+                          mucmm_scores_individual(s, 0),
+                          mucmm_scores_common_energy(s, 1),
                           mucmm_scores_individual(s, 1)};
 
     assert_int_equal(kind, mucmm_scores_row(s, i));
-    for (int j = 0; j < 5; j++)
+    for (int j = 0; j < 8; j++)
         if (of[j] && !isnan(of[j][i]))
             CHECK_CLOSE(x[j], of[j][i], 0);
         else
@@ -71,7 +76,8 @@ static void check_line(const mucmm_scores *s, int64_t i, const double x[5], mucm
 }
 
 #define HEADER                                                                                     \
-    "sample,common,left.common_energy,left.individual,right.common_energy,right.individual,row\n"
+    "sample,common,common_percentile,match,match_percentile,left.common_energy,left.individual,"   \
+    "right.common_energy,right.individual,row\n"
 
 /* Every way to say what a row is, and every number exactly. */
 static void test_table_of_scores(void **state)
@@ -87,7 +93,7 @@ static void test_table_of_scores(void **state)
     mucmm_array a;
     char *text = NULL, number[8];
     mucmm_row_kind kind = MUCMM_ROW_NEW;
-    double x[5];
+    double x[8];
 
     (void)state;
     mucmm_array_init(&a);
@@ -106,7 +112,8 @@ static void test_table_of_scores(void **state)
     for (int i = 0; i < 5; i++) {
         at = read_line(at, quoted[i], x, &kind);
         check_line(few, i, x, kind);
-        assert_true(isnan(x[0]) && !isnan(x[1]) && isnan(x[3]));
+        for (int j = 0; j < 8; j++) /* a single view: no pair, nothing of the other */
+            assert_true(isnan(x[j]) == (j < 4 || j > 5));
     }
     assert_int_equal(*at, '\0');
     mucmm_text_free(text);

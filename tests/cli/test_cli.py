@@ -492,7 +492,7 @@ def score_writes_the_csv():
     result = succeeds('score', 'mlp.mucmm', *UNSEEN, '-o', 'scores.csv')
     check(result.stdout == '', result.stdout)
     header, rows = read_scores()
-    check(header == 'sample,common,left.common_energy,left.individual,right.common_energy,right.individual,row', header)
+    check(header == 'sample,common,common_percentile,match,match_percentile,left.common_energy,left.individual,right.common_energy,right.individual,row', header)
     check([r[0] for r in rows] == [str(i) for i in range(150)], 'samples')
     check({r[-1] for r in rows} == {'new'}, rows[0])
     values = [[float(x) for x in r[1:-1]] for r in rows]
