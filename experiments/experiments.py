@@ -657,6 +657,12 @@ def nats(o, seed):
     return sample_numbers.kept(o, folder(o, seed), seed)
 
 
+@experiment(list(range(1, 13)))
+def samples(o, seed):
+    """Numbers of one sample: coverage of the error bars of predicted variates, and the score of a mismatch."""
+    return sample_numbers.samples(o, folder(o, seed), seed)
+
+
 # ---- the program -------------------------------------------------------------------------------
 
 PAGES = ('experiments.md', 'explain.md')

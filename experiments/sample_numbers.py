@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Numbers that are printed about components and about single samples, against known truth: which heads are kept, coverage of error bars, the
 score of a mismatch, robustness. Random numbers: generators.Draws."""
+import csv
 import os
 
 import numpy as np
@@ -77,3 +78,63 @@ def kept(o, where, seed):
         _, said = fit(o, where, views, '--common', k, *options)
         rows[name] = {'closed form kept': float('common' in said['closed_form_kept'])}
     return {'Heads that `--head auto` keeps': rows}
+
+
+# ---- numbers of one sample -----------------------------------------------------------------------
+
+def planted(draw, mixing, n, kind):
+    """Three shared latents, seen with correlations .9, .7, .5 (or through noise that grows with them), three own, ten columns."""
+    if kind == 'binary latents':
+        z = np.sign(draw.normal(0, n, 3))
+    elif kind == 'exponential latents':
+        z = -np.log(draw.uniform(0, n, 3)) - 1
+    elif kind == 'heavy tails':
+        z = draw.normal(0, n, 3) / np.sqrt((draw.normal(10, n, 15).reshape(n, 3, 5) ** 2).sum(2) / 3)
+    else:
+        z = draw.normal(0, n, 3)
+    r, views = np.sqrt([.9, .7, .5]), []
+    for m in range(2):
+        e = draw.normal(1 + m, n, 3)
+        seen = z + .8 * np.abs(z) * e if kind == 'noise grows with the latent' else r * z + np.sqrt(1 - r ** 2) * e
+        own = draw.normal(3 + m, n, 3) * (1 if kind == 'noise grows with the latent' else 1.5)
+        views.append(np.hstack((seen, own)) @ mixing[m] + .3 * draw.normal(5 + m, n, 10))
+    return views
+
+
+def area(high, low):
+    """Share of pairs in which the first is larger."""
+    rank = np.argsort(np.argsort(np.concatenate((high, low))))[:len(high)]
+    return (rank.sum() - len(high) * (len(high) - 1) / 2) / len(high) / len(low)
+
+
+def scored(o, where, model, name, views):
+    table = os.path.join(where, name + '.csv')
+    mucmm('score', model, *write(where, name, views), '--permutations', 0, '--threads', o.threads, '-o', table)
+    with open(table) as f:
+        rows = list(csv.DictReader(f))
+    return {key: np.array([float(r[key]) for r in rows]) for key in ('common', 'match')}
+
+
+CASES = ('Gaussian', 'binary latents', 'exponential latents', 'heavy tails', 'noise grows with the latent')
+
+
+def samples(o, where, seed):
+    """1,000 rows of fit, 2,000 others; k = 3, closed form: coverage of predicted +- 1.96 sd by tenths of sd; area under the curve
+    of pairs against mismatched pairs."""
+    coverage, match = {}, {}
+    for kind in CASES:
+        mixing = [Draws(seed).normal(40 + m, 6, 10) for m in range(2)]
+        train, test = planted(Draws(1000 + seed), mixing, 1000, kind), planted(Draws(2000 + seed), mixing, 2000, kind)
+        model, _ = fit(o, where, train, '--common', 3, '--individual', 1, '--head', 'linear', '--seed', seed)
+        mucmm('transform', model, *write(where, 'test', test), '--threads', o.threads, '-o', where)
+        true = np.load(os.path.join(where, 'b.common.npy'))
+        mucmm('transform', model, *write(where, 'one', test[:1]), '--threads', o.threads, '-o', where)
+        predicted, sd = (np.load(os.path.join(where, 'b.common-%s.npy' % s)) for s in ('predicted', 'sd'))
+        inside = np.abs(true - predicted) <= 1.96 * sd
+        tenths = np.mean([[part.mean() for part in np.array_split(inside[np.argsort(sd[:, j], kind='stable'), j], 10)]
+                          for j in range(3)], 0)
+        coverage[kind] = {'all': inside.mean(), **{'tenth %d' % (i + 1): t for i, t in enumerate(tenths)}}
+        order = np.roll(np.arange(len(test[1])), 1)
+        pairs, others = scored(o, where, model, 'pairs', test), scored(o, where, model, 'others', [test[0], test[1][order]])
+        match[kind] = {'common score': area(pairs['common'], others['common']), 'match': area(pairs['match'], others['match'])}
+    return {'Coverage of predicted +- 1.96 sd, by tenths of sd': coverage, 'Pairs against mismatched pairs: area under the curve': match}
