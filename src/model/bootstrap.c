@@ -29,7 +29,8 @@ typedef struct bootstrap {
     int64_t n;                           /* rows that are drawn from ... */
     const int64_t *from;                 /* ... or these numbers of rows of the views */
     int64_t *place;                      /* [n_train] where training rows are among them */
-    int64_t *times, *drawn;              /* [n] of each; [n] ascending */
+    int64_t *order, *begin, n_groups;    /* [n] those rows by group; [n_groups + 1] */
+    int64_t *times, *drawn, n_drawn;     /* [n] of each; [n_drawn] ascending */
     int64_t n_judged, *judged;           /* numbers into the training rows */
     int64_t *out;                        /* [n_judged] into judged: those not drawn */
     mucmm__block fit[MUCMM_MAX_VIEWS];   /* [n_judged, k] variates of the model */
@@ -43,6 +44,8 @@ typedef struct bootstrap {
 static void bootstrap_drop(bootstrap *b)
 {
     mucmm__free(b->place);
+    mucmm__free(b->order);
+    mucmm__free(b->begin);
     mucmm__free(b->times);
     mucmm__free(b->drawn);
     mucmm__free(b->judged);
@@ -60,6 +63,33 @@ static void bootstrap_drop(bootstrap *b)
 
 /* ---- setting up -------------------------------------------------------------------- */
 
+/* What is drawn: groups, or every row as one of its own. */
+static mucmm_status list_groups(bootstrap *b)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_ctx *ctx = b->f->ctx;
+    int64_t n = b->n, *group = NULL, largest = 0;
+
+    TRY(mucmm__groups_of(ctx, b->f->p->groups, b->from, n, &group));
+    TRY(mucmm__alloc(ctx, n, sizeof *b->order, &b->order));
+    TRY(mucmm__alloc(ctx, n + 1, sizeof *b->begin, &b->begin));
+    for (int64_t i = 0; i < n; i++)
+        b->order[i] = i;
+    if (group)
+        TRY(mucmm__group_order(ctx, group, n, b->f->p->seed, b->order));
+    for (int64_t i = 0; i < n; i++)
+        if (i == 0 || !group || group[b->order[i]] != group[b->order[i - 1]])
+            b->begin[b->n_groups++] = i;
+    b->begin[b->n_groups] = n;
+    for (int64_t g = 0; g < b->n_groups; g++)
+        largest = b->begin[g + 1] - b->begin[g] > largest ? b->begin[g + 1] - b->begin[g] : largest;
+    TRY(mucmm__alloc(ctx, n, sizeof *b->times, &b->times));
+    TRY(mucmm__alloc(ctx, b->n_groups * largest, sizeof *b->drawn, &b->drawn));
+done:
+    mucmm__free(group);
+    return status;
+}
+
 static mucmm_status choose_rows(bootstrap *b)
 {
     mucmm_status status = MUCMM_OK;
@@ -72,8 +102,7 @@ static mucmm_status choose_rows(bootstrap *b)
     TRY(mucmm__alloc(f->ctx, f->n_train, sizeof *b->place, &b->place));
     TRY(mucmm__alloc(f->ctx, f->n_train, sizeof *b->judged, &b->judged));
     TRY(mucmm__alloc(f->ctx, f->n_train, sizeof *b->out, &b->out));
-    TRY(mucmm__alloc(f->ctx, b->n, sizeof *b->times, &b->times));
-    TRY(mucmm__alloc(f->ctx, b->n, sizeof *b->drawn, &b->drawn));
+    TRY(list_groups(b));
     for (int64_t i = 0; i < b->n; i++) /* both ascend, and the training rows are among the others */
         if (at < f->n_train && b->from[i] == f->train[at])
             b->place[at++] = i;
@@ -169,17 +198,20 @@ done:
 static int64_t draw(bootstrap *b, int64_t replicate)
 {
     uint64_t key = mucmm__rng_key(b->f->p->seed, STREAM_BOOTSTRAP);
-    int64_t at = 0, n_out = 0;
+    int64_t at = 0, n_out = 0, last = b->n_groups - 1;
 
     memset(b->times, 0, (size_t)b->n * sizeof *b->times);
-    for (int64_t i = 0; i < b->n; i++) {
-        double u = mucmm__rng_uniform(key, (uint64_t)(replicate * b->n + i));
-        int64_t row = (int64_t)(u * (double)b->n);
-        b->times[row < b->n ? row : b->n - 1]++;
+    for (int64_t i = 0; i < b->n_groups; i++) {
+        double u = mucmm__rng_uniform(key, (uint64_t)(replicate * b->n_groups + i));
+        int64_t g = (int64_t)(u * (double)b->n_groups);
+        g = g < last ? g : last;
+        for (int64_t j = b->begin[g]; j < b->begin[g + 1]; j++)
+            b->times[b->order[j]]++;
     }
     for (int64_t i = 0; i < b->n; i++)
         for (int64_t t = 0; t < b->times[i]; t++)
             b->drawn[at++] = b->coordinates ? i : b->from[i];
+    b->n_drawn = at;
     for (int64_t i = 0; i < b->n_judged; i++)
         if (b->times[b->place[b->judged[i]]] == 0)
             b->out[n_out++] = i;
@@ -192,9 +224,9 @@ static mucmm_status solve_drawn(bootstrap *b)
     mucmm__fit *f = b->f;
 
     if (b->coordinates)
-        TRY(mucmm__coordinate_moments(f, b->drawn, b->n, b->mean, b->cov));
+        TRY(mucmm__coordinate_moments(f, b->drawn, b->n_drawn, b->mean, b->cov));
     else
-        TRY(mucmm__scaled_moments(f, b->drawn, b->n, b->mean, b->cov));
+        TRY(mucmm__scaled_moments(f, b->drawn, b->n_drawn, b->mean, b->cov));
     TRY(mucmm__solve_own(f, b->cov, b->rho, b->weights));
 done:
     return status;

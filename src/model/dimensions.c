@@ -146,8 +146,8 @@ static mucmm_status choose_common(mucmm__fit *f, mucmm__dimensions *d, double **
     TRY(closed_form(f, n, a));
     for (int32_t m = 0; m < f->model->n_views; m++)
         TRY(choosing_variates(f, m, n, a[m], &c[m]));
-    TRY(mucmm__permutation_test(f->ctx, f->model->n_views, c, PERMUTATIONS, f->p->seed,
-                                d->correlations, d->p_values, d->null_95));
+    TRY(mucmm__test_rows(f, MUCMM__CHOOSING, c, PERMUTATIONS, d->correlations, d->p_values,
+                         d->null_95));
     d->common = leading(d);
     warn_common(f, d, more);
 done:

@@ -153,6 +153,7 @@ typedef struct validation {
     double ridge[MAX_CANDIDATES];
     bool singular[MAX_CANDIDATES];
     int64_t *rows; /* [n_train] into the training rows, shuffled: a fold is a stretch of them */
+    int64_t begin[FOLDS + 1];                               /* of the folds, whole groups */
     mucmm__block variates[MAX_CANDIDATES][MUCMM_MAX_VIEWS]; /* [judged, k] */
     double *weights[MUCMM_MAX_VIEWS];                       /* [dims, k] */
     double *rho, *mean, *cov;                               /* [k], [P], [P, P] */
@@ -188,17 +189,33 @@ static void validation_drop(validation *v)
     mucmm__free(v);
 }
 
-/* judged: how many of the training rows are. */
-static mucmm_status validation_create(mucmm__fit *f, int64_t judged, validation **out)
+static mucmm_status draw_folds(mucmm__fit *f, validation *v)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t n = f->n_train, k = f->model->k, total = f->offset[f->model->n_views];
+    int64_t n = f->n_train, *group = NULL;
+
+    TRY(mucmm__alloc(f->ctx, n, sizeof *v->rows, &v->rows));
+    TRY(mucmm__groups_of(f->ctx, f->p->groups, f->train, n, &group));
+    TRY(mucmm__group_order(f->ctx, group, n, mucmm__rng_key(f->p->seed, STREAM_FOLDS), v->rows));
+    for (int64_t i = 0; i < FOLDS; i++)
+        v->begin[i + 1] = mucmm__group_cut(group, v->rows, v->begin[i], n, n * (i + 1) / FOLDS);
+done:
+    mucmm__free(group);
+    return status;
+}
+
+/* folds: how many are judged. */
+static mucmm_status validation_create(mucmm__fit *f, int64_t folds, validation **out)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t k = f->model->k, total = f->offset[f->model->n_views], judged;
     validation *v;
 
     TRY(mucmm__alloc(f->ctx, 1, sizeof *v, out));
     v = *out;
+    TRY(draw_folds(f, v));
+    judged = v->begin[folds];
     list_candidates(f, v);
-    TRY(mucmm__alloc(f->ctx, n, sizeof *v->rows, &v->rows));
     TRY(mucmm__alloc(f->ctx, k, sizeof *v->rho, &v->rho));
     TRY(mucmm__alloc(f->ctx, total, sizeof *v->mean, &v->mean));
     TRY(mucmm__alloc(f->ctx, total * total, sizeof *v->cov, &v->cov));
@@ -210,7 +227,6 @@ static mucmm_status validation_create(mucmm__fit *f, int64_t judged, validation 
             TRY(mucmm__alloc(f->ctx, judged * k, sizeof(double), &v->variates[i][m].data));
         }
     }
-    mucmm__rng_permutation(mucmm__rng_key(f->p->seed, STREAM_FOLDS), v->rows, n);
 done:
     return status;
 }
@@ -283,9 +299,9 @@ static mucmm_status cross_validate(mucmm__fit *f)
                            "`ridge` such as 1",
                            f->n_train);
     folds = folds < FOLDS ? folds : FOLDS;
-    TRY(validation_create(f, f->n_train * folds / FOLDS, &v));
+    TRY(validation_create(f, folds, &v));
     for (int64_t i = 0; i < folds; i++)
-        TRY(run_fold(f, v, f->n_train * i / FOLDS, f->n_train * (i + 1) / FOLDS, i, folds));
+        TRY(run_fold(f, v, v->begin[i], v->begin[i + 1], i, folds));
     for (int i = 0; i < v->n; i++) {
         double total = 0;
         if (v->singular[i])

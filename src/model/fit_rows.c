@@ -21,6 +21,9 @@
 #define BATCH_PER_COLUMN 20
 #define LEAST_BATCH_PER_COLUMN 10
 
+/* Groups that are held out and that choose at least, if there are three and six times as many. */
+enum { HELD_OUT_GROUPS = 20, CHOOSING_GROUPS = 10 };
+
 /* Of the individual heads, whose penalty has no bias in batches of any size. */
 enum { INDIVIDUAL_BATCH = 2000, INDIVIDUAL_STEPS = 300 };
 
@@ -73,34 +76,44 @@ static bool needs_choosing(const mucmm__fit *f)
 
 static mucmm_status refuse_few_rows(mucmm__fit *f, int64_t n, bool of_complete)
 {
+    const char *what = f->p->groups ? "groups of rows" : "rows";
     char choosing[48] = "";
 
     if (needs_choosing(f))
         snprintf(choosing, sizeof choosing, ", %" PRId64 " to choose by", f->n_choosing);
     return mucmm__fail(f->ctx, MUCMM_ESHAPE,
-                       "%" PRId64 " rows%s leave %" PRId64 " for training%s and %" PRId64
+                       "%" PRId64 " %s%s leave %" PRId64 " for training%s and %" PRId64
                        " held out; each part needs at least 2",
-                       n, of_complete ? " that have all views" : "", f->n_train, choosing,
+                       n, what, of_complete ? " that have all views" : "", f->n_train, choosing,
                        f->n_held_out);
 }
 
-/* Of n rows that have all views: a share is held out, and as many choose, but not more than half of
- * what is left, where anything is chosen. */
-static mucmm_status count_rows(mucmm__fit *f, int64_t n, int64_t n_all)
+static int64_t at_least_of(int64_t share, int64_t least, int64_t most)
 {
-    int64_t widest = 0, rest;
+    least = least < most ? least : most;
+    return share > least ? share : least;
+}
 
-    f->n_held_out = (int64_t)ceil((double)n * f->p->validation);
+/* Of n rows that have all views, or of n groups of `rows` rows: a share is held out, and as many
+ * choose, but not more than half of what is left, where anything is chosen. Of groups a tenth may
+ * be too few to show anything, or to choose by. */
+static mucmm_status count_rows(mucmm__fit *f, int64_t n, int64_t rows, int64_t n_all)
+{
+    int64_t widest = 0, rest, share = (int64_t)ceil((double)n * f->p->validation);
+    bool groups = f->p->groups != NULL;
+
+    f->n_held_out = groups ? at_least_of(share, HELD_OUT_GROUPS, n / 3) : share;
     rest = n - f->n_held_out;
-    f->n_choosing = f->n_held_out < rest / 2 ? f->n_held_out : rest / 2;
+    share = groups ? at_least_of(share, CHOOSING_GROUPS, n / 6) : f->n_held_out;
+    f->n_choosing = share < rest / 2 ? share : rest / 2;
     for (int32_t m = 0; m < f->model->n_views; m++)
         widest = f->model->view[m].p > widest ? f->model->view[m].p : widest;
-    f->small_sample = rest - f->n_choosing < MUCMM__SMALL_SAMPLE * widest;
+    f->small_sample = (rest - f->n_choosing) * rows / n < MUCMM__SMALL_SAMPLE * widest;
     if (!needs_choosing(f))
         f->n_choosing = 0;
     f->n_train = rest - f->n_choosing;
     if (f->n_train < 2 || f->n_held_out < 2 || (f->n_choosing < 2 && needs_choosing(f)))
-        return refuse_few_rows(f, n, n < n_all);
+        return refuse_few_rows(f, n, rows < n_all);
     return MUCMM_OK;
 }
 
@@ -125,20 +138,41 @@ static void note_counts(mucmm__fit *f)
     }
 }
 
+/* The first f->n_held_out groups of rows in this order are held out, the next ones choose: numbers
+ * of groups become numbers of rows. */
+static void count_group_rows(mucmm__fit *f, const int64_t *order, int64_t n)
+{
+    int64_t groups = 0, held_out = f->n_held_out, choosing = held_out + f->n_choosing, at[2] = {0};
+
+    for (int64_t i = 0; i < n; i++) {
+        if (i == 0 || f->p->groups[order[i]] != f->p->groups[order[i - 1]])
+            groups++;
+        at[0] += groups <= held_out;
+        at[1] += groups <= choosing;
+    }
+    f->n_held_out = at[0];
+    f->n_choosing = at[1] - at[0];
+    f->n_train = n - at[1];
+}
+
 /* Rows that choose or are held out are complete ones; the others are there for the moments. */
 mucmm_status mucmm__split_rows(mucmm__fit *f, int64_t n_all)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t *perm = NULL, *complete = NULL, n = 0;
+    int64_t *perm = NULL, *complete = NULL, *group = NULL, n = 0, units;
 
     TRY(mucmm__alloc(f->ctx, n_all, sizeof *complete, &complete));
     TRY(mucmm__alloc(f->ctx, n_all, sizeof *f->some, &f->some));
     TRY(sort_out(f, n_all, complete, &n));
-    TRY(count_rows(f, n, n_all));
+    TRY(mucmm__groups_of(f->ctx, f->p->groups, complete, n, &group));
+    TRY(mucmm__group_count(f->ctx, group, n, &units));
+    TRY(count_rows(f, units, n, n_all));
     TRY(mucmm__alloc(f->ctx, n, sizeof *perm, &perm));
-    mucmm__rng_permutation(mucmm__rng_key(f->p->seed, STREAM_SPLIT), perm, n);
+    TRY(mucmm__group_order(f->ctx, group, n, mucmm__rng_key(f->p->seed, STREAM_SPLIT), perm));
     for (int64_t i = 0; i < n; i++)
         perm[i] = complete[perm[i]];
+    if (group)
+        count_group_rows(f, perm, n);
     TRY(take_rows(f, perm, f->n_held_out, &f->held_out));
     TRY(take_rows(f, perm + f->n_held_out, f->n_choosing, &f->choosing));
     TRY(take_rows(f, perm + f->n_held_out + f->n_choosing, f->n_train, &f->train));
@@ -151,6 +185,26 @@ mucmm_status mucmm__split_rows(mucmm__fit *f, int64_t n_all)
 done:
     mucmm__free(complete);
     mucmm__free(perm);
+    mucmm__free(group);
+    return status;
+}
+
+mucmm_status mucmm__test_rows(mucmm__fit *f, mucmm__rows part, const mucmm__block *c,
+                              int64_t permutations, double *correlations, double *p_values,
+                              double *null_95)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t n, *group = NULL;
+    const int64_t *rows = mucmm__rows_of(f, part, &n);
+    mucmm__exchange *e = NULL;
+
+    TRY(mucmm__groups_of(f->ctx, f->p->groups, rows, n, &group));
+    TRY(mucmm__exchange_create(f->ctx, group, n, mucmm__rng_key(f->p->seed, STREAM_SPLIT), &e));
+    TRY(mucmm__exchange_test(f->ctx, e, f->model->n_views, c, permutations, f->p->seed,
+                             correlations, p_values, null_95));
+done:
+    mucmm__free(group);
+    mucmm__exchange_free(e);
     return status;
 }
 

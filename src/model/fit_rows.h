@@ -6,8 +6,15 @@
 
 #include "model/fit_state.h"
 
-/* Numbers of training and held-out rows, of n_all; rows that lack views are never held out. */
+/* Numbers of training and held-out rows, of n_all; rows that lack views are never held
+ * out, and groups are as wholes. */
 mucmm_status mucmm__split_rows(mucmm__fit *f, int64_t n_all);
+
+/* mucmm__exchange_test of variates c[m] of these rows, exchanged as the groups of the fit let them.
+ */
+mucmm_status mucmm__test_rows(mucmm__fit *f, mucmm__rows part, const mucmm__block *c,
+                              int64_t permutations, double *correlations, double *p_values,
+                              double *null_95);
 
 /* f->batch for the common dimensions of f->p; ESHAPE if it is too small for them. */
 mucmm_status mucmm__choose_batch(mucmm__fit *f);

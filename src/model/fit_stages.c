@@ -8,6 +8,7 @@
  * restarts its components are compared with those of the others. If stages are asked for, later
  * ones look for what nonlinear features of the variates found before do not predict. */
 #include "model/fit_stages.h"
+#include "model/fit_rows.h"
 
 #include "model/fit_common.h"
 #include "model/represent.h"
@@ -127,8 +128,7 @@ static mucmm_status choose_components(mucmm__fit *f, int64_t first, bool *keep,
                     (size_t)fresh * sizeof(double));
         c[m].cols = fresh;
     }
-    TRY(mucmm__permutation_test(f->ctx, f->model->n_views, c, PERMUTATIONS, f->p->seed,
-                                correlations, p_values, NULL));
+    TRY(mucmm__test_rows(f, MUCMM__CHOOSING, c, PERMUTATIONS, correlations, p_values, NULL));
     *significant = *kept = 0;
     for (int64_t j = 0; j < fresh; j++) {
         keep[j] = p_values[j] <= MUCMM_SIGNIFICANT && !(r2[first + j] >= MUCMM_HARMONIC_R2);
