@@ -45,6 +45,9 @@ const option fit_options[] = {
     OPTION_SKIP_BAD,
     {"scale", 0, OPTION_CHOICE, false, AT(scale), 0, 0, "view|column",
      "one divisor for a view (default), or for each column"},
+    {"robust", 0, OPTION_CHOICE, false, AT(robust), 0, 0, "none|winsor|rank",
+     "of every column: as it is (default), at most 3 standard deviations (by the median absolute "
+     "deviation) from the median, or normal scores of its ranks"},
     {"ridge", 0, OPTION_REAL, false, AT(ridge), 0, 1e6, "R|auto|lw",
      "ridge in units of the mean variance; auto (default): chosen, with few rows by "
      "cross-validation; lw: Ledoit-Wolf"},
@@ -97,6 +100,7 @@ static void fill_params(const settings *given, mucmm_fit_params *p)
     p->individual = given->individual == COUNT_AUTO ? MUCMM_AUTO : given->individual;
     p->head = given->head >= 0 ? (mucmm_head_kind)given->head : p->head;
     p->scaling = given->scale >= 0 ? (mucmm_scaling)given->scale : p->scaling;
+    p->robust = given->robust >= 0 ? (mucmm_robust)given->robust : p->robust;
     if (given->hidden.n >= 0) {
         p->n_hidden = given->hidden.n;
         for (int32_t i = 0; i < given->hidden.n; i++)

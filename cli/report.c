@@ -89,6 +89,7 @@ static void fit_settings(const mucmm_model *m, settings *out)
     out->individual = count_or_auto(p->individual);
     out->head = other_count(p->head, usual.head);
     out->scale = other_count(p->scaling, usual.scaling);
+    out->robust = other_count(p->robust, usual.robust);
     out->validation = other_real(p->validation, usual.validation);
     out->seed = p->seed == usual.seed ? -1 : (int64_t)p->seed;
     out->ridge = facts->ridge_chosen ? (double)NAN : facts->ridge;

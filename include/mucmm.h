@@ -406,6 +406,17 @@ typedef enum mucmm_scaling { MUCMM_SCALE_VIEW = 0, MUCMM_SCALE_COLUMN = 1 } mucm
  * rebuilding columns that were not seen (at most 64). What was found is in the model's JSON. */
 #define MUCMM_AUTO (-1)
 
+/* A map of each column that takes the weight from its outliers, learnt from the training rows (a
+ * sample of at most 20,000), kept in the model and applied to new rows wherever it is used
+ * (docs/method.md, section 1). Maps and patterns of an explanation are then in units of what it
+ * gives, gradients in those of the columns. */
+typedef enum mucmm_robust {
+    MUCMM_ROBUST_NONE = 0,
+    MUCMM_ROBUST_WINSOR = 1, /* what is farther than 3 standard deviations from the median, by the
+                                median absolute deviation, is moved there */
+    MUCMM_ROBUST_RANK = 2    /* normal scores of the ranks */
+} mucmm_robust;
+
 typedef struct mucmm_fit_params {
     uint32_t struct_size;
     mucmm_head_kind head;             /* default MUCMM_HEAD_AUTO                                  */
@@ -459,6 +470,8 @@ typedef struct mucmm_fit_params {
                            used, and so need the same table. NULL or "" = none (default) */
     int32_t adjust_nonlinear; /* columns of a natural cubic spline for each number of adjust, 2 to
                                  8; 0 (default) or 1: the number itself */
+    mucmm_robust
+        robust; /* default MUCMM_ROBUST_NONE: what is made of each column, before all else */
 } mucmm_fit_params;
 #define MUCMM_MAX_BOOTSTRAP 10000
 #define MUCMM_MAX_RESTARTS 20

@@ -3,6 +3,8 @@
  * Inputs that hold nothing, from which maps are measured. */
 #include "explain/baseline.h"
 
+#include "model/robust.h"
+
 #include "encode/encoded.h"
 #include "encode/layout.h"
 #include "explain/raw_moments.h"
@@ -184,8 +186,10 @@ mucmm_status mucmm__baselines_start(mucmm_ctx *ctx, const mucmm__samples *s, muc
     else if (s->p->baseline != MUCMM_BASELINE_ZERO)
         TRY(mean_row(ctx, s, out->row));
     else
-        for (int64_t j = 0; j < s->cols && !s->encoded && !out->each; j++)
-            out->row[j] = (float)(-v->mean[j] / v->scale[j]);
+        for (int64_t j = 0; j < s->cols && !s->encoded && !out->each; j++) {
+            double zero = v->robust ? mucmm__robust_value(v->robust, j, 0) : 0;
+            out->row[j] = (float)((zero - v->mean[j]) / v->scale[j]);
+        }
 done:
     return status;
 }

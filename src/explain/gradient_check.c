@@ -132,7 +132,8 @@ static mucmm_status path_slopes(mucmm_ctx *ctx, const point *p, double step, dou
     for (int k = 0; k < POINTS; k++)
         TRY(mucmm__samples_score(ctx, s, p->i, 1, p->h + k * v->p, &score[k],
                                  k < 2 ? NULL : p->dh + (k - 2) * v->p));
-    TRY(mucmm__samples_raw_gradient(ctx, s, rows, PATH, p->shifted + 2 * s->cols, p->dh, p->grads));
+    TRY(mucmm__samples_raw_gradient(ctx, s, rows, PATH, p->shifted + 2 * s->cols, p->h + 2 * v->p,
+                                    p->dh, p->grads));
     *numeric = (score[0] - score[1]) / way(p);
     *analytic = 0;
     for (int64_t j = 0; j < PATH * s->cols; j++)
@@ -210,7 +211,7 @@ static mucmm_status points_and_gradients(mucmm_ctx *ctx, const mucmm__samples *s
     if (s->encoded) {
         TRY(mucmm_data_read_raw(ctx, s->data[s->view], s->rows, s->n,
                                 &(mucmm_mat){x, s->n, s->cols, s->cols}));
-        TRY(mucmm__samples_raw_gradient(ctx, s, s->rows, s->n, NULL, dh, g));
+        TRY(mucmm__samples_raw_gradient(ctx, s, s->rows, s->n, NULL, s->h, dh, g));
     } else {
         memcpy(x, s->h, (size_t)(s->n * p) * sizeof *x);
         memcpy(g, dh, (size_t)(s->n * p) * sizeof *g);

@@ -122,13 +122,12 @@ static mucmm_status to_column_map(mucmm_ctx *ctx, const mucmm__samples *s, float
     if (s->p->map == MUCMM_MAP_PATTERN)
         TRY(mucmm__pattern_has_loadings(s) ? mucmm__pattern_of_loadings(ctx, s, dh)
                                            : mucmm__pattern(ctx, s, s->n, dh));
+    if (s->p->map != MUCMM_MAP_PATTERN)
+        return mucmm__features_vjp(ctx, v, s->data[s->view], s->rows, s->n, s->h, dh, dh);
     for (int64_t i = 0; i < s->n; i++)
-        for (int64_t j = 0; j < v->p; j++) {
+        for (int64_t j = 0; j < v->p; j++) { /* Cov(x) ds/dx = scale Cov(h) ds/dh */
             float *x = &dh[i * v->p + j];
-            if (s->p->map == MUCMM_MAP_PATTERN) /* Cov(x) ds/dx = scale Cov(h) ds/dh */
-                *x = (float)((double)*x * v->scale[j]);
-            else /* dh/dx = 1/scale */
-                *x = (float)((double)*x / v->scale[j]);
+            *x = (float)((double)*x * v->scale[j]);
         }
 done:
     return status;
@@ -140,7 +139,7 @@ static mucmm_status to_raw_map(mucmm_ctx *ctx, const mucmm__samples *s, float *d
 
     if (s->p->map == MUCMM_MAP_PATTERN) /* which no gradient enters */
         return mucmm__pattern_before_encoder(ctx, s, maps);
-    TRY(mucmm__samples_raw_gradient(ctx, s, s->rows, s->n, NULL, dh, maps));
+    TRY(mucmm__samples_raw_gradient(ctx, s, s->rows, s->n, NULL, s->h, dh, maps));
     if (s->p->map == MUCMM_MAP_INPUT_X_GRADIENT)
         TRY(each_difference(ctx, s, multiply, &(mucmm_mat){maps, s->n, s->cols, s->cols}));
 done:

@@ -151,9 +151,8 @@ static mucmm_status cotangents(mucmm_ctx *ctx, void *user, int64_t n, const floa
 
     TRY(scale_features(ctx, t, features));
     TRY(score_heads(ctx, t, scores));
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < v->p; j++)
-            out[i * v->p + j] = (float)((double)t->dh[(t->place + i) * v->p + j] / v->scale[j]);
+    TRY(mucmm__features_vjp(ctx, v, t->at.data[t->at.view], t->path->rows, n,
+                            t->h + t->place * v->p, t->dh + t->place * v->p, out));
 done:
     return status;
 }
@@ -327,7 +326,6 @@ static mucmm_status map_sample(mucmm_ctx *ctx, path *p, double score, float *map
 {
     mucmm_status status = MUCMM_OK;
     const mucmm__samples *s = p->s;
-    const double *scale = s->m->view[s->view].scale;
     double total = 0, base = 0;
 
     TRY(sum_gradients(ctx, p));
@@ -335,11 +333,12 @@ static mucmm_status map_sample(mucmm_ctx *ctx, path *p, double score, float *map
         double value = p->sum[j];
         if (integrates(s))
             value *= (double)p->x[j] - (double)p->base[j];
-        else if (!s->encoded)
-            value /= scale[j];
         map[j] = (float)value;
         total += value;
     }
+    if (!integrates(s) && !s->encoded)
+        TRY(mucmm__features_vjp(ctx, &s->m->view[s->view], s->data[s->view], s->rows + p->i, 1,
+                                p->x, map, map));
     if (integrates(s) && gap) {
         TRY(score_baseline(ctx, p, &base));
         *gap = total - (score - base);

@@ -134,14 +134,14 @@ done:
 
 mucmm_status mucmm__samples_raw_gradient(mucmm_ctx *ctx, const mucmm__samples *s,
                                          const int64_t *rows, int64_t n, const float *raw,
-                                         float *dh, float *grads)
+                                         const float *h, float *dh, float *grads)
 {
     const mucmm__view_info *v = &s->m->view[s->view];
 
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < v->p; j++)
-            dh[i * v->p + j] = (float)((double)dh[i * v->p + j] / v->scale[j]);
-    return mucmm__encoded_vjp(ctx, s->data[s->view], rows, n, raw, dh, grads);
+    mucmm_status status = mucmm__features_vjp(ctx, v, s->data[s->view], rows, n, h, dh, dh);
+
+    return status == MUCMM_OK ? mucmm__encoded_vjp(ctx, s->data[s->view], rows, n, raw, dh, grads)
+                              : status;
 }
 
 /* ---- which samples ----------------------------------------------------------------- */

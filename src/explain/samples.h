@@ -53,9 +53,9 @@ mucmm_status mucmm__samples_score(mucmm_ctx *ctx, const mucmm__samples *s, int64
 mucmm_status mucmm__samples_slopes(mucmm_ctx *ctx, const mucmm__samples *s, double *scores,
                                    float *dz);
 /* dh [n, p] -> d score / d raw input, grads [n, cols], through the encoder, at rows[0..n) of the
- * view or, if given, at raw values in their place. dh is scaled. */
+ * view or, if given, at raw values in their place; h [n, p]: their features. dh is used up. */
 mucmm_status mucmm__samples_raw_gradient(mucmm_ctx *ctx, const mucmm__samples *s,
                                          const int64_t *rows, int64_t n, const float *raw,
-                                         float *dh, float *grads);
+                                         const float *h, float *dh, float *grads);
 
 #endif

@@ -13,6 +13,7 @@
 #include "model/fit_moments.h"
 #include "model/fit_params.h"
 #include "model/fit_ridge.h"
+#include "model/fit_robust.h"
 #include "model/fit_rows.h"
 #include "model/fit_stages.h"
 #include "model/incomplete.h"
@@ -118,6 +119,8 @@ static uint64_t fingerprint_asked(const mucmm_fit_params *p, const mucmm_view *v
     uint64_t hash = hash_bytes(FNV_START, numbers, sizeof numbers);
 
     hash = hash_bytes(hash, p->hidden, sizeof p->hidden[0] * (size_t)p->n_hidden);
+    if (p->robust != MUCMM_ROBUST_NONE)
+        hash = hash_bytes(hash, &p->robust, sizeof p->robust);
     if (p->groups)
         hash =
             hash_bytes(hash, p->groups, sizeof *p->groups * (size_t)mucmm_data_rows(views[0].data));
@@ -162,6 +165,8 @@ static uint64_t fingerprint(const mucmm__fit *f)
 
     hash = hash_bytes(hash, numbers, sizeof numbers);
     hash = hash_bytes(hash, p.hidden, sizeof p.hidden[0] * (size_t)p.n_hidden);
+    if (p.robust != MUCMM_ROBUST_NONE)
+        hash = hash_bytes(hash, &p.robust, sizeof p.robust);
     for (int32_t m = 0; m < f->model->n_views; m++)
         hash =
             hash_bytes(hash, f->model->view[m].mean, sizeof(double) * (size_t)f->model->view[m].p);
@@ -296,6 +301,8 @@ static mucmm_status summarize_all(mucmm__fit *f)
             mucmm__summary_harmonics(rep, rep->summary[r]);
             if (r == MUCMM_ROWS_TRAIN)
                 TRY(keep_loadings(f, rep, c, u));
+            if (r == MUCMM_ROWS_TRAIN && (which == 0 || !model->heads.rho))
+                TRY(mucmm__warn_few_rows(f, c));
             TRY(mucmm__joint_keep(f->ctx, model, (mucmm_rows)r, n, c, &rep->joint));
             for (int32_t m = 0; m < model->n_views; m++) {
                 mucmm__free(c[m]);
@@ -327,6 +334,7 @@ static void fit_drop(mucmm__fit *f)
         mucmm__free(f->weights[m]);
     mucmm__small_sample_drop(f);
     mucmm__fit_adjust_drop(f);
+    mucmm__fit_robust_drop(f);
     mucmm_model_free(f->model);
 }
 
@@ -351,11 +359,13 @@ done:
     return status;
 }
 
-/* Which rows train, and what is taken out of all of them by these. */
+/* Which rows train, and what is made of all of them by these. */
 static mucmm_status split_rows(mucmm__fit *f)
 {
     mucmm_status status = mucmm__split_rows(f, mucmm_data_rows(f->data[0]));
 
+    if (status == MUCMM_OK)
+        status = mucmm__fit_robust(f);
     return status == MUCMM_OK ? mucmm__fit_adjust(f) : status;
 }
 

@@ -6,6 +6,8 @@
  * other folds each view would get errors that follow z, and rows of the same z would share them. */
 #include "model/fit_adjust.h"
 
+#include "model/robust.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -65,6 +67,8 @@ static void take_out(const void *arg, int64_t row, float *x)
 {
     const mucmm__adjusted *v = arg;
 
+    if (v->robust) /* this takes the place of the change that only maps */
+        mucmm__robust_row(v->robust, x);
     mucmm__adjust_row(v->d, v->p, v->z + row * v->d, v->slopes, x);
 }
 
@@ -119,6 +123,7 @@ static mucmm_status adjust_view(mucmm__fit *f, int32_t m, int64_t *unknown)
     TRY(mucmm__alloc(f->ctx, v->d * v->p, sizeof *info->slopes, &info->slopes));
     TRY(view_regression(f, m, info->slopes));
     v->slopes = info->slopes;
+    v->robust = info->robust;
     info->adjust = f->model->adjust;
     TRY(mucmm__data_changed(f->ctx, f->data[m], take_out, v, &v->data));
     f->data[m] = v->data;

@@ -46,6 +46,11 @@ mucmm_status mucmm__fit_params_check(mucmm_ctx *ctx, const mucmm_fit_params *p)
     if (p->scaling != MUCMM_SCALE_VIEW && p->scaling != MUCMM_SCALE_COLUMN)
         return mucmm__fail(ctx, MUCMM_EARG, "scaling is %d; there are 0 (view) and 1 (column)",
                            (int)p->scaling);
+    if (p->robust != MUCMM_ROBUST_NONE && p->robust != MUCMM_ROBUST_WINSOR &&
+        p->robust != MUCMM_ROBUST_RANK)
+        return mucmm__fail(ctx, MUCMM_EARG,
+                           "robust is %d; there are 0 (none), 1 (winsor) and 2 (rank)",
+                           (int)p->robust);
     if (p->common != MUCMM_AUTO)
         TRY(check_range(ctx, "the number of common dimensions", (double)p->common, 1, large));
     if (p->individual != MUCMM_AUTO)

@@ -22,6 +22,7 @@ typedef struct mucmm__adjusted {
     int64_t d, p;
     double *z;            /* [all rows, d]; of rows that lack the view nothing is read */
     const double *slopes; /* [d, p], the model's */
+    const struct mucmm__robust *robust; /* the map before that, or NULL */
     mucmm_data *data;
 } mucmm__adjusted;
 
@@ -31,7 +32,9 @@ typedef struct mucmm__fit {
     const mucmm_fit_params *p;
     mucmm_model *model;
     const mucmm_data *given[MUCMM_MAX_VIEWS];
-    const mucmm_data *data[MUCMM_MAX_VIEWS]; /* adjusted already, where that is asked for */
+    const mucmm_data
+        *data[MUCMM_MAX_VIEWS];          /* mapped and adjusted already, where that is asked for */
+    mucmm_data *mapped[MUCMM_MAX_VIEWS]; /* by robust maps */
     mucmm__adjusted adjusted[MUCMM_MAX_VIEWS];
     int64_t n_train, n_choosing, n_held_out, batch;
     int64_t *train, *choosing, *held_out; /* numbers of rows that have all views; train ascending,

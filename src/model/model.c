@@ -5,6 +5,7 @@
 
 #include "model/adjust.h"
 #include "model/represent.h"
+#include "model/robust.h"
 #include "model/stability.h"
 #include "model/summary.h"
 
@@ -140,6 +141,7 @@ void mucmm_model_free(mucmm_model *m)
     for (int32_t i = 0; i < MUCMM_MAX_VIEWS; i++) {
         mucmm__free(m->view[i].name);
         mucmm__free(m->view[i].mean);
+        mucmm__robust_free(m->view[i].robust);
         mucmm__free(m->view[i].scale);
         mucmm__free(m->view[i].slopes);
         mucmm__free(m->view[i].covariance);

@@ -28,6 +28,7 @@ typedef struct mucmm__solution {
 } mucmm__solution;
 
 struct mucmm__adjust;
+struct mucmm__robust;
 
 typedef struct mucmm__view_info {
     char *name;
@@ -38,11 +39,12 @@ typedef struct mucmm__view_info {
     const struct mucmm__adjust
         *adjust; /* the model's: x less slopes [d, p]' z before that; or NULL */
     double *slopes;
-    float *covariance; /* [p, p] of h on the training rows, or NULL         */
-    double variance;   /* trace of that covariance                          */
-    double ridge;      /* of the closed form                                */
-    int64_t rows;      /* training rows that have the view; 0 in the first files */
-    char *description; /* how the rows were encoded (JSON), or NULL         */
+    struct mucmm__robust *robust; /* the map of x before all that, or NULL */
+    float *covariance;            /* [p, p] of h on the training rows, or NULL         */
+    double variance;              /* trace of that covariance                          */
+    double ridge;                 /* of the closed form                                */
+    int64_t rows;                 /* training rows that have the view; 0 in the first files */
+    char *description;            /* how the rows were encoded (JSON), or NULL         */
 } mucmm__view_info;
 
 typedef mucmm_epoch mucmm__epoch;

@@ -3,6 +3,7 @@
  * The model file: safetensors, one list of tensors for writing and for reading. */
 #include "model/adjust.h"
 #include "model/model_json.h"
+#include "model/robust.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -158,7 +159,7 @@ static mucmm_status list_tensors(mucmm_ctx *ctx, const mucmm_model *m, tensor_li
 
     *list = (tensor_list){
         .room =
-            m->n_views * (6 + 2 * (4 * per_head + 4) + MUCMM__LATER * (per_head + 3)) + 2 * 6 + 1};
+            m->n_views * (7 + 2 * (4 * per_head + 4) + MUCMM__LATER * (per_head + 3)) + 2 * 6 + 1};
     TRY(mucmm__alloc(ctx, list->room, sizeof *list->items, &list->items));
     TRY(mucmm__alloc(ctx, list->room, sizeof *list->names, &list->names));
     for (int32_t i = 0; i < m->n_views; i++) {
@@ -170,6 +171,12 @@ static mucmm_status list_tensors(mucmm_ctx *ctx, const mucmm_model *m, tensor_li
         snprintf(name, sizeof name, "%s.slopes", v->name);
         if (v->slopes)
             list_add(list, name, MUCMM_F64, v->adjust->d, v->p, v->slopes);
+        if (v->robust) {
+            snprintf(name, sizeof name, "%s.robust.at", v->name);
+            list_add(list, name, MUCMM_F32, v->p, v->robust->knots, v->robust->at);
+            snprintf(name, sizeof name, "%s.robust.to", v->name);
+            list_add(list, name, MUCMM_F32, v->p, v->robust->knots, v->robust->to);
+        }
         snprintf(name, sizeof name, "%s.covariance", v->name);
         if (v->covariance)
             list_add(list, name, MUCMM_F32, v->p, v->p, v->covariance);
@@ -349,6 +356,9 @@ static mucmm_status load_model(mucmm_ctx *ctx, const mucmm__safetensors *file, s
     for (int64_t i = 0; i < list.n; i++)
         TRY(load_tensor(ctx, file, &list.items[i]));
     TRY(check_scale(ctx, m));
+    for (int32_t i = 0; i < m->n_views; i++)
+        if (m->view[i].robust)
+            TRY(mucmm__robust_check(ctx, m->view[i].name, m->view[i].robust));
     TRY(check_correlations(ctx, m));
     TRY(check_digest(ctx, m));
 done:

@@ -7,6 +7,7 @@
 #include "encode/encode.h"
 #include "model/adjust_json.h"
 #include "model/model_json_words.h"
+#include "model/robust.h"
 #include "model/stability.h"
 #include "model/summary.h"
 #include "model/trainer.h"
@@ -147,6 +148,8 @@ json_t *mucmm__fit_params_json(mucmm__json_build *b, const mucmm_fit_params *p)
         mucmm__json_add(b, hidden, json_integer(p->hidden[i]));
     mucmm__json_set(b, o, "head", mucmm__json_string(mucmm__head_names[p->head]));
     mucmm__json_set(b, o, "scale", mucmm__json_string(mucmm__scale_names[p->scaling]));
+    if (p->robust != MUCMM_ROBUST_NONE)
+        mucmm__json_set(b, o, "robust", mucmm__json_string(mucmm__robust_names[p->robust]));
     mucmm__json_set(b, o, "common", count_or_auto(p->common));
     mucmm__json_set(b, o, "individual", count_or_auto(p->individual));
     mucmm__json_set(b, o, "hidden", hidden);
@@ -215,6 +218,8 @@ static json_t *view_json(mucmm__json_build *b, const mucmm__view_info *v)
     mucmm__json_set(b, o, "ridge", mucmm__json_real(v->ridge));
     mucmm__json_set(b, o, "training_rows", json_integer(v->rows));
     mucmm__json_set(b, o, "covariance", json_boolean(v->covariance != NULL));
+    if (v->robust)
+        mucmm__json_set(b, o, "robust_knots", json_integer(v->robust->knots));
     return o;
 }
 

@@ -9,6 +9,7 @@
 #include "model/adjust_json.h"
 #include "model/fit_params.h"
 #include "model/model_json_words.h"
+#include "model/robust.h"
 #include "model/stability.h"
 #include "model/summary.h"
 #include "model/trainer.h"
@@ -386,6 +387,11 @@ static mucmm_status read_params(mucmm_ctx *ctx, const json_t *parent, mucmm_fit_
     p->head = (mucmm_head_kind)word;
     TRY(read_word(ctx, scale, "scale", mucmm__scale_names, 2, &word));
     p->scaling = (mucmm_scaling)word;
+    if (json_object_get(o, "robust")) {
+        const char *robust = json_string_value(json_object_get(o, "robust"));
+        TRY(read_word(ctx, robust ? robust : "", "robust", mucmm__robust_names, 3, &word));
+        p->robust = (mucmm_robust)word;
+    }
     p->n_hidden = (int32_t)json_array_size(list);
     for (int32_t i = 0; i < p->n_hidden; i++) /* no number is 0, which is out of range */
         p->hidden[i] = json_integer_value(json_array_get(list, (size_t)i));
@@ -460,6 +466,12 @@ static mucmm_status read_view(mucmm_ctx *ctx, const json_t *o, int64_t k, int64_
         TRY(claim(ctx, room, v->p, (size_t)v->p * sizeof *v->covariance));
     if (covariance)
         TRY(mucmm__alloc(ctx, v->p * v->p, sizeof *v->covariance, &v->covariance));
+    if (json_object_get(o, "robust_knots")) {
+        int64_t knots;
+        TRY(get_integer(ctx, o, "robust_knots", 2, MUCMM__MOST_KNOTS, &knots));
+        TRY(claim(ctx, room, v->p, 2 * (size_t)knots * sizeof(float)));
+        TRY(mucmm__robust_alloc(ctx, v->p, knots, &v->robust));
+    }
 done:
     return status;
 }

@@ -21,6 +21,7 @@ const char *const mucmm__stability_keys[MUCMM__STABILITY_FIELDS] = {
     "correlation_low", "correlation_high", "averaged"};
 
 const char *const mucmm__head_names[3] = {"linear", "mlp", "auto"};
+const char *const mucmm__robust_names[3] = {"none", "winsor", "rank"};
 const char *const mucmm__scale_names[2] = {"view", "column"};
 const char *const mucmm__part_names[2] = {"common", "individual"};
 const char *const mucmm__candidate_names[MUCMM_MAX_CANDIDATES] = {"residual", "transport",

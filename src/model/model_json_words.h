@@ -14,6 +14,7 @@ int64_t mucmm__sharing_size(const mucmm_summary *s, int i);
 
 extern const char *const mucmm__stability_keys[MUCMM__STABILITY_FIELDS];
 extern const char *const mucmm__head_names[3];                         /* by mucmm_head_kind */
+extern const char *const mucmm__robust_names[3];                       /* by mucmm_robust */
 extern const char *const mucmm__scale_names[2];                        /* by mucmm_scaling   */
 extern const char *const mucmm__part_names[2];                         /* common, individual */
 extern const char *const mucmm__candidate_names[MUCMM_MAX_CANDIDATES]; /* by mucmm_candidate_kind */

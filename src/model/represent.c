@@ -7,6 +7,7 @@
 #include "core/vmath.h"
 #include "encode/encoded.h"
 #include "model/adjust.h"
+#include "model/robust.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -131,6 +132,7 @@ typedef struct scale_args {
     const mucmm__view_info *v;
     float *h;
     const double *z; /* [n, d], or NULL */
+    bool map;
 } scale_args;
 
 SIMD_CLONES static void scale_row(int64_t p, const double *mean, const double *scale, float *row)
@@ -148,6 +150,8 @@ static void scale_rows(void *arg, int64_t first, int64_t last)
 
     for (int64_t i = first; i < last; i++) {
         float *row = a->h + i * p;
+        if (a->map)
+            mucmm__robust_row(a->v->robust, row);
         if (a->z)
             mucmm__adjust_row(a->v->adjust->d, p, a->z + i * a->v->adjust->d, a->v->slopes, row);
         scale_row(p, mean, scale, row);
@@ -167,10 +171,11 @@ mucmm_status mucmm__scale_features(mucmm_ctx *ctx, const mucmm__view_info *v,
                                    const mucmm_data *data, const int64_t *rows, int64_t n, float *h)
 {
     mucmm_status status = MUCMM_OK;
-    scale_args args = {v, h, NULL};
+    /* the rows of a fit are mapped and adjusted when they are read */
+    scale_args args = {v, h, NULL, v->robust && !data->change};
     double *z = NULL;
 
-    if (v->adjust && !data->change) { /* else they are adjusted when they are read */
+    if (v->adjust && !data->change) {
         TRY(mucmm__alloc(ctx, n * v->adjust->d, sizeof *z, &z));
         TRY(mucmm__adjust_design(ctx, v->adjust, data->covariates, rows, n, NULL, z));
         args.z = z;
@@ -178,6 +183,39 @@ mucmm_status mucmm__scale_features(mucmm_ctx *ctx, const mucmm__view_info *v,
     mucmm__parallel_range(ctx, n, 64, scale_rows, &args);
 done:
     mucmm__free(z);
+    return status;
+}
+
+mucmm_status mucmm__features_vjp(mucmm_ctx *ctx, const mucmm__view_info *v, const mucmm_data *data,
+                                 const int64_t *rows, int64_t n, const float *h, const float *dh,
+                                 float *dx)
+{
+    mucmm_status status = MUCMM_OK;
+    double *z = NULL, *taken = NULL;
+
+    for (int64_t i = 0; i < n * v->p; i++)
+        dx[i] = (float)((double)dh[i] / v->scale[i % v->p]);
+    if (!v->robust)
+        return MUCMM_OK;
+    TRY(mucmm__alloc(ctx, v->p, sizeof *taken, &taken));
+    if (v->adjust) {
+        TRY(mucmm__alloc(ctx, n * v->adjust->d, sizeof *z, &z));
+        TRY(mucmm__adjust_design(ctx, v->adjust, data->covariates, rows, n, NULL, z));
+    }
+    for (int64_t i = 0; i < n; i++) {
+        memset(taken, 0, (size_t)v->p * sizeof *taken);
+        for (int64_t d = 0; z && d < v->adjust->d; d++)
+            for (int64_t j = 0; j < v->p; j++)
+                taken[j] += z[i * v->adjust->d + d] * v->slopes[d * v->p + j];
+        for (int64_t j = 0; j < v->p; j++) {
+            double y = (double)h[i * v->p + j] * v->scale[j] + v->mean[j] + taken[j];
+            dx[i * v->p + j] =
+                (float)((double)dx[i * v->p + j] * mucmm__robust_slope(v->robust, j, y));
+        }
+    }
+done:
+    mucmm__free(z);
+    mucmm__free(taken);
     return status;
 }
 

@@ -32,6 +32,12 @@ mucmm_status mucmm__scale_features(mucmm_ctx *ctx, const mucmm__view_info *v,
                                    const mucmm_data *data, const int64_t *rows, int64_t n,
                                    float *h);
 
+/* dx [n, p] = dh / scale, times the slopes of a robust map: what a gradient at the features h [n,
+ * p] of rows[0..n) is by their columns. dx may be dh. */
+mucmm_status mucmm__features_vjp(mucmm_ctx *ctx, const mucmm__view_info *v, const mucmm_data *data,
+                                 const int64_t *rows, int64_t n, const float *h, const float *dh,
+                                 float *dx);
+
 /* The trained heads, or the closed form: for either if the head is linear. */
 const mucmm__solution *mucmm__model_solution(const mucmm_model *m,
                                              mucmm_representation representation);
