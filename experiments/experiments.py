@@ -663,6 +663,12 @@ def samples(o, seed):
     return sample_numbers.samples(o, folder(o, seed), seed)
 
 
+@experiment(list(range(1, 11)))
+def robust(o, seed):
+    """Outliers: what is found with and without maps of the columns."""
+    return sample_numbers.robust(o, folder(o, seed), seed)
+
+
 # ---- the program -------------------------------------------------------------------------------
 
 PAGES = ('experiments.md', 'explain.md')

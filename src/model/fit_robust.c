@@ -136,7 +136,7 @@ mucmm_status mucmm__warn_few_rows(mucmm__fit *f, float *const *c)
         mucmm__warn(
             f->ctx,
             "component %" PRId64 " is carried by few rows: %" PRId64 " of %" PRId64
-            " training rows hold %.0f %% of its variance in view '%s' (the most row %" PRId64
+            " training rows hold %.0f %% of its variance in view '%s' (most of it row %" PRId64
             "); look at them, or give `robust` winsor or rank",
             component, few, n, 100 * worst, f->model->view[view].name, row);
 done:

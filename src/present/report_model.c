@@ -78,7 +78,8 @@ static const section sections[] = {
      "together: red and + agree, blue, hatched and - speak against each other, and all of them add "
      "up to the two views' part of the score (integrated gradients, 8 steps, made complete).",
      mucmm__report_coupling},
-    {MUCMM_SECTION_COMPONENTS, "Components", "The samples at both ends of the first components.",
+    {MUCMM_SECTION_COMPONENTS, "Components",
+     "The samples at both ends of components, in the order of the training rows' correlations.",
      mucmm__report_components},
     {MUCMM_SECTION_TRAINING, "Training", NULL, mucmm__report_training},
     {MUCMM_SECTION_FITTED, "What was fitted on what", NULL, mucmm__report_fitted},
