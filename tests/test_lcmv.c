@@ -617,7 +617,8 @@ static void test_maps_agree_with_differences(void **state)
     CHECK_OK(ctx, mucmm__lcmv_filters(ctx, &s, hb, w));
     for (int64_t j = 0; j < KINDS; j++)
         difference += (double)w[j] * ((double)h[j] - (double)h[KINDS + j]);
-    CHECK_OK(ctx, mucmm__samples_raw_gradient(ctx, &s, (const int64_t[]){NEAR}, 1, NULL, w, g));
+    CHECK_OK(ctx,
+             mucmm__samples_raw_gradient(ctx, &s, (const int64_t[]){NEAR}, 1, NULL, s.h, w, g));
     for (int64_t j = 0; j < PIXELS; j++)
         sum += (double)g[j] * ((double)x[j] - (double)x[PIXELS + j]);
     CHECK_CLOSE(sum, difference, 1e-2 * fabs(difference) + 1e-7);
