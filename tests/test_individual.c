@@ -211,6 +211,27 @@ static void test_gaussian_views_keep_the_closed_form(void **state)
     drop_problem(&q);
 }
 
+/* Of three views the closed form loses the other views' variates too, and what is judged is what is
+ * kept: its figures are those of the model, on whichever rows either was taken. */
+static void test_residual_of_three_views_is_judged_as_it_is_kept(void **state)
+{
+    problem q = new_problem(ctx, 3, 4000, false, 12);
+    mucmm_fit_params p = small_params(MUCMM_HEAD_AUTO);
+    const mucmm_summary *s;
+    double kept = 0;
+    mucmm_model *m;
+
+    (void)state;
+    m = fit(ctx, &q, &p);
+    assert_true(m->start == -1 && m->individual_closed && m->front[0].chosen);
+    s = mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_HEADS);
+    for (int v = 0; v < 3; v++)
+        kept += fmax(s->completeness_linear[v], s->completeness_nonlinear[v]) / 3;
+    CHECK_CLOSE(m->front[0].completeness, kept, 0.01);
+    mucmm_model_free(m);
+    drop_problem(&q);
+}
+
 /* Each kind of candidate: its variates on the training rows have mean 0, variance 1, and no
  * covariance with c or one another; gradients are those of finite differences; a file keeps it. */
 static void test_every_candidate_is_canonical(void **state)
@@ -317,6 +338,7 @@ int main(void)
         cmocka_unit_test(test_whitening_and_its_vjp),
         cmocka_unit_test(test_front_falls_from_the_residual_on),
         cmocka_unit_test(test_gaussian_views_keep_the_closed_form),
+        cmocka_unit_test(test_residual_of_three_views_is_judged_as_it_is_kept),
         cmocka_unit_test(test_every_candidate_is_canonical),
         cmocka_unit_test(test_heads_with_a_transport_have_the_right_gradient),
     };

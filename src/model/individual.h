@@ -58,7 +58,7 @@ void mucmm__individual_start(mucmm__fit *f, const mucmm__individual *w, const mu
 void mucmm__individual_heads_drop(mucmm__individual_heads *g);
 
 /* individual_canonical.c: base[m] of w: the q leading directions of what c leaves of h, variance 1
- * each. */
+ * each; of more than two views behind the closed form its own, which lose every view's c. */
 mucmm_status mucmm__individual_residual(mucmm__fit *f, mucmm__individual *w, int32_t m);
 
 /* fit_transport.c: the nets of all views by maximum likelihood, in the trainer of their stage;

@@ -183,6 +183,17 @@ done:
     return status;
 }
 
+/* The closed form's own variates: they have no covariance with any view's c, and take no mix. */
+static mucmm_status closed_form_residual(mucmm__fit *f, int32_t m, mucmm__transport *base)
+{
+    mucmm_status status = MUCMM_OK;
+
+    TRY(mucmm__head_copy(f->ctx, &f->model->linear.view[m].individual, &base->residual));
+    TRY(mucmm__transport_alloc(f->ctx, f->model->view[m].q, f->model->k, base));
+done:
+    return status;
+}
+
 mucmm_status mucmm__individual_residual(mucmm__fit *f, mucmm__individual *w, int32_t m)
 {
     mucmm_status status = MUCMM_OK;
@@ -191,6 +202,8 @@ mucmm_status mucmm__individual_residual(mucmm__fit *f, mucmm__individual *w, int
     canonical_moments c = {0};
     double *factor = NULL, *s = NULL, *directions = NULL;
 
+    if (f->model->n_views > 2 && f->model->start < 0)
+        return closed_form_residual(f, m, &w->base[m]);
     TRY(take_moments(f, w, m, NULL, &c));
     TRY(mucmm__alloc(f->ctx, k * k, sizeof *factor, &factor));
     TRY(mucmm__alloc(f->ctx, dims * dims, sizeof *s, &s));
