@@ -16,6 +16,7 @@
 #define BETA 80.0 /* weight of the kernel terms */
 #define RATE 2.0  /* times the learning rate */
 #define CHANCE 2  /* standard deviations that a leak may have by chance */
+#define TIE 1e-3  /* so much more complete is no more complete */
 
 /* ---- one training ------------------------------------------------------------------- */
 
@@ -185,23 +186,25 @@ done:
     return status;
 }
 
-/* The most complete candidate among those whose leak is not beyond chance, or no larger than that
- * of the least leaky one and the share of what the residual leaks more that `independence` leaves;
- * at 0 that is the residual's own leak, to the last bit. */
+/* The most complete candidate, the simplest of equals, among those whose leak is not beyond chance,
+ * or no larger than that of the least leaky one and the share of what the residual leaks more that
+ * `independence` leaves; at 0 that is the residual's own leak, to the last bit. */
 static int32_t choose(const front *x, double independence)
 {
-    int32_t least = 0, best;
-    double allowed;
+    int32_t least = 0;
+    double allowed, most = -INFINITY;
 
     for (int32_t i = 1; i < x->n; i++)
         least = x->at[i].leak < x->at[least].leak ? i : least;
     allowed = fmax(x->at[least].leak, CHANCE * x->at[least].leak_sd);
     allowed = independence * allowed + (1 - independence) * fmax(x->at[0].leak, allowed);
-    best = least;
     for (int32_t i = 0; i < x->n; i++)
-        if (x->at[i].leak <= allowed && x->at[i].completeness > x->at[best].completeness)
-            best = i;
-    return best;
+        if (x->at[i].leak <= allowed)
+            most = fmax(most, x->at[i].completeness);
+    for (int32_t i = 0; i < x->n; i++)
+        if (x->at[i].leak <= allowed && x->at[i].completeness >= most - TIE)
+            return i;
+    return least;
 }
 
 /* ---- what is kept ------------------------------------------------------------------- */
