@@ -833,7 +833,8 @@ MUCMM_API const mucmm_summary *mucmm_model_summary(const mucmm_model *m, mucmm_r
  * completeness, retrieval, views and, for more than two views, carried_by and pairs; the same of
  * the closed form in the key linear. null: not known. rows counts those given, new (of which some
  * may be held_out) and fitted, and says whether that is known (recognition: sure, no digest,
- * repeated values); in_sample holds the same keys of the fitted ones, if there are any. */
+ * repeated values); in_sample holds the same keys of the fitted ones, if there are any, and
+ * held_out what the fit found on its own held-out rows, if none is new. */
 MUCMM_API mucmm_status mucmm_scores_json(mucmm_ctx *ctx, const mucmm_scores *s, char **text);
 /* JSON of the same on the training and the held-out rows, in the keys train and held_out, with the
  * keys common, dimensions, held_out_chose, closed_form_kept and, if it was asked for, stability. */
@@ -1074,8 +1075,8 @@ typedef struct mucmm_null mucmm_null;
 
 MUCMM_API void mucmm_null_params_init_sized(mucmm_null_params *p, size_t size);
 #define mucmm_null_params_init(p) mucmm_null_params_init_sized((p), sizeof *(p))
-/* m and the data are kept alive; training: the rows m was fitted to, all its views. The time is
- * that of N fits of the common heads. */
+/* m and the data are kept alive; training: the rows m was fitted to, all its views (warns if none
+ * of them is). The time is that of N fits of the common heads. */
 MUCMM_API mucmm_status mucmm_null_fit(mucmm_ctx *ctx, const mucmm_model *m,
                                       mucmm_representation representation,
                                       const mucmm_view *training, int32_t n_views,
@@ -1092,8 +1093,8 @@ typedef enum mucmm_p_kind {
  * null (else EARG). What is compared: of individual scores the size of Cov(x, u) u, whatever the
  * map; of common ones the size of a pattern, and in other maps a cell's share. All channels of a
  * pixel have one p-value, and all of a token's width. They are not corrected for the number of
- * cells: of cells in which there is nothing, a share p lies at or below p. The rows of e should be
- * none the model was fitted to. */
+ * cells: of cells in which there is nothing, a share p lies at or below p. That holds of rows that
+ * the model was not fitted to; of others it warns. */
 MUCMM_API mucmm_status mucmm_explanation_p_values(mucmm_ctx *ctx, const mucmm_explanation *e,
                                                   const mucmm_null *null, mucmm_p_kind kind,
                                                   const mucmm_mat *p_values);
@@ -1204,8 +1205,9 @@ MUCMM_API const char *mucmm_findings_score(const mucmm_findings *f);
 /* A table in words for people, *out for mucmm_text_free. */
 MUCMM_API mucmm_status mucmm_findings_text(mucmm_ctx *ctx, const mucmm_findings *f, char **out);
 /* findings [n], of one level, as a JSON document, released with mucmm_text_free: mask (the level),
- * gradients (view, score, completeness, gradient_error) and maps (view, score, method, deletion,
- * insertion, random_heads, permuted_pairs, kept, pointing); null for what is not known. */
+ * gradients (view, score, completeness, gradient_error, fitted_samples) and maps (view, score,
+ * method, deletion, insertion, random_heads, permuted_pairs, kept, pointing); null for what is not
+ * known. */
 MUCMM_API mucmm_status mucmm_findings_json(mucmm_ctx *ctx, const mucmm_findings *const *findings,
                                            int64_t n, char **out);
 

@@ -7,6 +7,8 @@
 #include "explain/explanation.h"
 #include "explain/lcmv.h"
 #include "explain/maps.h"
+#include "explain/null_maps.h"
+#include "explain/null_models.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -25,6 +27,7 @@ struct mucmm_findings {
     mucmm_finding of[N_MAPS];               /* [n] */
     float *maps[N_MAPS], *p_values[N_MAPS]; /* [samples, cols]; p_values: may be those of another */
     bool own_p[N_MAPS];
+    int64_t fitted; /* samples that the model was fitted to */
 };
 
 void mucmm_findings_params_init_sized(mucmm_findings_params *p, size_t size)
@@ -50,8 +53,8 @@ static mucmm_status find_p_values(mucmm_ctx *ctx, mucmm_findings *f, const mucmm
     }
     TRY(mucmm__alloc(ctx, f->samples * f->cols, sizeof(float), &f->p_values[at]));
     f->own_p[at] = true;
-    TRY(mucmm_explanation_p_values(ctx, e, null, MUCMM_P_POOLED,
-                                   &(mucmm_mat){f->p_values[at], f->samples, f->cols, f->cols}));
+    TRY(mucmm__explanation_p_values(ctx, e, null, MUCMM_P_POOLED,
+                                    &(mucmm_mat){f->p_values[at], f->samples, f->cols, f->cols}));
 done:
     return status;
 }
@@ -145,6 +148,7 @@ mucmm_status mucmm_findings_create(mucmm_ctx *ctx, const mucmm_explanation *e,
     f->cols = e->s.cols;
     mucmm_score_text(e->p.score, e->p.component, f->score, sizeof f->score);
     one.s.p = &one.p;
+    TRY(mucmm__count_fitted(ctx, e->m, e->s.data, e->s.rows, e->s.n, &f->fitted));
     for (int map = 0; map < N_MAPS; map++) {
         one.p.map = (mucmm_map_kind)map;
         if (p.map != MUCMM_MAP_DEFAULT && p.map != one.p.map)
@@ -270,6 +274,11 @@ mucmm_status mucmm_findings_text(mucmm_ctx *ctx, const mucmm_findings *f, char *
         c->completeness, c->completeness > MOST_GAP ? " (more steps bring that down)" : "");
     mucmm__text_format(&t, " the gradient agrees with\n  differences of the score to %.1e\n",
                        c->gradient_error);
+    if (f->fitted > 0)
+        mucmm__text_format(&t,
+                           "  The model was fitted to %" PRId64 " of the samples: what is said of "
+                           "masks and permuted pairs is in-sample\n",
+                           f->fitted);
     if (c->deletion.random < -0.5 || c->deletion.random > 1.5) {
         mucmm__text_format(&t, "  Inputs mixed with this baseline score far outside of what lies "
                                "between it and the samples: deletion\n");
@@ -354,6 +363,7 @@ mucmm_status mucmm_findings_json(mucmm_ctx *ctx, const mucmm_findings *const *fi
         for (int64_t i = 0; i < f->n; i++)
             mucmm__json_add(&b, maps, finding_json(&b, f, &f->of[i]));
         mucmm__json_set(&b, o, "completeness", mucmm__json_real(f->of[0].check.completeness));
+        mucmm__json_set(&b, o, "fitted_samples", json_integer(f->fitted));
         mucmm__json_set(&b, o, "gradient_error", mucmm__json_real(f->of[0].check.gradient_error));
         mucmm__json_add(&b, gradients, o);
     }

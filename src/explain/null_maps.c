@@ -11,6 +11,7 @@
 #include "explain/p_values.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 mucmm_status mucmm__null_maps(mucmm_ctx *ctx, const mucmm_null *null, const mucmm__samples *s,
@@ -81,9 +82,9 @@ done:
     return status;
 }
 
-mucmm_status mucmm_explanation_p_values(mucmm_ctx *ctx, const mucmm_explanation *e,
-                                        const mucmm_null *null, mucmm_p_kind kind,
-                                        const mucmm_mat *p_values)
+mucmm_status mucmm__explanation_p_values(mucmm_ctx *ctx, const mucmm_explanation *e,
+                                         const mucmm_null *null, mucmm_p_kind kind,
+                                         const mucmm_mat *p_values)
 {
     mucmm_status status = MUCMM_OK;
     const mucmm__samples *s = &e->s;
@@ -109,5 +110,19 @@ done:
     mucmm__free(t);
     mucmm__free(own);
     mucmm__free(least);
+    return status;
+}
+
+mucmm_status mucmm_explanation_p_values(mucmm_ctx *ctx, const mucmm_explanation *e,
+                                        const mucmm_null *null, mucmm_p_kind kind,
+                                        const mucmm_mat *p_values)
+{
+    mucmm_status status = MUCMM_OK;
+    char what[96];
+
+    TRY(mucmm__explanation_p_values(ctx, e, null, kind, p_values));
+    snprintf(what, sizeof what, "view '%s'", e->m->view[e->s.view].name);
+    TRY(mucmm__warn_fitted(ctx, e->m, what, e->s.data, e->s.rows, e->s.n));
+done:
     return status;
 }

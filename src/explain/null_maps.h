@@ -10,4 +10,9 @@
 mucmm_status mucmm__null_maps(mucmm_ctx *ctx, const mucmm_null *null, const mucmm__samples *s,
                               float *maps);
 
+/* As mucmm_explanation_p_values, without a word on rows that the model was fitted to. */
+mucmm_status mucmm__explanation_p_values(mucmm_ctx *ctx, const mucmm_explanation *e,
+                                         const mucmm_null *null, mucmm_p_kind kind,
+                                         const mucmm_mat *p_values);
+
 #endif

@@ -36,6 +36,68 @@ void mucmm_null_free(mucmm_null *null)
     mucmm__free(null);
 }
 
+/* ---- rows of the fit --------------------------------------------------------------- */
+
+mucmm_status mucmm__count_fitted(mucmm_ctx *ctx, const mucmm_model *m,
+                                 const mucmm_data *const *data, const int64_t *rows, int64_t n,
+                                 int64_t *fitted)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_data *some[MUCMM_MAX_VIEWS] = {0};
+    mucmm_recognition how;
+    unsigned char *kind = NULL;
+
+    *fitted = 0;
+    for (int32_t v = 0; v < m->n_views; v++)
+        if (data[v])
+            TRY(mucmm_data_subset(ctx, data[v], rows, n, &some[v]));
+    TRY(mucmm__alloc(ctx, n, 1, &kind));
+    TRY(mucmm__digest_recognize(ctx, &m->digest, m->n_views, (const mucmm_data *const *)some, n,
+                                kind, &how));
+    for (int64_t i = 0; i < n; i++)
+        *fitted += kind[i] == MUCMM_ROW_FITTED;
+done:
+    for (int32_t v = 0; v < m->n_views; v++)
+        mucmm_data_free(some[v]);
+    mucmm__free(kind);
+    return status;
+}
+
+mucmm_status mucmm__warn_fitted(mucmm_ctx *ctx, const mucmm_model *m, const char *what,
+                                const mucmm_data *const *data, const int64_t *rows, int64_t n)
+{
+    int64_t fitted;
+    mucmm_status status = mucmm__count_fitted(ctx, m, data, rows, n, &fitted);
+
+    if (status == MUCMM_OK && fitted > 0)
+        mucmm__warn(ctx,
+                    "%s: the model was fitted to %" PRId64 " of the %" PRId64
+                    " samples; p-values of their maps are in-sample, and may be too small",
+                    what, fitted, n);
+    return status;
+}
+
+/* Null models are fitted to what m was; other rows are worth a word. */
+static mucmm_status check_training(mucmm_ctx *ctx, const mucmm_null *null)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_recognition how = MUCMM_RECOGNITION_SURE;
+    unsigned char *kind = NULL;
+    bool any = false;
+
+    TRY(mucmm__alloc(ctx, null->rows, 1, &kind));
+    TRY(mucmm__digest_recognize(ctx, &null->m->digest, null->m->n_views,
+                                (const mucmm_data *const *)null->training, null->rows, kind, &how));
+    for (int64_t i = 0; i < null->rows; i++)
+        any = any || kind[i] == MUCMM_ROW_FITTED;
+    if (!any && how == MUCMM_RECOGNITION_SURE)
+        mucmm__warn(ctx, "null models: the model was fitted to none of the rows that are given as "
+                         "those it was fitted to");
+done:
+    mucmm__free(kind);
+    return status;
+}
+
 /* ---- fits to permuted pairs -------------------------------------------------------- */
 
 /* The parameters of m, without what maps of common scores do not need, and with two starts alone.
@@ -189,6 +251,7 @@ mucmm_status mucmm_null_fit(mucmm_ctx *ctx, const mucmm_model *m,
                          .models = p.models,
                          .seed = p.seed};
     TRY(keep_training(ctx, null, data, &p));
+    TRY(check_training(ctx, null));
     TRY(mucmm__alloc(ctx, p.models, sizeof(mucmm_model *), &null->model));
     TRY(fit_all(ctx, null));
     *out = null;

@@ -21,4 +21,12 @@ struct mucmm_null {
 /* EARG if the null was not made for the model and the representation of s. */
 mucmm_status mucmm__null_check(mucmm_ctx *ctx, const mucmm_null *null, const mucmm__samples *s);
 
+/* How many of rows [n] of data [M] (NULL: a view that is not given) m was fitted to. */
+mucmm_status mucmm__count_fitted(mucmm_ctx *ctx, const mucmm_model *m,
+                                 const mucmm_data *const *data, const int64_t *rows, int64_t n,
+                                 int64_t *fitted);
+/* Warns if there are any: p-values of their maps are in-sample. */
+mucmm_status mucmm__warn_fitted(mucmm_ctx *ctx, const mucmm_model *m, const char *what,
+                                const mucmm_data *const *data, const int64_t *rows, int64_t n);
+
 #endif

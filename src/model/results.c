@@ -324,6 +324,11 @@ mucmm_status mucmm_scores_json(mucmm_ctx *ctx, const mucmm_scores *s, char **tex
         mucmm__json_set(&b, root, "in_sample",
                         both_json(&b, m, mucmm_scores_in_sample(s, MUCMM_HEADS),
                                   mucmm_scores_in_sample(s, MUCMM_LINEAR)));
+    if (mucmm_scores_summary(s, MUCMM_HEADS)->rows == 0 &&
+        mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_HEADS))
+        mucmm__json_set(&b, root, "held_out",
+                        both_json(&b, m, mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_HEADS),
+                                  mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_LINEAR)));
     return finish(ctx, &b, root, text);
 }
 

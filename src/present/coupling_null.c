@@ -140,6 +140,7 @@ mucmm_status mucmm__coupling_p_values(mucmm_ctx *ctx, mucmm_coupling *c, const m
         TRY(mucmm__alloc(ctx, size, sizeof **c->p_values, &c->p_values[i]));
         TRY(sample_p_values(ctx, c, f, null->models, i, c->p_values[i]));
     }
+    TRY(mucmm__warn_fitted(ctx, c->m, "coupling", data, c->rows, c->n));
 done:
     for (int64_t b = 0; f && b < null->models; b++)
         null_factors_drop(&f[b], c->n);
