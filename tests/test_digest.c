@@ -2,6 +2,7 @@
  *
  * A model knows the rows of its fit: in other files, formats, orders and company; and takes nothing
  * else for them. */
+#include "onnx_builder.h"
 #include "workspace.h"
 
 enum { ROWS = 120, P = 6, MORE = 80 };
@@ -514,6 +515,113 @@ static void test_rows_that_lack_views(void **state)
     drop(t);
 }
 
+/* ---- encoded rows ------------------------------------------------------------------ */
+
+#define ENCODER "{\"kind\": \"table\", \"encoder\": \"net.onnx\", \"tensor\": \"features\"}"
+enum { WIDE = 120, HIDDEN = 72, FEATURES = 24 };
+
+/* Three axes and a convolution, two products of matrices: wide enough for kernels to differ. */
+static void write_encoder(void)
+{
+    net n = net_new(13);
+    double *w = normals(7, 0, WIDE * HIDDEN + HIDDEN * FEATURES, .1);
+    float *weights = test_floats(WIDE * HIDDEN + HIDDEN * FEATURES);
+    size_t size;
+
+    for (int i = 0; i < WIDE * HIDDEN + HIDDEN * FEATURES; i++)
+        weights[i] = (float)w[i];
+    net_input(&n, "x", MUCMM_F32, "-1x120");
+    net_floats(&n, "w", "120x72", weights);
+    net_floats(&n, "v", "72x24", weights + WIDE * HIDDEN);
+    net_floats(&n, "kernel", "3x1x5", weights);
+    net_ints(&n, "deep", "3", (const int64_t[]){0, 1, WIDE});
+    net_ints(&n, "flat", "2", (const int64_t[]){0, WIDE});
+    net_node(&n, "Reshape", "x deep", "x3", "");
+    net_node(&n, "Conv", "x3 kernel", "three", "pads=[2,2]");
+    net_ints(&n, "axes", "1", (const int64_t[]){1});
+    net_node(&n, "ReduceSum", "three axes", "one", "keepdims=1");
+    net_node(&n, "Reshape", "one flat", "smooth", "");
+    net_node(&n, "MatMul", "smooth w", "mixed", "");
+    net_node(&n, "Tanh", "mixed", "hidden", "");
+    net_node(&n, "MatMul", "hidden v", "features", "");
+    net_output(&n, "features");
+    uint8_t *bytes_of_net = net_bytes(&n, &size);
+    CHECK_OK(ctx, mucmm_file_write(ctx, in_folder("net.onnx"), bytes_of_net, size));
+    net_drop(&n);
+    free(weights);
+    free(w);
+}
+
+/* Features of rows [n], or of all, with so many threads and so much memory. */
+static mucmm_data *encode(const mucmm_data *raw, const int64_t *rows, int64_t n, int32_t threads,
+                          uint64_t memory)
+{
+    mucmm_ctx *own = threaded_ctx(threads);
+    mucmm_source *source = NULL;
+    mucmm_encoder *encoder = NULL;
+    mucmm_data *some = NULL, *out = NULL;
+    mucmm_encode_params p;
+
+    mucmm_encode_params_init(&p);
+    p.memory = memory;
+    CHECK_OK(own, mucmm_data_subset(own, raw, rows, n, &some));
+    CHECK_OK(own, mucmm_source_wrap(own, some, &source));
+    CHECK_OK(own, mucmm_encoder_load(own, ENCODER, folder, &encoder));
+    CHECK_OK(own, mucmm_data_encode(own, source, encoder, &p, &out));
+    mucmm_encoder_free(encoder);
+    mucmm_source_free(source);
+    mucmm_data_free(some);
+    mucmm_ctx_free(own);
+    return out;
+}
+
+/* Features are computed again, in other batches and on other threads: they are the same numbers. */
+static void test_encoded_rows_are_known(void **state)
+{
+    static const struct {
+        int32_t threads;
+        uint64_t memory;
+        int64_t rows;
+    } cases[] = {{1, 0, ROWS},    {3, 0, ROWS}, {2, 400000, ROWS},
+                 {1, 120000, ROWS}, {3, 0, 7},    {1, 0, 1}};
+    noise *t = new_noise(50, ROWS);
+    float *raw = test_floats(ROWS * WIDE);
+    mucmm_data *data = NULL;
+    mucmm_model *m = NULL;
+    mucmm_fit_params p = small_params(MUCMM_HEAD_LINEAR);
+    int64_t order[ROWS];
+
+    (void)state;
+    write_encoder();
+    for (int64_t i = 0; i < ROWS * WIDE; i++)
+        raw[i] = (float)mucmm__rng_normal(mucmm__rng_key(51, 0), (uint64_t)i);
+    CHECK_OK(ctx,
+             mucmm_data_wrap(ctx, &(mucmm_cmat){raw, ROWS, WIDE, WIDE}, "raw", NULL, 0, &data));
+    mucmm_data *features = encode(data, NULL, ROWS, 1, 0);
+    p.common = 2;
+    p.individual = 1;
+    CHECK_OK(ctx, mucmm_fit(ctx, (mucmm_view[]){{"left", features}, t->view[1]}, 2, &p, &m));
+    mucmm__rng_permutation(mucmm__rng_key(9, 9), order, ROWS);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        mucmm_data *again = encode(data, order, cases[i].rows, cases[i].threads, cases[i].memory);
+        mucmm_row_kind kinds[ROWS];
+        mucmm_recognition how;
+        int64_t known = 0;
+        CHECK_OK(ctx, mucmm_model_recognize(ctx, m, &(mucmm_view){"left", again}, 1, kinds, &how));
+        for (int64_t r = 0; r < cases[i].rows; r++)
+            known += kinds[r] != MUCMM_ROW_NEW;
+        if (known != cases[i].rows)
+            fail_msg("case %d: %d of %d rows are known", (int)i, (int)known, (int)cases[i].rows);
+        mucmm_data_free(again);
+    }
+    mucmm_model_free(m);
+    mucmm_data_free(features);
+    mucmm_data_free(data);
+    unlink(in_folder("net.onnx"));
+    free(raw);
+    drop(t);
+}
+
 /* ---- the report -------------------------------------------------------------------- */
 
 static char *report_on(const mucmm_model *m, const noise *t)
@@ -674,6 +782,7 @@ int main(void)
         cmocka_unit_test(test_hashes_differ),
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_rows_that_lack_views),
+        cmocka_unit_test(test_encoded_rows_are_known),
         cmocka_unit_test(test_report_quotes_no_fitted_row),
         cmocka_unit_test(test_what_is_read_is_checked),
         cmocka_unit_test(test_without_memory),
