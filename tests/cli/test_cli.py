@@ -703,6 +703,64 @@ def score_uses_keys_as_sample_names():
 
 
 @test
+def rows_of_the_fit_testify_to_nothing():
+    """Two tables of noise: as they were fitted, renamed, reordered, in another format, among new rows; score and report."""
+    r = random.Random(5)
+
+    def noise(n):
+        return [[r.gauss(0, 1) for _ in range(8)] for _ in range(n)]
+
+    tables = {'x': noise(60), 'y': noise(60)}
+    order = r.sample(range(60), 60)
+    for v, rows in tables.items():
+        fresh = noise(40)
+        write_csv('%s.csv' % v, ['%s%d' % (v, j) for j in range(8)], rows, list(map(str, range(60))))
+        write_npy('renamed_%s.npy' % v, rows)
+        write_npy('order_%s.npy' % v, [rows[i] for i in order])
+        write_npy('mixed_%s.npy' % v, [rows[i] for i in order[:30]] + fresh)
+        write_npy('new_%s.npy' % v, fresh)
+    key = ['--key', 'id']
+    succeeds('fit', '--view', 'x=x.csv', '--view', 'y=y.csv', *key, '--common', '2', '--individual', '0', '--head', 'linear', '--ridge',
+             '1e-8', '-o', 'noise.mucmm')
+    for form, options, given in (('%s.csv', key, 60), ('renamed_%s.npy', [], 60), ('order_%s.npy', [], 60), ('mixed_%s.npy', [], 70),
+                                 ('new_%s.npy', [], 40)):
+        use = ['noise.mucmm', *options, '--view', 'y=' + form % 'y', '--view', 'x=' + form % 'x']
+        root = json.loads(succeeds('score', *use, '--json').stdout)
+        rows = root['rows']
+        check(rows['given'] == given and rows['new'] + rows['fitted'] == given and rows['recognition'] == 'sure', rows)
+        check(root['significant'] == 0, root)
+        text = succeeds('score', *use).stdout
+        succeeds('report', *use, '--samples-shown', '1', '-o', 'page.html')
+        with open('page.html', encoding='utf-8') as f:
+            page = f.read()
+        check('Nothing shared was found' in page and 'of its variance is common' not in page, form)
+        if form.startswith('new'):
+            check(rows['fitted'] == 0 and 'in_sample' not in root and 'in-sample' not in text, rows)
+            continue
+        check(rows['fitted'] >= (48 if given == 60 else 20), rows)
+        check(root['in_sample']['p_values'] == [None, None] and root['in_sample']['correlations'][0] > 0.3, root['in_sample'])
+        check('in-sample' in text and 'The model was fitted to %d of the %d rows' % (rows['fitted'], given) in text, text)
+        check('in-sample' in page.split('<h2>What the views share</h2>')[0], form)
+    succeeds('score', 'noise.mucmm', '--view', 'x=order_x.npy', '-o', 'scores.csv')  # one view tells
+    _, rows = read_scores()
+    kinds = [row[-1] for row in rows]
+    check(set(kinds) == {'fitted', 'held-out'}, set(kinds))
+    for v, table in tables.items():  # those that were fitted to, alone
+        write_npy('alone_%s.npy' % v, [table[i] for i, kind in zip(order, kinds) if kind == 'fitted'])
+    alone = ['noise.mucmm', '--view', 'x=alone_x.npy', '--view', 'y=alone_y.npy']
+    root = json.loads(succeeds('score', *alone, '--json').stdout)
+    check(root['rows']['new'] == 0 and root['p_values'] == root['correlations'] == [None, None], root)
+    check(len(root['in_sample']['correlations']) == len(root['held_out']['correlations']) == 2, root)
+    text = succeeds('score', *alone).stdout
+    check('p-value ' not in text and 'held-out  in-sample' in text and 'significant' not in text, text)
+    succeeds('report', *alone, '--samples-shown', '1', '-o', 'page.html')
+    with open('page.html', encoding='utf-8') as f:
+        page = f.read()
+    check('those of the %d rows that the fit held out' % kinds.count('held-out') in page, 'whose numbers')
+    check(re.search(r'Component 0: correlation -?[0-9.]+ on the held-out rows', page), 'the card')
+
+
+@test
 def score_json_has_the_keys_of_the_contract():
     root = json.loads(succeeds('score', 'mlp.mucmm', *UNSEEN, '--json', '--permutations', '50').stdout)
     check(set(root) == SUMMARY_KEYS | {'linear', 'rows'}, list(root))
