@@ -274,6 +274,32 @@ static void test_one_view_is_enough(void **state)
     drop(t);
 }
 
+/* Rows that were rounded on their way, in both views, in another order and among others. */
+static void test_rounded_rows_are_known(void **state)
+{
+    noise *t = new_noise(14, ROWS), *fresh = new_noise(15, MORE);
+    mucmm_model *m = fit_noise(t);
+    int64_t held_out = m->rows[MUCMM_ROWS_HELD_OUT], order[ROWS];
+
+    (void)state;
+    mucmm__rng_permutation(mucmm__rng_key(8, 8), order, ROWS);
+    for (int digits = 4; digits <= 6; digits++) {
+        noise *given = mixed(t, order, ROWS, fresh);
+        double unit = pow(10, -digits);
+        for (int v = 0; v < 2; v++)
+            for (int64_t i = 0; i < given->n * P; i++)
+                given->x[v][i] = (float)(unit * round((double)given->x[v][i] / unit));
+        mucmm_scores *s = score(m, given->view, 2);
+        assert_int_equal(count(s, 0, ROWS, MUCMM_ROW_FITTED), ROWS - held_out);
+        assert_int_equal(count(s, ROWS, given->n, MUCMM_ROW_FITTED), 0);
+        mucmm_scores_free(s);
+        drop(given);
+    }
+    mucmm_model_free(m);
+    drop(fresh);
+    drop(t);
+}
+
 /* ---- other rows -------------------------------------------------------------------- */
 
 /* Rows that are new are new, however alike they look: noise, and one view that is always the row of
@@ -377,6 +403,7 @@ static void test_hashes_differ(void **state)
     mucmm__digest d = {0};
     mucmm_data *data = NULL;
     int64_t same = 0;
+    const double zeros[COLS] = {0}, ones[COLS] = {1, 1, 1, 1, 1};
 
     (void)state;
     for (int64_t i = 0; i < N; i++) {
@@ -386,7 +413,8 @@ static void test_hashes_differ(void **state)
         x[i * COLS + 4] += (float)(8 * (i >> 15));
     }
     CHECK_OK(ctx, mucmm_data_wrap(ctx, &(mucmm_cmat){x, N, COLS, COLS}, "x", NULL, 0, &data));
-    CHECK_OK(ctx, mucmm__digest_make(ctx, 1, (const mucmm_data *[]){data}, rows, N, NULL, 0, &d));
+    CHECK_OK(ctx, mucmm__digest_make(ctx, 1, (const mucmm_data *[]){data},
+                                     &(mucmm__scaling){zeros, ones}, rows, N, NULL, 0, &d));
     for (int64_t i = 0; i < N; i++)
         rows[i] = d.view[0][i];
     mucmm__sort_rows(rows, N);
@@ -582,7 +610,7 @@ static void test_encoded_rows_are_known(void **state)
         int32_t threads;
         uint64_t memory;
         int64_t rows;
-    } cases[] = {{1, 0, ROWS},    {3, 0, ROWS}, {2, 400000, ROWS},
+    } cases[] = {{1, 0, ROWS},      {3, 0, ROWS}, {2, 400000, ROWS},
                  {1, 120000, ROWS}, {3, 0, 7},    {1, 0, 1}};
     noise *t = new_noise(50, ROWS);
     float *raw = test_floats(ROWS * WIDE);
@@ -776,6 +804,7 @@ int main(void)
         cmocka_unit_test(test_of_fitted_rows_alone_there_is_no_p_value),
         cmocka_unit_test(test_zeros_of_either_sign_are_equal),
         cmocka_unit_test(test_one_view_is_enough),
+        cmocka_unit_test(test_rounded_rows_are_known),
         cmocka_unit_test(test_new_rows_are_not_taken_for_fitted),
         cmocka_unit_test(test_rows_of_few_values),
         cmocka_unit_test(test_part_of_a_table_of_few_values),

@@ -52,8 +52,7 @@ mucmm_status mucmm__count_fitted(mucmm_ctx *ctx, const mucmm_model *m,
         if (data[v])
             TRY(mucmm_data_subset(ctx, data[v], rows, n, &some[v]));
     TRY(mucmm__alloc(ctx, n, 1, &kind));
-    TRY(mucmm__digest_recognize(ctx, &m->digest, m->n_views, (const mucmm_data *const *)some, n,
-                                kind, &how));
+    TRY(mucmm__model_recognize(ctx, m, (const mucmm_data *const *)some, n, kind, &how));
     for (int64_t i = 0; i < n; i++)
         *fitted += kind[i] == MUCMM_ROW_FITTED;
 done:
@@ -86,8 +85,8 @@ static mucmm_status check_training(mucmm_ctx *ctx, const mucmm_null *null)
     bool any = false;
 
     TRY(mucmm__alloc(ctx, null->rows, 1, &kind));
-    TRY(mucmm__digest_recognize(ctx, &null->m->digest, null->m->n_views,
-                                (const mucmm_data *const *)null->training, null->rows, kind, &how));
+    TRY(mucmm__model_recognize(ctx, null->m, (const mucmm_data *const *)null->training, null->rows,
+                               kind, &how));
     for (int64_t i = 0; i < null->rows; i++)
         any = any || kind[i] == MUCMM_ROW_FITTED;
     if (!any && how == MUCMM_RECOGNITION_SURE)

@@ -15,6 +15,11 @@ enum { CHUNK = 1024, MOST_MASKS = 64 };
  * another one. */
 #define MOST_SHARED 0.05
 
+/* Sketches that differ by no more standard deviations are alike: rounding to four digits or more.
+ * Of at most so many rows is that looked up. */
+#define NEAR 2e-4
+enum { MOST_NEAR = 4096 };
+
 /* Tables of few values: rows are those of the fit if other rows of their kind would hold all of
  * these by chance no more often than that. */
 #define LEAST_CHANCE 0.01
@@ -63,6 +68,18 @@ static uint32_t hash_values(const float *x, int64_t n)
     return fold(hash);
 }
 
+/* A sum of the scaled values with signs that look random: nearly the same where the values are. */
+static float sketch_values(const mucmm__scaling *s, const float *x, int64_t n)
+{
+    double sum = 0;
+
+    for (int64_t j = 0; j < n; j++) {
+        double h = ((double)x[j] - s->mean[j]) / s->scale[j];
+        sum += mix((uint64_t)j) & 1 ? h : -h;
+    }
+    return (float)(sum / sqrt((double)n));
+}
+
 static uint32_t hash_key(const char *key)
 {
     return fold(mucmm__hash(MUCMM__HASH_START, key, strlen(key)));
@@ -73,19 +90,24 @@ typedef struct hash_job {
     int64_t cols;
     const int64_t *to;
     uint32_t *hash;
+    const mucmm__scaling *scaling;
+    float *sketch;
 } hash_job;
 
 static void hash_range(void *arg, int64_t first, int64_t last)
 {
     const hash_job *job = arg;
 
-    for (int64_t i = first; i < last; i++)
-        job->hash[job->to[i]] = hash_values(job->x + i * job->cols, job->cols);
+    for (int64_t i = first; i < last; i++) {
+        const float *x = job->x + i * job->cols;
+        job->hash[job->to[i]] = hash_values(x, job->cols);
+        job->sketch[job->to[i]] = sketch_values(job->scaling, x, job->cols);
+    }
 }
 
-/* Row rows[i] (NULL: i) of a view into hash[i]; 0 where the row lacks it. */
-static mucmm_status hash_view(mucmm_ctx *ctx, const mucmm_data *data, const int64_t *rows,
-                              int64_t n, uint32_t *hash)
+/* Row rows[i] (NULL: i) of a view into hash[i] and sketch[i]; 0 where the row lacks it. */
+static mucmm_status hash_view(mucmm_ctx *ctx, const mucmm_data *data, const mucmm__scaling *scaling,
+                              const int64_t *rows, int64_t n, uint32_t *hash, float *sketch)
 {
     mucmm_status status = MUCMM_OK;
     int64_t from[CHUNK], to[CHUNK], cols = mucmm_data_cols(data);
@@ -96,12 +118,14 @@ static mucmm_status hash_view(mucmm_ctx *ctx, const mucmm_data *data, const int6
         int64_t b = 0;
         for (; i < n && b < CHUNK; i++) {
             hash[i] = 0;
+            sketch[i] = 0;
             from[b] = rows ? rows[i] : i;
             to[b] = i;
             b += mucmm_data_has(data, from[b]);
         }
         TRY(mucmm_data_read(ctx, data, from, b, &(mucmm_mat){x, b, cols, cols}));
-        mucmm__parallel_range(ctx, b, 64, hash_range, &(hash_job){x, cols, to, hash});
+        mucmm__parallel_range(ctx, b, 64, hash_range,
+                              &(hash_job){x, cols, to, hash, scaling, sketch});
     }
 done:
     mucmm__free(x);
@@ -154,15 +178,18 @@ static bool only_count(int32_t n_views, const mucmm_data *const *data, const int
 
 void mucmm__digest_drop(mucmm__digest *d)
 {
-    for (int32_t v = 0; v < MUCMM_MAX_VIEWS; v++)
+    for (int32_t v = 0; v < MUCMM_MAX_VIEWS; v++) {
         mucmm__free(d->view[v]);
+        mucmm__free(d->sketch[v]);
+    }
     mucmm__free(d->key);
     *d = (mucmm__digest){0};
 }
 
 mucmm_status mucmm__digest_make(mucmm_ctx *ctx, int32_t n_views, const mucmm_data *const *data,
-                                const int64_t *fitted, int64_t n_fitted, const int64_t *held_out,
-                                int64_t n_held_out, mucmm__digest *d)
+                                const mucmm__scaling *scaling, const int64_t *fitted,
+                                int64_t n_fitted, const int64_t *held_out, int64_t n_held_out,
+                                mucmm__digest *d)
 {
     mucmm_status status = MUCMM_OK;
     int64_t n = n_fitted + n_held_out, *rows = NULL;
@@ -174,7 +201,8 @@ mucmm_status mucmm__digest_make(mucmm_ctx *ctx, int32_t n_views, const mucmm_dat
         rows[i] = i < n_fitted ? fitted[i] : held_out[i - n_fitted];
     for (int32_t v = 0; v < n_views; v++) {
         TRY(mucmm__alloc(ctx, n, sizeof *d->view[v], &d->view[v]));
-        TRY(hash_view(ctx, data[v], rows, n, d->view[v]));
+        TRY(mucmm__alloc(ctx, n, sizeof *d->sketch[v], &d->sketch[v]));
+        TRY(hash_view(ctx, data[v], &scaling[v], rows, n, d->view[v], d->sketch[v]));
     }
     first = n > 0 ? key_of(n_views, data, rows[0]) : NULL;
     if (!first)
@@ -261,6 +289,7 @@ typedef struct hashes {
     int32_t n_views;
     int64_t n;
     const uint32_t *view[MUCMM_MAX_VIEWS];
+    const float *sketch[MUCMM_MAX_VIEWS];
 } hashes;
 
 /* 0: the row lacks one of the views. Of one view its own. */
@@ -476,10 +505,143 @@ done:
     return status;
 }
 
+/* Rows of the fit that have all views of a mask, in the order of the sketch of one of them. */
+struct place {
+    float sketch;
+    int64_t row;
+};
+
+typedef struct order {
+    const hashes *fit;
+    uint32_t mask;
+    int32_t view;
+    struct place *place;
+    int64_t n;
+    double near[MUCMM_MAX_VIEWS]; /* sketches of a view that differ by no more are alike */
+} order;
+
+static int compare_places(const void *a, const void *b)
+{
+    const struct place *x = a, *y = b;
+
+    return (x->sketch > y->sketch) - (x->sketch < y->sketch);
+}
+
+/* The standard deviation of a view's sketches, in which NEAR is measured. */
+static double spread_of(const order *o, int32_t v)
+{
+    double sum = 0, squares = 0, n = (double)o->n;
+
+    for (int64_t i = 0; i < o->n; i++) {
+        double x = (double)o->fit->sketch[v][o->place[i].row];
+        sum += x;
+        squares += x * x;
+    }
+    return sqrt(fmax(squares / n - sum / n * sum / n, 0));
+}
+
+static mucmm_status sort_sketches(search *s, uint32_t mask, int32_t view, order *o)
+{
+    mucmm_status status = MUCMM_OK;
+
+    *o = (order){.fit = &s->fit, .mask = mask, .view = view};
+    TRY(mucmm__alloc(s->ctx, s->d->fitted, sizeof *o->place, &o->place));
+    for (int64_t i = 0; i < s->d->fitted; i++)
+        if (joint_hash(&s->fit, mask, i))
+            o->place[o->n++] = (struct place){s->fit.sketch[view][i], i};
+    qsort(o->place, (size_t)o->n, sizeof *o->place, compare_places);
+    for (int32_t v = 0; v < s->fit.n_views; v++)
+        if (mask >> v & 1)
+            o->near[v] = NEAR * spread_of(o, v);
+done:
+    return status;
+}
+
+/* Has row of h a row of the fit near, other than `but`, in all views? So does whoever has very many
+ * rows near in the view that is looked up. */
+static bool has_near(const order *o, const hashes *h, int64_t row, int64_t but)
+{
+    double own = (double)h->sketch[o->view][row], near = o->near[o->view];
+    int64_t lo = 0, hi = o->n, looked = 0;
+
+    while (lo < hi) {
+        int64_t middle = lo + (hi - lo) / 2;
+        if ((double)o->place[middle].sketch < own - near)
+            lo = middle + 1;
+        else
+            hi = middle;
+    }
+    for (; lo < o->n && (double)o->place[lo].sketch <= own + near; lo++) {
+        int64_t other = o->place[lo].row;
+        bool alike = other != but;
+        for (int32_t v = 0; v < h->n_views && alike; v++)
+            if (o->mask >> v & 1)
+                alike = fabs((double)h->sketch[v][row] - (double)o->fit->sketch[v][other]) <=
+                        o->near[v];
+        if (alike || ++looked > MOST_NEAR)
+            return true;
+    }
+    return false;
+}
+
+/* Rows that were rounded, or computed anew with other rounding errors: their sketches in two views
+ * or more are those of a row of the fit, in more rows than by chance. */
+static mucmm_status by_sketches(search *s, uint32_t mask, int32_t view)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t shared = 0, found = 0, n = 0;
+    order o = {0};
+
+    TRY(sort_sketches(s, mask, view, &o));
+    for (int64_t i = 0; i < o.n; i++)
+        shared += has_near(&o, &s->fit, o.place[i].row, o.place[i].row);
+    if ((double)shared > MOST_SHARED * (double)o.n)
+        goto done;
+    for (int pass = 0; pass < 2; pass++)
+        for (int64_t i = 0; i < s->given.n; i++) {
+            if (s->kind[i] != MUCMM_ROW_NEW || mask_of(&s->given, i) != mask)
+                continue;
+            n += pass == 0;
+            if (!has_near(&o, &s->given, i, -1))
+                continue;
+            found += pass == 0;
+            if (pass == 1 &&
+                more_than_chance(found, (double)n * ((double)shared + 1) / (double)o.n))
+                s->kind[i] = MUCMM_ROW_FITTED;
+        }
+done:
+    mucmm__free(o.place);
+    return status;
+}
+
+/* The view of a mask of the fewest pairs of equal rows in the fit. */
+static mucmm_status most_telling(search *s, uint32_t mask, int32_t *view)
+{
+    mucmm_status status = MUCMM_OK;
+    double least = 2;
+    book one = {0};
+
+    for (int32_t v = 0; v < s->fit.n_views; v++) {
+        double pairs;
+        if (!(mask >> v & 1))
+            continue;
+        TRY(write_book(s->ctx, &s->fit, 1u << v, 0, s->d->fitted, &one));
+        pairs = pairs_that_agree(&one);
+        *view = pairs < least ? v : *view;
+        least = fmin(least, pairs);
+        mucmm__free(one.hash);
+        one = (book){0};
+    }
+done:
+    mucmm__free(one.hash);
+    return status;
+}
+
 static mucmm_status by_views(search *s, uint32_t mask)
 {
     mucmm_status status = MUCMM_OK;
     book fit = {0}, held_out = {0};
+    int32_t view = 0;
 
     TRY(write_book(s->ctx, &s->fit, mask, 0, s->d->fitted, &fit));
     TRY(write_book(s->ctx, &s->fit, mask, s->d->fitted, s->fit.n, &held_out));
@@ -488,6 +650,9 @@ static mucmm_status by_views(search *s, uint32_t mask)
         TRY(share_that_agrees(s, mask, &fit, &agree));
         by_values(s, mask, &held_out, 0, MUCMM_ROW_HELD_OUT);
         by_values(s, mask, &fit, agree, MUCMM_ROW_FITTED);
+        TRY(most_telling(s, mask, &view));
+        if (mask & (mask - 1))
+            TRY(by_sketches(s, mask, view));
     } else
         TRY(by_all_values(s, mask, &fit));
 done:
@@ -502,7 +667,7 @@ static mucmm_status by_keys(search *s, const mucmm_data *const *data)
 {
     mucmm_status status = MUCMM_OK;
     uint32_t *own = NULL;
-    const hashes keys = {1, s->d->fitted, {s->d->key}};
+    const hashes keys = {.n_views = 1, .n = s->d->fitted, .view = {s->d->key}};
     int64_t found = 0;
     book b = {0};
 
@@ -558,12 +723,17 @@ done:
 }
 
 mucmm_status mucmm__digest_recognize(mucmm_ctx *ctx, const mucmm__digest *d, int32_t n_views,
-                                     const mucmm_data *const *data, int64_t n, unsigned char *kind,
-                                     mucmm_recognition *how)
+                                     const mucmm__scaling *scaling, const mucmm_data *const *data,
+                                     int64_t n, unsigned char *kind, mucmm_recognition *how)
 {
     mucmm_status status = MUCMM_OK;
     uint32_t *own[MUCMM_MAX_VIEWS] = {0};
-    search s = {ctx, d, {n_views, d->fitted + d->held_out, {0}}, {n_views, n, {0}}, kind, false};
+    float *sketch[MUCMM_MAX_VIEWS] = {0};
+    search s = {.ctx = ctx,
+                .d = d,
+                .fit = {.n_views = n_views, .n = d->fitted + d->held_out},
+                .given = {.n_views = n_views, .n = n},
+                .kind = kind};
 
     memset(kind, MUCMM_ROW_NEW, (size_t)n);
     *how = MUCMM_RECOGNITION_NO_DIGEST;
@@ -571,17 +741,22 @@ mucmm_status mucmm__digest_recognize(mucmm_ctx *ctx, const mucmm__digest *d, int
         return MUCMM_OK;
     for (int32_t v = 0; v < n_views; v++) {
         s.fit.view[v] = d->view[v];
+        s.fit.sketch[v] = d->sketch[v];
         if (!data[v])
             continue;
         TRY(mucmm__alloc(ctx, n, sizeof *own[v], &own[v]));
-        TRY(hash_view(ctx, data[v], NULL, n, own[v]));
+        TRY(mucmm__alloc(ctx, n, sizeof *sketch[v], &sketch[v]));
+        TRY(hash_view(ctx, data[v], &scaling[v], NULL, n, own[v], sketch[v]));
         s.given.view[v] = own[v];
+        s.given.sketch[v] = sketch[v];
     }
     TRY(by_all_masks(&s));
     TRY(by_keys(&s, data));
     *how = s.repeats ? MUCMM_RECOGNITION_REPEATED : MUCMM_RECOGNITION_SURE;
 done:
-    for (int32_t v = 0; v < n_views; v++)
+    for (int32_t v = 0; v < n_views; v++) {
         mucmm__free(own[v]);
+        mucmm__free(sketch[v]);
+    }
     return status;
 }

@@ -266,12 +266,14 @@ static mucmm_status keep_digest(mucmm__fit *f)
 {
     mucmm_status status = MUCMM_OK;
     int64_t n = f->some ? f->n_some : f->n_train, *rows = NULL;
+    mucmm__scaling scaling[MUCMM_MAX_VIEWS];
 
+    mucmm__model_scaling(f->model, scaling);
     TRY(mucmm__alloc(f->ctx, n + f->n_choosing, sizeof *rows, &rows));
     memcpy(rows, f->some ? f->some : f->train, (size_t)n * sizeof *rows);
     if (f->n_choosing > 0)
         memcpy(rows + n, f->choosing, (size_t)f->n_choosing * sizeof *rows);
-    TRY(mucmm__digest_make(f->ctx, f->model->n_views, f->given, rows, n + f->n_choosing,
+    TRY(mucmm__digest_make(f->ctx, f->model->n_views, f->given, scaling, rows, n + f->n_choosing,
                            f->held_out, f->n_held_out, &f->model->digest));
 done:
     mucmm__free(rows);

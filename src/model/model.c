@@ -125,6 +125,22 @@ done:
     return status;
 }
 
+void mucmm__model_scaling(const mucmm_model *m, mucmm__scaling scaling[MUCMM_MAX_VIEWS])
+{
+    for (int32_t i = 0; i < MUCMM_MAX_VIEWS; i++)
+        scaling[i] = (mucmm__scaling){m->view[i].mean, m->view[i].scale};
+}
+
+mucmm_status mucmm__model_recognize(mucmm_ctx *ctx, const mucmm_model *m,
+                                    const mucmm_data *const *data, int64_t n, unsigned char *kind,
+                                    mucmm_recognition *how)
+{
+    mucmm__scaling scaling[MUCMM_MAX_VIEWS];
+
+    mucmm__model_scaling(m, scaling);
+    return mucmm__digest_recognize(ctx, &m->digest, m->n_views, scaling, data, n, kind, how);
+}
+
 void mucmm__dimensions_drop(mucmm__dimensions *d)
 {
     mucmm__free(d->correlations);

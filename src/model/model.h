@@ -79,6 +79,13 @@ struct mucmm_model {
  * count changes, which is no part of what const promises. */
 mucmm_model *mucmm__model_keep(const mucmm_model *m);
 
+/* As mucmm_model_recognize, of data [M] (NULL: a view that is not given) of n rows. */
+mucmm_status mucmm__model_recognize(mucmm_ctx *ctx, const mucmm_model *m,
+                                    const mucmm_data *const *data, int64_t n, unsigned char *kind,
+                                    mucmm_recognition *how);
+/* Of all views, for the digest: scaling [M]. */
+void mucmm__model_scaling(const mucmm_model *m, mucmm__scaling scaling[MUCMM_MAX_VIEWS]);
+
 /* facts.c: from the other fields, when these are final. */
 void mucmm__model_make_facts(mucmm_model *m);
 /* What the held-out rows can choose, in words, by bit of mucmm_chose. */

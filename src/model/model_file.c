@@ -139,6 +139,8 @@ static void list_digest(tensor_list *list, const mucmm_model *m)
     for (int32_t i = 0; n > 0 && i < m->n_views; i++) {
         snprintf(name, sizeof name, "%s.digest", m->view[i].name);
         list_add(list, name, MUCMM_U32, n, -1, d->view[i]);
+        snprintf(name, sizeof name, "%s.sketch", m->view[i].name);
+        list_add(list, name, MUCMM_F32, n, -1, d->sketch[i]);
     }
     if (d->key)
         list_add(list, "keys", MUCMM_U32, n, -1, d->key);

@@ -714,9 +714,11 @@ static mucmm_status read_digest(mucmm_ctx *ctx, const json_t *parent, int64_t *r
     if (d->fitted < m->rows[MUCMM_ROWS_TRAIN] || d->held_out != m->rows[MUCMM_ROWS_HELD_OUT])
         TRY(wrong(ctx, "digest", "and the numbers of rows contradict each other"));
     n = d->fitted + d->held_out;
-    TRY(claim(ctx, room, n * (m->n_views + keys), sizeof(uint32_t)));
-    for (int32_t v = 0; v < m->n_views; v++)
+    TRY(claim(ctx, room, n * (2 * m->n_views + keys), sizeof(uint32_t)));
+    for (int32_t v = 0; v < m->n_views; v++) {
         TRY(mucmm__alloc(ctx, n, sizeof *d->view[v], &d->view[v]));
+        TRY(mucmm__alloc(ctx, n, sizeof *d->sketch[v], &d->sketch[v]));
+    }
     if (keys)
         TRY(mucmm__alloc(ctx, n, sizeof *d->key, &d->key));
 done:

@@ -410,7 +410,7 @@ mucmm_status mucmm_model_recognize(mucmm_ctx *ctx, const mucmm_model *m, const m
     TRY(mucmm__match_given(ctx, m, views, n_views, data));
     n = mucmm_data_rows(views[0].data);
     TRY(mucmm__alloc(ctx, n, 1, &kind));
-    TRY(mucmm__digest_recognize(ctx, &m->digest, m->n_views, data, n, kind, how));
+    TRY(mucmm__model_recognize(ctx, m, data, n, kind, how));
     for (int64_t i = 0; i < n; i++)
         kinds[i] = (mucmm_row_kind)kind[i];
 done:
@@ -439,7 +439,7 @@ mucmm_status mucmm_score(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view 
     s->n_views = m->n_views;
     s->model = mucmm__model_keep(m);
     TRY(mucmm__alloc(ctx, s->n, 1, &s->kind));
-    TRY(mucmm__digest_recognize(ctx, &m->digest, m->n_views, data, s->n, s->kind, &s->recognition));
+    TRY(mucmm__model_recognize(ctx, m, data, s->n, s->kind, &s->recognition));
     TRY(sort_rows(ctx, s->kind, &given));
     TRY(score_representation(ctx, m, MUCMM_HEADS, &given, &p, s));
     s->shared = !m->heads.rho;
