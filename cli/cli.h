@@ -153,6 +153,7 @@ int print_json(json_t *root);
     X(transform)                                                                                   \
     X(score)                                                                                       \
     X(explain)                                                                                     \
+    X(relate)                                                                                      \
     X(report)                                                                                      \
     X(info)                                                                                        \
     X(check_gradient)                                                                              \

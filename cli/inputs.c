@@ -106,9 +106,9 @@ static int attach_covariates(session *s, const settings *given, inputs *out)
     mucmm_views *with = NULL;
     int code = 0;
 
-    if (!given->covariates)
+    if (!given->covariates && !given->metadata)
         return 0;
-    TRY(table_open(s, given, given->covariates, &table));
+    TRY(table_open(s, given, given->covariates ? given->covariates : given->metadata, &table));
     TRY(check(s, mucmm_views_attach(s->ctx, out->paired, table, &with)));
     mucmm_views_free(out->paired);
     out->paired = with;

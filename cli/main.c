@@ -53,6 +53,12 @@ static const command commands[] = {
      "mucmm explain pair.mucmm --view left=left.npy --view right=right.npy --samples 0,5,9 "
      "--score individual --shape left=28x56 -o maps",
      run_explain, 1},
+    {"relate", "test components against what else is known of the rows",
+     "MODEL (STUDY.json | --view NAME=FILE ...) --metadata FILE [options] [-o relations.csv]", 1,
+     relate_options,
+     "mucmm relate pair.mucmm --view left=test_l.csv --view right=test_r.csv --key id "
+     "--metadata patients.csv",
+     run_relate, 1},
     {"report", "write one HTML page that shows what a model found",
      "MODEL (STUDY.json | --view NAME=FILE ...) [options] -o report.html", 1, report_options,
      "mucmm report pair.mucmm --view left=left.npy --view right=right.npy -o report.html",

@@ -16,6 +16,7 @@ import time
 import numpy as np
 import threadpoolctl
 
+import adjust as covariates
 import generators
 import moving as scenes
 import sample_numbers
@@ -48,6 +49,12 @@ def raw(sample, view):
 
 
 # ---- the experiments ---------------------------------------------------------------------------
+
+@experiment([1, 2, 3, 4, 5])
+def adjust(o, seed):
+    """Covariates taken out with --adjust. The seed varies data and splits."""
+    return covariates.adjust(o, seed)
+
 
 @experiment([1, 2, 3, 4, 5])
 def composite(o, seed):

@@ -2028,7 +2028,8 @@ MUCMM_API mucmm_status mucmm_scores_csv(mucmm_ctx *ctx, const mucmm_scores *s,
 /* Sections of the page, in their order; their sum is a choice of them. */
 typedef enum mucmm_section {
     MUCMM_SECTION_SHORT = 1,        /* in short: components, harmonics, shares                    */
-    MUCMM_SECTION_SHARED = 2,       /* correlations, dimensions, carriers, stability              */
+    MUCMM_SECTION_SHARED = 2,       /* correlations, dimensions, carriers, stability; and, of rows
+                                       with a table attached, what is known of them               */
     MUCMM_SECTION_SHARES = 4,       /* of the variance of each view                               */
     MUCMM_SECTION_RETRIEVAL = 8,    /* partners found                                             */
     MUCMM_SECTION_LEAKAGE = 16,     /* dependence left                                            */
@@ -2082,6 +2083,73 @@ MUCMM_API mucmm_status mucmm_model_report(mucmm_ctx *ctx, const mucmm_model *m,
 #define MUCMM_CARRIERS_SIZE (MUCMM_MAX_VIEWS * 68)
 MUCMM_API const char *mucmm_summary_carriers(const mucmm_model *m, const mucmm_summary *s,
                                              int64_t component, char *out, size_t size);
+
+/* ---- what else is known of the rows ------------------------------------------------ */
+
+/* Every component of c and u of every view against every column of a table, on the rows given that
+ * have all views and that the model was not fitted to (docs/method.md, section 8): correlation with
+ * numbers, eta squared with categories; p-values by the beta distribution that approximates the one
+ * of all permutations; false discovery rates over all of them. Read-only after creation. */
+typedef struct mucmm_relate mucmm_relate;
+
+typedef struct mucmm_relate_params {
+    uint32_t struct_size;
+    mucmm_representation representation; /* default MUCMM_HEADS                              */
+    uint64_t seed;                       /* of the folds of the readers; default 1           */
+} mucmm_relate_params;
+
+MUCMM_API void mucmm_relate_params_init_sized(mucmm_relate_params *p, size_t size);
+#define mucmm_relate_params_init(p) mucmm_relate_params_init_sized((p), sizeof *(p))
+
+/* A later version may have more at their end: take both by their address, do not copy them. */
+typedef struct mucmm_relation {
+    int32_t view, individual; /* 0: a component of the view's c, 1: of its u                      */
+    int64_t component, column;
+    int64_t rows;    /* of which the column is known                                             */
+    double strength; /* correlation, in [-1, 1], or eta squared, in [0, 1]; NaN: fewer than 8 rows,
+                        or constant                                                              */
+    double p_value;  /* two-sided; NaN also of rows that were all fitted                         */
+    double q_value;  /* the least false discovery rate (Benjamini and Hochberg 1995) at which it
+                        counts as found                                                          */
+} mucmm_relation;
+
+/* In which part is a column? */
+typedef struct mucmm_related {
+    const char *name;
+    int64_t rows;   /* of which it is known                                                      */
+    int32_t levels; /* of categories, that are there; 0: numbers                                 */
+    double chance;  /* of categories, share of the largest                                       */
+    /* How well a linear reader reads it from all of c, and from u of each view: R2 of numbers,
+     * accuracy of categories (2 to MUCMM_PROBE_CLASSES), cross-validated in 5 folds; NaN with fewer
+     * than 20 rows. */
+    double common, individual[MUCMM_MAX_VIEWS];
+    int32_t in_common; /* 1: a component of c is found related to it (q_value at most 0.05)    */
+    uint32_t in_individual; /* bit v: one of u of view v */
+    int32_t adjusted; /* 1: the model takes it out; what is found is left by the few rows it was
+                         learnt from */
+} mucmm_related;
+
+/* views: all of the model's, in any order; t: of their rows (mucmm_table_match), else ESHAPE. Rows
+ * that were all fitted are looked at, but not tested. */
+MUCMM_API mucmm_status mucmm_relate_create(mucmm_ctx *ctx, const mucmm_model *m,
+                                           const mucmm_view *views, int32_t n_views,
+                                           const mucmm_table *t, const mucmm_relate_params *params,
+                                           mucmm_relate **out);
+MUCMM_API void mucmm_relate_free(mucmm_relate *r);
+/* [*n], belong to r. */
+MUCMM_API const mucmm_relation *mucmm_relate_list(const mucmm_relate *r, int64_t *n);
+MUCMM_API const mucmm_related *mucmm_relate_columns(const mucmm_relate *r, int64_t *n);
+/* Rows that were looked at; 1: the model was fitted to all of them. */
+MUCMM_API int64_t mucmm_relate_rows(const mucmm_relate *r);
+MUCMM_API int32_t mucmm_relate_in_sample(const mucmm_relate *r);
+/* "common, individual of left", "none beyond chance", "not tested" of a column, in out [size] (cut
+ * if need be). Returns out. */
+MUCMM_API const char *mucmm_related_text(const mucmm_relate *r, int64_t column, char *out,
+                                         size_t size);
+/* All for people, as csv and as JSON; *out for mucmm_text_free. */
+MUCMM_API mucmm_status mucmm_relate_text(mucmm_ctx *ctx, const mucmm_relate *r, char **out);
+MUCMM_API mucmm_status mucmm_relate_csv(mucmm_ctx *ctx, const mucmm_relate *r, char **out);
+MUCMM_API mucmm_status mucmm_relate_json(mucmm_ctx *ctx, const mucmm_relate *r, char **out);
 
 /* ---- probes ------------------------------------------------------------------------ */
 

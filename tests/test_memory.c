@@ -322,6 +322,32 @@ static mucmm_status m_fit(mucmm_ctx *c)
     return status;
 }
 
+/* Against two columns, as text, csv and JSON. */
+static mucmm_status m_relate(mucmm_ctx *c)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_table *t = NULL;
+    mucmm_relate *r = NULL;
+    char text[40 * N_ROWS], *at = text, *words[3] = {NULL, NULL, NULL};
+
+    at += sprintf(at, "age,batch\n");
+    for (int i = 0; i < N_ROWS; i++)
+        at += sprintf(at, "%d,%c\n", i * i % 31, 'a' + i % 3);
+    TRY(mucmm_table_open_memory(c, text, strlen(text), NULL, NULL, &t));
+    status = mucmm_relate_create(c, model, q.view, 2, t, NULL, &r);
+    GONE(status, r);
+    TRY(status);
+    TRY(mucmm_relate_text(c, r, &words[0]));
+    TRY(mucmm_relate_csv(c, r, &words[1]));
+    TRY(mucmm_relate_json(c, r, &words[2]));
+done:
+    for (int i = 0; i < 3; i++)
+        mucmm_text_free(words[i]);
+    mucmm_relate_free(r);
+    mucmm_table_free(t);
+    return status;
+}
+
 /* With covariates taken out, and through a file. */
 static mucmm_status m_fit_adjusted(mucmm_ctx *c)
 {
@@ -1644,6 +1670,10 @@ static const swept table[] = {
     CALL(views_open),
     CALL(views_of_study),
     CALL(views_match),
+    {"mucmm_relate_create", m_relate, NULL},
+    {"mucmm_relate_text", m_relate, NULL},
+    {"mucmm_relate_csv", m_relate, NULL},
+    {"mucmm_relate_json", m_relate, NULL},
     CALL(table_open),
     CALL(table_open_memory),
     CALL(table_require),

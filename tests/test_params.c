@@ -65,6 +65,7 @@ INIT(mucmm_ctx_params)
 INIT(mucmm_data_params)
 INIT(mucmm_array)
 INIT(mucmm_table_params)
+INIT(mucmm_relate_params)
 INIT(mucmm_fit_params)
 INIT(mucmm_score_params)
 INIT(mucmm_report_params)
@@ -139,6 +140,22 @@ static mucmm_status use_table_open_memory(void *p)
     mucmm_table *t = NULL;
     mucmm_status status = mucmm_table_open_memory(ctx, "a\n1\n", 4, NULL, p, &t);
 
+    mucmm_table_free(t);
+    return status;
+}
+
+static mucmm_status use_relate(void *p)
+{
+    char text[8 * N_ROWS + 8], *at = text + sprintf(text, "a\n");
+    mucmm_table *t = NULL;
+    mucmm_relate *r = NULL;
+    mucmm_status status;
+
+    for (int i = 0; i < N_ROWS; i++)
+        at += sprintf(at, "%d\n", i % 7);
+    CHECK_OK(ctx, mucmm_table_open_memory(ctx, text, strlen(text), NULL, NULL, &t));
+    status = mucmm_relate_create(ctx, model, q.view, 2, t, p, &r);
+    mucmm_relate_free(r);
     mucmm_table_free(t);
     return status;
 }
@@ -564,6 +581,7 @@ static const sized all[] = {
     SIZED(mucmm_array, set_array, TAKES, {"mucmm_data_adopt", use_data_adopt}),
     SIZED(mucmm_table_params, NULL, TAKES, {"mucmm_table_open", use_table_open},
           {"mucmm_table_open_memory", use_table_open_memory}),
+    SIZED(mucmm_relate_params, NULL, TAKES, {"mucmm_relate_create", use_relate}),
     SIZED(mucmm_fit_params, set_fit, TAKES, {"mucmm_fit", use_fit}),
     SIZED(mucmm_score_params, NULL, TAKES, {"mucmm_score", use_score}),
     SIZED(mucmm_explain_params, NULL, TAKES, {"mucmm_explain", use_explain},

@@ -19,6 +19,7 @@
 #include "model/incomplete.h"
 #include "model/loadings.h"
 #include "model/model_json.h"
+#include "model/relate.h"
 #include "model/represent.h"
 #include "model/small_sample.h"
 #include "model/summary.h"
@@ -417,6 +418,7 @@ mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t 
         TRY(mucmm__mark_harmonics(&f, &f.model->heads));
     TRY(summarize_all(&f));
     mucmm__completeness_warn(ctx, f.model);
+    TRY(mucmm__relate_warn(ctx, f.model, f.data, f.held_out, f.n_held_out));
     mucmm__model_make_facts(f.model);
     TRY(mucmm__model_make_json(ctx, f.model));
     *out = f.model;

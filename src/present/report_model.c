@@ -57,6 +57,7 @@ static const section sections[] = {
     {MUCMM_SECTION_SHORT, "In short", NULL, mucmm__report_short},
     {MUCMM_SECTION_SHARED, "What the views share", NULL, mucmm__report_shared},
     {MUCMM_SECTION_SHARES, "Shares of variance", NULL, mucmm__report_shares},
+    {MUCMM_SECTION_SHARED, "What is known of the rows", NULL, mucmm__report_relate},
     {MUCMM_SECTION_RETRIEVAL, "Finding the partner",
      "From one view of a sample, is its other view the nearest of all by the common part?",
      mucmm__report_retrieval},
@@ -89,6 +90,8 @@ static const section sections[] = {
 
 static bool is_wanted(const mucmm__page *p, const section *s)
 {
+    if (s->add == mucmm__report_relate && !mucmm_data_covariates(p->view[0].data))
+        return false;
     return (p->params->sections & s->bit) && (s->bit != MUCMM_SECTION_AGAIN || p->params->again);
 }
 

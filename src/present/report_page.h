@@ -67,6 +67,7 @@ mucmm_status mucmm__page_chart(const mucmm__page *p, const char *title, const ch
 mucmm_status mucmm__report_short(const mucmm__page *p);
 mucmm_status mucmm__report_shared(const mucmm__page *p);
 mucmm_status mucmm__report_shares(const mucmm__page *p);
+mucmm_status mucmm__report_relate(const mucmm__page *p);
 mucmm_status mucmm__report_retrieval(const mucmm__page *p);
 mucmm_status mucmm__report_leakage(const mucmm__page *p);
 mucmm_status mucmm__report_scores(const mucmm__page *p);

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * relate_probe.h - how well what is known of rows can be read from the parts of their
+ * representation. */
+#ifndef MUCMM_RELATE_PROBE_H
+#define MUCMM_RELATE_PROBE_H
+
+#include "model/model.h"
+
+/* Of every column of t out [columns]: rows, levels, chance, common, individual, by cross-validation
+ * over rows, from c[v] [n, k] of all views together and u[v] [n, q] of each. */
+mucmm_status mucmm__relate_probes(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_table *t,
+                                  float *const *c, float *const *u, uint64_t seed,
+                                  mucmm_related *out);
+
+#endif
