@@ -2087,7 +2087,7 @@ MUCMM_API const char *mucmm_summary_carriers(const mucmm_model *m, const mucmm_s
 /* ---- what else is known of the rows ------------------------------------------------ */
 
 /* Every component of c and u of every view against every column of a table, on the rows given that
- * have all views and that the model was not fitted to (docs/method.md, section 8): correlation with
+ * have all views and that the model was not fitted to (docs/method.md, section 5): correlation with
  * numbers, eta squared with categories; p-values by the beta distribution that approximates the one
  * of all permutations; false discovery rates over all of them. Read-only after creation. */
 typedef struct mucmm_relate mucmm_relate;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * adjust.h - what is known of the rows and taken out of their features (section 8 of the method):
+ * adjust.h - what is known of the rows and taken out of their features (section 1 of the method):
  *   z(row) [d] from the covariates,   x - B' (z - mean z),   B [d, p] by regression.
  *
  *   adjust.c (covariates to z) --> fit_adjust.c (B of a fit), represent.c (rows of a model) */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Components against what is known of the rows (section 8 of the method): correlation or eta
+ * Components against what is known of the rows (section 5 of the method): correlation or eta
  * squared of each with each column, with p-values by the beta distribution that approximates the
  * one of all permutations (Pitman 1937, 1938) and is exact of normal components, and false
  * discovery rates. */

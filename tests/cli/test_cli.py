@@ -27,7 +27,7 @@ from arrays import (npy_bytes, paired_rows, patch_model, read_npy, write_csv, wr
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 PROGRAM = os.path.abspath(sys.argv[1])
-COMMANDS = ['encode', 'fit', 'transform', 'score', 'explain', 'report', 'info', 'check-gradient', 'bench', 'bench graph', 'graph info',
+COMMANDS = ['encode', 'fit', 'transform', 'score', 'explain', 'relate', 'report', 'info', 'check-gradient', 'bench', 'bench graph', 'graph info',
             'graph run', 'graph vjp', 'graph ops', 'demo']
 SUMMARY_KEYS = {'correlations', 'p_values', 'significant', 'harmonic', 'dimensions', 'total_correlation', 'leakage', 'completeness',
                 'retrieval', 'views'}
@@ -193,6 +193,30 @@ def fit_prints_a_summary_and_writes_the_model():
     for word in ('component 0', 'held-out', 'linear yardstick', 'left, common', 'left on right', 'total'):
         check(word in result.stdout, '%r is not in: %s' % (word, result.stdout))
     check(os.path.getsize('out.mucmm') > 1000, 'no model')
+
+
+@test
+def covariates_are_taken_out_and_related():
+    def table(name, rows):
+        with open(name, 'w') as f:
+            f.write('batch,age\n' + ''.join('b%d,%d\n' % (i % 3, i * i % 61) for i in range(rows)))
+        return ['--covariates', name]
+    known = table('known.csv', 500) + ['--adjust', 'batch,age', '--adjust-nonlinear', '3']
+    succeeds(*fit(*known))
+    about = json.loads(succeeds('info', 'out.mucmm', '--json').stdout)
+    check(about['adjustment']['adjust'] == 'batch,age', about['adjustment'])
+    fails(1, ['adjusted for', '--covariates'], 'score', 'out.mucmm', *UNSEEN)
+    rows = json.loads(succeeds('score', 'out.mucmm', *UNSEEN, *table('new.csv', read_npy('tl.npy')[0][0]),
+                               '--json').stdout)
+    check(rows['significant'] == 2, rows)
+    succeeds('relate', 'out.mucmm', *UNSEEN, '--metadata', 'new.csv', '-o', 'relations.csv')
+    with open('relations.csv') as f:
+        check(f.readline().startswith('part,view,component,column'), 'header')
+    root = json.loads(succeeds('relate', 'out.mucmm', *UNSEEN, '--metadata', 'new.csv', '--json').stdout)
+    check([c['adjusted'] for c in root['columns']] == [True, True], root['columns'])
+    page = succeeds('report', 'out.mucmm', *UNSEEN, '--covariates', 'new.csv', '-o', 'page.html')
+    with open('page.html') as f:
+        check('What is known of the rows' in f.read(), page.stderr)
 
 
 @test
