@@ -108,7 +108,8 @@ static mucmm_status count_rows(mucmm__fit *f, int64_t n, int64_t rows, int64_t n
     f->n_choosing = share < rest / 2 ? share : rest / 2;
     for (int32_t m = 0; m < f->model->n_views; m++)
         widest = f->model->view[m].p > widest ? f->model->view[m].p : widest;
-    f->small_sample = (rest - f->n_choosing) * rows / n < MUCMM__SMALL_SAMPLE * widest;
+    f->small_sample =
+        (rest - f->n_choosing) * rows / (n > 0 ? n : 1) < MUCMM__SMALL_SAMPLE * widest;
     if (!needs_choosing(f))
         f->n_choosing = 0;
     f->n_train = rest - f->n_choosing;

@@ -483,12 +483,14 @@ def missing_rows_are_used():
         check(lacks == [math.isnan(x) for x in values['individual'][1][1::2]], name)
         check(all(math.isfinite(x) for part in ('common-predicted', 'common-sd') for x in values[part][1]), name)
     succeeds('score', 'out.mucmm', *incomplete, '-o', 'scores.csv')
-    _, rows = read_scores()
-    by_key = {r[0]: r for r in rows}
+    header, rows = read_scores()
+    by_key = {r[0]: dict(zip(header.split(','), r)) for r in rows}
     check(len(rows) == len(by_key) == 500, len(rows))
-    check(by_key['s5'][1:4] == ['', '', ''] and float(by_key['s5'][4]) > 0, by_key['s5'])
-    check(by_key['s7'][1] == '' and by_key['s7'][4:6] == ['', ''] and float(by_key['s7'][2]) > 0, by_key['s7'])
-    check(all(by_key['s8']), by_key['s8'])
+    for key, has, lacks in (('s5', 'right', 'left'), ('s7', 'left', 'right')):
+        row = by_key[key]
+        check(row['common'] == row[lacks + '.common_energy'] == row[lacks + '.individual'] == '', row)
+        check(float(row[has + '.common_energy']) > 0 and float(row[has + '.individual']) > 0, row)
+    check(all(by_key['s8'].values()), by_key['s8'])
     table = succeeds('score', 'out.mucmm', *incomplete).stdout
     check('500 rows; the numbers below are of the 343 that have every view given' in table, table[:200])
     fails(1, ['ir.csv', '72 of 500 rows hold no value'], 'transform', 'out.mucmm', *incomplete[:-2], '-o', 'x')
