@@ -30,9 +30,15 @@ const option fit_options[] = {
      "epochs of the individual heads, if other"},
     {"batch", 0, OPTION_COUNT, false, AT(batch), 2, 1e9, "B",
      "rows of a batch (default max(2000, 20 x views x K))"},
-    {"validation", 0, OPTION_REAL, false, AT(validation), 1e-9, 0.5, "SHARE",
+    {"validation", 0, OPTION_REAL, false, AT(validation), 0, 0.5, "SHARE",
      "share of the rows that decides nothing and so may testify (default 0.1); as many choose "
-     "where something is chosen: epoch, ridge, dimensions"},
+     "where something is chosen: epoch, ridge, dimensions; 0: the closed form of exactly these "
+     "rows"},
+    {"folds", 0, OPTION_AUTO, false, AT(folds), 0, MUCMM_MAX_FOLDS, "K|auto",
+     "every row trains, and models of K folds judge the rows that they did not see; auto "
+     "(default): 5 below 300 rows, else 0: some rows are held out"},
+    {"repeats", 0, OPTION_COUNT, false, AT(repeats), 1, MUCMM_MAX_REPEATS, "R",
+     "draws of the folds (default 10, fewer where that takes long)"},
     OPTION_SEED,
     OPTION_THREADS,
     {"checkpoint", 0, OPTION_TEXT, false, AT(checkpoint), 0, 0, "FILE",
@@ -121,6 +127,9 @@ static void fill_params(const settings *given, mucmm_fit_params *p)
         p->stages = given->stages == COUNT_AUTO ? 0 : (int32_t)given->stages;
     p->bootstrap = given->bootstrap >= 0 ? (int32_t)given->bootstrap : p->bootstrap;
     p->restarts = given->restarts >= 0 ? (int32_t)given->restarts : p->restarts;
+    if (given->folds != -1)
+        p->folds = given->folds == COUNT_AUTO ? MUCMM_AUTO : (int32_t)given->folds;
+    p->repeats = given->repeats >= 0 ? (int32_t)given->repeats : p->repeats;
     p->checkpoint = given->checkpoint;
     p->adjust = given->adjust;
     p->adjust_nonlinear = given->adjust_nonlinear >= 0 ? (int32_t)given->adjust_nonlinear : 0;
@@ -180,6 +189,52 @@ static void print_front(const mucmm_model *m)
                front[i].completeness);
 }
 
+/* What testifies where every row trained. */
+static void print_cross_fit(const mucmm_model *m)
+{
+    const mucmm_cross_fit *r = mucmm_model_cross_fit(m);
+
+    if (!r)
+        return;
+    printf("\nall %" PRId64 " rows trained; p-values: %s of %" PRId64 " permutations", r->rows,
+           mucmm_model_about(m)->common_kept == MUCMM_KEPT_TRAINED
+               ? "twice the median over the folds,"
+               : "exact, the closed form refitted in each",
+           r->permutations);
+    if (r->folds > 0)
+        printf("; held-out: %d folds drawn %d %s", r->folds, r->repeats,
+               r->repeats == 1 ? "time" : "times");
+    printf("\n  component   in-sample    held-out   (%2.0f %% interval)     p-value\n",
+           100 * r->level);
+    for (int64_t j = 0; j < r->components; j++) {
+        printf("  %9" PRId64 " %11.7f", j + 1, r->in_sample[j]);
+        if (r->folds > 0)
+            printf(" %11.4f   (%6.3f to %6.3f)", r->correlations[j], r->low[j], r->high[j]);
+        else
+            printf(" %11s   %18s", "-", "");
+        printf(" %11.4f\n", r->p_values[j]);
+    }
+}
+
+/* The classical tests, where they hold. */
+static void print_classical(const mucmm_model *m)
+{
+    const mucmm_cross_fit *r = mucmm_model_cross_fit(m);
+
+    if (!r || r->n_classical == 0)
+        return;
+    printf(
+        "\nclassical tests that a correlation and all after it are 0, for normal rows\n"
+        "  number correlation  Wilks' lambda   Rao's F     df       p-value   Bartlett's chi2  df"
+        "    p-value\n");
+    for (int64_t j = 0; j < r->n_classical; j++) {
+        const mucmm_classical *t = &r->classical[j];
+        printf("  %6" PRId64 " %11.7f %14.6f %9.4f %3.0f, %7.2f %9.4f %12.4f %7.0f %10.4f\n", j + 1,
+               t->correlation, t->wilks, t->f, t->f_df1, t->f_df2, t->f_p, t->chi_squared,
+               t->chi_squared_df, t->chi_squared_p);
+    }
+}
+
 static void print_note(const char *note)
 {
     if (note[0])
@@ -202,6 +257,8 @@ static void print_fit(const mucmm_model *m, const char *path)
     print_incomplete(m);
     print_dimensions(m);
     print_summaries(m, columns, 4);
+    print_cross_fit(m);
+    print_classical(m);
     print_front(m);
     print_stability(m);
     print_note(mucmm_model_closed_form_note(m, "fit --head mlp", note, sizeof note));

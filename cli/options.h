@@ -51,7 +51,7 @@ typedef struct settings {
     int64_t shown, permutations, features, steps, repeats, train_pairs, noise_samples;
     int64_t null_models, null_rows;
     int64_t head, scale, robust, method, representation, part, memory, stages, missing;
-    int64_t bootstrap, restarts, adjust_nonlinear;
+    int64_t bootstrap, restarts, folds, adjust_nonlinear;
     double validation, ridge, learning_rate, weight_decay, input_noise, independence, noise, mask;
     counts hidden;
     const struct option *table; /* of the command, to name options in messages */

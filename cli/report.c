@@ -94,6 +94,10 @@ static void fit_settings(const mucmm_model *m, settings *out)
     out->seed = p->seed == usual.seed ? -1 : (int64_t)p->seed;
     out->ridge = facts->ridge_chosen ? (double)NAN : facts->ridge;
     out->bootstrap = other_count(p->bootstrap, usual.bootstrap);
+    out->repeats = other_count(p->repeats, usual.repeats);
+    out->folds = p->folds > 0 ? p->folds : -1;
+    if (p->folds == 0 && facts->training_rows < MUCMM_SMALL_SAMPLE)
+        out->folds = 0; /* some of these few rows were held out */
     out->missing = facts->incomplete ? MISSING_ALLOW : -1;
     training_settings(p, &usual, out);
 }

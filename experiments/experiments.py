@@ -20,6 +20,7 @@ import adjust as covariates
 import generators
 import moving as scenes
 import sample_numbers
+import small as samples
 import spoken
 from common import MUCMM, OUT, ROOT, Learned, accuracy, commit, log, mucmm, network_accuracy, r2, save, table_of, together
 
@@ -734,6 +735,59 @@ def paste(name, text):
     block += ''.join('\n%s\n\n%s\n' % tuple(t) for t in r['tables'])
     log('%s: pasted' % name)
     return re.sub(r'(%s\n).*?(<!-- end %s -->)' % (marks, name), lambda m: m[1] + block + m[2], text, flags=re.S)
+
+
+def small_fit(where, given, options, threads):
+    """`mucmm fit` on views: its JSON, and the model's path."""
+    os.makedirs(where, exist_ok=True)
+    args, model = [], os.path.join(where, 'model.mucmm')
+    for name, x in zip('ab', given):
+        np.save(os.path.join(where, name + '.npy'), x)
+        args += ['--view', '%s=%s' % (name, os.path.join(where, name + '.npy'))]
+    return mucmm('fit', *args, *options, '--threads', threads, '--json', '-o', model), model
+
+
+def small_score(where, model, given, threads):
+    args = []
+    for name, x in zip('ab', given):
+        np.save(os.path.join(where, name + '.new.npy'), x)
+        args += ['--view', '%s=%s' % (name, os.path.join(where, name + '.new.npy'))]
+    return mucmm('score', model, *args, '--permutations', 0, '--threads', threads, '--json')['correlations']
+
+
+@experiment(list(range(1, 201)), common=2, individual=0)
+def small(o, seed):
+    """How often p <= .05 of the first and of the second component: nothing planted, and one component. Few rows."""
+    tables = {}
+    options = ['--common', o.common, '--individual', o.individual, '--repeats', 1, *o.fit]
+    sizes = [(54, 5)] if o.quick else [(n, p) for n in (54, 100, 200) for p in (5, 20, 60)]
+    for kind in samples.KINDS:
+        for planted in ((), (.5,), (.7,)):
+            title = '%s, %s' % (kind, 'planted %s' % planted[0] if planted else 'nothing planted')
+            rows = tables.setdefault(title, {})
+            for n, p in sizes:
+                r, _ = small_fit(folder(o), samples.views(kind, n, p, planted, seed), options, o.threads)
+                found = r['cross_fit']['p_values']
+                rows['%d rows, %d columns' % (n, p)] = {'first': float(found[0] <= .05), 'second': float(found[1] <= .05),
+                                                        'held-out, first': r['cross_fit']['correlations'][0]}
+    return tables
+
+
+@experiment(list(range(1, 101)), common=2, individual=0)
+def small_intervals(o, seed):
+    """Coverage of the 95 % intervals: the correlations of the kept model on 20,000 new rows. Two components are planted."""
+    rows = {}
+    for kind in samples.KINDS:
+        for n, p in [(54, 5)] if o.quick else [(54, 5), (54, 60), (100, 20), (200, 20), (200, 60)]:
+            known, new = samples.split(kind, n, 20000, p, (.8, .6), seed)
+            r, model = small_fit(folder(o), known, ['--common', o.common, '--individual', o.individual, *o.fit], o.threads)
+            true, of = small_score(folder(o), model, new, o.threads), r['cross_fit']
+            row = rows.setdefault('%s, %d rows, %d columns' % (kind, n, p), {})
+            for j, name in enumerate(('first', 'second')):
+                row[name + ' covered'] = float(of['low'][j] <= true[j] <= of['high'][j])
+                row[name + ', error'] = of['correlations'][j] - true[j]
+            row['width'] = of['high'][0] - of['low'][0]
+    return {'coverage': rows}
 
 
 def main():

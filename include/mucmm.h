@@ -428,12 +428,12 @@ typedef struct mucmm_fit_params {
     int64_t common_epochs;            /* 0 = 20, or more if that is less than 180 steps           */
     int64_t individual_epochs;        /* 0 = 12, or more if that is less than 300 steps      */
     int64_t batch;                    /* rows; 0 = max(2000, 20 M k), capped by the training rows */
-    double validation;                /* share of the rows held out, in (0, 0.5]; default 0.1: they
+    double validation;                /* share of the rows held out, in [0, 0.5]; default 0.1: they
                                          decide nothing, so what they show is of new rows. Where
                                          anything is chosen (heads are trained, dimensions are
                                          MUCMM_AUTO, the ridge outside a small sample), as many
                                          others choose, at most half of those that are left; the
-                                         rest train                                               */
+                                         rest train. 0: the closed form of exactly the rows given */
     uint64_t seed;                    /* default 1                                                */
     double ridge;                     /* of the closed form, in units of the mean variance; or
                                          MUCMM_RIDGE_CHOSEN (default) or _LEDOIT_WOLF. 0 needs more
@@ -471,8 +471,18 @@ typedef struct mucmm_fit_params {
     int32_t adjust_nonlinear; /* columns of a natural cubic spline for each number of adjust, 2 to
                                  8; 0 (default) or 1: the number itself */
     mucmm_robust
-        robust; /* default MUCMM_ROBUST_NONE: what is made of each column, before all else */
+        robust;      /* default MUCMM_ROBUST_NONE: what is made of each column, before all else */
+    int32_t folds;   /* every row trains, and is judged by models that did not see it: the rows fall
+                        into so many folds. 0: some rows are held out instead; MUCMM_AUTO (default):
+                        5 where fewer than MUCMM_SMALL_SAMPLE rows have all views, `head` is no mlp
+                        and `validation` is its default or 0; else 0. Then MUCMM_HEAD_AUTO trains
+                        nothing: so few rows do not feed networks                               */
+    int32_t repeats; /* of the folds, each time drawn anew; 0 (default) = 10, or fewer where that
+                        takes long                                                              */
 } mucmm_fit_params;
+#define MUCMM_SMALL_SAMPLE 300
+#define MUCMM_MAX_FOLDS 100
+#define MUCMM_MAX_REPEATS 1000
 #define MUCMM_MAX_BOOTSTRAP 10000
 #define MUCMM_MAX_RESTARTS 20
 
@@ -580,8 +590,43 @@ typedef struct mucmm_dimensions {
      * given */
     double *error[MUCMM_MAX_VIEWS];
     int64_t n_errors[MUCMM_MAX_VIEWS];
+    /* [candidates] of the correlations, where these are cross-fitted (mucmm_cross_fit) and the
+     * p-values those of the exact test, NaN beyond the first that is not significant; else NULL */
+    double *standard_errors;
 } mucmm_dimensions;
 MUCMM_API const mucmm_dimensions *mucmm_model_dimensions(const mucmm_model *m);
+
+/* The classical sequential test that canonical correlation j and all after it are 0: Wilks' lambda,
+ * with Bartlett's chi-squared and Rao's F, as SAS, SPSS and R print them. They assume normal rows,
+ * and hold for two views, a ridge of 0 and more rows than columns of both views. */
+typedef struct mucmm_classical {
+    double correlation, wilks;
+    double chi_squared, chi_squared_df, chi_squared_p;
+    double f, f_df1, f_df2, f_p;
+} mucmm_classical;
+
+/* What testifies where every row trains: a small sample, or `validation` 0. Of the common
+ * components that the model keeps; a later version may have more at its end. */
+typedef struct mucmm_cross_fit {
+    int64_t rows, components;
+    /* A row's cross-fitted variates come from models that were fitted without its fold: `folds`
+     * parts of the rows, drawn anew `repeats` times. folds 0: not asked for, or not possible. */
+    int32_t folds, repeats;
+    /* [k] correlations: of the rows that trained (in-sample, which flatters); of cross-fitted
+     * variates, mean over pairs of views and repeats, with the standard error and the ends of the
+     * interval of `level` by a bootstrap of the rows. NaN where folds is 0. */
+    double *in_sample, *correlations, *standard_errors, *low, *high;
+    double level; /* 0.95 */
+    /* [k] that more dimensions than those before are shared: pairing permuted and refitted
+     * `permutations` times; never less than the one before. Of trained heads: twice the median over
+     * the folds of all repeats. NaN if permutations is 0. */
+    double *p_values;
+    int64_t permutations;
+    int64_t n_classical; /* min(p_1, p_2), or 0 where they do not hold */
+    mucmm_classical *classical;
+} mucmm_cross_fit;
+/* NULL: the model was fitted on some rows and judged on others. */
+MUCMM_API const mucmm_cross_fit *mucmm_model_cross_fit(const mucmm_model *m);
 
 /* One line of the training history: loss NaN before the first epoch; held_out is of the rows that
  * choose. */

@@ -248,6 +248,7 @@ static inline mucmm_fit_params small_params(mucmm_head_kind head)
     p.individual_epochs = 2;
     p.batch = 128;
     p.learning_rate = 5e-3;
+    p.folds = 0;
     return p;
 }
 
@@ -277,7 +278,7 @@ static inline double total_of_choosing_rows(mucmm_ctx *ctx, const problem *q, co
         view[v] = (mucmm_view){q->view[v].name, rows[v]};
     }
     CHECK_OK(ctx, mucmm_score(ctx, m, view, q->n_views, NULL, &s));
-    total = mucmm_scores_summary(s, representation)->total_correlation;
+    total = mucmm_scores_in_sample(s, representation)->total_correlation; /* the model knows them */
     mucmm_scores_free(s);
     for (int32_t v = 0; v < q->n_views; v++)
         mucmm_data_free(rows[v]);

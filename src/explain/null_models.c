@@ -4,6 +4,7 @@
 #include "explain/null_models.h"
 
 #include "explain/quiet.h"
+#include "model/fit.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -141,7 +142,7 @@ static mucmm_status fit_one(mucmm_ctx *ctx, mucmm_null *null, int64_t b, int64_t
         TRY(mucmm_data_subset(ctx, null->training[v], perm, null->rows, &shuffled[v]));
         views[v].data = shuffled[v];
     }
-    TRY(mucmm_fit(ctx, views, n_views, &p, &fitted));
+    TRY(mucmm__fit_unjudged(ctx, views, n_views, &p, &fitted));
     for (int32_t v = 0; v < n_views; v++) { /* large, and that of m does */
         mucmm__free(fitted->view[v].covariance);
         fitted->view[v].covariance = NULL;

@@ -110,6 +110,11 @@ const mucmm_fit_params *mucmm_model_params(const mucmm_model *m)
     return &m->params;
 }
 
+const mucmm_cross_fit *mucmm_model_cross_fit(const mucmm_model *m)
+{
+    return m->cross_fit;
+}
+
 const mucmm_dimensions *mucmm_model_dimensions(const mucmm_model *m)
 {
     return &m->dimensions;

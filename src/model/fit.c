@@ -6,6 +6,7 @@
 
 #include "model/bootstrap.h"
 #include "model/checkpoint.h"
+#include "model/cross_fit.h"
 #include "model/dimensions.h"
 #include "model/fit_adjust.h"
 #include "model/fit_closed_form.h"
@@ -102,21 +103,14 @@ static uint64_t hash_bytes(uint64_t hash, const void *data, size_t size)
  * the rows decide, and names and sizes of the views. */
 static uint64_t fingerprint_asked(const mucmm_fit_params *p, const mucmm_view *views, int32_t n)
 {
-    const double numbers[] = {p->head,
-                              p->scaling,
-                              (double)p->common,
-                              (double)p->individual,
-                              p->validation,
-                              (double)p->seed,
-                              p->ridge,
-                              p->learning_rate,
-                              p->weight_decay,
-                              p->input_noise,
-                              p->independence,
-                              p->stages,
-                              p->bootstrap,
-                              p->restarts,
-                              (double)mucmm_data_rows(views[0].data)};
+    const double numbers[] = {p->head,           p->scaling,
+                              (double)p->common, (double)p->individual,
+                              p->validation,     (double)p->seed,
+                              p->ridge,          p->learning_rate,
+                              p->weight_decay,   p->input_noise,
+                              p->independence,   p->stages,
+                              p->bootstrap,      p->restarts,
+                              p->folds,          (double)mucmm_data_rows(views[0].data)};
     uint64_t hash = hash_bytes(FNV_START, numbers, sizeof numbers);
 
     hash = hash_bytes(hash, p->hidden, sizeof p->hidden[0] * (size_t)p->n_hidden);
@@ -161,6 +155,7 @@ static uint64_t fingerprint(const mucmm__fit *f)
                               (double)p.stages,
                               (double)p.bootstrap,
                               (double)p.restarts,
+                              (double)f->folds,
                               (double)f->n_train,
                               (double)mucmm_version()};
 
@@ -191,6 +186,8 @@ static mucmm_status start_model(mucmm__fit *f, const mucmm_view *views, int32_t 
         f->data[i] = f->given[i] = views[i].data;
         v->p = mucmm_data_cols(views[i].data);
         v->q = f->p->individual == MUCMM_AUTO ? 0 : f->p->individual;
+        if (f->inside && f->inside->like)
+            v->q = f->inside->like->view[i].q;
         v->rank = mucmm_data_shape(views[i].data, v->shape);
         f->offset[i + 1] = f->offset[i] + v->p;
         TRY(mucmm__strdup(f->ctx, views[i].name, &v->name));
@@ -281,45 +278,78 @@ done:
     return status;
 }
 
+/* c[m] and u[m] of some rows; of those that judge a small sample, by the models of the folds. */
+static mucmm_status take_variates(mucmm__fit *f, const mucmm__solution *rep, bool cross,
+                                  const int64_t *rows, int64_t n, float **c, float **u)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm_model *model = f->model;
+
+    for (int32_t m = 0; m < model->n_views; m++) {
+        TRY(mucmm__alloc(f->ctx, n * model->k, sizeof **c, &c[m]));
+        TRY(mucmm__alloc(f->ctx, n * model->view[m].q, sizeof **u, &u[m]));
+        if (cross)
+            mucmm__cross_variates(f, rep, m, c[m], u[m]);
+        else
+            TRY(mucmm__represent(f->ctx, model, rep, m, f->data[m], rows, n, c[m], u[m]));
+    }
+done:
+    return status;
+}
+
+static void drop_variates(float **c, float **u)
+{
+    for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++) {
+        mucmm__free(c[m]);
+        mucmm__free(u[m]);
+        c[m] = u[m] = NULL;
+    }
+}
+
+static mucmm_status summarize_rows(mucmm__fit *f, mucmm__solution *rep, mucmm_rows part)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_model *model = f->model;
+    bool held_out = part == MUCMM_ROWS_HELD_OUT, cross = held_out && f->cross;
+    float *c[MUCMM_MAX_VIEWS] = {0}, *u[MUCMM_MAX_VIEWS] = {0};
+    int64_t n;
+    const int64_t *rows = mucmm__rows_of(f, held_out ? MUCMM__HELD_OUT : MUCMM__TRAINING, &n);
+
+    if (cross)
+        rows = mucmm__cross_rows(f, &n);
+    if (n == 0)
+        return mucmm__summary_unknown(f->ctx, model->k, model->n_views, &rep->summary[part]);
+    TRY(take_variates(f, rep, cross, rows, n, c, u));
+    TRY(mucmm__summarize(f->ctx, model, f->data, rows, n, f->p->groups, c, u, rep->rho,
+                         held_out ? 1000 : 0, f->p->seed, &rep->summary[part]));
+    if (cross)
+        mucmm__cross_testify(f, rep, rep->summary[part]);
+    mucmm__summary_harmonics(rep, rep->summary[part]);
+    if (!held_out)
+        mucmm__cross_in_sample(f, rep, rep->summary[part]);
+    if (!held_out)
+        TRY(keep_loadings(f, rep, c, u));
+    if (!held_out && (rep == &model->heads || !model->heads.rho))
+        TRY(mucmm__warn_few_rows(f, c));
+    TRY(mucmm__joint_keep(f->ctx, model, part, n, c, &rep->joint));
+done:
+    drop_variates(c, u);
+    return status;
+}
+
 static mucmm_status summarize_all(mucmm__fit *f)
 {
     mucmm_status status = MUCMM_OK;
     mucmm_model *model = f->model;
-    float *c[MUCMM_MAX_VIEWS] = {0}, *u[MUCMM_MAX_VIEWS] = {0};
 
-    for (int r = 0; r < 2; r++) {
-        int64_t n;
-        const int64_t *rows = mucmm__rows_of(f, r ? MUCMM__HELD_OUT : MUCMM__TRAINING, &n);
+    for (int r = 0; r < 2; r++)
         for (int which = 0; which < 2; which++) {
             mucmm__solution *rep = which ? &model->linear : &model->heads;
-            if (!rep->rho)
-                continue;
-            for (int32_t m = 0; m < model->n_views; m++) {
-                TRY(mucmm__alloc(f->ctx, n * model->k, sizeof **c, &c[m]));
-                TRY(mucmm__alloc(f->ctx, n * model->view[m].q, sizeof **u, &u[m]));
-                TRY(mucmm__represent(f->ctx, model, rep, m, f->data[m], rows, n, c[m], u[m]));
-            }
-            TRY(mucmm__summarize(f->ctx, model, f->data, rows, n, f->p->groups, c, u, rep->rho,
-                                 r ? 1000 : 0, f->p->seed, &rep->summary[r]));
-            mucmm__summary_harmonics(rep, rep->summary[r]);
-            if (r == MUCMM_ROWS_TRAIN)
-                TRY(keep_loadings(f, rep, c, u));
-            if (r == MUCMM_ROWS_TRAIN && (which == 0 || !model->heads.rho))
-                TRY(mucmm__warn_few_rows(f, c));
-            TRY(mucmm__joint_keep(f->ctx, model, (mucmm_rows)r, n, c, &rep->joint));
-            for (int32_t m = 0; m < model->n_views; m++) {
-                mucmm__free(c[m]);
-                mucmm__free(u[m]);
-                c[m] = u[m] = NULL;
-            }
+            if (rep->rho)
+                TRY(summarize_rows(f, rep, (mucmm_rows)r));
         }
-    }
     TRY(keep_digest(f));
 done:
-    for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++) {
-        mucmm__free(c[m]);
-        mucmm__free(u[m]);
-    }
     return status;
 }
 
@@ -338,6 +368,7 @@ static void fit_drop(mucmm__fit *f)
     mucmm__small_sample_drop(f);
     mucmm__fit_adjust_drop(f);
     mucmm__fit_robust_drop(f);
+    mucmm__cross_drop(f->cross);
     mucmm_model_free(f->model);
 }
 
@@ -372,47 +403,90 @@ static mucmm_status split_rows(mucmm__fit *f)
     return status == MUCMM_OK ? mucmm__fit_adjust(f) : status;
 }
 
-mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_views,
-                               const mucmm_fit_params *params, double save_every, mucmm_model **out)
+/* From the views to their covariances and numbers of dimensions. */
+static mucmm_status start_fit(mucmm__fit *f, const mucmm_view *views, int32_t n_views,
+                              mucmm_fit_params *p)
 {
     mucmm_status status = MUCMM_OK;
-    mucmm_fit_params p, asked;
-    mucmm__fit f = {.ctx = ctx, .p = &p, .save_every = save_every};
+
+    TRY(mucmm__alloc(f->ctx, 1, sizeof *f->model, &f->model));
+    TRY(start_model(f, views, n_views));
+    TRY(split_rows(f));
+    TRY(check_dimensions(f, views));
+    TRY(mucmm__choose_batch(f)); /* before all rows are read */
+    if (f->some && f->small_sample) {
+        if (p->ridge < 0)
+            TRY(choose_on_complete_rows(f, p));
+        f->small_sample = false; /* rows that lack views have no coordinates */
+    }
+    TRY(f->small_sample ? mucmm__small_sample(f) : mucmm__scale_views(f));
+    TRY(f->folds > 0 ? mucmm__cross_fit_dimensions(f, p) : mucmm__choose_dimensions(f, p));
+    TRY(mucmm__choose_batch(f));
+    mucmm__resolve_epochs(f, p);
+    f->model->ridge_chosen = f->ridge_asked == MUCMM_RIDGE_CHOSEN;
+    f->fingerprint = fingerprint(f);
+done:
+    return status;
+}
+
+static mucmm_status fit_heads(mucmm__fit *f)
+{
+    mucmm_status status = MUCMM_OK;
+
+    TRY(mucmm__checkpoint_check(f));
+    TRY(mucmm__fit_closed_form(f));
+    if (f->p->bootstrap > 0) /* first: what is wrong with it shows before anything is trained */
+        TRY(mucmm__bootstrap(f));
+    if (f->p->head != MUCMM_HEAD_LINEAR) {
+        TRY(mucmm__checkpoint_load(f));
+        TRY(mucmm__fit_common(f));
+        TRY(mucmm__fit_individual(f));
+    }
+done:
+    return status;
+}
+
+static mucmm_status fit_given(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_views,
+                              const mucmm_fit_params *params, const mucmm__given *given,
+                              mucmm_model **out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_fit_params p = *params;
+    mucmm__fit f = {.ctx = ctx, .p = &p, .inside = given, .ridge_asked = params->ridge};
+
+    *out = NULL;
+    TRY(start_fit(&f, views, n_views, &p));
+    if (!given->only_dimensions)
+        TRY(fit_heads(&f));
+    *out = f.model;
+    f.model = NULL;
+done:
+    fit_drop(&f);
+    return status;
+}
+
+static mucmm_status fit_all(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_views,
+                            const mucmm_fit_params *params, double save_every, bool unjudged,
+                            mucmm_model **out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_fit_params p;
+    mucmm__fit f = {
+        .ctx = ctx, .p = &p, .save_every = save_every, .inner = fit_given, .unjudged = unjudged};
 
     *out = NULL;
     mucmm_fit_params_init(&p);
     TRY(mucmm__params_take(ctx, "mucmm_fit_params", params, &p, sizeof p));
-    asked = p;
+    f.ridge_asked = p.ridge;
     TRY(mucmm__fit_params_check(ctx, &p));
     TRY(check_views(ctx, views, n_views));
     if (p.learning_rate == 0)
         p.learning_rate = 2e-3;
+    TRY(mucmm__cross_fit_begin(&f, views, n_views, &p));
     TRY(check_checkpoint(&f, views, n_views));
-    TRY(mucmm__alloc(ctx, 1, sizeof *f.model, &f.model));
-    TRY(start_model(&f, views, n_views));
-    TRY(split_rows(&f));
-    TRY(check_dimensions(&f, views));
-    TRY(mucmm__choose_batch(&f)); /* before all rows are read */
-    if (f.some && f.small_sample) {
-        if (p.ridge < 0)
-            TRY(choose_on_complete_rows(&f, &p));
-        f.small_sample = false; /* rows that lack views have no coordinates */
-    }
-    TRY(f.small_sample ? mucmm__small_sample(&f) : mucmm__scale_views(&f));
-    TRY(mucmm__choose_dimensions(&f, &p));
-    TRY(mucmm__choose_batch(&f));
-    mucmm__resolve_epochs(&f, &p);
-    f.model->ridge_chosen = asked.ridge == MUCMM_RIDGE_CHOSEN;
-    f.fingerprint = fingerprint(&f);
-    TRY(mucmm__checkpoint_check(&f));
-    TRY(mucmm__fit_closed_form(&f));
-    if (p.bootstrap > 0) /* first: what is wrong with it shows before anything is trained */
-        TRY(mucmm__bootstrap(&f));
-    if (p.head != MUCMM_HEAD_LINEAR) {
-        TRY(mucmm__checkpoint_load(&f));
-        TRY(mucmm__fit_common(&f));
-        TRY(mucmm__fit_individual(&f));
-    }
+    TRY(start_fit(&f, views, n_views, &p));
+    TRY(fit_heads(&f));
+    TRY(mucmm__cross_fit(&f));
     TRY(mucmm__mark_harmonics(&f, &f.model->linear));
     if (f.model->heads.rho)
         TRY(mucmm__mark_harmonics(&f, &f.model->heads));
@@ -426,4 +500,16 @@ mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t 
 done:
     fit_drop(&f);
     return status;
+}
+
+mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_views,
+                               const mucmm_fit_params *params, double save_every, mucmm_model **out)
+{
+    return fit_all(ctx, views, n_views, params, save_every, false, out);
+}
+
+mucmm_status mucmm__fit_unjudged(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_views,
+                                 const mucmm_fit_params *params, mucmm_model **out)
+{
+    return fit_all(ctx, views, n_views, params, SAVE_EVERY_SECONDS, true, out);
 }

@@ -12,4 +12,9 @@ mucmm_status mucmm__fit_saving(mucmm_ctx *ctx, const mucmm_view *views, int32_t 
                                const mucmm_fit_params *params, double save_every,
                                mucmm_model **out);
 
+/* mucmm_fit for a model whose correlations nobody asks for: where every row trains, nothing
+ * testifies. */
+mucmm_status mucmm__fit_unjudged(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_views,
+                                 const mucmm_fit_params *params, mucmm_model **out);
+
 #endif

@@ -21,6 +21,7 @@ void mucmm_fit_params_init_sized(mucmm_fit_params *p, size_t size)
         .input_noise = 0.3,
         .independence = 1,
         .stages = 1,
+        .folds = MUCMM_AUTO,
     };
 
     mucmm__params_init(p, size, &defaults, sizeof defaults);
@@ -33,6 +34,20 @@ static mucmm_status check_range(mucmm_ctx *ctx, const char *name, double value, 
         return mucmm__fail(ctx, MUCMM_EARG, "%s is %g; it must be from %g to %g", name, value, low,
                            high);
     return MUCMM_OK;
+}
+
+static mucmm_status check_folds(mucmm_ctx *ctx, const mucmm_fit_params *p)
+{
+    mucmm_status status = MUCMM_OK;
+
+    if (p->folds == 1)
+        return mucmm__fail(
+            ctx, MUCMM_EARG,
+            "folds is 1, which leaves no rows to fit on; it must be 0 or at least 2");
+    TRY(check_range(ctx, "folds", p->folds, MUCMM_AUTO, MUCMM_MAX_FOLDS));
+    TRY(check_range(ctx, "repeats", p->repeats, 0, MUCMM_MAX_REPEATS));
+done:
+    return status;
 }
 
 mucmm_status mucmm__fit_params_check(mucmm_ctx *ctx, const mucmm_fit_params *p)
@@ -62,7 +77,7 @@ mucmm_status mucmm__fit_params_check(mucmm_ctx *ctx, const mucmm_fit_params *p)
     TRY(check_range(ctx, "epochs", (double)p->common_epochs, 0, large));
     TRY(check_range(ctx, "individual epochs", (double)p->individual_epochs, 0, large));
     TRY(check_range(ctx, "batch", (double)p->batch, 0, large));
-    TRY(check_range(ctx, "validation", p->validation, 1e-6, 0.5));
+    TRY(check_range(ctx, "validation", p->validation, 0, 0.5));
     if (p->ridge != MUCMM_RIDGE_CHOSEN && p->ridge != MUCMM_RIDGE_LEDOIT_WOLF)
         TRY(check_range(ctx, "ridge", p->ridge, 0, large));
     TRY(check_range(ctx, "learning rate", p->learning_rate, 0, 10));
@@ -74,6 +89,7 @@ mucmm_status mucmm__fit_params_check(mucmm_ctx *ctx, const mucmm_fit_params *p)
     TRY(check_range(ctx, "restarts", p->restarts, 0, MUCMM_MAX_RESTARTS));
     TRY(check_range(ctx, "the number of spline columns", p->adjust_nonlinear, 0,
                     MUCMM__MOST_SPLINES));
+    TRY(check_folds(ctx, p));
     if (p->restarts > 0 && p->head == MUCMM_HEAD_LINEAR)
         return mucmm__fail(ctx, MUCMM_EARG,
                            "restarts are for trained heads: the closed form starts from nothing "

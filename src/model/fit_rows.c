@@ -64,11 +64,21 @@ static void join_training_rows(mucmm__fit *f)
     mucmm__sort_rows(f->some, f->n_some);
 }
 
+/* Are no rows held out, because others testify (cross_fit.c) or nothing is asked to? */
+bool mucmm__all_train(const mucmm__fit *f)
+{
+    return f->inside || f->folds > 0 || f->p->validation == 0;
+}
+
 /* Is anything chosen that training rows alone do not choose? In a small sample these choose the
  * ridge, by cross-validation. */
 static bool needs_choosing(const mucmm__fit *f)
 {
     const mucmm_fit_params *p = f->p;
+
+    if (mucmm__all_train(f) && p->head == MUCMM_HEAD_LINEAR &&
+        !(f->inside && f->inside->only_dimensions))
+        return false; /* dimensions are chosen before, by cross_fit.c */
 
     return p->head != MUCMM_HEAD_LINEAR || p->common == MUCMM_AUTO || p->individual == MUCMM_AUTO ||
            (p->ridge == MUCMM_RIDGE_CHOSEN && !f->small_sample);
@@ -100,20 +110,21 @@ static int64_t at_least_of(int64_t share, int64_t least, int64_t most)
 static mucmm_status count_rows(mucmm__fit *f, int64_t n, int64_t rows, int64_t n_all)
 {
     int64_t widest = 0, rest, share = (int64_t)ceil((double)n * f->p->validation);
-    bool groups = f->p->groups != NULL;
+    bool groups = f->p->groups != NULL, all = mucmm__all_train(f);
 
-    f->n_held_out = groups ? at_least_of(share, HELD_OUT_GROUPS, n / 3) : share;
+    f->n_held_out = all ? 0 : groups ? at_least_of(share, HELD_OUT_GROUPS, n / 3) : share;
     rest = n - f->n_held_out;
-    share = groups ? at_least_of(share, CHOOSING_GROUPS, n / 6) : f->n_held_out;
+    share = groups ? at_least_of(share, CHOOSING_GROUPS, n / 6) : share;
     f->n_choosing = share < rest / 2 ? share : rest / 2;
     for (int32_t m = 0; m < f->model->n_views; m++)
         widest = f->model->view[m].p > widest ? f->model->view[m].p : widest;
     f->small_sample =
-        (rest - f->n_choosing) * rows / (n > 0 ? n : 1) < MUCMM__SMALL_SAMPLE * widest;
+        (rest - f->n_choosing) * rows / (n > 0 ? n : 1) < MUCMM__SMALL_SAMPLE * widest ||
+        (all && f->p->ridge == MUCMM_RIDGE_CHOSEN);
     if (!needs_choosing(f))
         f->n_choosing = 0;
     f->n_train = rest - f->n_choosing;
-    if (f->n_train < 2 || f->n_held_out < 2 || (f->n_choosing < 2 && needs_choosing(f)))
+    if (f->n_train < 2 || (f->n_held_out < 2 && !all) || (f->n_choosing < 2 && needs_choosing(f)))
         return refuse_few_rows(f, n, rows < n_all);
     return MUCMM_OK;
 }
@@ -165,6 +176,8 @@ mucmm_status mucmm__split_rows(mucmm__fit *f, int64_t n_all)
     TRY(mucmm__alloc(f->ctx, n_all, sizeof *complete, &complete));
     TRY(mucmm__alloc(f->ctx, n_all, sizeof *f->some, &f->some));
     TRY(sort_out(f, n_all, complete, &n));
+    if (f->inside)
+        memcpy(complete, f->inside->rows, (size_t)(n = f->inside->n) * sizeof *complete);
     TRY(mucmm__groups_of(f->ctx, f->p->groups, complete, n, &group));
     TRY(mucmm__group_count(f->ctx, group, n, &units));
     TRY(count_rows(f, units, n, n_all));

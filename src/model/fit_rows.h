@@ -15,6 +15,8 @@ mucmm_status mucmm__split_rows(mucmm__fit *f, int64_t n_all);
 mucmm_status mucmm__test_rows(mucmm__fit *f, mucmm__rows part, const mucmm__block *c,
                               int64_t permutations, double *correlations, double *p_values,
                               double *null_95);
+/* Is no row held out? */
+bool mucmm__all_train(const mucmm__fit *f);
 
 /* f->batch for the common dimensions of f->p; ESHAPE if it is too small for them. */
 mucmm_status mucmm__choose_batch(mucmm__fit *f);

@@ -76,10 +76,12 @@ static mucmm_status harmonic_marks(mucmm__fit *f, const mucmm__solution *rep, mu
     int64_t every = (f->n_train + MUCMM__EVALUATION_ROWS - 1) / MUCMM__EVALUATION_ROWS;
     mucmm__block train[MUCMM_MAX_VIEWS] = {{0}}, judged[MUCMM_MAX_VIEWS] = {{0}};
     double *one = NULL;
+    int64_t n_judged;
 
+    mucmm__rows_of(f, part, &n_judged);
     TRY(mucmm__alloc(f->ctx, k, sizeof *one, &one));
     for (int64_t j = 0; j < k; j++)
-        r2[j] = f->n_train < 8 * (k + 1) ? NAN : 0;
+        r2[j] = f->n_train < 8 * (k + 1) || n_judged == 0 ? NAN : 0;
     if (isnan(r2[0]))
         goto done;
     TRY(common_variates(f, rep, MUCMM__TRAINING, every, train));

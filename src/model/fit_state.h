@@ -26,6 +26,23 @@ typedef struct mucmm__adjusted {
     mucmm_data *data;
 } mucmm__adjusted;
 
+typedef struct mucmm__cross mucmm__cross;
+
+/* A fit inside a fit: on these rows, which have all views, of this model's dimensions (NULL: those
+ * of the parameters), and how much of it is done. */
+typedef struct mucmm__given {
+    const int64_t *rows;
+    int64_t n;
+    const mucmm_model *like;
+    bool only_dimensions; /* nothing after these */
+} mucmm__given;
+
+/* Such a fit, bare: without summaries, checkpoints and what a file needs, and with the ridge and
+ * the heads that params ask for. No row is held out. */
+typedef mucmm_status (*mucmm__inner_fit)(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_views,
+                                         const mucmm_fit_params *params, const mucmm__given *given,
+                                         mucmm_model **out);
+
 /* The run of one fit. */
 typedef struct mucmm__fit {
     mucmm_ctx *ctx;
@@ -56,6 +73,13 @@ typedef struct mucmm__fit {
     uint64_t asked;               /* fingerprint of what is known before a row is read */
     uint64_t fingerprint;         /* of the fit; 0 until its moments are known */
     double last_save, save_every; /* seconds */
+    /* Small samples (cross_fit.h). */
+    const mucmm__given *inside; /* NULL: all rows of the views */
+    int32_t folds;              /* 0: none */
+    double ridge_asked;         /* as the parameters of the fit had it */
+    mucmm__cross *cross;        /* NULL: none */
+    mucmm__inner_fit inner;
+    bool unjudged; /* nothing testifies where every row trains */
 } mucmm__fit;
 
 /* A network inside a trainer's flat vectors. */

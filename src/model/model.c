@@ -4,6 +4,7 @@
 #include "model/model.h"
 
 #include "model/adjust.h"
+#include "model/cross_fit.h"
 #include "model/represent.h"
 #include "model/robust.h"
 #include "model/stability.h"
@@ -146,6 +147,7 @@ void mucmm__dimensions_drop(mucmm__dimensions *d)
     mucmm__free(d->correlations);
     mucmm__free(d->null_95);
     mucmm__free(d->p_values);
+    mucmm__free(d->standard_errors);
     for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)
         mucmm__free(d->error[m]);
 }
@@ -168,6 +170,7 @@ void mucmm_model_free(mucmm_model *m)
     mucmm__dimensions_drop(&m->dimensions);
     mucmm__digest_drop(&m->digest);
     mucmm__adjust_free(m->adjust);
+    mucmm__cross_result_free(m->cross_fit);
     mucmm__free(m->history);
     mucmm__free(m->json);
     mucmm__free(m);

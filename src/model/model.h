@@ -72,7 +72,8 @@ struct mucmm_model {
     int64_t n_history;
     mucmm__digest digest; /* of the rows of the fit */
     char *json;
-    mucmm_model_facts facts; /* mucmm__model_make_facts */
+    mucmm_cross_fit *cross_fit; /* NULL: rows were held out */
+    mucmm_model_facts facts;    /* mucmm__model_make_facts */
 };
 
 /* The same model, which now lives until each who holds it has called mucmm_model_free. Only the

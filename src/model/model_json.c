@@ -6,6 +6,7 @@
 #include "core/json.h"
 #include "encode/encode.h"
 #include "model/adjust_json.h"
+#include "model/cross_fit_json.h"
 #include "model/model_json_words.h"
 #include "model/robust.h"
 #include "model/stability.h"
@@ -167,6 +168,10 @@ json_t *mucmm__fit_params_json(mucmm__json_build *b, const mucmm_fit_params *p)
         mucmm__json_set(b, o, "bootstrap", json_integer(p->bootstrap));
     if (p->restarts > 0)
         mucmm__json_set(b, o, "restarts", json_integer(p->restarts));
+    if (p->folds > 0)
+        mucmm__json_set(b, o, "folds", json_integer(p->folds));
+    if (p->repeats > 0)
+        mucmm__json_set(b, o, "repeats", json_integer(p->repeats));
     return o;
 }
 
@@ -236,6 +241,9 @@ json_t *mucmm__dimensions_json(mucmm__json_build *b, const mucmm_model *m)
                         mucmm__json_numbers(b, d->correlations, d->candidates));
         mucmm__json_set(b, common, "null_95", mucmm__json_numbers(b, d->null_95, d->candidates));
         mucmm__json_set(b, common, "p_values", mucmm__json_numbers(b, d->p_values, d->candidates));
+        if (d->standard_errors)
+            mucmm__json_set(b, common, "standard_errors",
+                            mucmm__json_numbers(b, d->standard_errors, d->candidates));
         mucmm__json_set(b, o, "common", common);
     }
     for (int32_t i = 0; i < m->n_views; i++)
@@ -336,6 +344,8 @@ mucmm_status mucmm__model_make_json(mucmm_ctx *ctx, mucmm_model *m)
         mucmm__json_set(b, o, "heads", representation_json(b, m, &m->heads));
     if (m->n_front > 0)
         mucmm__json_set(b, o, "front", mucmm__front_json(b, m));
+    if (m->cross_fit)
+        mucmm__json_set(b, o, "cross_fit", mucmm__cross_fit_json(b, m->cross_fit));
     mucmm__json_set(b, o, "history", history_json(b, m));
     if (m->digest.fitted > 0)
         mucmm__json_set(b, o, "digest", digest_json(b, &m->digest));

@@ -7,6 +7,7 @@
 #include "core/json.h"
 #include "encode/encode.h"
 #include "model/adjust_json.h"
+#include "model/cross_fit_json.h"
 #include "model/fit_params.h"
 #include "model/model_json_words.h"
 #include "model/robust.h"
@@ -367,6 +368,25 @@ static mucmm_status read_word(mucmm_ctx *ctx, const char *word, const char *key,
     return wrong(ctx, key, "is a word that this program does not know");
 }
 
+/* Only in files of fits that had any. */
+static mucmm_status read_counts(mucmm_ctx *ctx, const json_t *o, mucmm_fit_params *p)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t folds = 0, repeats = 0, restarts = 0;
+
+    if (json_object_get(o, "folds"))
+        TRY(get_integer(ctx, o, "folds", 2, MUCMM_MAX_FOLDS, &folds));
+    if (json_object_get(o, "repeats"))
+        TRY(get_integer(ctx, o, "repeats", 1, MUCMM_MAX_REPEATS, &repeats));
+    if (json_object_get(o, "restarts"))
+        TRY(get_integer(ctx, o, "restarts", 1, MUCMM_MAX_RESTARTS, &restarts));
+    p->folds = (int32_t)folds;
+    p->repeats = (int32_t)repeats;
+    p->restarts = (int32_t)restarts;
+done:
+    return status;
+}
+
 static mucmm_status read_params(mucmm_ctx *ctx, const json_t *parent, mucmm_fit_params *p)
 {
     mucmm_status status = MUCMM_OK;
@@ -416,11 +436,7 @@ static mucmm_status read_params(mucmm_ctx *ctx, const json_t *parent, mucmm_fit_
         TRY(get_integer(ctx, o, "bootstrap", 1, MUCMM_MAX_BOOTSTRAP, &bootstrap));
         p->bootstrap = (int32_t)bootstrap;
     }
-    if (json_object_get(o, "restarts")) { /* only if there were any */
-        int64_t restarts;
-        TRY(get_integer(ctx, o, "restarts", 1, MUCMM_MAX_RESTARTS, &restarts));
-        p->restarts = (int32_t)restarts;
-    }
+    TRY(read_counts(ctx, o, p));
 done:
     return status;
 }
@@ -546,6 +562,10 @@ static mucmm_status read_evidence(mucmm_ctx *ctx, const json_t *o, mucmm__dimens
     TRY(mucmm__alloc(ctx, n, sizeof(double), &d->p_values));
     TRY(get_numbers(ctx, o, "correlations", n, d->correlations));
     TRY(get_numbers(ctx, o, "null_95", n, d->null_95));
+    if (json_object_get(o, "standard_errors")) {
+        TRY(mucmm__alloc(ctx, n, sizeof(double), &d->standard_errors));
+        TRY(get_numbers(ctx, o, "standard_errors", n, d->standard_errors));
+    }
     TRY(get_numbers(ctx, o, "p_values", n, d->p_values));
 done:
     return status;
@@ -769,6 +789,8 @@ static mucmm_status read_model(mucmm_ctx *ctx, const json_t *o, int64_t room, mu
     TRY(read_front(ctx, o, m));
     TRY(read_history(ctx, o, m));
     TRY(read_dimensions(ctx, o, m));
+    if (json_object_get(o, "cross_fit"))
+        TRY(mucmm__cross_fit_read(ctx, json_object_get(o, "cross_fit"), m->k, &m->cross_fit));
     TRY(read_choices(ctx, o, m));
     TRY(read_digest(ctx, o, &room, m));
     m->ridge_chosen =

@@ -3,6 +3,7 @@
  * Results for programs: the table of scores as csv, summaries as JSON. */
 #include "core/json.h"
 #include "core/text.h"
+#include "model/cross_fit_json.h"
 #include "model/model_json.h"
 
 #include <inttypes.h>
@@ -374,6 +375,8 @@ mucmm_status mucmm_model_results_json(mucmm_ctx *ctx, const mucmm_model *m, char
     mucmm__json_set(b, root, "held_out_chose", mucmm__chose_json(b, m));
     mucmm__json_set(b, root, "choosing_rows", json_integer(m->choosing_rows));
     mucmm__json_set(b, root, "closed_form_kept", mucmm__kept_json(b, m));
+    if (m->cross_fit)
+        mucmm__json_set(b, root, "cross_fit", mucmm__cross_fit_json(b, m->cross_fit));
     if (m->n_front > 0)
         mucmm__json_set(b, root, "front", mucmm__front_json(b, m));
     if (mucmm_model_stability(m, MUCMM_LINEAR) || mucmm_model_stability(m, MUCMM_HEADS))

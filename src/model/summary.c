@@ -93,6 +93,21 @@ void mucmm__summary_free(mucmm_summary *s)
     mucmm__free(s);
 }
 
+mucmm_status mucmm__summary_unknown(mucmm_ctx *ctx, int64_t k, int64_t n_views, mucmm_summary **out)
+{
+    mucmm_status status = MUCMM_OK;
+    const int64_t sizes[] = {k, n_views, n_views * n_views}; /* by mucmm__extent */
+    mucmm__extent extent;
+    double **array;
+
+    TRY(mucmm__summary_create(ctx, k, n_views, out));
+    for (size_t i = 0; (array = mucmm__summary_array(*out, i, &extent)); i++)
+        for (int64_t j = 0; j < sizes[extent]; j++)
+            (*array)[j] = NAN;
+done:
+    return status;
+}
+
 /* ---- correlations ------------------------------------------------------------------ */
 
 static mucmm_status correlations(mucmm_ctx *ctx, int32_t n_views, const mucmm__block *c,

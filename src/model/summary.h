@@ -14,6 +14,9 @@ typedef enum mucmm__extent {
 } mucmm__extent;
 
 mucmm_status mucmm__summary_create(mucmm_ctx *ctx, int64_t k, int64_t n_views, mucmm_summary **out);
+/* Of no rows: everything NaN. */
+mucmm_status mucmm__summary_unknown(mucmm_ctx *ctx, int64_t k, int64_t n_views,
+                                    mucmm_summary **out);
 void mucmm__summary_free(mucmm_summary *s);
 /* Array number i of a summary, where its pointer is; NULL after the last. */
 double **mucmm__summary_array(mucmm_summary *s, size_t i, mucmm__extent *extent);

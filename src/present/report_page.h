@@ -83,6 +83,7 @@ mucmm_status mucmm__report_glossary(const mucmm__page *p);
 mucmm_status mucmm__chart_spectrum(const mucmm__page *p);
 mucmm_status mucmm__chart_dimensions(const mucmm__page *p);
 mucmm_status mucmm__table_in_sample(const mucmm__page *p);
+mucmm_status mucmm__table_folds(const mucmm__page *p);
 mucmm_status mucmm__table_carriers(const mucmm__page *p);
 mucmm_status mucmm__table_stability(const mucmm__page *p);
 

@@ -132,6 +132,7 @@ mucmm_status mucmm__report_shared(const mucmm__page *p)
 
     TRY(mucmm__chart_spectrum(p));
     TRY(mucmm__table_in_sample(p));
+    TRY(mucmm__table_folds(p));
     TRY(mucmm__chart_dimensions(p));
     TRY(mucmm__table_carriers(p));
     TRY(mucmm__table_stability(p));
