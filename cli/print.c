@@ -23,6 +23,13 @@ static void print_cell(double x)
         printf("%*s", CELL_WIDTH, "-");
 }
 
+static void print_p(double p, int64_t permutations)
+{
+    char text[MUCMM_P_TEXT];
+
+    printf("%*s", CELL_WIDTH, mucmm_p_text(p, permutations, text));
+}
+
 /* Did the summary come with p-values? */
 static bool has_p(const mucmm_summary *s)
 {
@@ -143,6 +150,42 @@ static double pick_retrieval_10(const mucmm_summary *s, int64_t i)
     return s->retrieval_10[i];
 }
 
+static double pick_low(const mucmm_summary *s, double rate)
+{
+    double low, high;
+
+    mucmm_rate_interval(rate, s->rows, &low, &high);
+    return low;
+}
+
+static double pick_high(const mucmm_summary *s, double rate)
+{
+    double low, high;
+
+    mucmm_rate_interval(rate, s->rows, &low, &high);
+    return high;
+}
+
+static double pick_1_low(const mucmm_summary *s, int64_t i)
+{
+    return pick_low(s, s->retrieval_1[i]);
+}
+
+static double pick_1_high(const mucmm_summary *s, int64_t i)
+{
+    return pick_high(s, s->retrieval_1[i]);
+}
+
+static double pick_10_low(const mucmm_summary *s, int64_t i)
+{
+    return pick_low(s, s->retrieval_10[i]);
+}
+
+static double pick_10_high(const mucmm_summary *s, int64_t i)
+{
+    return pick_high(s, s->retrieval_10[i]);
+}
+
 static double pick_pair(const mucmm_summary *s, int64_t i)
 {
     return s->leakage_individual[i];
@@ -157,7 +200,7 @@ static void print_tested(const char *label, const summary_column *columns, int n
         const mucmm_summary *s = columns[c].summary;
         print_cell(value(s, i));
         if (has_p(s) && p)
-            print_cell(p(s, i));
+            print_p(p(s, i), s->leakage_permutations);
         else if (has_p(s))
             printf("%*s", CELL_WIDTH, "");
     }
@@ -183,7 +226,7 @@ static void print_correlations(const summary_column *columns, int n)
         for (int c = 0; c < n; c++) {
             print_cell(columns[c].summary->correlations[j]);
             if (has_p(columns[c].summary))
-                print_cell(columns[c].summary->p_values[j]);
+                print_p(columns[c].summary->p_values[j], columns[c].summary->permutations);
         }
         printf("\n");
     }
@@ -306,7 +349,7 @@ static void print_retrieval(const mucmm_model *m, const summary_column *columns,
     int32_t views = mucmm_model_views(m);
     char label[2 * MAX_NAME + 32];
 
-    printf("partner found by the common part\n");
+    printf("partner found by the common part (with intervals of Wilson)\n");
     for (int32_t v = 0; v < views; v++)
         for (int32_t w = 0; w < views; w++) {
             int64_t pair = (int64_t)v * views + w;
@@ -315,9 +358,13 @@ static void print_retrieval(const mucmm_model *m, const summary_column *columns,
             snprintf(label, sizeof label, "%s to %s, first", mucmm_model_view_name(m, v),
                      mucmm_model_view_name(m, w));
             print_row(label, columns, n, pick_retrieval_1, pair);
+            print_row("  95 % from", columns, n, pick_1_low, pair);
+            print_row("  to", columns, n, pick_1_high, pair);
             snprintf(label, sizeof label, "%s to %s, top 10", mucmm_model_view_name(m, v),
                      mucmm_model_view_name(m, w));
             print_row(label, columns, n, pick_retrieval_10, pair);
+            print_row("  95 % from", columns, n, pick_10_low, pair);
+            print_row("  to", columns, n, pick_10_high, pair);
         }
 }
 

@@ -789,7 +789,16 @@ typedef struct mucmm_summary {
      * are of, in groups that can be exchanged for others of like size; 0: too few can, and there is
      * no p-value. */
     int64_t groups, tested_rows;
+    int64_t permutations; /* that p_values are of; 0: none, or not known (of earlier versions) */
 } mucmm_summary;
+
+/* The interval of Wilson (1927) in which 95 % of repetitions would have the true rate, of n rows of
+ * which a share of rate had it: NaN for a rate that is NaN. */
+MUCMM_API void mucmm_rate_interval(double rate, int64_t n, double *low, double *high);
+/* A p-value (b + 1)/(N + 1) of N permutations to the resolution it has, in out; returns out: "<=
+ * 1/1001" where no permutation reached it, else with as many decimals as N has. N 0: not known. */
+#define MUCMM_P_TEXT 32
+MUCMM_API const char *mucmm_p_text(double p, int64_t permutations, char out[MUCMM_P_TEXT]);
 
 typedef struct mucmm_score_params {
     uint32_t struct_size;

@@ -446,10 +446,49 @@ static void test_variates_of_rows_that_lack_views(void **state)
     drop_problem(&q);
 }
 
+/* ---- rates and p-values ------------------------------------------------------------ */
+
+/* Values as published (Newcombe 1998, table I: 81 of 263, 15 of 148, 0 of 20, 1 of 29). */
+static void test_intervals_of_rates(void **state)
+{
+    static const struct {
+        int64_t with, n;
+        double low, high;
+    } cases[] = {
+        {81, 263, .2553, .3662}, {15, 148, .0624, .1605}, {0, 20, 0, .1611}, {1, 29, .0061, .1718}};
+    double low, high;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        mucmm_rate_interval((double)cases[i].with / (double)cases[i].n, cases[i].n, &low, &high);
+        CHECK_CLOSE(low, cases[i].low, 6e-5);
+        CHECK_CLOSE(high, cases[i].high, 6e-5);
+    }
+    mucmm_rate_interval((double)NAN, 5, &low, &high);
+    assert_true(isnan(low) && isnan(high));
+    mucmm_rate_interval(.5, 0, &low, &high);
+    assert_true(isnan(low) && isnan(high));
+}
+
+static void test_p_values_have_the_resolution_of_their_test(void **state)
+{
+    char text[MUCMM_P_TEXT];
+
+    (void)state;
+    assert_string_equal(mucmm_p_text(1.0 / 1001, 1000, text), "<= 1/1001");
+    assert_string_equal(mucmm_p_text(2.0 / 1001, 1000, text), "0.0020");
+    assert_string_equal(mucmm_p_text(1, 99, text), "1.00");
+    assert_string_equal(mucmm_p_text(1.0 / 20, 19, text), "<= 1/20");
+    assert_string_equal(mucmm_p_text(.0123, 0, text), "0.0123");
+    assert_string_equal(mucmm_p_text((double)NAN, 1000, text), "-");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table_of_scores),
+        cmocka_unit_test(test_intervals_of_rates),
+        cmocka_unit_test(test_p_values_have_the_resolution_of_their_test),
         cmocka_unit_test(test_json_of_scores),
         cmocka_unit_test(test_json_of_a_fit),
         cmocka_unit_test(test_numbers_have_a_point_in_any_locale),

@@ -26,6 +26,8 @@ static json_t *summary_json(mucmm__json_build *b, const mucmm_summary *s)
     mucmm__json_set(b, o, "correlations", mucmm__json_numbers(b, s->correlations, s->components));
     mucmm__json_set(b, o, "p_values", mucmm__json_numbers(b, s->p_values, s->components));
     mucmm__json_set(b, o, "significant", json_integer(s->significant));
+    if (s->permutations > 0)
+        mucmm__json_set(b, o, "permutations", json_integer(s->permutations));
     mucmm__json_set(b, o, "total_correlation", mucmm__json_real(s->total_correlation));
     mucmm__json_set(b, o, "common_share", mucmm__json_numbers(b, s->common_share, s->views));
     mucmm__json_set(b, o, "individual_share",

@@ -143,6 +143,8 @@ static mucmm_status read_summary(mucmm_ctx *ctx, const json_t *parent, const cha
     TRY(read_completeness(ctx, o, views, s));
     TRY(get_numbers(ctx, o, "retrieval_1", views * views, s->retrieval_1));
     TRY(get_numbers(ctx, o, "retrieval_10", views * views, s->retrieval_10));
+    if (json_object_get(o, "permutations")) /* not in earlier versions */
+        TRY(get_integer(ctx, o, "permutations", 0, INT64_MAX - 1, &s->permutations));
     if (json_object_get(o, "groups")) { /* where there are any */
         TRY(get_integer(ctx, o, "groups", 1, s->rows, &s->groups));
         TRY(get_integer(ctx, o, "tested_rows", 0, s->rows, &s->tested_rows));

@@ -188,6 +188,15 @@ static json_t *completeness_json(const job *j)
     return o;
 }
 
+/* [low, high] of a rate of the rows. */
+static json_t *interval_json(const job *j, double rate)
+{
+    double ends[2];
+
+    mucmm_rate_interval(rate, j->s->rows, &ends[0], &ends[1]);
+    return mucmm__json_numbers(j->b, ends, 2);
+}
+
 /* From each view to each other. */
 static json_t *retrieval_json(const job *j)
 {
@@ -203,6 +212,8 @@ static json_t *retrieval_json(const job *j)
             o = json_object();
             mucmm__json_set(j->b, o, "1", mucmm__json_real(j->s->retrieval_1[i]));
             mucmm__json_set(j->b, o, "10", mucmm__json_real(j->s->retrieval_10[i]));
+            mucmm__json_set(j->b, o, "1_interval", interval_json(j, j->s->retrieval_1[i]));
+            mucmm__json_set(j->b, o, "10_interval", interval_json(j, j->s->retrieval_10[i]));
             mucmm__json_set(j->b, all, pair_name(j, v, w, name), o);
         }
     return all;
@@ -258,6 +269,7 @@ static json_t *summary_json(mucmm__json_build *b, const mucmm_model *m, const mu
     mucmm__json_set(b, o, "correlations", mucmm__json_numbers(b, s->correlations, s->components));
     mucmm__json_set(b, o, "p_values", mucmm__json_numbers(b, s->p_values, s->components));
     mucmm__json_set(b, o, "significant", json_integer(s->significant));
+    mucmm__json_set(b, o, "permutations", json_integer(s->permutations));
     mucmm__json_set(b, o, "harmonic", mucmm__json_numbers(b, s->harmonic, s->components));
     mucmm__json_set(b, o, "dimensions", json_integer(s->dimensions));
     mucmm__json_set(b, o, "total_correlation", mucmm__json_real(s->total_correlation));

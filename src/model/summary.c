@@ -9,6 +9,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Of the random numbers. */
@@ -124,6 +125,8 @@ static mucmm_status correlations(mucmm_ctx *ctx, int32_t n_views, const mucmm__b
     for (int64_t j = 0; j < s->components; j++) {
         s->total_correlation += s->correlations[j];
         s->significant += s->p_values[j] <= MUCMM_SIGNIFICANT;
+        if (!isnan(s->p_values[j]))
+            s->permutations = permutations;
     }
 done:
     return status;
@@ -137,6 +140,20 @@ void mucmm__summary_harmonics(const mucmm__solution *r, mucmm_summary *s)
         s->dimensions +=
             s->p_values[j] <= MUCMM_SIGNIFICANT && !(s->harmonic[j] >= MUCMM_HARMONIC_R2);
     }
+}
+
+const char *mucmm_p_text(double p, int64_t permutations, char out[MUCMM_P_TEXT])
+{
+    double all = (double)(permutations > 0 ? permutations : 0) + 1;
+    int digits = permutations > 0 ? (int)fmin(ceil(log10(all)), 12) : 4;
+
+    if (isnan(p))
+        snprintf(out, MUCMM_P_TEXT, "-");
+    else if (permutations > 0 && p * all < 1.5)
+        snprintf(out, MUCMM_P_TEXT, "<= 1/%.0f", all);
+    else
+        snprintf(out, MUCMM_P_TEXT, "%.*f", digits, p);
+    return out;
 }
 
 /* ---- variance shares --------------------------------------------------------------- */

@@ -29,14 +29,17 @@ static mucmm_status show(const mucmm__page *p, const char *caption, const char *
 
 /* A dependence, its mean by chance and its p-value; what is not known is left out. */
 static void tested_cell(const mucmm__page *p, mucmm__page_cells *c, double value, double chance,
-                        double p_value)
+                        double p_value, int64_t permutations)
 {
+    char text[MUCMM_P_TEXT];
+
+    mucmm_p_text(p_value, permutations, text);
     if (!isfinite(value))
         mucmm__page_cell(p, c, "-");
     else if (isfinite(chance) && isfinite(p_value))
-        mucmm__page_cell(p, c, "%.3f (chance %.3f, p %.3g)", value, chance, p_value);
+        mucmm__page_cell(p, c, "%.3f (chance %.3f, p %s)", value, chance, text);
     else if (isfinite(p_value))
-        mucmm__page_cell(p, c, "%.3f (p %.3g)", value, p_value);
+        mucmm__page_cell(p, c, "%.3f (p %s)", value, text);
     else
         mucmm__page_cell(p, c, "%.3f", value);
 }
@@ -52,12 +55,13 @@ static void tested_cells(const mucmm__page *p, mucmm__page_cells *c, dependence 
         const mucmm_summary *s = of[j];
         if (kind == DEPENDENCE_LINEAR)
             tested_cell(p, c, s->leakage_linear[i], s->leakage_linear_chance[i],
-                        s->leakage_linear_p[i]);
+                        s->leakage_linear_p[i], s->leakage_permutations);
         else if (kind == DEPENDENCE_KERNEL) /* by chance 0, which needs no words */
-            tested_cell(p, c, s->leakage_kernel[i], NAN, s->leakage_kernel_p[i]);
+            tested_cell(p, c, s->leakage_kernel[i], NAN, s->leakage_kernel_p[i],
+                        s->leakage_permutations);
         else
             tested_cell(p, c, s->leakage_individual[i], s->leakage_individual_chance[i],
-                        s->leakage_individual_p[i]);
+                        s->leakage_individual_p[i], s->leakage_permutations);
     }
 }
 
@@ -123,15 +127,19 @@ static void percent_cells(const mucmm__page *p, mucmm__page_cells *c, double hea
 {
     const double values[] = {heads, linear};
 
-    for (int64_t j = 0; j < columns(p) - NAME_COLS; j++)
-        mucmm__page_cell(p, c, isfinite(values[j]) ? "%.1f %%" : "-", 100 * values[j]);
+    for (int64_t j = 0; j < columns(p) - NAME_COLS; j++) {
+        double low, high;
+        mucmm_rate_interval(values[j], (j ? p->linear : p->heads)->rows, &low, &high);
+        mucmm__page_cell(p, c, isfinite(values[j]) ? "%.1f %% (%.1f to %.1f)" : "-",
+                         100 * values[j], 100 * low, 100 * high);
+    }
 }
 
 mucmm_status mucmm__report_retrieval(const mucmm__page *p)
 {
     const mucmm_summary *a = p->heads, *b = p->linear;
     mucmm__page_cells c = {0};
-    char caption[160];
+    char caption[200];
 
     for (int32_t v = 0; v < p->n_views; v++)
         for (int32_t w = 0; w < p->n_views; w++) {
@@ -145,7 +153,8 @@ mucmm_status mucmm__report_retrieval(const mucmm__page *p)
             percent_cells(p, &c, a->retrieval_10[i], b->retrieval_10[i]);
         }
     snprintf(caption, sizeof caption,
-             "Share of the rows whose partner is found; by chance %.2g %% and %.2g %%.",
+             "Share of the rows whose partner is found, with its 95 %% interval (Wilson); by "
+             "chance %.2g %% and %.2g %%.",
              fmin(100, 100.0 / (double)a->rows), fmin(100, 1000.0 / (double)a->rows));
     return show(p, caption, "", &c);
 }
