@@ -29,7 +29,7 @@ FOLDER = os.path.dirname(os.path.abspath(__file__))
 PROGRAM = os.path.abspath(sys.argv[1])
 COMMANDS = ['encode', 'fit', 'transform', 'score', 'explain', 'relate', 'report', 'info', 'check-gradient', 'bench', 'bench graph', 'graph info',
             'graph run', 'graph vjp', 'graph ops', 'demo']
-SUMMARY_KEYS = {'correlations', 'p_values', 'significant', 'harmonic', 'dimensions', 'total_correlation', 'leakage', 'completeness',
+SUMMARY_KEYS = {'correlations', 'p_values', 'significant', 'permutations', 'harmonic', 'dimensions', 'total_correlation', 'leakage', 'completeness',
                 'retrieval', 'views'}
 LEAKAGE_KEYS = {'linear', 'linear_chance', 'linear_p', 'kernel', 'kernel_p', 'individual', 'individual_chance', 'individual_p',
                 'permutations'}
