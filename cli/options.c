@@ -495,6 +495,7 @@ static const char *const renamed[][2] = {
     {"common_epochs", "epochs"},
     {"n_hidden", "hidden"},
     {"scaling", "scale"},
+    {"groups", "group"},
 };
 
 /* Else they are, but for '-' in the place of '_'. */

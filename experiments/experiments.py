@@ -18,6 +18,7 @@ import threadpoolctl
 
 import adjust as covariates
 import generators
+import groups as repeated
 import moving as scenes
 import sample_numbers
 import small as samples
@@ -528,6 +529,12 @@ def moving_rows(o, seed, glyphs, encoder):
               moving_maps(o, where, model, study, last, 'individual', '--method', 'integrated-gradients', '--baseline', baseline,
                           '--steps', 8))
     return rows
+
+
+@experiment([1])
+def groups(o, seed):
+    """Repeated measures, linear heads: how often something is significant where nothing is shared, and where subjects' levels are."""
+    return repeated.tables(folder(o, seed), 5 if o.quick else 200, seed, ['--head', 'linear', '--threads', o.threads, *o.fit])
 
 
 @experiment([1, 2, 3], 4, 6)

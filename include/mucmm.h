@@ -804,7 +804,8 @@ typedef struct mucmm_score_params {
     uint32_t struct_size;
     int64_t permutations; /* default 1000; 0 = no p-values */
     uint64_t seed;
-    const int64_t *groups; /* as in mucmm_fit_params, of the rows of the views given */
+    const int64_t *groups; /* as in mucmm_fit_params, of the rows of the views given. Rows of groups
+                              that the model was fitted to count as fitted rows               */
 } mucmm_score_params;
 
 MUCMM_API void mucmm_score_params_init_sized(mucmm_score_params *p, size_t size);

@@ -280,6 +280,50 @@ static void test_score_and_transform_refusals(void **state)
     drop_problem(&shorter);
 }
 
+/* ---- groups ------------------------------------------------------------------------ */
+
+/* Of the rows of a fit only those of whole groups are held out; a model that was read again knows
+ * the groups that it was fitted to, in rows that it has not seen. */
+static void test_rows_of_fitted_groups_are_no_new_rows(void **state)
+{
+    problem q = new_problem(ctx, 2, 240, true, 52), fresh = new_problem(ctx, 2, 240, true, 53);
+    mucmm_fit_params p = small_params(MUCMM_HEAD_LINEAR);
+    int64_t group[240], other[240];
+    mucmm_score_params sp;
+    mucmm_model *m, *again;
+    mucmm_scores *s;
+    void *bytes;
+    size_t size;
+
+    (void)state;
+    for (int64_t i = 0; i < 240; i++) {
+        group[i] = i % 60 * 1000003 - 7;
+        other[i] = group[i] + 1;
+    }
+    p.groups = group;
+    m = fit(ctx, &q, &p);
+    assert_null(mucmm_model_params(m)->groups);
+    assert_int_equal(mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_HEADS)->rows, 80);
+    assert_int_equal(mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_HEADS)->groups, 20);
+    assert_int_equal(mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_HEADS)->tested_rows, 80);
+    CHECK_OK(ctx, mucmm_model_save_memory(ctx, m, &bytes, &size));
+    CHECK_OK(ctx, mucmm_model_load_memory(ctx, bytes, size, NULL, &again));
+    assert_int_equal(mucmm_model_summary(again, MUCMM_ROWS_HELD_OUT, MUCMM_HEADS)->groups, 20);
+    mucmm_score_params_init(&sp);
+    for (int new_groups = 0; new_groups < 2; new_groups++) {
+        sp.groups = new_groups ? other : group;
+        CHECK_OK(ctx, mucmm_score(ctx, again, fresh.view, 2, &sp, &s));
+        assert_int_equal(mucmm_scores_fitted(s), new_groups ? 0 : 160);
+        assert_int_equal(mucmm_scores_summary(s, MUCMM_HEADS)->groups, new_groups ? 60 : 20);
+        mucmm_scores_free(s);
+    }
+    mucmm_bytes_free(bytes);
+    mucmm_model_free(m);
+    mucmm_model_free(again);
+    drop_problem(&q);
+    drop_problem(&fresh);
+}
+
 /* ---- main -------------------------------------------------------------------------- */
 
 int main(void)
@@ -290,6 +334,7 @@ int main(void)
         cmocka_unit_test(test_score_of_very_few_rows),
         cmocka_unit_test(test_score_of_far_off_rows),
         cmocka_unit_test(test_score_and_transform_refusals),
+        cmocka_unit_test(test_rows_of_fitted_groups_are_no_new_rows),
     };
     return cmocka_run_group_tests_name("score", tests, set_up, tear_down);
 }

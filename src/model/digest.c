@@ -183,7 +183,60 @@ void mucmm__digest_drop(mucmm__digest *d)
         mucmm__free(d->sketch[v]);
     }
     mucmm__free(d->key);
+    mucmm__free(d->group);
     *d = (mucmm__digest){0};
+}
+
+/* ---- groups ------------------------------------------------------------------------ */
+
+static int compare_groups(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+mucmm_status mucmm__digest_groups(mucmm_ctx *ctx, const int64_t *groups, const int64_t *fitted,
+                                  int64_t n_fitted, mucmm__digest *d)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t *sorted = NULL;
+
+    if (!groups)
+        return MUCMM_OK;
+    TRY(mucmm__alloc(ctx, n_fitted, sizeof *sorted, &sorted));
+    TRY(mucmm__alloc(ctx, 2 * n_fitted, sizeof *d->group, &d->group));
+    for (int64_t i = 0; i < n_fitted; i++)
+        sorted[i] = groups[fitted[i]];
+    qsort(sorted, (size_t)n_fitted, sizeof *sorted, compare_groups);
+    for (int64_t i = 0; i < n_fitted; i++) {
+        if (i > 0 && sorted[i] == sorted[i - 1])
+            continue;
+        d->group[2 * d->n_groups] = (uint32_t)((uint64_t)sorted[i] >> 32);
+        d->group[2 * d->n_groups++ + 1] = (uint32_t)sorted[i];
+    }
+done:
+    mucmm__free(sorted);
+    return status;
+}
+
+static int64_t group_at(const mucmm__digest *d, int64_t i)
+{
+    return (int64_t)((uint64_t)d->group[2 * i] << 32 | d->group[2 * i + 1]);
+}
+
+bool mucmm__digest_has_group(const mucmm__digest *d, int64_t group)
+{
+    int64_t low = 0, high = d->n_groups;
+
+    while (low < high) {
+        int64_t middle = (low + high) / 2;
+        if (group_at(d, middle) < group)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < d->n_groups && group_at(d, low) == group;
 }
 
 mucmm_status mucmm__digest_make(mucmm_ctx *ctx, int32_t n_views, const mucmm_data *const *data,

@@ -15,6 +15,8 @@ typedef struct mucmm__digest {
     uint32_t *view[MUCMM_MAX_VIEWS];
     float *sketch[MUCMM_MAX_VIEWS];
     uint32_t *key;
+    int64_t n_groups; /* of the fitted rows; 0: they were not given */
+    uint32_t *group;  /* [2 n_groups] their numbers, high and low half, ascending */
     bool counting; /* the keys only count: 1, 2, 3 or s01, s02, s03 */
 } mucmm__digest;
 
@@ -29,6 +31,11 @@ mucmm_status mucmm__digest_make(mucmm_ctx *ctx, int32_t n_views, const mucmm_dat
                                 const mucmm__scaling *scaling, const int64_t *fitted,
                                 int64_t n_fitted, const int64_t *held_out, int64_t n_held_out,
                                 mucmm__digest *d);
+/* And of their groups [all rows]; NULL: none. */
+mucmm_status mucmm__digest_groups(mucmm_ctx *ctx, const int64_t *groups, const int64_t *fitted,
+                                  int64_t n_fitted, mucmm__digest *d);
+/* Is that one of them? */
+bool mucmm__digest_has_group(const mucmm__digest *d, int64_t group);
 void mucmm__digest_drop(mucmm__digest *d);
 
 /* What each of the rows of data [n_views] (NULL: a view that is not given) is: kind [n] of

@@ -273,6 +273,7 @@ static mucmm_status keep_digest(mucmm__fit *f)
         memcpy(rows + n, f->choosing, (size_t)f->n_choosing * sizeof *rows);
     TRY(mucmm__digest_make(f->ctx, f->model->n_views, f->given, scaling, rows, n + f->n_choosing,
                            f->held_out, f->n_held_out, &f->model->digest));
+    TRY(mucmm__digest_groups(f->ctx, f->p->groups, rows, n + f->n_choosing, &f->model->digest));
 done:
     mucmm__free(rows);
     return status;

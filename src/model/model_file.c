@@ -144,6 +144,8 @@ static void list_digest(tensor_list *list, const mucmm_model *m)
     }
     if (d->key)
         list_add(list, "keys", MUCMM_U32, n, -1, d->key);
+    if (d->n_groups > 0)
+        list_add(list, "groups", MUCMM_U32, 2 * d->n_groups, -1, d->group);
 }
 
 static void list_drop(tensor_list *list)
@@ -161,7 +163,7 @@ static mucmm_status list_tensors(mucmm_ctx *ctx, const mucmm_model *m, tensor_li
 
     *list = (tensor_list){
         .room =
-            m->n_views * (7 + 2 * (4 * per_head + 4) + MUCMM__LATER * (per_head + 3)) + 2 * 6 + 1};
+            m->n_views * (7 + 2 * (4 * per_head + 4) + MUCMM__LATER * (per_head + 3)) + 2 * 6 + 2};
     TRY(mucmm__alloc(ctx, list->room, sizeof *list->items, &list->items));
     TRY(mucmm__alloc(ctx, list->room, sizeof *list->names, &list->names));
     for (int32_t i = 0; i < m->n_views; i++) {

@@ -292,6 +292,8 @@ static json_t *digest_json(mucmm__json_build *b, const mucmm__digest *d)
     mucmm__json_set(b, o, "held_out", json_integer(d->held_out));
     mucmm__json_set(b, o, "keys", json_boolean(d->key != NULL));
     mucmm__json_set(b, o, "counting", json_boolean(d->counting));
+    if (d->n_groups > 0)
+        mucmm__json_set(b, o, "groups", json_integer(d->n_groups));
     return o;
 }
 

@@ -743,6 +743,11 @@ static mucmm_status read_digest(mucmm_ctx *ctx, const json_t *parent, int64_t *r
     }
     if (keys)
         TRY(mucmm__alloc(ctx, n, sizeof *d->key, &d->key));
+    if (json_object_get(o, "groups")) { /* where there are any */
+        TRY(get_integer(ctx, o, "groups", 1, d->fitted, &d->n_groups));
+        TRY(claim(ctx, room, 2 * d->n_groups, sizeof(uint32_t)));
+        TRY(mucmm__alloc(ctx, 2 * d->n_groups, sizeof *d->group, &d->group));
+    }
 done:
     return status;
 }

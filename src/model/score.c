@@ -418,6 +418,28 @@ done:
     return status;
 }
 
+/* Other rows of a group that was fitted to are not independent of the fit. */
+static void recognize_groups(mucmm_ctx *ctx, const mucmm_model *m, const int64_t *groups,
+                             mucmm_scores *s)
+{
+    long long n = 0;
+
+    if (m->digest.n_groups > 0 && !groups && mucmm_scores_fitted(s) < s->n)
+        mucmm__warn(ctx,
+                    "the model was fitted to groups of rows, and the groups of these rows are not "
+                    "known: give `groups`, or p-values take the rows of a group for independent");
+    for (int64_t i = 0; i < s->n && groups; i++)
+        if (s->kind[i] == MUCMM_ROW_NEW && mucmm__digest_has_group(&m->digest, groups[i])) {
+            s->kind[i] = MUCMM_ROW_FITTED;
+            n++;
+        }
+    if (n > 0)
+        mucmm__warn(ctx,
+                    "%lld rows are not of the fit, but of groups that it was fitted to: they are "
+                    "not independent of it and count as fitted rows",
+                    n);
+}
+
 mucmm_status mucmm_score(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
                          int32_t n_views, const mucmm_score_params *params, mucmm_scores **out)
 {
@@ -440,6 +462,7 @@ mucmm_status mucmm_score(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view 
     s->model = mucmm__model_keep(m);
     TRY(mucmm__alloc(ctx, s->n, 1, &s->kind));
     TRY(mucmm__model_recognize(ctx, m, data, s->n, s->kind, &s->recognition));
+    recognize_groups(ctx, m, p.groups, s);
     TRY(sort_rows(ctx, s->kind, &given));
     TRY(score_representation(ctx, m, MUCMM_HEADS, &given, &p, s));
     s->shared = !m->heads.rho;

@@ -1509,6 +1509,24 @@ def with_value(row, column, value, path='bad.npy', rows=500):
 
 
 @test
+def groups_by_a_column():
+    subject = ['s%d' % (i % 50) for i in range(500)]
+    with open('l.csv') as f:
+        rows = f.read().splitlines()
+    with open('grouped.csv', 'w') as f: # beside the features, in words
+        f.write('\n'.join(row + ',' + (subject[i - 1] if i else 'subject') for i, row in enumerate(rows)) + '\n')
+    with open('subjects.csv', 'w') as f:
+        f.write('subject\n' + '\n'.join(subject) + '\n')
+    said = [json.loads(succeeds(*fit('--group', 'subject', *more, '--json', left=left, out='grouped.mucmm')).stdout)['held_out']
+            for left, more in (('grouped.csv', []), ('l.npy', ['--metadata', 'subjects.csv']))]
+    check(said[0]['p_values'] == said[1]['p_values'] and said[0]['groups'] == 16 and said[0]['tested_rows'] == 160, said)
+    unseen = succeeds('score', 'grouped.mucmm', *UNSEEN)
+    check('`' not in unseen.stderr and any('--group' in line for line in lines_of(unseen, warnings=True)), unseen.stderr)
+    fails(2, ['--group', 'site'], *fit('--group', 'site', left='grouped.csv'))
+    fails(1, ['site', 'subjects.csv'], *fit('--group', 'site', '--metadata', 'subjects.csv'))
+
+
+@test
 def views_of_different_length():
     fails(1, ['l.npy', '500', 'tr.npy', '150'], *fit(right='tr.npy'))
     fails(1, ['tl.npy', '150', 'r.npy', '500'], 'score', 'mlp.mucmm', *views('tl.npy', 'r.npy'), '-o', 'x.csv')
