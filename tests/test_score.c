@@ -292,7 +292,7 @@ static void test_rows_of_fitted_groups_are_no_new_rows(void **state)
     mucmm_score_params sp;
     mucmm_model *m, *again;
     mucmm_scores *s;
-    void *bytes;
+    void *file;
     size_t size;
 
     (void)state;
@@ -306,8 +306,8 @@ static void test_rows_of_fitted_groups_are_no_new_rows(void **state)
     assert_int_equal(mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_HEADS)->rows, 80);
     assert_int_equal(mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_HEADS)->groups, 20);
     assert_int_equal(mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_HEADS)->tested_rows, 80);
-    CHECK_OK(ctx, mucmm_model_save_memory(ctx, m, &bytes, &size));
-    CHECK_OK(ctx, mucmm_model_load_memory(ctx, bytes, size, NULL, &again));
+    CHECK_OK(ctx, mucmm_model_save_memory(ctx, m, &file, &size));
+    CHECK_OK(ctx, mucmm_model_load_memory(ctx, file, size, NULL, &again));
     assert_int_equal(mucmm_model_summary(again, MUCMM_ROWS_HELD_OUT, MUCMM_HEADS)->groups, 20);
     mucmm_score_params_init(&sp);
     for (int new_groups = 0; new_groups < 2; new_groups++) {
@@ -317,7 +317,7 @@ static void test_rows_of_fitted_groups_are_no_new_rows(void **state)
         assert_int_equal(mucmm_scores_summary(s, MUCMM_HEADS)->groups, new_groups ? 60 : 20);
         mucmm_scores_free(s);
     }
-    mucmm_bytes_free(bytes);
+    mucmm_bytes_free(file);
     mucmm_model_free(m);
     mucmm_model_free(again);
     drop_problem(&q);

@@ -1522,7 +1522,7 @@ def groups_by_a_column():
     check(said[0]['p_values'] == said[1]['p_values'] and said[0]['groups'] == 16 and said[0]['tested_rows'] == 160, said)
     unseen = succeeds('score', 'grouped.mucmm', *UNSEEN)
     check('`' not in unseen.stderr and any('--group' in line for line in lines_of(unseen, warnings=True)), unseen.stderr)
-    fails(2, ['--group', 'site'], *fit('--group', 'site', left='grouped.csv'))
+    fails(2, ['--group', 'site'], *fit('--group', 'site'))
     fails(1, ['site', 'subjects.csv'], *fit('--group', 'site', '--metadata', 'subjects.csv'))
 
 
