@@ -17,7 +17,7 @@ typedef struct mucmm__digest {
     uint32_t *key;
     int64_t n_groups; /* of the fitted rows; 0: they were not given */
     uint32_t *group;  /* [2 n_groups] their numbers, high and low half, ascending */
-    bool counting; /* the keys only count: 1, 2, 3 or s01, s02, s03 */
+    bool counting;    /* the keys only count: 1, 2, 3 or s01, s02, s03 */
 } mucmm__digest;
 
 /* How a view is scaled: h = (x - mean) / scale, [p]. */
