@@ -1002,6 +1002,7 @@ void mucmm__cross_testify(const mucmm__fit *f, const mucmm__solution *rep, mucmm
     if (!r)
         r = f->model->cross_fit;
     s->significant = 0;
+    s->permutations = r->permutations;
     s->total_correlation = 0;
     for (int64_t j = 0; j < s->components; j++) {
         s->correlations[j] = r->correlations[j];
