@@ -149,9 +149,14 @@ static void print_dimensions(const mucmm_model *m)
 
     if (d->candidates > 0)
         printf("common dimensions: %" PRId64 " found, %" PRId64 " kept; %" PRId64
-               " %s tried, those up to the last with p <= %g on the choosing rows count\n",
+               " %s tried, those before the first with p > %g on the choosing rows count\n",
                d->common, mucmm_model_common(m), d->candidates, d->candidates == 1 ? "was" : "were",
                d->level);
+    if (d->trained_candidates > 0)
+        printf("of trained heads %" PRId64 " of %" PRId64
+               " were found, on rows that did not choose "
+               "their epoch\n",
+               d->trained, d->trained_candidates);
     for (int32_t v = 0; v < mucmm_model_views(m); v++)
         if (d->n_errors[v] > 0)
             printf("individual dimensions of %s: %" PRId64 " found, %" PRId64

@@ -75,9 +75,15 @@ static double pick_total(const mucmm_summary *s, int64_t i)
     return s->total_correlation;
 }
 
+/* With p-values: of the components that are significant, and none without one. */
 static double pick_common(const mucmm_summary *s, int64_t i)
 {
-    return s->common_share[i];
+    return has_p(s) ? s->shared_share[i] : s->common_share[i];
+}
+
+static double pick_redundancy(const mucmm_summary *s, int64_t i)
+{
+    return s->redundancy[i];
 }
 
 static double pick_individual(const mucmm_summary *s, int64_t i)
@@ -252,7 +258,7 @@ static void print_count(const char *label, const summary_column *columns, int n,
 
 static void print_significant(const summary_column *columns, int n)
 {
-    bool any = false;
+    bool any = false, found = false;
     char label[64];
 
     for (int c = 0; c < n; c++)
@@ -262,6 +268,10 @@ static void print_significant(const summary_column *columns, int n)
     snprintf(label, sizeof label, "significant (p <= %g)", MUCMM_SIGNIFICANT);
     print_count(label, columns, n, false);
     print_count("  of these no harmonics", columns, n, true);
+    for (int c = 0; c < n; c++)
+        found = found || columns[c].summary->significant > 0;
+    if (!found)
+        printf("nothing that is shared was found: no component is beyond chance\n");
 }
 
 /* Of more than two views: which of them a component is about. */
@@ -287,7 +297,10 @@ static void print_shares(const mucmm_model *m, const summary_column *columns, in
     static const struct {
         const char *name;
         pick value;
-    } parts[] = {{"common", pick_common}, {"individual", pick_individual}, {"rest", pick_rest}};
+    } parts[] = {{"common", pick_common},
+                 {"common, from other views", pick_redundancy},
+                 {"individual", pick_individual},
+                 {"rest", pick_rest}};
     char label[MAX_NAME + 32];
 
     printf("share of the view's variance\n");

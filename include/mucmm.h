@@ -401,9 +401,10 @@ typedef enum mucmm_scaling { MUCMM_SCALE_VIEW = 0, MUCMM_SCALE_COLUMN = 1 } mucm
 #define MUCMM_RIDGE_LEDOIT_WOLF (-2.0)
 
 /* For the numbers of dimensions: found on the choosing rows, at least 20. The common ones are
- * the leading components of the closed form that hold all that are significant there (p <= 0.01, at
- * most 100; 1 with a warning if there is none), the individual ones those that lower the error of
- * rebuilding columns that were not seen (at most 64). What was found is in the model's JSON. */
+ * the leading components of the closed form that are significant there, up to the first that is not
+ * (p <= 0.01, at most 100), or of trained heads, where those find more; 1 if there is none; the
+ * individual ones those that lower the error of rebuilding columns that were not seen (at most 64).
+ * What was found is in the model's JSON. */
 #define MUCMM_AUTO (-1)
 
 /* A map of each column that takes the weight from its outliers, learnt from the training rows (a
@@ -593,6 +594,10 @@ typedef struct mucmm_dimensions {
     /* [candidates] of the correlations, where these are cross-fitted (mucmm_cross_fit) and the
      * p-values those of the exact test, NaN beyond the first that is not significant; else NULL */
     double *standard_errors;
+    /* What trained heads tried on their own: components, and how many lead to the last that counts,
+     * on choosing rows that did not choose their epoch. 0: none were tried. common is the larger of
+     * both findings. */
+    int64_t trained_candidates, trained;
 } mucmm_dimensions;
 MUCMM_API const mucmm_dimensions *mucmm_model_dimensions(const mucmm_model *m);
 
@@ -790,6 +795,11 @@ typedef struct mucmm_summary {
      * no p-value. */
     int64_t groups, tested_rows;
     int64_t permutations; /* that p_values are of; 0: none, or not known (of earlier versions) */
+    /* [M] of the view's variance: what its significant common variates predict of it, and what
+     * those of the other views do (the redundancy). Linear regressions on the rows given, adjusted
+     * for the number of variates (Ezekiel 1930), 0 at least. NaN where no component is significant,
+     * which needs p-values, or where there are too few rows. */
+    double *shared_share, *redundancy;
 } mucmm_summary;
 
 /* The interval of Wilson (1927) in which 95 % of repetitions would have the true rate, of n rows of

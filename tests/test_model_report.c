@@ -187,8 +187,11 @@ static void test_numbers_are_the_scores(void **state)
              "%.2f.",
              (int)s->significant, fmax(s->correlations[0], s->correlations[1]));
     assert_non_null(strstr(page, words));
-    snprintf(words, sizeof words, "%s: %.0f %% of its variance is common, %.0f %% individual",
-             t.q.view[1].name, 100 * s->common_share[1], 100 * s->individual_share[1]);
+    snprintf(words, sizeof words,
+             "%s: %.0f %% of its variance is common (%.0f %% can be told from the other views), "
+             "%.0f %% individual",
+             t.q.view[1].name, 100 * s->shared_share[1], 100 * s->redundancy[1],
+             100 * s->individual_share[1]);
     assert_non_null(strstr(page, words));
     snprintf(words, sizeof words, "fitted on %d rows",
              (int)mucmm_model_summary(t.m, MUCMM_ROWS_TRAIN, MUCMM_HEADS)->rows);

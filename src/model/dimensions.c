@@ -6,6 +6,7 @@
 
 #include "model/fit_ridge.h"
 #include "model/fit_rows.h"
+#include "model/fit_stages.h"
 #include "model/represent.h"
 #include "model/small_sample.h"
 
@@ -19,6 +20,7 @@
     2.326 /* 99 % of a normal variable are below it: LEVEL for individual dimensions */
 enum {
     PERMUTATIONS = 1000,
+    MORE_TRAINED = 6,  /* components of trained heads beyond those of the closed form */
     LEAST_ROWS = 20,   /* that choose */
     MOST_COMMON = 100, /* candidates */
     MOST_INDIVIDUAL = 64,
@@ -104,30 +106,44 @@ done:
     return status;
 }
 
-/* The smallest number of leading components that holds every significant one. */
+/* The significant components up to the first that is not: one by chance after many that are not
+ * does not count. */
 static int64_t leading(const mucmm__dimensions *d)
 {
     int64_t k = 0;
 
-    for (int64_t j = 0; j < d->candidates; j++)
-        if (d->p_values[j] <= d->level)
-            k = j + 1;
+    while (k < d->candidates && d->p_values[k] <= d->level)
+        k++;
     return k;
 }
 
 static void warn_common(const mucmm__fit *f, const mucmm__dimensions *d, const char *more)
 {
-    if (d->common == 0)
-        mucmm__warn(f->ctx,
-                    "nothing significant is shared: of %" PRId64 " candidate components none "
-                    "correlates on the %" PRId64 " choosing rows more than wrong pairings do (p <= "
-                    "%g); one common dimension is kept, which is no evidence of anything common",
-                    d->candidates, f->n_choosing, d->level);
-    else if (d->common == d->candidates && more)
+    if (d->common == d->candidates && more)
         mucmm__warn(f->ctx,
                     "common dimensions were looked for up to number %" PRId64 ", which is "
                     "significant: there may be more; %s",
                     d->candidates, more);
+}
+
+/* Trained heads see what is shared nonlinearly. They are tried with some components more than the
+ * closed form found, and counted on choosing rows that did not choose their epoch. */
+static mucmm_status try_trained(mucmm__fit *f, mucmm__dimensions *d)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t k = d->common + MORE_TRAINED;
+
+    k = k < d->candidates ? k : d->candidates;
+    if (k <= d->common || f->n_choosing < 2 * LEAST_ROWS)
+        return MUCMM_OK;
+    d->trained_candidates = k;
+    TRY(mucmm__try_common(f, k, d->level, &d->trained));
+    if (d->trained > d->common) {
+        d->common = d->trained;
+        f->start_width = k;
+    }
+done:
+    return status;
 }
 
 /* a[m] [dims, candidates] of all candidates, and what the choosing rows say of them. */
@@ -150,6 +166,12 @@ static mucmm_status choose_common(mucmm__fit *f, mucmm__dimensions *d, double **
                          d->null_95));
     d->common = leading(d);
     warn_common(f, d, more);
+    if (f->p->head != MUCMM_HEAD_LINEAR)
+        TRY(try_trained(f, d));
+    mucmm__info(f->ctx,
+                "common dimensions: %" PRId64 " of %" PRId64 " candidates, %" PRId64 " of %" PRId64
+                " of trained heads",
+                leading(d), d->candidates, d->trained, d->trained_candidates);
 done:
     for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)
         mucmm__free(c[m].data);

@@ -354,6 +354,24 @@ done:
     return status;
 }
 
+/* One verdict: that of the p-values which are shown. */
+static void warn_of_nothing(const mucmm__fit *f)
+{
+    const mucmm_model *m = f->model;
+    const mucmm_summary *linear = m->linear.summary[MUCMM_ROWS_HELD_OUT];
+    const mucmm_summary *heads = m->heads.rho ? m->heads.summary[MUCMM_ROWS_HELD_OUT] : linear;
+
+    if (m->dimensions.candidates == 0 || heads->significant > 0 || linear->significant > 0)
+        return;
+    mucmm__warn(f->ctx,
+                "nothing significant is shared: no common component correlates on the %" PRId64
+                " held-out rows more than wrong pairings do (p <= %g)%s",
+                heads->rows, MUCMM_SIGNIFICANT,
+                m->dimensions.common == 0
+                    ? "; one common dimension is kept, which is no evidence of anything common"
+                    : "");
+}
+
 static void fit_drop(mucmm__fit *f)
 {
     for (int s = 0; s < MUCMM__STAGES; s++)
@@ -494,6 +512,7 @@ static mucmm_status fit_all(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_v
     TRY(summarize_all(&f));
     mucmm__completeness_warn(ctx, f.model);
     TRY(mucmm__relate_warn(ctx, f.model, f.data, f.held_out, f.n_held_out));
+    warn_of_nothing(&f);
     mucmm__model_make_facts(f.model);
     TRY(mucmm__model_make_json(ctx, f.model));
     *out = f.model;

@@ -478,7 +478,8 @@ static mucmm_status warn_collapse(mucmm__fit *f, int32_t m, int64_t k, const dou
     for (int64_t i = 0; i < k; i++)
         if (values[i] > 0)
             entropy -= values[i] / sum * log(values[i] / sum);
-    if (!(sum > 0) || exp(entropy) < 0.25 * (double)k)
+    /* where choosing rows found the number, it is not to be called too large */
+    if (f->model->dimensions.candidates == 0 && (!(sum > 0) || exp(entropy) < 0.25 * (double)k))
         mucmm__warn(f->ctx,
                     "view '%s': the common head's outputs have an effective rank of %.1f "
                     "of %" PRId64 "; give a smaller `common` or a larger `batch`",

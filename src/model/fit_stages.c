@@ -11,6 +11,7 @@
 #include "model/fit_rows.h"
 
 #include "model/fit_common.h"
+#include "model/fit_rows.h"
 #include "model/represent.h"
 #include "model/stability.h"
 
@@ -108,6 +109,142 @@ done:
     return status;
 }
 
+/* Where trained heads found the number of components, what found them is trained again: the closed
+ * form has not so many, so there is no start from it. */
+static int64_t start_width(const mucmm__fit *f, int64_t k)
+{
+    return f->start_width > k ? f->start_width : k;
+}
+
+static int32_t first_start(const mucmm__fit *f)
+{
+    return f->start_width > 0 ? MUCMM__STAGE_SCRATCH : MUCMM__STAGE_SKIP;
+}
+
+/* Of heads with width outputs in their canonical form the k leading ones. */
+static mucmm_status lead_heads(mucmm__fit *f, int64_t width, int64_t k, mucmm__deflated *found)
+{
+    mucmm_status status = MUCMM_OK;
+    double *select = NULL, *zero = NULL;
+
+    if (width == k)
+        return MUCMM_OK;
+    TRY(mucmm__alloc(f->ctx, width * k, sizeof *select, &select));
+    TRY(mucmm__alloc(f->ctx, width, sizeof *zero, &zero));
+    for (int64_t j = 0; j < k; j++)
+        select[j * k + j] = 1;
+    for (int32_t m = 0; m < f->model->n_views; m++)
+        TRY(mucmm__head_affine(f->ctx, &found[m].head, zero, select, k));
+done:
+    mucmm__free(select);
+    mucmm__free(zero);
+    return status;
+}
+
+/* The common heads of rep, from the start number `stage`, which is trained already: canonical form,
+ * and rho [k]. */
+static mucmm_status take_start(mucmm__fit *f, mucmm__stage stage, int64_t k, bool kept,
+                               mucmm__solution *rep)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__deflated found[MUCMM_MAX_VIEWS] = {0};
+    int64_t width = start_width(f, k);
+    double *rho = NULL;
+
+    TRY(mucmm__alloc(f->ctx, width, sizeof *rho, &rho));
+    TRY(mucmm__common_heads(f, stage, width, kept, found, rho));
+    TRY(lead_heads(f, width, k, found));
+    memcpy(rep->rho, rho, (size_t)k * sizeof *rho);
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        rep->view[m].common = found[m].head;
+        found[m].head = (mucmm__head){0};
+    }
+done:
+    for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)
+        mucmm__deflated_drop(&found[m]);
+    mucmm__free(rho);
+    return status;
+}
+
+/* ---- a trial ----------------------------------------------------------------------- */
+
+/* How many components of rep lead to the last that counts, judged on f->choosing. */
+static mucmm_status count_leading(mucmm__fit *f, const mucmm__solution *rep, double level,
+                                  int64_t *leading)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__block c[MUCMM_MAX_VIEWS] = {{0}};
+    int64_t k = mucmm__common_width(&rep->view[0]);
+    double *correlations = NULL, *p_values = NULL, *r2 = NULL;
+
+    TRY(mucmm__alloc(f->ctx, k, sizeof *correlations, &correlations));
+    TRY(mucmm__alloc(f->ctx, k, sizeof *p_values, &p_values));
+    TRY(mucmm__alloc(f->ctx, k, sizeof *r2, &r2));
+    TRY(harmonic_marks(f, rep, MUCMM__CHOOSING, r2));
+    TRY(common_variates(f, rep, MUCMM__CHOOSING, 1, c));
+    TRY(mucmm__permutation_test(f->ctx, f->model->n_views, c, PERMUTATIONS, f->p->seed,
+                                correlations, p_values, NULL));
+    for (int64_t j = 0; j < k; j++) {
+        if (r2[j] >= MUCMM_HARMONIC_R2)
+            continue;
+        if (!(p_values[j] <= level))
+            break;
+        *leading = j + 1;
+    }
+done:
+    blocks_drop(c);
+    mucmm__free(correlations);
+    mucmm__free(p_values);
+    mucmm__free(r2);
+    return status;
+}
+
+/* Training and judging, of the trial's own parameters. */
+static mucmm_status run_trial(mucmm__fit *f, int64_t k, double level, int64_t *leading)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__solution rep = {0};
+    int64_t half = f->n_choosing / 2, *choosing = f->choosing, all = f->n_choosing;
+
+    TRY(mucmm__alloc(f->ctx, k, sizeof *rep.rho, &rep.rho));
+    f->n_choosing = half;
+    TRY(take_start(f, MUCMM__STAGE_SCRATCH, k, false, &rep));
+    f->choosing = choosing + half;
+    f->n_choosing = all - half;
+    TRY(count_leading(f, &rep, level, leading));
+done:
+    f->choosing = choosing;
+    f->n_choosing = all;
+    mucmm__solution_drop(&rep);
+    return status;
+}
+
+mucmm_status mucmm__try_common(mucmm__fit *f, int64_t k, double level, int64_t *leading)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm_fit_params *asked = f->p;
+    mucmm_fit_params trial = *asked;
+    int64_t known = f->model->k;
+
+    *leading = 0;
+    trial.common = k;
+    trial.checkpoint = NULL;
+    f->p = &trial;
+    f->model->k = k;
+    TRY(mucmm__choose_batch(f));
+    mucmm__resolve_epochs(f, &trial);
+    TRY(run_trial(f, k, level, leading));
+done:
+    f->p = asked;
+    f->model->k = known;
+    f->stage_now = 0;
+    mucmm__trainer_drop(&f->stage[MUCMM__STAGE_SCRATCH]);
+    mucmm__free(f->model->history);
+    f->model->history = NULL;
+    f->model->n_history = 0;
+    return status;
+}
+
 /* Tests the variates from `first` on: which are significant on the choosing rows and no harmonics,
  * keep [k - first], and how many are the former and both. */
 static mucmm_status choose_components(mucmm__fit *f, int64_t first, bool *keep,
@@ -180,22 +317,6 @@ done:
     mucmm__free(select);
     mucmm__free(zero);
     mucmm__free(weights);
-    return status;
-}
-
-/* The common heads of rep, from the start number `stage`, which is trained already: canonical form,
- * and rho [k]. */
-static mucmm_status take_start(mucmm__fit *f, mucmm__stage stage, int64_t k, bool kept,
-                               mucmm__solution *rep)
-{
-    mucmm__deflated found[MUCMM_MAX_VIEWS] = {0};
-    mucmm_status status = mucmm__common_heads(f, stage, k, kept, found, rep->rho);
-
-    for (int32_t m = 0; m < f->model->n_views; m++)
-        if (status == MUCMM_OK)
-            rep->view[m].common = found[m].head;
-        else
-            mucmm__deflated_drop(&found[m]);
     return status;
 }
 
@@ -349,10 +470,10 @@ done:
 static mucmm_status first_stage(mucmm__fit *f, int64_t k)
 {
     mucmm_status status = MUCMM_OK;
-    int32_t best = MUCMM__STAGE_SKIP;
+    int32_t best = first_start(f);
 
-    for (int32_t s = 0; s < MUCMM__STAGE_RESTART + f->p->restarts; s++) {
-        TRY(mucmm__train_common(f, (mucmm__stage)s, k));
+    for (int32_t s = best; s < MUCMM__STAGE_RESTART + f->p->restarts; s++) {
+        TRY(mucmm__train_common(f, (mucmm__stage)s, start_width(f, k)));
         best = f->stage[s].best > f->stage[best].best ? s : best;
     }
     f->stage_now = f->stage_now < MUCMM__STAGE_LATER ? MUCMM__STAGE_LATER : f->stage_now;
@@ -388,10 +509,10 @@ static mucmm_status compare_starts(mucmm__fit *f, int64_t k)
     for (int64_t i = 0; i < f->n_held_out; i++)
         rows[i] = i;
     TRY(common_variates(f, rep, MUCMM__HELD_OUT, 1, ours));
-    others = f->model->start < 0 ? starts : starts - 1;
+    others = starts - first_start(f) - (f->model->start >= 0);
     TRY(mucmm__comparisons_create(f->ctx, f->model->n_views, k, others, f->n_held_out, &c));
     mucmm__include(&c, rows, ours);
-    for (int32_t s = 0; s < starts; s++) {
+    for (int32_t s = first_start(f); s < starts; s++) {
         if (s == f->model->start)
             continue;
         TRY(mucmm__alloc(f->ctx, k, sizeof *other.rho, &other.rho));

@@ -69,6 +69,8 @@ typedef struct mucmm__fit {
     double *basis[MUCMM_MAX_VIEWS];
     mucmm__block z[MUCMM_MAX_VIEWS]; /* [n_train, dims] */
     mucmm__trainer stage[MUCMM__STAGES];
+    int64_t start_width;          /* outputs of the starts, of which the k leading components are
+                                     kept, where trained heads found k; 0: k, from all starts */
     int32_t stage_now;            /* the first stage that is not finished */
     uint64_t asked;               /* fingerprint of what is known before a row is read */
     uint64_t fingerprint;         /* of the fit; 0 until its moments are known */

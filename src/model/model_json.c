@@ -33,6 +33,10 @@ static json_t *summary_json(mucmm__json_build *b, const mucmm_summary *s)
     mucmm__json_set(b, o, "individual_share",
                     mucmm__json_numbers(b, s->individual_share, s->views));
     mucmm__json_set(b, o, "rest_share", mucmm__json_numbers(b, s->rest_share, s->views));
+    if (s->significant > 0) {
+        mucmm__json_set(b, o, "shared_share", mucmm__json_numbers(b, s->shared_share, s->views));
+        mucmm__json_set(b, o, "redundancy", mucmm__json_numbers(b, s->redundancy, s->views));
+    }
     mucmm__json_set(b, o, "leakage_linear", mucmm__json_numbers(b, s->leakage_linear, s->views));
     mucmm__json_set(b, o, "leakage_kernel", mucmm__json_numbers(b, s->leakage_kernel, s->views));
     mucmm__json_set(b, o, "leakage_individual",
@@ -239,6 +243,10 @@ json_t *mucmm__dimensions_json(mucmm__json_build *b, const mucmm_model *m)
         json_t *common = json_object();
         mucmm__json_set(b, common, "found", json_integer(d->common));
         mucmm__json_set(b, common, "level", mucmm__json_real(d->level));
+        if (d->trained_candidates > 0) {
+            mucmm__json_set(b, common, "trained", json_integer(d->trained));
+            mucmm__json_set(b, common, "trained_candidates", json_integer(d->trained_candidates));
+        }
         mucmm__json_set(b, common, "correlations",
                         mucmm__json_numbers(b, d->correlations, d->candidates));
         mucmm__json_set(b, common, "null_95", mucmm__json_numbers(b, d->null_95, d->candidates));

@@ -130,6 +130,10 @@ static mucmm_status read_summary(mucmm_ctx *ctx, const json_t *parent, const cha
     TRY(get_numbers(ctx, o, "common_share", views, s->common_share));
     TRY(get_numbers(ctx, o, "individual_share", views, s->individual_share));
     TRY(get_numbers(ctx, o, "rest_share", views, s->rest_share));
+    if (json_object_get(o, "shared_share")) { /* where a component is significant */
+        TRY(get_numbers(ctx, o, "shared_share", views, s->shared_share));
+        TRY(get_numbers(ctx, o, "redundancy", views, s->redundancy));
+    }
     TRY(get_numbers(ctx, o, "leakage_linear", views, s->leakage_linear));
     TRY(get_numbers(ctx, o, "leakage_kernel", views, s->leakage_kernel));
     TRY(get_numbers(ctx, o, "leakage_individual", views * views, s->leakage_individual));
@@ -558,6 +562,10 @@ static mucmm_status read_evidence(mucmm_ctx *ctx, const json_t *o, mucmm__dimens
         return wrong(ctx, "dimensions", "holds no evidence for the common ones");
     d->candidates = n;
     TRY(get_integer(ctx, o, "found", 0, n, &d->common));
+    if (json_object_get(o, "trained_candidates")) {
+        TRY(get_integer(ctx, o, "trained_candidates", 1, n, &d->trained_candidates));
+        TRY(get_integer(ctx, o, "trained", 0, d->trained_candidates, &d->trained));
+    }
     TRY(get_range(ctx, o, "level", 0, 1, &d->level));
     TRY(mucmm__alloc(ctx, n, sizeof(double), &d->correlations));
     TRY(mucmm__alloc(ctx, n, sizeof(double), &d->null_95));

@@ -127,10 +127,15 @@ static const char *pair_name(const job *j, int32_t v, int32_t w, char out[PAIR_N
 static json_t *views_json(const job *j)
 {
     json_t *views = json_object();
+    bool nothing = j->s->significant == 0 && j->s->components > 0 && !isnan(j->s->p_values[0]);
 
     for (int32_t v = 0; v < j->m->n_views; v++) {
         json_t *o = json_object();
-        mucmm__json_set(j->b, o, "common_share", mucmm__json_real(j->s->common_share[v]));
+        /* what the variates of chance explain is no share that is common */
+        mucmm__json_set(j->b, o, "common_share",
+                        mucmm__json_real(nothing ? NAN : j->s->common_share[v]));
+        mucmm__json_set(j->b, o, "shared_share", mucmm__json_real(j->s->shared_share[v]));
+        mucmm__json_set(j->b, o, "redundancy", mucmm__json_real(j->s->redundancy[v]));
         mucmm__json_set(j->b, o, "individual_share", mucmm__json_real(j->s->individual_share[v]));
         mucmm__json_set(j->b, o, "rest_share", mucmm__json_real(j->s->rest_share[v]));
         mucmm__json_set(j->b, views, j->m->view[v].name, o);

@@ -44,6 +44,8 @@ static const struct {
     {offsetof(mucmm_summary, completeness_linear), MUCMM__PER_VIEW, true},
     {offsetof(mucmm_summary, completeness_nonlinear), MUCMM__PER_VIEW, true},
     {offsetof(mucmm_summary, effective_rank), MUCMM__PER_VIEW, true},
+    {offsetof(mucmm_summary, shared_share), MUCMM__PER_VIEW, true},
+    {offsetof(mucmm_summary, redundancy), MUCMM__PER_VIEW, true},
     {offsetof(mucmm_summary, retrieval_1), MUCMM__PER_PAIR, false},
     {offsetof(mucmm_summary, retrieval_10), MUCMM__PER_PAIR, false},
 };
@@ -212,13 +214,14 @@ done:
     return status;
 }
 
-static mucmm_status variance_shares(mucmm_ctx *ctx, const mucmm__view_info *v, int64_t k,
+/* c [n, k], u [n, q]; q = 0 and u NULL: none. */
+static mucmm_status variance_shares(mucmm_ctx *ctx, const mucmm__view_info *v, int64_t k, int64_t q,
                                     const mucmm_data *data, const int64_t *rows, int64_t n,
                                     const float *c, const float *u, double *common,
                                     double *individual)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t q = v->q, width = k + q;
+    int64_t width = k + q;
     mucmm__moments *own = NULL, *cross = NULL;
     double *cov = NULL, *x = NULL, *var = NULL, total = 0;
     float *z = NULL;
@@ -226,7 +229,8 @@ static mucmm_status variance_shares(mucmm_ctx *ctx, const mucmm__view_info *v, i
     TRY(mucmm__alloc(ctx, n * width, sizeof *z, &z));
     for (int64_t i = 0; i < n; i++) {
         memcpy(z + i * width, c + i * k, (size_t)k * sizeof *z);
-        memcpy(z + i * width + k, u + i * q, (size_t)q * sizeof *z);
+        if (q > 0)
+            memcpy(z + i * width + k, u + i * q, (size_t)q * sizeof *z);
     }
     TRY(mucmm__alloc(ctx, width * width, sizeof *cov, &cov));
     TRY(mucmm__alloc(ctx, v->p * width, sizeof *x, &x));
@@ -249,6 +253,53 @@ done:
     mucmm__free(cov);
     mucmm__free(x);
     mucmm__free(var);
+    mucmm__free(z);
+    return status;
+}
+
+/* The significant variates of view v, or of all others, side by side: out [n, *width]. */
+static void gather_significant(const mucmm_summary *s, int32_t v, bool others, int64_t n,
+                               float *const *c, float *out, int64_t *width)
+{
+    int64_t at = 0, k = s->components;
+
+    *width = s->significant * (others ? s->views - 1 : 1);
+    for (int32_t w = 0; w < s->views; w++)
+        for (int64_t j = 0; j < k && (w != v) == others; j++) {
+            if (!(s->p_values[j] <= MUCMM_SIGNIFICANT))
+                continue;
+            for (int64_t i = 0; i < n; i++)
+                out[i * *width + at] = c[w][i * k + j];
+            at++;
+        }
+}
+
+/* s->shared_share and s->redundancy. A share that w variates explain of n rows is 1 - (1 - share)
+ * (n - 1)/(n - w - 1) where they know nothing of these rows. */
+static mucmm_status significant_shares(mucmm_ctx *ctx, const mucmm_model *m,
+                                       const mucmm_data *const *data, const int64_t *rows,
+                                       int64_t n, float *const *c, mucmm_summary *s)
+{
+    mucmm_status status = MUCMM_OK;
+    double none, share;
+    float *z = NULL;
+
+    if (s->significant == 0)
+        return MUCMM_OK;
+    TRY(mucmm__alloc(ctx, n * s->significant * (s->views - 1), sizeof *z, &z));
+    for (int32_t v = 0; v < m->n_views; v++)
+        for (int others = 0; others < 2; others++) {
+            double *out = others ? &s->redundancy[v] : &s->shared_share[v];
+            int64_t width;
+            gather_significant(s, v, others, n, c, z, &width);
+            if (n <= width + 2)
+                continue;
+            TRY(variance_shares(ctx, &m->view[v], width, 0, data[v], rows, n, z, NULL, &share,
+                                &none));
+            *out = fmax(0, 1 - (1 - share) * (double)(n - 1) / (double)(n - width - 1));
+            *out = isnan(share) ? NAN : *out;
+        }
+done:
     mucmm__free(z);
     return status;
 }
@@ -332,13 +383,14 @@ mucmm_status mucmm__summarize(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_
         TRY(as_block(ctx, u[v], n, m->view[v].q, &ub[v]));
         s->common_share[v] = s->individual_share[v] = NAN;
         if (n > m->k + m->view[v].q + 1)
-            TRY(variance_shares(ctx, &m->view[v], m->k, data[v], rows, n, c[v], u[v],
+            TRY(variance_shares(ctx, &m->view[v], m->k, m->view[v].q, data[v], rows, n, c[v], u[v],
                                 &s->common_share[v], &s->individual_share[v]));
         s->rest_share[v] = 1 - s->common_share[v] - s->individual_share[v];
     }
     TRY(mucmm__leakage(ctx, m->n_views, cb, ub, e, permutations, seed, s));
     TRY(take_covariates_out(ctx, m, data, rows, n, !e, cb));
     TRY(correlations(ctx, m->n_views, cb, e, permutations, seed, s));
+    TRY(significant_shares(ctx, m, data, rows, n, c, s));
     TRY(mucmm__sharing(ctx, m->n_views, cb, e, permutations, seed, s));
     TRY(mucmm__completeness(ctx, m, data, rows, n, groups, c, u, seed, s));
     TRY(mucmm__retrieval(ctx, m->n_views, c, n, m->k, rho, s->retrieval_1, s->retrieval_10));

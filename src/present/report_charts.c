@@ -211,10 +211,11 @@ static mucmm_status candidates(const mucmm__page *p, const mucmm_dimensions *d)
         row_real(&r, "chance (95 %)", d->null_95[j]);
         row_real(&r, "p", d->p_values[j]);
     }
-    snprintf(caption, sizeof caption,
-             "The closed form's components on the rows of the fit that chose. %" PRId64
-             " leading ones hold all that are significant (p <= %g).",
-             d->common, d->level);
+    snprintf(
+        caption, sizeof caption,
+        "The closed form's components on the rows of the fit that chose. %" PRId64
+        " count: leading ones that are significant (p <= %g), or those that trained heads found.",
+        d->common, d->level);
     return show(p, "How many common dimensions?", caption, candidates_chart, &r);
 }
 
@@ -258,7 +259,8 @@ static void share_rows(const mucmm__page *p, int32_t v, int32_t representation, 
                          : representation == MUCMM_LINEAR ? ", linear"
                                                           : ", trained";
     const mucmm_summary *s = summary_of(p, representation);
-    const double share[] = {s->common_share[v], s->individual_share[v], s->rest_share[v]};
+    const double share[] = {s->significant > 0 ? s->shared_share[v] : s->common_share[v],
+                            s->individual_share[v], s->rest_share[v]};
     char name[128];
 
     snprintf(name, sizeof name, "%s%s", p->view[v].name, suffix);

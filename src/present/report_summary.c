@@ -117,11 +117,13 @@ mucmm_status mucmm__report_short(const mucmm__page *p)
     TRY(say_harmonics(p));
     TRY(say_closed_form(p));
     for (int32_t v = 0; v < p->n_views && !mucmm__page_nothing_found(s); v++)
-        if (isfinite(s->common_share[v]))
+        if (isfinite(s->shared_share[v]))
             TRY(mucmm__page_say(
-                p, "%s: %.0f %% of its variance is common, %.0f %% individual, %.0f %% neither.",
-                p->view[v].name, 100 * s->common_share[v], 100 * s->individual_share[v],
-                100 * s->rest_share[v]));
+                p,
+                "%s: %.0f %% of its variance is common (%.0f %% can be told from the other views), "
+                "%.0f %% individual.",
+                p->view[v].name, 100 * s->shared_share[v], 100 * s->redundancy[v],
+                100 * s->individual_share[v]));
 done:
     return status;
 }
