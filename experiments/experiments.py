@@ -20,6 +20,7 @@ import adjust as covariates
 import generators
 import groups as repeated
 import moving as scenes
+import null as nothing_shared
 import sample_numbers
 import small as samples
 import spoken
@@ -713,6 +714,12 @@ def fitted_rows(o, seed):
             row['report'] += shared / runs
             row['share fitted'] += said['rows']['fitted'] / said['rows']['given'] / runs
     return {'Share of %d runs in which anything is significant: 60 rows of noise' % runs: found}
+
+
+@experiment(list(range(1, 41)))
+def null(o, seed):
+    """Views that share nothing: how often fit's held-out rows say otherwise, and how often they find one correlation."""
+    return nothing_shared.tables(folder(o, seed), seed, o.threads, o.quick)
 
 
 # ---- the program -------------------------------------------------------------------------------

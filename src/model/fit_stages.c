@@ -446,7 +446,8 @@ static mucmm_status prefer_closed_form(mucmm__fit *f)
     mucmm_model *model = f->model;
     double closed, trained, se;
 
-    if (f->p->head != MUCMM_HEAD_AUTO || f->n_choosing < LEAST_ROWS)
+    /* components that trained heads alone found (mucmm__try_common) are theirs */
+    if (f->p->head != MUCMM_HEAD_AUTO || f->n_choosing < LEAST_ROWS || f->start_width > 0)
         return MUCMM_OK;
     TRY(compare_information(f, &closed, &trained, &se));
     if (trained - closed > fmax(TIE * closed, CHANCE * se))
