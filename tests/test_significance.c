@@ -537,6 +537,127 @@ static void test_automatic_dimensions_of_other_fits(void **state)
     mucmm_ctx_free(ctx);
 }
 
+/* Both views know a sign by the product of two columns alone: the closed form sees nothing. */
+static void signs_of_products(uint64_t seed, int64_t n, int64_t p, float *x[2])
+{
+    for (int v = 0; v < 2; v++) {
+        uint64_t key = mucmm__rng_key(seed, 10 + (uint64_t)v);
+        uint64_t signs = mucmm__rng_key(seed, 20 + (uint64_t)v), shared = mucmm__rng_key(seed, 9);
+        x[v] = test_floats(n * p);
+        for (int64_t i = 0; i < n * p; i++)
+            x[v][i] = (float)mucmm__rng_normal(key, (uint64_t)i);
+        for (int64_t i = 0; i < n; i++) {
+            float a = mucmm__rng_uniform(signs, (uint64_t)i) < .5 ? 1 : -1;
+            float s = mucmm__rng_uniform(shared, (uint64_t)i) < .5 ? 1 : -1;
+            x[v][i * p] = a + .2f * x[v][i * p];
+            x[v][i * p + 1] = a * s + .2f * x[v][i * p + 1];
+        }
+    }
+}
+
+static void test_trained_heads_find_what_is_not_linear(void **state)
+{
+    enum { N = 1500, P = 4 };
+    mucmm_ctx *ctx = new_ctx();
+    mucmm_fit_params p = auto_params();
+    mucmm_model *m = NULL;
+    float *x[2];
+
+    (void)state;
+    signs_of_products(3, N, P, x);
+    p.individual = 0;
+    CHECK_OK(ctx, fit_auto(ctx, N, P, x, &p, &m));
+    assert_int_equal(m->dimensions.common, 0);
+    assert_int_equal(m->dimensions.trained_candidates, 0);
+    mucmm_model_free(m);
+    for (int head = MUCMM_HEAD_MLP; head <= MUCMM_HEAD_AUTO; head++) {
+        const mucmm_summary *s;
+        p.head = (mucmm_head_kind)head;
+        p.n_hidden = 1;
+        p.hidden[0] = 24;
+        CHECK_OK(ctx, fit_auto(ctx, N, P, x, &p, &m));
+        s = mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_HEADS);
+        assert_int_equal(m->dimensions.trained, m->dimensions.common);
+        assert_true(m->dimensions.common >= 1 && m->dimensions.trained_candidates == P);
+        assert_int_equal(mucmm_model_common(m), m->dimensions.common);
+        assert_true(s->correlations[0] > .6 && s->p_values[0] <= .01);
+        assert_int_equal(mucmm_model_about(m)->common_kept, MUCMM_KEPT_TRAINED);
+        mucmm_model_free(m);
+    }
+    free(x[0]);
+    free(x[1]);
+    mucmm_ctx_free(ctx);
+}
+
+/* Held-out rows decide nothing: of independent views they show something as often as they may,
+ * although heads, epochs, ridge and k were chosen. Where they show nothing there is no share. */
+static void test_held_out_rows_testify_alone(void **state)
+{
+    enum { N = 300, P = 5, RUNS = 80 };
+    mucmm_ctx *ctx = new_ctx();
+    int found[3] = {0};
+
+    (void)state;
+    for (int i = 0; i < RUNS; i++) {
+        int head = i % 4 == 3 ? 1 + i / 4 % 2 : 0; /* of four three are linear */
+        mucmm_fit_params p = auto_params();
+        const mucmm_summary *s;
+        mucmm_model *m = NULL;
+        float *x[2];
+        planted_views(500 + (uint64_t)i, N, P, 0, 2, 0.5, x);
+        p.seed = 1 + (uint64_t)i;
+        p.head = (mucmm_head_kind)head;
+        p.individual = 1;
+        p.common = i % 2 ? MUCMM_AUTO : 2;
+        p.n_hidden = 1;
+        p.hidden[0] = 8;
+        p.validation = .15;
+        CHECK_OK(ctx, fit_auto(ctx, N, P, x, &p, &m));
+        s = mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_HEADS);
+        found[head] += s->significant > 0;
+        for (int v = 0; v < 2; v++) {
+            assert_true(isnan(s->shared_share[v]) == (s->significant == 0));
+            assert_true(isnan(s->redundancy[v]) == (s->significant == 0));
+        }
+        mucmm_model_free(m);
+        free(x[0]);
+        free(x[1]);
+    }
+    print_message("null data: %d, %d, %d of 80 runs\n", found[0], found[1], found[2]);
+    assert_true(found[0] + found[1] + found[2] <= 10); /* 4 are expected */
+    mucmm_ctx_free(ctx);
+}
+
+/* What the significant variates explain, and what those of the other view do, agree with the
+ * formulas: for two views and one component the latter is about rho^2 of the former. */
+static void test_shares_are_of_what_is_significant(void **state)
+{
+    enum { N = 4000, P = 6 };
+    mucmm_ctx *ctx = new_ctx();
+    mucmm_fit_params p = auto_params();
+    const mucmm_summary *s;
+    mucmm_model *m = NULL;
+    float *x[2];
+
+    (void)state;
+    planted_views(8, N, P, 1, 2, 0.5, x);
+    p.common = 4; /* three of them are noise */
+    p.individual = 1;
+    p.validation = .4;
+    CHECK_OK(ctx, fit_auto(ctx, N, P, x, &p, &m));
+    s = mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_LINEAR);
+    assert_int_equal(s->significant, 1);
+    for (int v = 0; v < 2; v++) {
+        double rho = s->correlations[0];
+        assert_true(s->shared_share[v] > 0 && s->shared_share[v] < s->common_share[v]);
+        CHECK_CLOSE(s->redundancy[v], rho * rho * s->shared_share[v], .02);
+    }
+    mucmm_model_free(m);
+    free(x[0]);
+    free(x[1]);
+    mucmm_ctx_free(ctx);
+}
+
 static void test_automatic_dimensions_of_three_views(void **state)
 {
     mucmm_ctx *ctx = new_ctx();
@@ -571,6 +692,9 @@ int main(void)
         cmocka_unit_test(test_planted_dimensions_are_found),
         cmocka_unit_test(test_automatic_dimensions_of_other_fits),
         cmocka_unit_test(test_automatic_dimensions_of_three_views),
+        cmocka_unit_test(test_trained_heads_find_what_is_not_linear),
+        cmocka_unit_test(test_held_out_rows_testify_alone),
+        cmocka_unit_test(test_shares_are_of_what_is_significant),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -182,8 +182,7 @@ static mucmm_status count_leading(mucmm__fit *f, const mucmm__solution *rep, dou
     TRY(mucmm__alloc(f->ctx, k, sizeof *r2, &r2));
     TRY(harmonic_marks(f, rep, MUCMM__CHOOSING, r2));
     TRY(common_variates(f, rep, MUCMM__CHOOSING, 1, c));
-    TRY(mucmm__permutation_test(f->ctx, f->model->n_views, c, PERMUTATIONS, f->p->seed,
-                                correlations, p_values, NULL));
+    TRY(mucmm__test_rows(f, MUCMM__CHOOSING, c, PERMUTATIONS, correlations, p_values, NULL));
     for (int64_t j = 0; j < k; j++) {
         if (r2[j] >= MUCMM_HARMONIC_R2)
             continue;
@@ -206,6 +205,9 @@ static mucmm_status run_trial(mucmm__fit *f, int64_t k, double level, int64_t *l
     mucmm__solution rep = {0};
     int64_t half = f->n_choosing / 2, *choosing = f->choosing, all = f->n_choosing;
 
+    while (f->p->groups && half < all - 1 && /* they stand group by group */
+           f->p->groups[choosing[half]] == f->p->groups[choosing[half - 1]])
+        half++;
     TRY(mucmm__alloc(f->ctx, k, sizeof *rep.rho, &rep.rho));
     f->n_choosing = half;
     TRY(take_start(f, MUCMM__STAGE_SCRATCH, k, false, &rep));
