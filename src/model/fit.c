@@ -361,7 +361,9 @@ static void warn_of_nothing(const mucmm__fit *f)
     const mucmm_summary *linear = m->linear.summary[MUCMM_ROWS_HELD_OUT];
     const mucmm_summary *heads = m->heads.rho ? m->heads.summary[MUCMM_ROWS_HELD_OUT] : linear;
 
-    if (m->dimensions.candidates == 0 || heads->significant > 0 || linear->significant > 0)
+    /* what is cross-fitted has a verdict of its own */
+    if (m->dimensions.candidates == 0 || m->dimensions.standard_errors || !heads || !linear ||
+        heads->significant > 0 || linear->significant > 0 || isnan(heads->p_values[0]))
         return;
     mucmm__warn(f->ctx,
                 "nothing significant is shared: no common component correlates on the %" PRId64
