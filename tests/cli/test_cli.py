@@ -31,6 +31,7 @@ COMMANDS = ['encode', 'fit', 'transform', 'score', 'explain', 'relate', 'report'
             'graph run', 'graph vjp', 'graph ops', 'demo']
 SUMMARY_KEYS = {'correlations', 'p_values', 'significant', 'permutations', 'harmonic', 'dimensions', 'total_correlation', 'leakage', 'completeness',
                 'retrieval', 'views'}
+SHARES = {'common_share', 'individual_share', 'rest_share'}
 LEAKAGE_KEYS = {'linear', 'linear_chance', 'linear_p', 'kernel', 'kernel_p', 'individual', 'individual_chance', 'individual_p',
                 'permutations'}
 TESTS = []
@@ -390,7 +391,9 @@ def score_without_a_view():
     one = json.loads(succeeds('score', 'mlp.mucmm', *UNSEEN[:2], '--json').stdout)
     check(set(one) == SUMMARY_KEYS | {'linear', 'rows'}, list(one))
     for part, whole in ((one, both), (one['linear'], both['linear'])):
-        check(part['views']['left'] == whole['views']['left'], part['views'])
+        left = part['views']['left']  # which of its variates are significant, one view cannot tell
+        check({k: left[k] for k in SHARES} == {k: whole['views']['left'][k] for k in SHARES}, part['views'])
+        check(left['shared_share'] is None and left['redundancy'] is None, part['views'])
         check(set(part['views']['right'].values()) == {None}, part['views'])
         check(part['correlations'] == [None, None] and part['p_values'] == [None, None], part)
         check(part['total_correlation'] is None and part['significant'] == 0, part)
@@ -805,7 +808,8 @@ def score_json_has_the_keys_of_the_contract():
             check(all(1 / 51 - 1e-9 <= p <= 1 for p in part['leakage'][key].values()), part['leakage'])
         check(abs(part['leakage']['linear_chance']['left'] - 4 / 149) < 1e-4, part['leakage'])  # 2 views x 2 of 150 rows
         for view in ('left', 'right'):
-            check(set(part['views'][view]) == {'common_share', 'individual_share', 'rest_share'}, part['views'])
+            check(set(part['views'][view]) == SHARES | {'shared_share', 'redundancy'}, part['views'])
+            check(0 < part['views'][view]['redundancy'] < part['views'][view]['shared_share'], part['views'])
     root = json.loads(succeeds('score', 'mlp.mucmm', *UNSEEN, '--json', '--permutations', '0').stdout)
     check(root['p_values'] == [None, None] and root['significant'] == 0, root['p_values'])
     check(root['leakage']['linear_p'] == {'left': None, 'right': None} and root['leakage']['permutations'] == 0, root)
