@@ -79,6 +79,8 @@ static void fill_table(const mucmm_model *m, const mucmm_scores *s, table *t)
         const mucmm_summary *own = mucmm_scores_summary(s, r);
         const mucmm_summary *held_out = mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, r);
         t->held_out[i] = held_out ? *held_out : *own;
+        if (held_out && held_out->p_values) /* shares are those of what is significant */
+            t->held_out[i].common_share = held_out->shared_share;
         t->held_out[i].p_values = NULL;
         if (t->none) /* one and the same where the heads are the closed form */
             own = own == mucmm_scores_summary(s, MUCMM_HEADS) ? &t->held_out[0] : &t->held_out[i];
@@ -108,7 +110,10 @@ static void print_scores(const mucmm_model *m, const mucmm_scores *scores)
     printf("\n");
     if (mucmm_scores_note(scores, note, sizeof note)[0])
         printf("%s\n", note);
-    if (t.none && t.held_out[0].rows > 0)
+    if (t.none && mucmm_model_cross_fit(m))
+        printf("Beside it stands what the fit found with every row judged by a model that did not "
+               "see it.\n");
+    else if (t.none && t.held_out[0].rows > 0)
         printf("Beside it stands what the fit found on its own %" PRId64 " held-out rows.\n",
                t.held_out[0].rows);
     print_missing(m, scores);

@@ -122,7 +122,7 @@ def the_example_writes_a_report_from_arrays(env, folder, lines):
         assert needs_library(program) == (kind == 'shared'), kind
         run([program, 'page.html'], cwd=folder, env=env)
         page = read(folder, 'page.html')
-        for words in ('200 samples, 2 views. 1 of 2 components are shared', 'Report on a model', 'Samples whose views agree most', 'Component 0', 'picture', 'numbers'):
+        for words in ('200 samples, 2 views.', '1 of 2 components are shared', 'Report on a model', 'Samples whose views agree most', 'Component 0', 'picture', 'numbers'):
             assert words in page, words
         assert 'Make it again' not in page and '--' not in re.sub(r'(?s)<(style|script).*?</\1>|<!--|-->', '', page), 'options'
         pages.append(page)

@@ -21,7 +21,11 @@ static mucmm_status say_rows(const mucmm__page *p)
     TRY(mucmm__page_say(p, "%" PRId64 " samples, %d views.", p->rows, p->n_views));
     if (mucmm_scores_note(p->scores, note, sizeof note)[0])
         TRY(mucmm__page_say(p, "%s", note));
-    if (p->held_out)
+    if (p->held_out && mucmm_model_cross_fit(p->m))
+        TRY(mucmm__page_say(p,
+                            "So all numbers below that are not called in-sample are those of the "
+                            "fit, which judged every row by a model that did not see it."));
+    else if (p->held_out)
         TRY(mucmm__page_say(p,
                             "So all numbers below that are not called in-sample are those of the "
                             "%" PRId64 " rows that the fit held out.",

@@ -751,7 +751,7 @@ def rows_of_the_fit_testify_to_nothing():
         write_npy('own_%s.npy' % v, rows)
     key = ['--key', 'id']  # a table that rounds to seven digits
     succeeds('fit', '--view', 'x=own_x.npy', '--view', 'y=own_y.npy', '--common', '2', '--individual', '0', '--head', 'linear', '--ridge',
-             '1e-8', '-o', 'noise.mucmm')
+             '1e-8', '--validation', '0.15', '-o', 'noise.mucmm')
     for form, options, given in (('%s.csv', key, 60), ('renamed_%s.npy', [], 60), ('order_%s.npy', [], 60), ('mixed_%s.npy', [], 70),
                                  ('new_%s.npy', [], 40)):
         use = ['noise.mucmm', *options, '--view', 'y=' + form % 'y', '--view', 'x=' + form % 'x']
@@ -788,6 +788,14 @@ def rows_of_the_fit_testify_to_nothing():
         page = f.read()
     check('those of the %d rows that the fit held out' % kinds.count('held-out') in page, 'whose numbers')
     check(re.search(r'Component 0: correlation -?[0-9.]+ on the held-out rows', page), 'the card')
+    succeeds('fit', '--view', 'x=own_x.npy', '--view', 'y=own_y.npy', '--common', '2', '--individual', '1', '-o', 'crossed.mucmm')
+    crossed = ['crossed.mucmm', '--view', 'x=order_x.npy', '--view', 'y=order_y.npy']  # every row trained: cross-fitted numbers testify
+    text = succeeds('score', *crossed).stdout
+    check('judged by a model that did not see it' in text and re.search(r'x, common +- ', text) and 'p-value ' not in text, text)
+    succeeds('report', *crossed, '--samples-shown', '1', '-o', 'page.html')
+    with open('page.html', encoding='utf-8') as f:
+        page = f.read()
+    check('judged every row by a model that did not see it' in page and 'Nothing shared was found' in page, 'crossed')
 
 
 @test
@@ -1518,7 +1526,7 @@ def groups_by_a_column():
     with open('l.csv') as f:
         rows = f.read().splitlines()
     with open('grouped.csv', 'w') as f: # beside the features, in words
-        f.write('\n'.join(row + ',' + (subject[i - 1] if i else 'subject') for i, row in enumerate(rows)) + '\n')
+        f.write('\n'.join(row.split(',', 1)[1] + ',' + (subject[i - 1] if i else 'subject') for i, row in enumerate(rows)) + '\n')
     with open('subjects.csv', 'w') as f:
         f.write('subject\n' + '\n'.join(subject) + '\n')
     said = [json.loads(succeeds(*fit('--group', 'subject', *more, '--json', left=left, out='grouped.mucmm')).stdout)['held_out']
