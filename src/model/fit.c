@@ -513,7 +513,7 @@ static mucmm_status fit_all(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_v
         TRY(mucmm__mark_harmonics(&f, &f.model->heads));
     TRY(summarize_all(&f));
     mucmm__completeness_warn(ctx, f.model);
-    TRY(mucmm__relate_warn(ctx, f.model, f.data, f.held_out, f.n_held_out));
+    TRY(mucmm__relate_warn(ctx, f.model, f.data, f.p->groups, f.held_out, f.n_held_out));
     warn_of_nothing(&f);
     mucmm__model_make_facts(f.model);
     TRY(mucmm__model_make_json(ctx, f.model));

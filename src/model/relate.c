@@ -6,6 +6,7 @@
  * discovery rates. */
 #include "model/relate.h"
 
+#include "correlate/exchange.h"
 #include "model/adjust.h"
 #include "model/relate_probe.h"
 #include "model/represent.h"
@@ -388,15 +389,36 @@ static void warn_of(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_table *t,
         if (best && !is_adjusted(m, mucmm_table_column(t, j)))
             mucmm__warn(ctx,
                         "'%s' is not adjusted for and goes with common component %" PRId64
-                        " of '%s' on %" PRId64 " held-out rows (%s %.2f); `adjust` takes it out",
-                        mucmm__quote(quoted, mucmm_table_column(t, j)), best->component + 1,
+                        " of '%s' on %" PRId64 " held-out rows (%s %.2f); if it is no "
+                        "question of yours, `adjust` takes it out",
+                        mucmm__quote(quoted, mucmm_table_column(t, j)), best->component,
                         m->view[best->view].name, best->rows,
                         mucmm_table_numbers(t, j) ? "correlation" : "eta squared", best->strength);
     }
 }
 
+/* One row of each group: rows of one testify to the same. kept [n], *out of them. */
+static mucmm_status one_of_each(mucmm_ctx *ctx, const int64_t *groups, const int64_t *rows,
+                                int64_t n, int64_t *kept, int64_t *out)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t *group = NULL, *order = NULL;
+
+    *out = 0;
+    TRY(mucmm__groups_of(ctx, groups, rows, n, &group));
+    TRY(mucmm__alloc(ctx, n, sizeof *order, &order));
+    TRY(mucmm__group_order(ctx, group, n, 0, order));
+    for (int64_t i = 0; i < n; i++)
+        if (!group || i == 0 || group[order[i]] != group[order[i - 1]])
+            kept[(*out)++] = rows[order[i]];
+done:
+    mucmm__free(group);
+    mucmm__free(order);
+    return status;
+}
+
 mucmm_status mucmm__relate_warn(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_data *const *data,
-                                const int64_t *rows, int64_t n)
+                                const int64_t *groups, const int64_t *rows, int64_t n)
 {
     mucmm_status status = MUCMM_OK;
     const mucmm_table *all = mucmm_data_covariates(data[0]);
@@ -404,10 +426,15 @@ mucmm_status mucmm__relate_warn(mucmm_ctx *ctx, const mucmm_model *m, const mucm
     mucmm_table *t = NULL;
     mucmm_relation *list = NULL;
     float *c = NULL;
-    int64_t columns, tests = 0;
+    int64_t columns, tests = 0, *kept = NULL;
 
     if (!all || !ctx->log)
         return MUCMM_OK;
+    if (groups) {
+        TRY(mucmm__alloc(ctx, n, sizeof *kept, &kept));
+        TRY(one_of_each(ctx, groups, rows, n, kept, &n));
+        rows = kept;
+    }
     columns = mucmm_table_columns(all);
     TRY(mucmm__table_subset(ctx, all, rows, n, &t));
     TRY(mucmm__alloc(ctx, m->n_views * m->k * columns, sizeof *list, &list));
@@ -422,5 +449,6 @@ done:
     mucmm_table_free(t);
     mucmm__free(list);
     mucmm__free(c);
+    mucmm__free(kept);
     return status;
 }

@@ -18,8 +18,8 @@ struct mucmm_relate {
 };
 
 /* Warns of columns of the table attached to the rows that are not adjusted for and correlate with
- * common components there. */
+ * common components there; groups of all rows (NULL: none) count once each. */
 mucmm_status mucmm__relate_warn(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_data *const *data,
-                                const int64_t *rows, int64_t n);
+                                const int64_t *groups, const int64_t *rows, int64_t n);
 
 #endif

@@ -106,7 +106,7 @@ static int by_rate(const void *a, const void *b)
 static void put_relation(mucmm__text *t, const mucmm_relate *r, const mucmm_relation *a)
 {
     mucmm__text_format(t, "%s %" PRId64 " of %.64s", a->individual ? "individual" : "common",
-                       a->component + 1, r->model->view[a->view].name);
+                       a->component, r->model->view[a->view].name);
     mucmm__text_format(t, "%*s", (int)(24 - strlen(r->model->view[a->view].name) % 24), "");
     put_name(t, r->columns[a->column].name);
     mucmm__text_format(t, "%12s", measure(r, a->column));

@@ -58,7 +58,7 @@ static mucmm_status add_relations(const mucmm__page *p, const mucmm_relate *r)
         if (!(a->q_value <= 0.05))
             continue;
         mucmm__page_cell(p, &cells, "%s %" PRId64 " of %s", a->individual ? "individual" : "common",
-                         a->component + 1, p->view[a->view].name);
+                         a->component, p->view[a->view].name);
         mucmm__page_cell(p, &cells, "%s", column[a->column].name);
         mucmm__page_cell(p, &cells, "%s %.2f",
                          column[a->column].levels > 0 ? "eta squared" : "correlation", a->strength);
