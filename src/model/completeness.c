@@ -555,13 +555,17 @@ void mucmm__completeness_warn(mucmm_ctx *ctx, const mucmm_model *m)
         const mucmm_summary *s = of->summary[rows];
         double share = share_rebuilt(s, v), yardstick = share_rebuilt(m->linear.summary[rows], v);
         double q = (double)m->view[v].q, rank = s->effective_rank[v];
+        char closed_form[64] = "";
 
+        if (of == &m->heads)
+            snprintf(closed_form, sizeof closed_form, ", the closed form's %.1f %%",
+                     100 * yardstick);
         if (q > 0 && (share < EMPTY || share < EMPTIER * yardstick))
             mucmm__warn(ctx,
                         "view '%s': its individual variates rebuild %.1f %% of what the common "
-                        "ones leave, the closed form's %.1f %%: they are nearly empty, and a small "
-                        "leakage of them says nothing; give %s, or more rows",
-                        m->view[v].name, 100 * share, 100 * yardstick,
+                        "ones leave%s: they are nearly empty, and a small leakage of them says "
+                        "nothing; give %s, or more rows",
+                        m->view[v].name, 100 * share, closed_form,
                         of == &m->heads ? "a smaller `independence`" : "a larger `individual`");
         if ((double)s->rows >= 4 * q && rank < LOW_RANK * q)
             mucmm__warn(ctx,
