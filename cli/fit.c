@@ -198,6 +198,7 @@ static void print_front(const mucmm_model *m)
 static void print_cross_fit(const mucmm_model *m)
 {
     const mucmm_cross_fit *r = mucmm_model_cross_fit(m);
+    char text[MUCMM_P_TEXT];
 
     if (!r)
         return;
@@ -212,12 +213,12 @@ static void print_cross_fit(const mucmm_model *m)
     printf("\n  component   in-sample    held-out   (%2.0f %% interval)     p-value\n",
            100 * r->level);
     for (int64_t j = 0; j < r->components; j++) {
-        printf("  %9" PRId64 " %11.7f", j + 1, r->in_sample[j]);
+        printf("  %9" PRId64 " %11.7f", j, r->in_sample[j]);
         if (r->folds > 0)
             printf(" %11.4f   (%6.3f to %6.3f)", r->correlations[j], r->low[j], r->high[j]);
         else
             printf(" %11s   %18s", "-", "");
-        printf(" %11.4f\n", r->p_values[j]);
+        printf(" %11s\n", mucmm_p_text(r->p_values[j], r->permutations, text));
     }
 }
 
@@ -234,7 +235,7 @@ static void print_classical(const mucmm_model *m)
         "    p-value\n");
     for (int64_t j = 0; j < r->n_classical; j++) {
         const mucmm_classical *t = &r->classical[j];
-        printf("  %6" PRId64 " %11.7f %14.6f %9.4f %3.0f, %7.2f %9.4f %12.4f %7.0f %10.4f\n", j + 1,
+        printf("  %6" PRId64 " %11.7f %14.6f %9.4f %3.0f, %7.2f %9.4f %12.4f %7.0f %10.4f\n", j,
                t->correlation, t->wilks, t->f, t->f_df1, t->f_df2, t->f_p, t->chi_squared,
                t->chi_squared_df, t->chi_squared_p);
     }
@@ -256,9 +257,17 @@ static void print_fit(const mucmm_model *m, const char *path)
     };
     char note[MUCMM_NOTE_SIZE];
 
-    printf("%s: %" PRId64 " training rows, %" PRId64 " choosing rows, %" PRId64 " held-out rows\n",
-           shown(path), columns[0].summary->rows, mucmm_model_about(m)->choosing_rows,
-           columns[1].summary->rows);
+    if (mucmm_model_cross_fit(m)) /* the rows of the held-out column trained as well */
+        printf("%s: all %" PRId64 " rows trained, none was held out%s\n", shown(path),
+               columns[0].summary->rows,
+               mucmm_model_cross_fit(m)->folds > 0
+                   ? "; held-out numbers are of models of folds, of rows that they did not see"
+                   : "");
+    else
+        printf("%s: %" PRId64 " training rows, %" PRId64 " choosing rows, %" PRId64
+               " held-out rows\n",
+               shown(path), columns[0].summary->rows, mucmm_model_about(m)->choosing_rows,
+               columns[1].summary->rows);
     print_incomplete(m);
     print_dimensions(m);
     print_summaries(m, columns, 4);

@@ -90,8 +90,13 @@ static int print_info(const mucmm_model *m, const char *path)
         print_view(m, v, meta);
     print_settings(meta, "");
     json_decref(meta);
-    printf("\nfound at the end of fit on %" PRId64 " training and %" PRId64 " held-out rows:\n",
-           columns[0].summary->rows, columns[1].summary->rows);
+    if (mucmm_model_cross_fit(m))
+        printf("\nfound at the end of fit on all %" PRId64
+               " rows, held-out numbers by models that did not see the row:\n",
+               columns[0].summary->rows);
+    else
+        printf("\nfound at the end of fit on %" PRId64 " training and %" PRId64 " held-out rows:\n",
+               columns[0].summary->rows, columns[1].summary->rows);
     print_summaries(m, columns, 4);
     print_stability(m);
     return json_check();

@@ -75,10 +75,23 @@ static double pick_total(const mucmm_summary *s, int64_t i)
     return s->total_correlation;
 }
 
-/* With p-values: of the components that are significant, and none without one. */
 static double pick_common(const mucmm_summary *s, int64_t i)
 {
-    return has_p(s) ? s->shared_share[i] : s->common_share[i];
+    return s->common_share[i];
+}
+
+/* Of the components that are significant; NaN if none is, or if that is for other rows to say. */
+static double pick_shared(const mucmm_summary *s, int64_t i)
+{
+    return s->permutations > 0 ? s->shared_share[i] : NAN;
+}
+
+/* What is neither shared nor individual: components that are not significant count here. */
+static double pick_unshared(const mucmm_summary *s, int64_t i)
+{
+    double shared = isfinite(s->shared_share[i]) ? s->shared_share[i] : 0;
+
+    return s->permutations > 0 ? 1 - shared - s->individual_share[i] : NAN;
 }
 
 static double pick_redundancy(const mucmm_summary *s, int64_t i)
@@ -294,20 +307,25 @@ static void print_carriers(const mucmm_model *m, const summary_column *columns, 
 
 static void print_shares(const mucmm_model *m, const summary_column *columns, int n)
 {
-    static const struct {
+    bool tested = false;
+    char label[MAX_NAME + 32];
+
+    for (int c = 0; c < n; c++)
+        tested = tested || columns[c].summary->permutations > 0;
+    const struct {
         const char *name;
         pick value;
-    } parts[] = {{"common", pick_common},
-                 {"common, from other views", pick_redundancy},
+    } parts[] = {{"common", tested ? pick_shared : pick_common},
+                 {"  from other views", pick_redundancy},
                  {"individual", pick_individual},
-                 {"rest", pick_rest}};
-    char label[MAX_NAME + 32];
+                 {"rest", tested ? pick_unshared : pick_rest}};
 
     printf("share of the view's variance\n");
     for (int32_t v = 0; v < mucmm_model_views(m); v++)
         for (size_t p = 0; p < sizeof parts / sizeof *parts; p++) {
             snprintf(label, sizeof label, "%s, %s", mucmm_model_view_name(m, v), parts[p].name);
-            print_row(label, columns, n, parts[p].value, v);
+            print_row(parts[p].value == pick_redundancy ? parts[p].name : label, columns, n,
+                      parts[p].value, v);
         }
 }
 

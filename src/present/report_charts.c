@@ -183,7 +183,10 @@ static void spectrum_caption(const mucmm__page *p, char *out, size_t size)
                  " A ring marks a harmonic, a curve of components before it that adds no "
                  "dimension.");
     snprintf(out, size, "%s add up to %.2f%s.%s%s", found, s->total_correlation, yardstick,
-             tested ? " The grey band is what wrong pairings reach (95 %)." : "", harmonics);
+             tested && isfinite(s->null_95[0])
+                 ? " The grey band is what wrong pairings reach (95 %)."
+                 : "",
+             harmonics);
 }
 
 mucmm_status mucmm__chart_spectrum(const mucmm__page *p)
@@ -259,8 +262,8 @@ static void share_rows(const mucmm__page *p, int32_t v, int32_t representation, 
                          : representation == MUCMM_LINEAR ? ", linear"
                                                           : ", trained";
     const mucmm_summary *s = summary_of(p, representation);
-    const double share[] = {s->significant > 0 ? s->shared_share[v] : s->common_share[v],
-                            s->individual_share[v], s->rest_share[v]};
+    const double common = s->significant > 0 ? s->shared_share[v] : s->common_share[v];
+    const double share[] = {common, s->individual_share[v], 1 - common - s->individual_share[v]};
     char name[128];
 
     snprintf(name, sizeof name, "%s%s", p->view[v].name, suffix);
@@ -288,8 +291,11 @@ mucmm_status mucmm__report_shares(const mucmm__page *p)
         for (int32_t i = 0; i < representations(p); i++)
             share_rows(p, v, i, &r);
     return show(p, "What the variance of each view is made of",
-                "Bars from left to right: the common part, what is individual to the view, and the "
-                "rest that neither describes.",
+                p->heads->significant > 0
+                    ? "Bars from left to right: the common part, of the components that are beyond "
+                      "chance; what is individual to the view; and the rest."
+                    : "Bars from left to right: the common part, what is individual to the view, "
+                      "and the rest that neither describes.",
                 shares_chart, &r);
 }
 

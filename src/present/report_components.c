@@ -181,9 +181,10 @@ static mucmm_status open_card(const mucmm__page *p, int64_t j)
 {
     const mucmm_stability *stable = mucmm_model_stability(p->m, MUCMM_HEADS);
     bool lost = stable && !stable->comes_back[j];
-    const char *of = p->held_out     ? " on the held-out rows"
-                     : p->fitted > 0 ? " on the new rows"
-                                     : "";
+    const char *of = mucmm__page_cross_fitted(p) ? ", cross-fitted"
+                     : p->held_out               ? " on the held-out rows"
+                     : p->fitted > 0             ? " on the new rows"
+                                                 : "";
     char title[200], yardstick[32] = "", tested[64] = "", text[MUCMM_P_TEXT];
 
     if (p->trained)

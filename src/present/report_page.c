@@ -17,6 +17,11 @@ const char *mucmm__page_in_sample(const mucmm__page *p, int64_t row)
     return mucmm_scores_row(p->scores, row) == MUCMM_ROW_FITTED ? ", in-sample" : "";
 }
 
+bool mucmm__page_cross_fitted(const mucmm__page *p)
+{
+    return p->held_out && mucmm_model_cross_fit(p->m);
+}
+
 bool mucmm__page_nothing_found(const mucmm_summary *s)
 {
     return s->components > 0 && isfinite(s->p_values[0]) && s->significant == 0;

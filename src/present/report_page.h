@@ -31,6 +31,8 @@ enum { PAGE_LABEL = 256 };
 const char *mucmm__page_label(const mucmm__page *p, int64_t row, char out[PAGE_LABEL]);
 /* Of a sample that the model was fitted to: ", in-sample"; else "". */
 const char *mucmm__page_in_sample(const mucmm__page *p, int64_t row);
+/* Do the numbers of the page come from models of folds, each judged on rows it did not see? */
+bool mucmm__page_cross_fitted(const mucmm__page *p);
 /* Components were tested, and none is beyond chance. */
 bool mucmm__page_nothing_found(const mucmm_summary *s);
 /* Components beyond chance that are curves of those before them. */

@@ -21,7 +21,7 @@ static mucmm_status say_rows(const mucmm__page *p)
     TRY(mucmm__page_say(p, "%" PRId64 " samples, %d views.", p->rows, p->n_views));
     if (mucmm_scores_note(p->scores, note, sizeof note)[0])
         TRY(mucmm__page_say(p, "%s", note));
-    if (p->held_out && mucmm_model_cross_fit(p->m))
+    if (mucmm__page_cross_fitted(p))
         TRY(mucmm__page_say(p,
                             "So all numbers below that are not called in-sample are those of the "
                             "fit, which judged every row by a model that did not see it."));
@@ -47,7 +47,9 @@ static double largest_correlation(const mucmm_summary *s)
 static const char *witnesses(const mucmm__page *p, char *out, size_t size)
 {
     out[0] = '\0';
-    if (p->held_out)
+    if (mucmm__page_cross_fitted(p))
+        snprintf(out, size, " (cross-fitted)");
+    else if (p->held_out)
         snprintf(out, size, " on the held-out rows");
     else if (p->fitted > 0)
         snprintf(out, size, " on these %" PRId64 " rows", p->heads->rows);
@@ -195,17 +197,25 @@ mucmm_status mucmm__report_fitted(const mucmm__page *p)
     const char *name = p->params->model_label;
     mucmm_status status = MUCMM_OK;
 
-    TRY(mucmm__page_say(
-        p,
-        "Model %s%s%" PRId64 " common components, fitted on %" PRId64 " rows; %" PRId64
-        " more chose, and %" PRId64 " were held out. The numbers of this page are of %s %" PRId64
-        " rows%s.",
-        name ? name : "of ", name ? ": " : "", mucmm_model_common(p->m),
-        mucmm_model_about(p->m)->training_rows, mucmm_model_about(p->m)->choosing_rows,
-        mucmm_model_about(p->m)->held_out_rows, p->held_out ? "these" : "the", p->heads->rows,
-        p->held_out     ? ""
-        : p->fitted > 0 ? " given to the report that it was not fitted to"
-                        : " given to the report"));
+    if (mucmm__page_cross_fitted(p))
+        TRY(mucmm__page_say(p,
+                            "Model %s%s%" PRId64 " common components, fitted on all %" PRId64
+                            " rows. The numbers of this page are cross-fitted: each row was judged "
+                            "by models of folds that did not see it.",
+                            name ? name : "of ", name ? ": " : "", mucmm_model_common(p->m),
+                            mucmm_model_about(p->m)->training_rows));
+    else
+        TRY(mucmm__page_say(
+            p,
+            "Model %s%s%" PRId64 " common components, fitted on %" PRId64 " rows; %" PRId64
+            " more chose, and %" PRId64
+            " were held out. The numbers of this page are of %s %" PRId64 " rows%s.",
+            name ? name : "of ", name ? ": " : "", mucmm_model_common(p->m),
+            mucmm_model_about(p->m)->training_rows, mucmm_model_about(p->m)->choosing_rows,
+            mucmm_model_about(p->m)->held_out_rows, p->held_out ? "these" : "the", p->heads->rows,
+            p->held_out     ? ""
+            : p->fitted > 0 ? " given to the report that it was not fitted to"
+                            : " given to the report"));
     TRY(views_table(p));
     TRY(settings_table(p));
 done:

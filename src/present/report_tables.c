@@ -154,7 +154,7 @@ mucmm_status mucmm__report_retrieval(const mucmm__page *p)
         }
     snprintf(caption, sizeof caption,
              "Share of the rows whose partner is found, with its 95 %% interval (Wilson); by "
-             "chance %.2g %% and %.2g %%.",
+             "chance %.3g %% and %.3g %%.",
              fmin(100, 100.0 / (double)a->rows), fmin(100, 1000.0 / (double)a->rows));
     return show(p, caption, "", &c);
 }

@@ -792,10 +792,20 @@ def rows_of_the_fit_testify_to_nothing():
     crossed = ['crossed.mucmm', '--view', 'x=order_x.npy', '--view', 'y=order_y.npy']  # every row trained: cross-fitted numbers testify
     text = succeeds('score', *crossed).stdout
     check('judged by a model that did not see it' in text and re.search(r'x, common +- ', text) and 'p-value ' not in text, text)
+    lines = dict(re.findall(r'^  (x, (?:common|individual|rest)) +(.*)$', text, re.M))
+    number = float(lines['x, individual'].split()[0])  # what is not shared is individual or the rest
+    check(abs(float(lines['x, rest'].split()[0]) + number - 1) < 2e-4 and lines['x, rest'].split()[1] == '-', lines)
+    told = succeeds('info', 'crossed.mucmm').stdout
+    check('held-out rows' not in told and 'all 60 rows' in told, told)
     succeeds('report', *crossed, '--samples-shown', '1', '-o', 'page.html')
     with open('page.html', encoding='utf-8') as f:
         page = f.read()
     check('judged every row by a model that did not see it' in page and 'Nothing shared was found' in page, 'crossed')
+    check(not re.search(r'held-out rows|were held out|grey band', page) and 'Component 0: correlation' in page, 'no row was held out')
+    made = succeeds('fit', '--view', 'x=own_x.npy', '--view', 'y=own_y.npy', '--common', '2', '--individual', '1', '-o', 'crossed.mucmm').stdout
+    check('all 60 rows trained, none was held out' in made and 'held-out rows' not in made, made)
+    numbers = re.findall(r'^ +([0-9]+) +[0-9.]+ +-?[0-9.]+ +\(', made, re.M)
+    check(numbers == ['0', '1'], 'components bear one number everywhere: %s' % numbers)
 
 
 @test
@@ -1373,7 +1383,7 @@ def fit_study(*more, study='study.json', out='out.mucmm'):
 def study_from_files_to_maps():
     write_study()
     text = succeeds(*fit_study(out='study.mucmm')).stdout
-    check('training rows' in text, text)
+    check('all 56 rows trained' in text, text)
     text = succeeds('info', 'study.mucmm').stdout
     for word in ('pic.onnx', 'pool 2x2', 'kind text', 'wrt embeddings'):
         check(word in text, '%r is not in: %s' % (word, text))
