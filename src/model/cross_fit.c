@@ -1058,12 +1058,19 @@ done:
 
 static void warn_of_none(const mucmm__fit *f, const mucmm_dimensions *d)
 {
-    if (d->common == 0)
+    const char *kept = "one common dimension is kept, which is no evidence of anything common";
+
+    if (d->common > 0)
+        return;
+    if (isfinite(d->p_values[0]))
         mucmm__warn(f->ctx,
                     "nothing significant is shared: with %" PRId64 " rows the first component is "
-                    "no stronger than with wrong pairings, p %.3g; one common dimension is kept, "
-                    "which is no evidence of anything common",
-                    f->n_train, d->p_values[0]);
+                    "no stronger than with wrong pairings, p %.3g; %s",
+                    f->n_train, d->p_values[0], kept);
+    else /* too few ways to pair the rows or their groups */
+        mucmm__warn(f->ctx,
+                    "whether anything is shared cannot be tested with these %" PRId64 " rows; %s",
+                    f->n_train, kept);
 }
 
 /* As many as are significant before the first that is not: each is tested given that there are

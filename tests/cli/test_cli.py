@@ -986,6 +986,21 @@ def explain_checks_maps():
 
 
 @test
+def what_cannot_be_measured_is_said_in_words():
+    """Three groups leave no test of the common part."""
+    numbers = [[((i * 37 + j * 61 + i * j * 13) % 101) / 10 for j in range(4)] for i in range(15)]
+    for name, first in (('tl', 0), ('tr', 2)):
+        with open(name + '.csv', 'w') as f:
+            f.write('a,b\n' + ''.join('%g,%g\n' % tuple(row[first:first + 2]) for row in numbers))
+    with open('tm.csv', 'w') as f:
+        f.write('site\n' + ''.join('s%d\n' % (i % 3) for i in range(15)))
+    views = ('--view', 'left=tl.csv', '--view', 'right=tr.csv')
+    said = succeeds('fit', *views, '--metadata', 'tm.csv', '--group', 'site', '--common', 'auto', '--individual', '0',
+                    '--head', 'linear', '--folds', '3', '-o', 'few.mucmm')
+    check('cannot be tested' in said.stderr and 'p nan' not in said.stderr, said.stderr)
+
+
+@test
 def explain_checks_maps_against_the_truth():
     base = ('explain', 'mlp.mucmm', *UNSEEN, '--samples', '0-4', '--score', 'individual', '--method', 'lcmv', '-o', 'checked')
     write_npy('truth.npy', [[0, 1, 1, 2, 2, 2]] * 5)
