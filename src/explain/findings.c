@@ -261,6 +261,23 @@ static void add_finding(mucmm__text *t, const mucmm_finding *f)
         c->pointing.shared, c->pointing.own, c->pointing.shared_energy, c->pointing.own_energy);
 }
 
+/* How exact the maps are; the gap is a share of the score's range, and a constant score has none.
+ */
+static void add_exactness(mucmm__text *t, const mucmm_map_check *c)
+{
+    if (isfinite(c->completeness))
+        mucmm__text_format(
+            t, "  integrated gradients are complete but for %.1e of the score's range%s;",
+            c->completeness, c->completeness > MOST_GAP ? " (more steps bring that down)" : "");
+    else
+        mucmm__text_format(t, "  the score does not vary: completeness has no scale;");
+    if (isfinite(c->gradient_error))
+        mucmm__text_format(t, " the gradient agrees with\n  differences of the score to %.1e\n",
+                           c->gradient_error);
+    else
+        mucmm__text_format(t, " nor has the gradient's error\n");
+}
+
 mucmm_status mucmm_findings_text(mucmm_ctx *ctx, const mucmm_findings *f, char **out)
 {
     const mucmm_map_check *c = &f->of[0].check;
@@ -269,11 +286,7 @@ mucmm_status mucmm_findings_text(mucmm_ctx *ctx, const mucmm_findings *f, char *
     add_head(&t, f);
     for (int64_t i = 0; i < f->n; i++)
         add_finding(&t, &f->of[i]);
-    mucmm__text_format(
-        &t, "  integrated gradients are complete but for %.1e of the score's range%s;",
-        c->completeness, c->completeness > MOST_GAP ? " (more steps bring that down)" : "");
-    mucmm__text_format(&t, " the gradient agrees with\n  differences of the score to %.1e\n",
-                       c->gradient_error);
+    add_exactness(&t, c);
     if (f->fitted > 0)
         mucmm__text_format(&t,
                            "  The model was fitted to %" PRId64 " of the samples: what is said of "
