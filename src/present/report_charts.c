@@ -167,6 +167,10 @@ static void spectrum_caption(const mucmm__page *p, char *out, size_t size)
     char found[160], yardstick[80] = "", harmonics[120] = "";
     bool tested = s->components > 0 && isfinite(s->p_values[0]);
 
+    if (!isfinite(s->total_correlation)) {
+        snprintf(out, size, "There are too few rows to say how the components correlate.");
+        return;
+    }
     if (tested)
         snprintf(found, sizeof found,
                  "%" PRId64 " of %" PRId64

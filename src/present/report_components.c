@@ -185,16 +185,19 @@ static mucmm_status open_card(const mucmm__page *p, int64_t j)
                      : p->held_out               ? " on the held-out rows"
                      : p->fitted > 0             ? " on the new rows"
                                                  : "";
-    char title[200], yardstick[32] = "", tested[64] = "", text[MUCMM_P_TEXT];
+    char title[200], known[40], yardstick[32] = "", tested[64] = "", text[MUCMM_P_TEXT];
 
-    if (p->trained)
+    if (isfinite(p->heads->correlations[j]))
+        snprintf(known, sizeof known, "correlation %.2f", p->heads->correlations[j]);
+    else
+        snprintf(known, sizeof known, "correlation not known");
+    if (p->trained && isfinite(p->linear->correlations[j]))
         snprintf(yardstick, sizeof yardstick, " (linear %.2f)", p->linear->correlations[j]);
     if (isfinite(p->heads->p_values[j]))
         snprintf(tested, sizeof tested, ", p %s",
                  mucmm_p_text(p->heads->p_values[j], p->heads->permutations, text));
-    snprintf(title, sizeof title, "Component %" PRId64 ": correlation %.2f%s%s%s%s%s", j,
-             p->heads->correlations[j], yardstick, of, tested,
-             p->heads->harmonic[j] >= MUCMM_HARMONIC_R2 ? ", a harmonic" : "",
+    snprintf(title, sizeof title, "Component %" PRId64 ": %s%s%s%s%s%s", j, known, yardstick, of,
+             tested, p->heads->harmonic[j] >= MUCMM_HARMONIC_R2 ? ", a harmonic" : "",
              lost ? ", does not come back" : "");
     return mucmm_report_card(p->ctx, p->r, title);
 }

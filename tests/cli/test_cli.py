@@ -1001,6 +1001,24 @@ def what_cannot_be_measured_is_said_in_words():
 
 
 @test
+def what_one_row_cannot_show_is_not_printed_as_nan():
+    r = random.Random(8)
+    for name, cols in (('l', 6), ('r', 8)):
+        row = [r.gauss(0, 1) for _ in range(cols)]
+        write_npy('same_%s.npy' % name, [row] * 30)
+        write_npy('one_%s.npy' % name, [row])
+    said = succeeds('explain', 'mlp.mucmm', *views('same_l.npy', 'same_r.npy'), '--samples', '0', '--check', '--method', 'gradient',
+                    '--score', 'common', '-o', 'checked').stdout
+    check('the score does not vary' in said and not re.search(r'\bnan\b', said), said)
+    shutil.rmtree('checked')
+    succeeds('report', 'mlp.mucmm', *views('one_l.npy', 'one_r.npy'), '--samples-shown', '1', '-o', 'page.html')
+    with open('page.html', encoding='utf-8') as f:
+        page = re.sub(r'(?s)<(style|script)\b.*?</\1>', '', f.read())
+    check('Component 0: correlation not known' in page, 'the card')
+    check(not re.search(r'\bnan\b', page), re.findall(r'.{60}\bnan\b', page))
+
+
+@test
 def explain_checks_maps_against_the_truth():
     base = ('explain', 'mlp.mucmm', *UNSEEN, '--samples', '0-4', '--score', 'individual', '--method', 'lcmv', '-o', 'checked')
     write_npy('truth.npy', [[0, 1, 1, 2, 2, 2]] * 5)
