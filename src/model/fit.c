@@ -441,6 +441,7 @@ static mucmm_status start_fit(mucmm__fit *f, const mucmm_view *views, int32_t n_
         f->small_sample = false; /* rows that lack views have no coordinates */
     }
     TRY(f->small_sample ? mucmm__small_sample(f) : mucmm__scale_views(f));
+    TRY(mucmm__exact_ridge(f, p));
     TRY(f->folds > 0 ? mucmm__cross_fit_dimensions(f, p) : mucmm__choose_dimensions(f, p));
     TRY(mucmm__choose_batch(f));
     mucmm__resolve_epochs(f, p);

@@ -30,6 +30,9 @@ static const double ridges[] = {1e-8, 1e-5, 1e-3};
 /* Of Ledoit and Wolf, where nothing but the mean variance is to be trusted. */
 #define MOST_SHRUNK 1e6
 
+/* Least eigenvalue of the correlations of columns that do not depend on each other. */
+#define INDEPENDENT 1e-6
+
 /* Of the random numbers: as STREAM_SPLIT of fit.c. */
 #define STREAM_FOLDS 2
 
@@ -389,6 +392,50 @@ static mucmm_status ledoit_wolf(mucmm__fit *f, double *rho, double *const *weigh
 done:
     return status;
 }
+
+/* ---- none -------------------------------------------------------------------------- */
+
+/* Is the least eigenvalue of a view's correlation matrix above INDEPENDENT? */
+static mucmm_status columns_independent(const mucmm__fit *f, int32_t m, bool *yes)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t total = f->offset[f->model->n_views], n = f->offset[m + 1] - f->offset[m];
+    const double *s = f->cov[MUCMM__TRAINING] + f->offset[m] * (total + 1);
+    double *r = NULL, *values = NULL;
+
+    TRY(mucmm__alloc(f->ctx, n * n, sizeof *r, &r));
+    TRY(mucmm__alloc(f->ctx, n, sizeof *values, &values));
+    *yes = true;
+    for (int64_t i = 0; i < n; i++)
+        *yes = *yes && s[i * (total + 1)] > 0;
+    for (int64_t i = 0; i < n && *yes; i++)
+        for (int64_t j = 0; j < n; j++)
+            r[i * n + j] = s[i * total + j] / sqrt(s[i * (total + 1)] * s[j * (total + 1)]);
+    if (*yes) {
+        TRY(mucmm__eigen(f->ctx, n, r, n, values, NULL));
+        *yes = values[n - 1] > INDEPENDENT;
+    }
+done:
+    mucmm__free(r);
+    mucmm__free(values);
+    return status;
+}
+
+mucmm_status mucmm__exact_ridge(mucmm__fit *f, mucmm_fit_params *p)
+{
+    mucmm_status status = MUCMM_OK;
+    bool yes = p->ridge == MUCMM_RIDGE_CHOSEN && p->validation == 0 && !f->inside && !f->some &&
+               f->n_train > f->offset[f->model->n_views] + 1;
+
+    for (int32_t m = 0; m < f->model->n_views && yes; m++)
+        TRY(columns_independent(f, m, &yes));
+    if (yes)
+        f->ridge_asked = p->ridge = 0;
+done:
+    return status;
+}
+
+/* ---- the one asked for ------------------------------------------------------------- */
 
 mucmm_status mucmm__choose_ridge(mucmm__fit *f, double *rho, double *const *weights)
 {

@@ -10,6 +10,10 @@
  * ridge of each view. */
 mucmm_status mucmm__solve_own(mucmm__fit *f, const double *cov, double *rho,
                               double *const *weights);
+/* With `validation` 0, which asks for the closed form of exactly the rows given, p->ridge 0 in the
+ * place of a chosen one, where that has a solution: more rows than columns of all views, and no
+ * view's columns depend on each other. Before the dimensions are chosen. */
+mucmm_status mucmm__exact_ridge(mucmm__fit *f, mucmm_fit_params *p);
 /* The model's ridge, and with it rho [k] and the common weights[m] [dims, k]. */
 mucmm_status mucmm__choose_ridge(mucmm__fit *f, double *rho, double *const *weights);
 
