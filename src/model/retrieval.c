@@ -19,8 +19,8 @@ void mucmm_rate_interval(double rate, int64_t n, double *low, double *high)
     *low = *high = NAN;
     if (!(rate >= 0 && rate <= 1) || n < 1)
         return;
-    *low = fmax(middle - half, 0);
-    *high = fmin(middle + half, 1);
+    *low = rate > 0 ? fmax(middle - half, 0) : 0; /* exactly, whatever is rounded */
+    *high = rate < 1 ? fmin(middle + half, 1) : 1;
 }
 
 /* Rows of unit length: variate j times the root of rho_j (none below 0). */
