@@ -128,10 +128,10 @@ int run_check_gradient(const settings *given)
     TRY(session_open(&s, given));
     TRY(model_open(&s, given, &m));
     TRY(inputs_open_for(&s, m, given, &in));
-    TRY(samples_parse(&s, given->samples, mucmm_data_rows(in.data[0]), 3, &rows));
+    TRY(samples_parse(&s, given->samples, &in, 3, &rows));
     TRY(report(&s, m, &in, &rows, given->json));
 done:
-    free(rows.rows);
+    samples_free(&rows);
     mucmm_model_free(m);
     inputs_close(&in);
     session_close(&s);

@@ -95,13 +95,17 @@ int model_open(session *s, const settings *given, mucmm_model **out);
 
 /* ---- rows and scores by name ------------------------------------------------------- */
 
+enum { MAX_SAMPLE = 160 }; /* bytes of mucmm_views_file_name */
+
 typedef struct sample_list {
     int64_t *rows;
     int64_t n;
 } sample_list;
 
-/* "0,5,9" or "0-4,9", each below `rows`; text NULL = the first `fallback` rows. */
-int samples_parse(session *s, const char *text, int64_t rows, int64_t fallback, sample_list *out);
+/* See mucmm_views_samples; text NULL = the first `fallback` rows. */
+int samples_parse(session *s, const char *text, const inputs *in, int64_t fallback,
+                  sample_list *out);
+void samples_free(sample_list *samples);
 
 /* ---- outputs ----------------------------------------------------------------------- */
 
@@ -109,6 +113,9 @@ int samples_parse(session *s, const char *text, int64_t rows, int64_t fallback, 
 int output_check(const char *path);
 
 enum { MAX_PATH = 4096 };
+
+/* "wrote FILE" on stderr. */
+void say_written(const char *path);
 
 /* A folder for results. It is created with its first file, those above it too if
  * they are missing; what a failed command has written and created is removed again. */
@@ -118,7 +125,9 @@ typedef struct output_dir {
     size_t existing; /* of a created path: the length that was there before */
     char **files;
     int64_t n_files;
-    char full[MAX_PATH]; /* the path that was asked for last */
+    int64_t n_written;   /* with those that stood there before */
+    char full[MAX_PATH]; /* the path that was asked for last   */
+    char first[MAX_PATH];
 } output_dir;
 
 int output_dir_check(const char *path);
@@ -126,6 +135,7 @@ int output_dir_check(const char *path);
 int output_dir_make(output_dir *d);
 /* Full path of a file that is about to be written, in out->full; valid until the next call. */
 int output_dir_file(output_dir *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* keep: says how many files were written; else they are removed. */
 void output_dir_close(output_dir *d, bool keep);
 
 /* ---- JSON -------------------------------------------------------------------------- */

@@ -12,7 +12,8 @@
 
 const option explain_options[] = {
     OPTION_VIEW,
-    {"samples", 0, OPTION_TEXT, true, AT(samples), 0, 0, "0,5,9", "rows to explain, also as 0-4"},
+    {"samples", 0, OPTION_TEXT, true, AT(samples), 0, 0, "0,5,9",
+     "rows to explain: numbers from 0, ranges such as 0-4, names (keys), or all"},
     OPTION_OUTPUT(true, "DIR", "folder for NAME.SCORE.npy and NAME.SCORE.SAMPLE.png"),
     {"score", 0, OPTION_TEXT, false, AT(score), 0, 0, "SCORE",
      "common (default), common-energy, individual, common:J, individual:J; coupling: which word "
@@ -106,13 +107,14 @@ static int write_pngs(session *s, const view_maps *v, const mucmm_display *d, co
                       output_dir *dir)
 {
     int64_t n = v->samples->n;
-    char **path = NULL;
+    char **path = NULL, file[MAX_SAMPLE];
     int code = 0;
 
     TRY(allocate(&path, n, sizeof *path));
     for (int64_t i = 0; i < n; i++) {
-        TRY(output_dir_file(dir, "%s.%s.%" PRId64 ".png", v->view->name, what,
-                            v->samples->rows[i]));
+        TRY(output_dir_file(
+            dir, "%s.%s.%s.png", v->view->name, what,
+            mucmm_views_file_name(v->in->paired, v->samples->rows[i], file, sizeof file)));
         path[i] = strdup(dir->full);
         if (!path[i])
             TRY(fail(EXIT_RUN, "out of memory"));
@@ -321,7 +323,7 @@ int run_explain(const settings *given)
     TRY(check_pair_names(m, "training", &given->training));
     TRY(check_pair_names(m, "truth", &given->truth));
     TRY(inputs_open_for(&s, m, given, &in));
-    TRY(samples_parse(&s, given->samples, mucmm_data_rows(in.data[0]), 0, &samples));
+    TRY(samples_parse(&s, given->samples, &in, 0, &samples));
     if (params.score == MUCMM_SCORE_COUPLING) {
         TRY(explain_coupling(&s, given, m, &in, &samples, &params, &dir));
         goto done;
@@ -339,7 +341,7 @@ int run_explain(const settings *given)
                          : explain_view(&s, given, m, &in, v, &samples, &null, &params, &dir));
 done:
     output_dir_close(&dir, code == 0);
-    free(samples.rows);
+    samples_free(&samples);
     null_models_close(&null);
     mucmm_model_free(m);
     inputs_close(&in);

@@ -10,8 +10,9 @@
 enum { MAX_COUPLINGS = MUCMM_MAX_VIEWS * (MUCMM_MAX_VIEWS - 1) / 2 };
 
 /* DIR/FIRST+SECOND.coupling.SAMPLE.png and the arrays. */
-static int write_files(session *s, const mucmm_coupling *c, output_dir *dir)
+static int write_files(session *s, const inputs *in, const mucmm_coupling *c, output_dir *dir)
 {
+    char sample[MAX_SAMPLE];
     const int64_t *rows = mucmm_coupling_rows(c);
     int code = 0;
 
@@ -20,8 +21,9 @@ static int write_files(session *s, const mucmm_coupling *c, output_dir *dir)
             const char *end = mucmm_coupling_file_end(c, i, (mucmm_coupling_file)f);
             if (!end)
                 continue;
-            TRY(output_dir_file(dir, "%s+%s.coupling.%" PRId64 ".%s", mucmm_coupling_name(c, 0),
-                                mucmm_coupling_name(c, 1), rows[i], end));
+            mucmm_views_file_name(in->paired, rows[i], sample, sizeof sample);
+            TRY(output_dir_file(dir, "%s+%s.coupling.%s.%s", mucmm_coupling_name(c, 0),
+                                mucmm_coupling_name(c, 1), sample, end));
             TRY(check(s, mucmm_coupling_write(s->ctx, c, i, (mucmm_coupling_file)f, dir->full)));
         }
 done:
@@ -74,7 +76,7 @@ int explain_coupling(session *s, const settings *given, const mucmm_model *m, co
         for (int32_t b = a + 1; b < in->n; b++, n++) {
             const int32_t views[] = {a, b};
             TRY(couple(s, given, m, in, samples, usual, &null, views, &found[n]));
-            TRY(write_files(s, found[n], dir));
+            TRY(write_files(s, in, found[n], dir));
         }
     progress_pause(&s->progress);
     for (int64_t i = 0; given->check && !given->json && i < n; i++)

@@ -315,6 +315,7 @@ int run_fit(const settings *given)
         TRY(print_fit_json(&s, m));
     else
         print_fit(m, given->output);
+    say_written(given->output);
 done:
     mucmm_model_free(m);
     inputs_close(&in);

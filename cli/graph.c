@@ -340,6 +340,7 @@ int run_graph_vjp(const settings *given)
     TRY(check(&s, mucmm_graph_run(s.ctx, g, in.named, in.n, &p, &r)));
     TRY(check_cotangents(r, &given->cotangent, &cotangents));
     TRY(write_gradient(&s, r, &cotangents, given->output));
+    say_written(given->output);
 done:
     free_tensors(&in);
     free_tensors(&cotangents);

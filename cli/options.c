@@ -13,6 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of an option that takes one of several words, at most. */
+enum { MAX_CHOICES = 16 };
+
 /* ---- words ------------------------------------------------------------------------- */
 
 /* Place of `word` in "one|two|three", or -1. */
@@ -36,6 +39,25 @@ const char *choice_word(const char *choices, int64_t i, char *out, size_t size)
     for (; i > 0; i--)
         choices = strchr(choices, '|') + 1;
     snprintf(out, size, "%.*s", (int)strcspn(choices, "|"), choices);
+    return out;
+}
+
+/* The word of "one|two|three" that is near to a mistyped one, "; did you mean 'two'?", or "". */
+static const char *near_choice(const char *choices, const char *wrong, char *out, size_t size)
+{
+    const char *words[MAX_CHOICES], *near;
+    char copy[256], *at = copy;
+    int32_t n = 0;
+
+    snprintf(copy, sizeof copy, "%s", choices);
+    for (char *end; at && n < MAX_CHOICES; at = end ? end + 1 : NULL) {
+        if ((end = strchr(at, '|')))
+            *end = '\0';
+        words[n++] = at;
+    }
+    near = mucmm_nearest_word(wrong, words, n);
+    snprintf(out, size, "%s%s%s", near ? "; did you mean '" : "", near ? near : "",
+             near ? "'?" : "");
     return out;
 }
 
@@ -111,6 +133,7 @@ static bool take_count(const option *o, const char *text, int64_t *out)
 static bool take_real(const option *o, const char *text, double *out)
 {
     const char *words = strchr(o->value, '|');
+    char near[80];
     int64_t word = words ? choice_index(words + 1, text) : -1;
 
     if (word >= 0) {
@@ -118,7 +141,8 @@ static bool take_real(const option *o, const char *text, double *out)
         return true;
     }
     if (words && !parse_real(text, out)) {
-        print_error("--%s: '%s' is no number and none of %s", o->name, text, words + 1);
+        print_error("--%s: '%s' is no number and none of %s%s", o->name, text, words + 1,
+                    near_choice(words + 1, text, near, sizeof near));
         return false;
     }
     if (!parse_real(text, out) || *out < o->lo || *out > o->hi)
@@ -128,9 +152,12 @@ static bool take_real(const option *o, const char *text, double *out)
 
 static bool take_choice(const option *o, const char *text, int64_t *out)
 {
+    char near[80];
+
     *out = choice_index(o->value, text);
     if (*out < 0)
-        print_error("--%s: '%s' is none of %s", o->name, text, o->value);
+        print_error("--%s: '%s' is none of %s%s", o->name, text, o->value,
+                    near_choice(o->value, text, near, sizeof near));
     return *out >= 0;
 }
 

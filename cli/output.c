@@ -4,6 +4,7 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <libgen.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -182,12 +183,24 @@ int output_dir_file(output_dir *d, const char *format, ...)
         return fail(EXIT_RUN, "the name %s/%s is too long", d->path, name);
     TRY(output_dir_make(d));
     TRY(remember(d, d->full));
+    if (d->n_written++ == 0)
+        snprintf(d->first, sizeof d->first, "%s", d->full);
 done:
     return code;
 }
 
+void say_written(const char *path)
+{
+    fprintf(stderr, "wrote %s\n", shown(path));
+}
+
 void output_dir_close(output_dir *d, bool keep)
 {
+    if (keep && d->n_written == 1)
+        say_written(d->first);
+    else if (keep && d->n_written > 1)
+        fprintf(stderr, "wrote %" PRId64 " files into %s, from %s to %s\n", d->n_written,
+                shown(d->path), shown(basename(d->first)), shown(basename(d->full)));
     for (int64_t i = 0; i < d->n_files; i++) {
         if (!keep)
             unlink(d->files[i]);

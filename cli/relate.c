@@ -76,6 +76,8 @@ int run_relate(const settings *given)
     TRY(print_made(
         &s, given->json ? mucmm_relate_json(s.ctx, r, &text) : mucmm_relate_text(s.ctx, r, &text),
         &text));
+    if (given->output)
+        say_written(given->output);
 done:
     mucmm_relate_free(r);
     inputs_close(&in);

@@ -207,6 +207,8 @@ int run_report(const settings *given)
     params.score = &score;
     params.again = commands;
     TRY(check(&s, mucmm_model_report(s.ctx, m, in.paired, &params, given->output)));
+    progress_pause(&s.progress);
+    say_written(given->output);
 done:
     free(commands);
     mucmm_model_free(m);

@@ -155,6 +155,8 @@ int run_score(const settings *given)
         TRY(print_made(&s, mucmm_scores_json(s.ctx, scores, &text), &text));
     else if (!given->output)
         print_scores(m, scores);
+    if (given->output)
+        say_written(given->output);
 done:
     mucmm_scores_free(scores);
     mucmm_model_free(m);

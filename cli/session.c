@@ -70,11 +70,12 @@ int check(session *s, mucmm_status status)
 
 /* ---- rows and scores by name ------------------------------------------------------- */
 
-int samples_parse(session *s, const char *text, int64_t rows, int64_t fallback, sample_list *out)
+int samples_parse(session *s, const char *text, const inputs *in, int64_t fallback,
+                  sample_list *out)
 {
+    int64_t rows = mucmm_views_rows(in->paired);
     char first_rows[32];
     mucmm_status status;
-    int code = 0;
 
     *out = (sample_list){0};
     if (!text) {
@@ -82,11 +83,14 @@ int samples_parse(session *s, const char *text, int64_t rows, int64_t fallback, 
                  (fallback < rows ? fallback : rows) - 1);
         text = first_rows;
     }
-    status = mucmm_rows_parse(s->ctx, text, rows, NULL, &out->n);
+    status = mucmm_views_samples(s->ctx, in->paired, text, &out->rows, &out->n);
     if (check(s, status) != 0)
         return status == MUCMM_EARG ? EXIT_USAGE : EXIT_RUN;
-    TRY(allocate(&out->rows, out->n, sizeof *out->rows));
-    TRY(check(s, mucmm_rows_parse(s->ctx, text, rows, out->rows, &out->n)));
-done:
-    return code;
+    return 0;
+}
+
+void samples_free(sample_list *samples)
+{
+    mucmm_bytes_free(samples->rows);
+    *samples = (sample_list){0};
 }

@@ -1042,11 +1042,6 @@ MUCMM_API void mucmm_baseline_text(mucmm_baseline baseline, int64_t row, char *o
 MUCMM_API mucmm_status mucmm_baseline_parse(mucmm_ctx *ctx, const char *text,
                                             mucmm_baseline *baseline, int64_t *row);
 
-/* Row numbers from a text such as "0,5,9" or "0-4,9", each below limit: rows (or NULL, to count
- * alone) [*n]. EARG: no such list, or an empty one; ESHAPE: a number is not below limit. */
-MUCMM_API mucmm_status mucmm_rows_parse(mucmm_ctx *ctx, const char *text, int64_t limit,
-                                        int64_t *rows, int64_t *n);
-
 /* *out (an init has seen it; may be params): params with what is left to the default, map and
  * baseline, as it suits the rows of data. */
 MUCMM_API mucmm_status mucmm_explain_defaults(mucmm_ctx *ctx, const mucmm_data *data,
@@ -2075,6 +2070,17 @@ MUCMM_API const char *mucmm_views_sample(const mucmm_views *v, int64_t row, cons
  * there is nothing else. Returns out. */
 MUCMM_API const char *mucmm_views_label(const mucmm_views *v, int64_t row, const char *column,
                                         char *out, size_t size);
+/* The rows that a text names, *rows [*n] for mucmm_bytes_free, in its order: names of samples
+ * (mucmm_views_sample), numbers from 0 and ranges of them, or all, apart by commas: "P-17,0-4". A
+ * name comes before a number. EARG: no such list, or an empty one (with the nearest name); ESHAPE:
+ * there is no row of that number. */
+MUCMM_API mucmm_status mucmm_views_samples(mucmm_ctx *ctx, const mucmm_views *v, const char *text,
+                                           int64_t **rows, int64_t *n);
+/* A name for files of the row, in out [size >= 128]: its key; what is not plain in one ('/', spaces,
+ * ...) becomes '_' and "~ROW" follows; the row's number where there is no key. Names of different
+ * rows differ. Returns out. */
+MUCMM_API const char *mucmm_views_file_name(const mucmm_views *v, int64_t row, char *out,
+                                            size_t size);
 /* Rows of the study's view that a model would be fitted to: the training part, or all rows of a
  * study without a split. OK and NULL without a study or such a view. */
 MUCMM_API mucmm_status mucmm_views_training(mucmm_ctx *ctx, const mucmm_views *v, const char *view,

@@ -737,23 +737,6 @@ static void test_json(void **state)
     drop_rich(&r);
 }
 
-/* ---- lists of rows ----------------------------------------------------------------- */
-
-static void test_rows(void **state)
-{
-    static const char *const bad[] = {"", "x", "1,,2", "3-1", "-1", "1-", "99999999999999999999"};
-    int64_t rows[8], n = 0;
-
-    (void)state;
-    CHECK_OK(ctx, mucmm_rows_parse(ctx, "0-2,7,7", 8, rows, &n));
-    assert_int_equal(n, 5);
-    assert_true(rows[0] == 0 && rows[2] == 2 && rows[3] == 7 && rows[4] == 7);
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        check_message(ctx, mucmm_rows_parse(ctx, bad[i], 8, NULL, &n), MUCMM_EARG, "`samples`");
-    check_message(ctx, mucmm_rows_parse(ctx, NULL, 8, NULL, &n), MUCMM_EARG, "empty");
-    check_message(ctx, mucmm_rows_parse(ctx, "2,8", 8, NULL, &n), MUCMM_ESHAPE, "no sample 8");
-}
-
 static int set_up_coupling(void **state)
 {
     if (set_up(state) != 0)
@@ -778,7 +761,6 @@ int main(void)
         cmocka_unit_test(test_bags_of_words),
         cmocka_unit_test(test_every_failed_allocation_is_reported),
         cmocka_unit_test(test_json),
-        cmocka_unit_test(test_rows),
     };
     return cmocka_run_group_tests_name("coupling", tests, set_up_coupling, tear_down);
 }

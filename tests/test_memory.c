@@ -569,7 +569,6 @@ done:
 static mucmm_status m_explain_words(mucmm_ctx *c)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t rows[4], n;
     mucmm_explain_params p;
 
     mucmm_explain_params_init(&p);
@@ -577,7 +576,6 @@ static mucmm_status m_explain_words(mucmm_ctx *c)
     TRY(mucmm_map_parse(c, "gradient", &p.map));
     TRY(mucmm_score_parse(c, "individual:1", &p.score, &p.component));
     TRY(mucmm_baseline_parse(c, "7", &p.baseline, &p.baseline_row));
-    TRY(mucmm_rows_parse(c, "0-3", 4, rows, &n));
 done:
     return status;
 }
@@ -1400,6 +1398,7 @@ static mucmm_status m_table_attach(mucmm_ctx *c)
     mucmm_views *v = NULL, *with = NULL;
     mucmm_data *d = NULL, *known_of = NULL;
     mucmm_cmat m = {numbers, 3, 6, 6};
+    int64_t *numbered, n;
 
     TRY(mucmm_data_wrap(c, &m, "rows", NULL, 0, &d));
     TRY(mucmm_views_create(c, &(mucmm_view){"a", d}, 1, &v));
@@ -1408,6 +1407,8 @@ static mucmm_status m_table_attach(mucmm_ctx *c)
     GONE(status, rows);
     TRY(status);
     TRY(mucmm_views_groups(c, v, t, "batch", (int64_t[3]){0}));
+    TRY(mucmm_views_samples(c, v, "0-2", &numbered, &n));
+    mucmm_bytes_free(numbered);
     status = mucmm_views_attach(c, v, t, &with);
     GONE(status, with);
     TRY(status);
@@ -1590,7 +1591,6 @@ static const swept table[] = {
     {"mucmm_map_parse", m_explain_words, NULL},
     {"mucmm_score_parse", m_explain_words, NULL},
     {"mucmm_baseline_parse", m_explain_words, NULL},
-    {"mucmm_rows_parse", m_explain_words, NULL},
     {"mucmm_coupling_create", m_coupling, NULL},
     {"mucmm_coupling_matrix", m_coupling, NULL},
     {"mucmm_coupling_map", m_coupling, NULL},
@@ -1680,6 +1680,7 @@ static const swept table[] = {
     {"mucmm_table_match", m_table_attach, NULL},
     {"mucmm_views_attach", m_table_attach, NULL},
     {"mucmm_views_groups", m_table_attach, NULL},
+    {"mucmm_views_samples", m_table_attach, NULL},
     {"mucmm_data_attach", m_table_attach, NULL},
     CALL(model_match_names),
     CALL(views_training),

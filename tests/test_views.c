@@ -114,6 +114,96 @@ static void test_views_pair_by_key(void **state)
     unlink(in_folder("l.csv"));
 }
 
+/* ---- rows by name ------------------------------------------------------------------ */
+
+static mucmm_views *keyed_views(void)
+{
+    mucmm_views *v = NULL;
+
+    put_text("l.csv", "id,a\nP-1,1\n2,2\n\"a,b\",3\n../x,4\nall,5\n");
+    put_text("r.csv", "id,b\nP-1,1\n2,2\n\"a,b\",3\n../x,4\nall,7\n");
+    CHECK_OK(ctx, open_tables(ctx, "id", 0, &v));
+    return v;
+}
+
+static void check_samples(const mucmm_views *v, const char *text, int64_t n, const int64_t *want)
+{
+    int64_t *rows, count;
+
+    CHECK_OK(ctx, mucmm_views_samples(ctx, v, text, &rows, &count));
+    assert_int_equal(count, n);
+    assert_memory_equal(rows, want, (size_t)n * sizeof *want);
+    mucmm_bytes_free(rows);
+}
+
+static void test_samples_by_name(void **state)
+{
+    mucmm_views *v = keyed_views();
+    int64_t *rows, n;
+
+    (void)state;
+    check_samples(v, "P-1", 1, (const int64_t[]){0});
+    check_samples(v, "2", 1, (const int64_t[]){1}); /* the key, not the number */
+    check_samples(v, "3,0-1,P-1,", 4, (const int64_t[]){3, 0, 1, 0});
+    check_samples(v, "a,b", 1, (const int64_t[]){2});
+    check_samples(v, "all", 1, (const int64_t[]){4}); /* a key, too */
+    check_message(ctx, mucmm_views_samples(ctx, v, "P-11", &rows, &n), MUCMM_EARG,
+                  "did you mean 'P-1'?");
+    assert_null(rows);
+    check_message(ctx, mucmm_views_samples(ctx, v, "qqqqqqq", &rows, &n), MUCMM_EARG,
+                  "names are such as 'P-1'");
+    mucmm_views_free(v);
+}
+
+static void test_samples_by_number(void **state)
+{
+    static const char *const bad[] = {"",    "x",  "1,,2", ",1",
+                                      "3-1", "-1", "1-",   "99999999999999999999"};
+    mucmm_data *a = wrap(5);
+    mucmm_view list[] = {{(char[]){"l"}, a}};
+    mucmm_views *v = NULL;
+    int64_t *rows, n;
+
+    (void)state;
+    CHECK_OK(ctx, mucmm_views_create(ctx, list, 1, &v));
+    check_samples(v, "0-2,4,4", 5, (const int64_t[]){0, 1, 2, 4, 4});
+    check_samples(v, "all", 5, (const int64_t[]){0, 1, 2, 3, 4});
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        check_message(ctx, mucmm_views_samples(ctx, v, bad[i], &rows, &n), MUCMM_EARG, "`samples`");
+    check_message(ctx, mucmm_views_samples(ctx, v, NULL, &rows, &n), MUCMM_EARG, "empty");
+    check_message(ctx, mucmm_views_samples(ctx, v, "2,5", &rows, &n), MUCMM_ESHAPE, "no sample 5");
+    mucmm_views_free(v);
+    mucmm_data_free(a);
+}
+
+/* No key leads out of a folder, and no two rows to one file. */
+static void test_file_names(void **state)
+{
+    static const char *const want[] = {"P-1", "2", "a_b~2", "_._x~3", "all"};
+    mucmm_views *v = keyed_views();
+    char name[128], text[200] = "";
+    mucmm_data_params p;
+
+    (void)state;
+    for (int64_t i = 0; i < 5; i++)
+        assert_string_equal(mucmm_views_file_name(v, i, name, sizeof name), want[i]);
+    mucmm_views_free(v);
+    for (int i = 0; i < 70; i++)
+        memcpy(text + 5 + 2 * i, "\303\244", 3);
+    memcpy(text, "id,a\n", 5);
+    strcat(text, ",1\n");
+    put_text("l.csv", text);
+    unlink(in_folder("r.csv"));
+    mucmm_data_params_init(&p);
+    p.key = "id";
+    CHECK_OK(ctx,
+             mucmm_views_open(ctx, file_names, (const char *[]){in_folder("l.csv")}, 1, &p, &v));
+    mucmm_views_file_name(v, 0, name, sizeof name);
+    assert_string_equal(name + strlen(name) - 4, "\303\244~0"); /* cut between letters */
+    assert_true(strlen(name) < 100);
+    mucmm_views_free(v);
+}
+
 /* ---- a study ----------------------------------------------------------------------- */
 
 static mucmm_study *small_study(void)
@@ -262,6 +352,9 @@ int main(void)
         cmocka_unit_test(test_views_keep_their_data),
         cmocka_unit_test(test_views_refuse),
         cmocka_unit_test(test_views_pair_by_key),
+        cmocka_unit_test(test_samples_by_name),
+        cmocka_unit_test(test_samples_by_number),
+        cmocka_unit_test(test_file_names),
         cmocka_unit_test(test_views_of_a_study),
         cmocka_unit_test(test_views_in_the_order_of_a_model),
         cmocka_unit_test(test_every_failed_allocation_is_reported),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Words for scores, maps and baselines, and lists of rows. */
+ * Words for scores, maps and baselines. */
 #include "core/core.h"
 
 #include <inttypes.h>
@@ -154,46 +154,4 @@ mucmm_status mucmm_baseline_parse(mucmm_ctx *ctx, const char *text, mucmm_baseli
             return MUCMM_OK;
         }
     return unknown(ctx, "baseline", text, baselines, N_BASELINES, " (its number, from 0)");
-}
-
-/* ---- rows -------------------------------------------------------------------------- */
-
-/* Reads "7" or "3-9" at *at and moves behind it and its comma. */
-static bool take_range(const char **at, int64_t *first, int64_t *last)
-{
-    char range[48], *dash;
-    size_t length = strcspn(*at, ",");
-
-    if (length == 0 || length >= sizeof range)
-        return false;
-    memcpy(range, *at, length);
-    range[length] = '\0';
-    *at += length + ((*at)[length] == ',');
-    dash = strchr(range, '-');
-    if (dash)
-        *dash++ = '\0';
-    return parse_number(range, first) && parse_number(dash ? dash : range, last) && *last >= *first;
-}
-
-mucmm_status mucmm_rows_parse(mucmm_ctx *ctx, const char *text, int64_t limit, int64_t *rows,
-                              int64_t *n)
-{
-    int64_t first = 0, last = 0;
-
-    *n = 0;
-    for (const char *at = text ? text : ""; *at;) {
-        if (!take_range(&at, &first, &last))
-            return mucmm__fail(ctx, MUCMM_EARG,
-                               "`samples`: '%.64s' is not a list of rows such as 0,5,9 or 0-4",
-                               text);
-        if (last >= limit)
-            return mucmm__fail(ctx, MUCMM_ESHAPE,
-                               "`samples`: there is no sample %" PRId64 "; the views have %" PRId64
-                               " rows, numbered from 0",
-                               last, limit);
-        for (int64_t i = first; i <= last; i++, (*n)++)
-            if (rows)
-                rows[*n] = i;
-    }
-    return *n > 0 ? MUCMM_OK : mucmm__fail(ctx, MUCMM_EARG, "`samples`: the list is empty");
 }
