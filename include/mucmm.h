@@ -2076,7 +2076,8 @@ MUCMM_API const char *mucmm_views_label(const mucmm_views *v, int64_t row, const
  * there is no row of that number. */
 MUCMM_API mucmm_status mucmm_views_samples(mucmm_ctx *ctx, const mucmm_views *v, const char *text,
                                            int64_t **rows, int64_t *n);
-/* A name for files of the row, in out [size >= 128]: its key; what is not plain in one ('/', spaces,
+/* A name for files of the row, in out [size >= 128]: its key; what is not plain in one ('/',
+ * spaces,
  * ...) becomes '_' and "~ROW" follows; the row's number where there is no key. Names of different
  * rows differ. Returns out. */
 MUCMM_API const char *mucmm_views_file_name(const mucmm_views *v, int64_t row, char *out,

@@ -336,6 +336,7 @@ static problem noisy_problem(int64_t n, bool spread, uint64_t seed)
         CHECK_OK(ctx, mucmm_data_wrap(ctx, &(mucmm_cmat){q.x[m], n, 4, 4}, names[m], NULL, 0,
                                       &q.data[m]));
         q.view[m] = (mucmm_view){names[m], q.data[m]};
+        free(noise);
     }
     return q;
 }
