@@ -149,6 +149,8 @@ json_t *json_text(const char *text);
 /* JSON text as it is fit for a terminal; and such as a call of the library made, if it did. */
 int print_text(const char *text);
 int print_made(session *s, mucmm_status made, char **text);
+/* The same into a file, as the text is. */
+int write_made(session *s, mucmm_status made, char **text, const char *path);
 /* A text for free, with these flags of jansson; NULL if something is lost or root is NULL. */
 char *json_line(const json_t *root, size_t flags);
 /* Exit status 1 with its line if something was lost: for what is printed piece by piece. */
@@ -163,6 +165,7 @@ int print_json(json_t *root);
     X(transform)                                                                                   \
     X(score)                                                                                       \
     X(explain)                                                                                     \
+    X(loadings)                                                                                    \
     X(relate)                                                                                      \
     X(report)                                                                                      \
     X(info)                                                                                        \

@@ -82,6 +82,8 @@ const option fit_options[] = {
      "numbers are codes"},
     {"adjust-nonlinear", 0, OPTION_COUNT, false, AT(adjust_nonlinear), 0, 8, "N",
      "spline columns for each number of --adjust (default 1: linear)"},
+    {"csv", 0, OPTION_TEXT, false, AT(csv), 0, 0, "FILE",
+     "csv with what every component shows: correlation, interval, p-value"},
     OPTION_JSON,
     OPTION_VERBOSE,
     OPTION_END,
@@ -286,8 +288,20 @@ static int check_fit(const settings *given)
     if (given->n_operands == 0 && given->view.n == 1)
         return fail(EXIT_USAGE, "fit: 1 view is not enough; give --view at least twice");
     TRY(output_check(given->output));
+    if (given->csv)
+        TRY(output_check(given->csv));
     if (given->checkpoint)
         TRY(output_check(given->checkpoint));
+done:
+    return code;
+}
+
+static int write_components(session *s, const char *path, const mucmm_model *m)
+{
+    char *text = NULL;
+    int code = 0;
+
+    TRY(write_made(s, mucmm_model_components_csv(s->ctx, m, &text), &text, path));
 done:
     return code;
 }
@@ -311,6 +325,8 @@ int run_fit(const settings *given)
     TRY(check(&s, mucmm_fit(s.ctx, in.views, in.n, &p, &m)));
     TRY(check(&s, mucmm_model_save(s.ctx, m, given->output)));
     progress_pause(&s.progress);
+    if (given->csv)
+        TRY(write_components(&s, given->csv, m));
     if (given->json)
         TRY(print_fit_json(&s, m));
     else

@@ -85,6 +85,16 @@ int print_made(session *s, mucmm_status made, char **text)
     return code;
 }
 
+int write_made(session *s, mucmm_status made, char **text, const char *path)
+{
+    int code = check(s, made);
+
+    if (code == 0)
+        code = check(s, mucmm_file_write(s->ctx, path, *text, strlen(*text)));
+    mucmm_text_free(*text);
+    return code;
+}
+
 /* Not json_dumps: when its buffer cannot grow, it leaves something out and says nothing. */
 char *json_line(const json_t *root, size_t flags)
 {

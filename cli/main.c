@@ -40,7 +40,7 @@ static const command commands[] = {
      "-o pair.mucmm",
      run_fit, 1},
     {"transform", "compute the common and the individual variates of rows",
-     "MODEL (STUDY.json | --view NAME=FILE ...) [options] -o DIR", 1, transform_options,
+     "MODEL (STUDY.json | --view NAME=FILE ...) [options] -o DIR|FILE.csv", 1, transform_options,
      "mucmm transform pair.mucmm --view left=left.npy --view right=right.npy -o variates",
      run_transform, 1},
     {"score", "score rows, and sum up what they show under a model",
@@ -53,6 +53,9 @@ static const command commands[] = {
      "mucmm explain pair.mucmm --view left=left.npy --view right=right.npy --samples 0,5,9 "
      "--score individual --shape left=28x56 -o maps",
      run_explain, 1},
+    {"loadings", "list which columns go with which component",
+     "MODEL [STUDY.json | --view NAME=FILE ...] [options] [-o loadings.csv]", 1, loadings_options,
+     "mucmm loadings pair.mucmm -o loadings.csv", run_loadings, 1},
     {"relate", "test components against what else is known of the rows",
      "MODEL (STUDY.json | --view NAME=FILE ...) --metadata FILE [options] [-o relations.csv]", 1,
      relate_options,

@@ -46,10 +46,10 @@ typedef struct settings {
     tensor_pairs input, cotangent, input_shape;
     texts tensor;
     const char *output, *key, *checkpoint, *samples, *score, *data, *wrt, *cache, *encoder, *pool,
-        *label, *group, *metadata, *image_encoder, *text_encoder, *baseline, *covariates, *adjust;
+        *label, *group, *metadata, *image_encoder, *text_encoder, *baseline, *covariates, *adjust, *csv;
     int64_t common, individual, epochs, individual_epochs, batch, seed, threads;
     int64_t shown, permutations, features, steps, repeats, train_pairs, noise_samples;
-    int64_t null_models, null_rows;
+    int64_t null_models, null_rows, top;
     int64_t head, scale, robust, method, representation, part, memory, stages, missing;
     int64_t bootstrap, restarts, folds, adjust_nonlinear;
     double validation, ridge, learning_rate, weight_decay, input_noise, independence, noise, mask;

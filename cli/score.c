@@ -7,11 +7,12 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 const option score_options[] = {
     OPTION_VIEW,
     OPTION_OUTPUT(false, "FILE", "csv with the scores of every sample"),
+    {"csv", 0, OPTION_TEXT, false, AT(csv), 0, 0, "FILE",
+     "csv with what every component shows: correlation, interval, p-value"},
     OPTION_JSON,
     {"permutations", 0, OPTION_COUNT, false, AT(permutations), 0, 10000000, "N",
      "permutations behind the p-values; 0 = none (default 1000)"},
@@ -28,15 +29,18 @@ const option score_options[] = {
     OPTION_END,
 };
 
-static int write_csv(session *s, const char *path, const mucmm_scores *scores, const inputs *in)
+static int write_tables(session *s, const settings *given, const mucmm_scores *scores,
+                        const inputs *in)
 {
     char *text = NULL;
     int code = 0;
 
-    TRY(check(s, mucmm_scores_csv(s->ctx, scores, in->paired, &text)));
-    TRY(check(s, mucmm_file_write(s->ctx, path, text, strlen(text))));
+    if (given->output)
+        TRY(write_made(s, mucmm_scores_csv(s->ctx, scores, in->paired, &text), &text,
+                       given->output));
+    if (given->csv)
+        TRY(write_made(s, mucmm_scores_components_csv(s->ctx, scores, &text), &text, given->csv));
 done:
-    mucmm_text_free(text);
     return code;
 }
 
@@ -141,6 +145,8 @@ int run_score(const settings *given)
 
     if (given->output)
         TRY(output_check(given->output));
+    if (given->csv)
+        TRY(output_check(given->csv));
     TRY(session_open(&s, given));
     TRY(model_open(&s, given, &m));
     TRY(inputs_open_some(&s, m, given, &in));
@@ -149,11 +155,10 @@ int run_score(const settings *given)
     p.groups = in.groups;
     TRY(check(&s, mucmm_score(s.ctx, m, in.views, in.n, &p, &scores)));
     progress_pause(&s.progress);
-    if (given->output)
-        TRY(write_csv(&s, given->output, scores, &in));
+    TRY(write_tables(&s, given, scores, &in));
     if (given->json)
         TRY(print_made(&s, mucmm_scores_json(s.ctx, scores, &text), &text));
-    else if (!given->output)
+    else if (!given->output && !given->csv)
         print_scores(m, scores);
     if (given->output)
         say_written(given->output);

@@ -4,13 +4,16 @@
  */
 #include "cli.h"
 
+#include <string.h>
+
 const option transform_options[] = {
     OPTION_VIEW,
     OPTION_OUTPUT(
-        true, "DIR",
+        true, "DIR|FILE.csv",
         "folder for NAME.common.npy and NAME.individual.npy; of a view that is not given, or that "
         "rows lack: "
-        "NAME.common-predicted.npy and NAME.common-sd.npy, the standard deviation of its error"),
+        "NAME.common-predicted.npy and NAME.common-sd.npy, the standard deviation of its error. "
+        "FILE.csv: one table of all of them, with the rows' keys"),
     {"representation", 0, OPTION_CHOICE, false, AT(representation), 0, 0, "heads|linear",
      "the trained heads (default) or the closed form"},
     {"method", 0, OPTION_CHOICE, false, AT(representation), 0, 0, "heads|linear", NULL},
@@ -53,8 +56,24 @@ done:
     return code;
 }
 
+static bool is_csv(const char *path)
+{
+    size_t n = strlen(path);
+
+    return n > 4 && strcmp(path + n - 4, ".csv") == 0;
+}
+
+static int write_csv(session *s, const char *path, const mucmm_model *m,
+                     const mucmm_variates *variates, const inputs *in)
+{
+    char *text = NULL;
+
+    return write_made(s, mucmm_variates_csv(s->ctx, variates, m, in->paired, &text), &text, path);
+}
+
 int run_transform(const settings *given)
 {
+    const bool csv = is_csv(given->output);
     int code = 0;
     session s = {0};
     inputs in = {0};
@@ -64,12 +83,14 @@ int run_transform(const settings *given)
     mucmm_representation representation =
         given->representation >= 0 ? (mucmm_representation)given->representation : MUCMM_HEADS;
 
-    TRY(output_dir_check(given->output));
+    TRY(csv ? output_check(given->output) : output_dir_check(given->output));
     TRY(session_open(&s, given));
     TRY(model_open(&s, given, &m));
     TRY(inputs_open_some(&s, m, given, &in));
     TRY(check(&s, mucmm_variates_create(s.ctx, m, representation, in.views, in.n, &variates)));
-    for (int32_t v = 0; v < mucmm_model_views(m); v++)
+    if (csv)
+        TRY(write_csv(&s, given->output, m, variates, &in));
+    for (int32_t v = 0; !csv && v < mucmm_model_views(m); v++)
         TRY(write_view(&s, &dir, m, variates, v));
 done:
     mucmm_variates_free(variates);

@@ -942,6 +942,59 @@ typedef struct mucmm_stability {
 MUCMM_API const mucmm_stability *mucmm_model_stability(const mucmm_model *m,
                                                        mucmm_representation representation);
 
+/* ---- loadings ---------------------------------------------------------------------- */
+
+/* Structure correlations: of every column with every variate of its view. Read-only after creation.
+ * Signs are those of the variates (mucmm_transform): one for all views, such that the weights of
+ * the first view add up to more than 0. */
+typedef struct mucmm_loadings mucmm_loadings;
+
+#define MUCMM_REPRESENTATIONS_ALL (-1)
+
+typedef struct mucmm_loadings_params {
+    uint32_t struct_size;
+    int32_t representation; /* a mucmm_representation, or MUCMM_REPRESENTATIONS_ALL (default): the
+                               trained heads and the closed form, or this alone where it is both */
+    int64_t top;            /* of each variate so many columns; 0 (default) = all                */
+} mucmm_loadings_params;
+
+MUCMM_API void mucmm_loadings_params_init_sized(mucmm_loadings_params *p, size_t size);
+#define mucmm_loadings_params_init(p) mucmm_loadings_params_init_sized((p), sizeof *(p))
+
+/* A later version may have more at its end: take it by its address, do not copy it. */
+typedef struct mucmm_loading {
+    mucmm_representation representation; /* MUCMM_HEADS: of trained heads                       */
+    int32_t view, individual;            /* 0: a variate of the view's c, 1: of its u           */
+    int64_t component, column;           /* from 0                                              */
+    double weight;      /* by which the variate grows with the column, in units of the column (after
+                           mucmm_fit_params.robust and adjust); NaN: no single matrix makes it    */
+    double loading;     /* correlation, in [-1, 1]; NaN: the column or the variate is constant    */
+    double low, high;   /* the 2.5 % and 97.5 % quantile over the bootstrap of the closed form
+                           (mucmm_fit_params.bootstrap), components paired and given their signs;
+                           NaN without it, of u, of trained heads, and of rows that are given     */
+    int32_t comes_back; /* 1 or 0: the component's, of mucmm_stability; -1: not known           */
+} mucmm_loading;
+
+/* With views NULL (n_views 0) of the training rows that have all views; EUNSUPPORTED: a file of an
+ * earlier version does not hold them. Else of the rows given that have the view, matched by name,
+ * all of the model's views or some of them; ESHAPE: fewer than 3 rows. */
+MUCMM_API mucmm_status mucmm_loadings_create(mucmm_ctx *ctx, const mucmm_model *m,
+                                             const mucmm_view *views, int32_t n_views,
+                                             const mucmm_loadings_params *params,
+                                             mucmm_loadings **out);
+MUCMM_API void mucmm_loadings_free(mucmm_loadings *l);
+/* [*n], by representation, view, part, component, and then the largest |loading| first (of equals
+ * the first column; NaN last). */
+MUCMM_API const mucmm_loading *mucmm_loadings_list(const mucmm_loadings *l, int64_t *n);
+/* Name of a column of a view of the model; NULL if it has none. */
+MUCMM_API const char *mucmm_loadings_column(const mucmm_loadings *l, int32_t view, int64_t column);
+/* The largest ones for people, all as csv and as JSON; *out for mucmm_text_free. csv: view, part,
+ * representation, component, column (its name or number), weight, loading, low, high, comes_back;
+ * an empty cell for what is not known, null in JSON. */
+MUCMM_API mucmm_status mucmm_loadings_text(mucmm_ctx *ctx, const mucmm_loadings *l, char **out);
+MUCMM_API mucmm_status mucmm_loadings_csv(mucmm_ctx *ctx, const mucmm_loadings *l, char **out);
+MUCMM_API mucmm_status mucmm_loadings_json(mucmm_ctx *ctx, const mucmm_loadings *l, char **out);
+
 /* ---- explain ----------------------------------------------------------------------- */
 
 /* X(name, value, word): s_C of the sample; e_m; s_m; c_{m,j} and u_{m,j}, j = params.component; s_C
@@ -2094,6 +2147,25 @@ MUCMM_API mucmm_status mucmm_views_training(mucmm_ctx *ctx, const mucmm_views *v
  * rows. */
 MUCMM_API mucmm_status mucmm_scores_csv(mucmm_ctx *ctx, const mucmm_scores *s,
                                         const mucmm_views *views, char **text);
+
+/* What every component shows, as csv, a row for each set of rows, representation and component;
+ * *text for mucmm_text_free. rows: train, held-out or cross-fitted of a model, new or fitted of
+ * scores; representation: heads or linear; n, component (from 0), correlation, low and high (95 %:
+ * of cross-fitted rows by their bootstrap; of two views and independent new or held-out rows by
+ * Fisher's z; else empty), p_value, significant (yes, no), harmonic, carried_by ("left+right"),
+ * similarity and comes_back (mucmm_stability). An empty cell for what is not known. */
+MUCMM_API mucmm_status mucmm_model_components_csv(mucmm_ctx *ctx, const mucmm_model *m,
+                                                  char **text);
+MUCMM_API mucmm_status mucmm_scores_components_csv(mucmm_ctx *ctx, const mucmm_scores *s,
+                                                   char **text);
+
+/* Variates of m as csv, a row for each sample: sample (as mucmm_scores_csv has it), then of every
+ * view NAME.common0, ..., NAME.individual0, ... and, where rows lack the view,
+ * NAME.common-predicted0, ..., NAME.common-sd0, ...; numbers read back as the same floats. ESHAPE:
+ * the views are of another number of rows. */
+MUCMM_API mucmm_status mucmm_variates_csv(mucmm_ctx *ctx, const mucmm_variates *v,
+                                          const mucmm_model *m, const mucmm_views *views,
+                                          char **text);
 
 /* ---- report of a model ------------------------------------------------------------- */
 

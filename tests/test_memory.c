@@ -1304,6 +1304,41 @@ static mucmm_status m_scores_csv(mucmm_ctx *c)
     return take_text(status, text);
 }
 
+static mucmm_status m_loadings(mucmm_ctx *c)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_loadings *l = NULL;
+    char *words[3] = {NULL, NULL, NULL};
+
+    status = mucmm_loadings_create(c, model, q.view, 2, NULL, &l);
+    GONE(status, l);
+    TRY(status);
+    TRY(mucmm_loadings_text(c, l, &words[0]));
+    TRY(mucmm_loadings_csv(c, l, &words[1]));
+    TRY(mucmm_loadings_json(c, l, &words[2]));
+done:
+    for (int i = 0; i < 3; i++)
+        mucmm_text_free(words[i]);
+    mucmm_loadings_free(l);
+    return status;
+}
+
+static mucmm_status m_model_components_csv(mucmm_ctx *c)
+{
+    char *text = (char *)more_numbers;
+    mucmm_status status = mucmm_model_components_csv(c, rich_model, &text);
+
+    return take_text(status, text);
+}
+
+static mucmm_status m_scores_components_csv(mucmm_ctx *c)
+{
+    char *text = (char *)more_numbers;
+    mucmm_status status = mucmm_scores_components_csv(c, rich_scores, &text);
+
+    return take_text(status, text);
+}
+
 static mucmm_status m_scores_json(mucmm_ctx *c)
 {
     char *text = (char *)more_numbers;
@@ -1326,6 +1361,20 @@ static mucmm_status m_variates_create(mucmm_ctx *c)
     mucmm_status status = mucmm_variates_create(c, model, MUCMM_HEADS, &q.view[1], 1, &v);
 
     GONE(status, v);
+    mucmm_variates_free(v);
+    return status;
+}
+
+static mucmm_status m_variates_csv(mucmm_ctx *c)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_variates *v = NULL;
+    char *text = NULL;
+
+    TRY(mucmm_variates_create(c, model, MUCMM_HEADS, q.view, 2, &v));
+    TRY(mucmm_variates_csv(c, v, model, model_views, &text));
+done:
+    mucmm_text_free(text);
     mucmm_variates_free(v);
     return status;
 }
@@ -1664,6 +1713,13 @@ static const swept table[] = {
     CALL(model_recognize),
     CALL(scores_csv),
     CALL(scores_json),
+    CALL(scores_components_csv),
+    CALL(model_components_csv),
+    CALL(variates_csv),
+    {"mucmm_loadings_create", m_loadings, NULL},
+    {"mucmm_loadings_text", m_loadings, NULL},
+    {"mucmm_loadings_csv", m_loadings, NULL},
+    {"mucmm_loadings_json", m_loadings, NULL},
     CALL(model_results_json),
     CALL(variates_create),
     CALL(views_create),

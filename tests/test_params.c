@@ -65,6 +65,7 @@ INIT(mucmm_ctx_params)
 INIT(mucmm_data_params)
 INIT(mucmm_array)
 INIT(mucmm_table_params)
+INIT(mucmm_loadings_params)
 INIT(mucmm_relate_params)
 INIT(mucmm_fit_params)
 INIT(mucmm_score_params)
@@ -141,6 +142,15 @@ static mucmm_status use_table_open_memory(void *p)
     mucmm_status status = mucmm_table_open_memory(ctx, "a\n1\n", 4, NULL, p, &t);
 
     mucmm_table_free(t);
+    return status;
+}
+
+static mucmm_status use_loadings(void *p)
+{
+    mucmm_loadings *l = NULL;
+    mucmm_status status = mucmm_loadings_create(ctx, model, NULL, 0, p, &l);
+
+    mucmm_loadings_free(l);
     return status;
 }
 
@@ -581,6 +591,7 @@ static const sized all[] = {
     SIZED(mucmm_array, set_array, TAKES, {"mucmm_data_adopt", use_data_adopt}),
     SIZED(mucmm_table_params, NULL, TAKES, {"mucmm_table_open", use_table_open},
           {"mucmm_table_open_memory", use_table_open_memory}),
+    SIZED(mucmm_loadings_params, NULL, TAKES, {"mucmm_loadings_create", use_loadings}),
     SIZED(mucmm_relate_params, NULL, TAKES, {"mucmm_relate_create", use_relate}),
     SIZED(mucmm_fit_params, set_fit, TAKES, {"mucmm_fit", use_fit}),
     SIZED(mucmm_score_params, NULL, TAKES, {"mucmm_score", use_score}),

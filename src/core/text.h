@@ -19,6 +19,13 @@ void mucmm__text_add(mucmm__text *t, const char *bytes, size_t n);
 /* At most 127 bytes; real numbers as the program's locale has them. */
 void mucmm__text_format(mucmm__text *t, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* A cell of a csv file: in quotes where csv asks for them, and nothing else changed (a name that
+ * begins like a formula stays what it is, or it would be another name when it is read). */
+void mucmm__text_cell(mucmm__text *t, const char *cell);
+/* The shortest decimal number, with a point in any locale, that reads back as x, a double or, of
+ * single ones, a float; nothing for NaN. */
+void mucmm__text_double(mucmm__text *t, double x);
+void mucmm__text_float(mucmm__text *t, float x);
 /* *out: the text, a block for mucmm__free; NULL on failure. t is empty again. */
 mucmm_status mucmm__text_done(mucmm__text *t, char **out);
 

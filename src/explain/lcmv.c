@@ -247,7 +247,7 @@ static mucmm_status find_loadings(mucmm_ctx *ctx, const mucmm__samples *s, doubl
     if (!stored) {
         TRY(mucmm__alloc(ctx, size, sizeof *found, &found));
         TRY(mucmm__loadings(ctx, s->m, s->rep, s->view, training, NULL, mucmm_data_rows(training),
-                            NULL, NULL, found));
+                            NULL, NULL, found, NULL));
     }
     mucmm__to_double(stored ? stored : found, size, out);
 done:

@@ -65,7 +65,7 @@ mucmm_status mucmm__pattern_of_loadings(mucmm_ctx *ctx, const mucmm__samples *s,
     if (training) {
         TRY(mucmm__alloc(ctx, p * (k + q), sizeof *found, &found));
         TRY(mucmm__loadings(ctx, s->m, s->rep, s->view, training, NULL, mucmm_data_rows(training),
-                            NULL, NULL, found));
+                            NULL, NULL, found, NULL));
         loadings = found;
     }
     TRY(mucmm__alloc(ctx, s->n, sizeof *scores, &scores));

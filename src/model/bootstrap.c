@@ -5,6 +5,7 @@
  * scaling and ridge, and is compared with the fit on the rows that it did not draw. */
 #include "model/bootstrap.h"
 
+#include "model/bootstrap_loadings.h"
 #include "model/fit_moments.h"
 #include "model/fit_ridge.h"
 #include "model/represent.h"
@@ -39,6 +40,7 @@ typedef struct bootstrap {
     double *weights[MUCMM_MAX_VIEWS];    /* [dims, k] */
     double *mean, *cov, *rho;
     int64_t left_out;
+    mucmm__loading_tails tails;
 } bootstrap;
 
 static void bootstrap_drop(bootstrap *b)
@@ -53,6 +55,7 @@ static void bootstrap_drop(bootstrap *b)
     mucmm__free(b->mean);
     mucmm__free(b->cov);
     mucmm__free(b->rho);
+    mucmm__loading_tails_drop(&b->tails);
     for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++) {
         mucmm__free(b->fit[m].data);
         mucmm__free(b->ref[m].data);
@@ -252,6 +255,9 @@ static mucmm_status run_replicate(bootstrap *b, int64_t replicate, mucmm__compar
                    (size_t)k * sizeof(double));
     }
     TRY(mucmm__compare(b->f->ctx, c, b->out, b->ref, b->other));
+    TRY(mucmm__loading_tails_add(b->f,
+                                 &(mucmm__replicate){b->drawn, b->n_drawn, b->cov, b->weights},
+                                 c->pair, c->sign, &b->tails));
 done:
     return status;
 }
@@ -286,6 +292,7 @@ static mucmm_status run_all(bootstrap *b, int64_t replicates, relay *r)
     TRY(project(b, NULL, b->n_judged, f->weights, b->fit));
     TRY(mucmm__comparisons_create(f->ctx, f->model->n_views, f->model->k, replicates, b->n_judged,
                                   &c));
+    TRY(mucmm__loading_tails_create(f, replicates, &b->tails));
     while (r->done < replicates) {
         TRY(run_replicate(b, r->done, &c));
         r->done++;
@@ -297,6 +304,7 @@ static mucmm_status run_all(bootstrap *b, int64_t replicates, relay *r)
                         "`ridge`",
                         replicates));
     TRY(mucmm__stability_make(f->ctx, &c, TAIL, &f->model->linear.stability));
+    TRY(mucmm__loading_tails_keep(f, &b->tails));
 done:
     mucmm__comparisons_drop(&c);
     return status;

@@ -252,8 +252,10 @@ static mucmm_status keep_loadings(mucmm__fit *f, mucmm__solution *rep, float *co
     for (int32_t m = 0; m < model->n_views; m++) {
         TRY(mucmm__alloc(f->ctx, model->view[m].p * (model->k + model->view[m].q),
                          sizeof **rep->loadings, &rep->loadings[m]));
+        TRY(mucmm__alloc(f->ctx, model->view[m].p + model->k + model->view[m].q,
+                         sizeof **rep->deviations, &rep->deviations[m]));
         TRY(mucmm__loadings(f->ctx, model, rep, m, f->data[m], f->train, f->n_train, c[m], u[m],
-                            rep->loadings[m]));
+                            rep->loadings[m], rep->deviations[m]));
     }
 done:
     return status;

@@ -5,6 +5,7 @@
 
 #include "model/represent.h"
 
+#include <math.h>
 #include <string.h>
 
 /* A chunk of rows on its way. */
@@ -47,7 +48,7 @@ static void join(int64_t k, int64_t q, const float *c, const float *u, chunk *b)
 
 mucmm_status mucmm__loadings(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__solution *r,
                              int32_t view, const mucmm_data *data, const int64_t *rows, int64_t n,
-                             const float *c, const float *u, float *out)
+                             const float *c, const float *u, float *out, double *deviations)
 {
     mucmm_status status = MUCMM_OK;
     const mucmm__view_info *v = &m->view[view];
@@ -70,8 +71,11 @@ mucmm_status mucmm__loadings(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__
         TRY(mucmm__moments_push(ctx, moments, &(mucmm_cmat){b.h, b.n, p, p},
                                 &(mucmm_cmat){b.joined, b.n, k + q, k + q}));
     }
-    TRY(mucmm__moments_get(ctx, moments, NULL, NULL, cov, NULL, NULL));
+    TRY(mucmm__moments_get(ctx, moments, NULL, NULL, cov, deviations,
+                           deviations ? deviations + p : NULL));
     mucmm__to_float(cov, p * (k + q), out);
+    for (int64_t j = 0; deviations && j < p + k + q; j++)
+        deviations[j] = sqrt(fmax(deviations[j], 0));
 done:
     mucmm__moments_free(moments);
     mucmm__free(cov);

@@ -92,6 +92,8 @@ void mucmm__solution_drop(mucmm__solution *r)
     for (int i = 0; i < MUCMM_MAX_VIEWS; i++) {
         mucmm__heads_drop(&r->view[i]);
         mucmm__free(r->loadings[i]);
+        mucmm__free(r->deviations[i]);
+        mucmm__free(r->loading_ends[i]);
     }
     mucmm__free(r->rho);
     mucmm__free(r->harmonic);

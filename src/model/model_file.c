@@ -126,6 +126,13 @@ static void list_representation(tensor_list *list, const mucmm_model *m, const c
         snprintf(name, sizeof name, "%s.%s.loadings", method, m->view[i].name);
         if (r->loadings[i])
             list_add(list, name, MUCMM_F32, m->view[i].p, m->k + m->view[i].q, r->loadings[i]);
+        snprintf(name, sizeof name, "%s.%s.deviations", method, m->view[i].name);
+        if (r->deviations[i])
+            list_add(list, name, MUCMM_F64, m->view[i].p + m->k + m->view[i].q, -1,
+                     r->deviations[i]);
+        snprintf(name, sizeof name, "%s.%s.loading_ends", method, m->view[i].name);
+        if (r->loading_ends[i])
+            list_add(list, name, MUCMM_F32, 2 * m->view[i].p, m->k, r->loading_ends[i]);
     }
 }
 
@@ -163,7 +170,7 @@ static mucmm_status list_tensors(mucmm_ctx *ctx, const mucmm_model *m, tensor_li
 
     *list = (tensor_list){
         .room =
-            m->n_views * (7 + 2 * (4 * per_head + 4) + MUCMM__LATER * (per_head + 3)) + 2 * 6 + 2};
+            m->n_views * (7 + 2 * (4 * per_head + 6) + MUCMM__LATER * (per_head + 3)) + 2 * 6 + 2};
     TRY(mucmm__alloc(ctx, list->room, sizeof *list->items, &list->items));
     TRY(mucmm__alloc(ctx, list->room, sizeof *list->names, &list->names));
     for (int32_t i = 0; i < m->n_views; i++) {
@@ -333,6 +340,30 @@ static mucmm_status check_correlations(mucmm_ctx *ctx, const mucmm_model *m)
     return MUCMM_OK;
 }
 
+/* Standard deviations, and ends of correlations; a constant column has none of these. */
+static mucmm_status check_loadings(mucmm_ctx *ctx, const mucmm_model *m)
+{
+    for (int i = 0; i < 2 * m->n_views; i++) {
+        const char *method = i % 2 == 0 ? "linear" : "heads";
+        const mucmm__solution *r = i % 2 == 0 ? &m->linear : &m->heads;
+        const mucmm__view_info *v = &m->view[i / 2];
+        const double *deviations = r->deviations[i / 2];
+        const float *ends = r->loading_ends[i / 2];
+        for (int64_t j = 0; deviations && j < v->p + m->k + v->q; j++)
+            if (deviations[j] < 0)
+                return mucmm__fail(ctx, MUCMM_EFORMAT,
+                                   "tensor '%s.%s.deviations' holds a negative number", method,
+                                   v->name);
+        for (int64_t j = 0; ends && j < v->p * m->k; j++)
+            if (ends[j] < -1 || ends[j] > ends[v->p * m->k + j] || ends[v->p * m->k + j] > 1)
+                return mucmm__fail(ctx, MUCMM_EFORMAT,
+                                   "tensor '%s.%s.loading_ends' holds what is no interval of "
+                                   "correlations",
+                                   method, v->name);
+    }
+    return MUCMM_OK;
+}
+
 /* A row of a fit has a view, and one that was held out has all. */
 static mucmm_status check_digest(mucmm_ctx *ctx, const mucmm_model *m)
 {
@@ -364,6 +395,7 @@ static mucmm_status load_model(mucmm_ctx *ctx, const mucmm__safetensors *file, s
         if (m->view[i].robust)
             TRY(mucmm__robust_check(ctx, m->view[i].name, m->view[i].robust));
     TRY(check_correlations(ctx, m));
+    TRY(check_loadings(ctx, m));
     TRY(check_digest(ctx, m));
 done:
     list_drop(&list);

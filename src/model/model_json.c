@@ -126,6 +126,10 @@ static json_t *representation_json(mucmm__json_build *b, const mucmm_model *m,
             mucmm__json_set(b, v, "transport", net_json(b, &r->view[i].transport.net.net));
         mucmm__json_set(b, v, "later", later_json(b, &r->view[i]));
         mucmm__json_set(b, v, "loadings", json_boolean(r->loadings[i] != NULL));
+        if (r->deviations[i])
+            mucmm__json_set(b, v, "deviations", json_true());
+        if (r->loading_ends[i])
+            mucmm__json_set(b, v, "loading_ends", json_true());
         mucmm__json_add(b, views, v);
     }
     mucmm__json_set(b, o, "views", views);

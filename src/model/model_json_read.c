@@ -288,6 +288,14 @@ static mucmm_status read_extras(mucmm_ctx *ctx, const json_t *o, const mucmm_mod
         TRY(claim(ctx, room, p, (size_t)(m->k + q) * sizeof(float)));
         TRY(mucmm__alloc(ctx, p * (m->k + q), sizeof(float), &r->loadings[i]));
     }
+    if (json_is_true(json_object_get(o, "deviations"))) {
+        TRY(claim(ctx, room, p + m->k + q, sizeof(double)));
+        TRY(mucmm__alloc(ctx, p + m->k + q, sizeof(double), &r->deviations[i]));
+    }
+    if (json_is_true(json_object_get(o, "loading_ends"))) {
+        TRY(claim(ctx, room, 2 * p, (size_t)m->k * sizeof(float)));
+        TRY(mucmm__alloc(ctx, 2 * p * m->k, sizeof(float), &r->loading_ends[i]));
+    }
 done:
     return status;
 }

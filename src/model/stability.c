@@ -67,6 +67,8 @@ mucmm_status mucmm__comparisons_create(mucmm_ctx *ctx, int32_t n_views, int64_t 
     TRY(mucmm__alloc(ctx, room * k, sizeof(double), &c->subspace));
     TRY(mucmm__alloc(ctx, room * k, sizeof(double), &c->correlation));
     TRY(mucmm__alloc(ctx, rows, sizeof *c->times, &c->times));
+    TRY(mucmm__alloc(ctx, k, sizeof *c->pair, &c->pair));
+    TRY(mucmm__alloc(ctx, k, sizeof *c->sign, &c->sign));
     for (int32_t m = 0; m < n_views; m++)
         TRY(mucmm__alloc(ctx, rows * k, sizeof(double), &c->sum[m]));
 done:
@@ -79,6 +81,8 @@ void mucmm__comparisons_drop(mucmm__comparisons *c)
     mucmm__free(c->subspace);
     mucmm__free(c->correlation);
     mucmm__free(c->times);
+    mucmm__free(c->pair);
+    mucmm__free(c->sign);
     for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)
         mucmm__free(c->sum[m]);
     *c = (mucmm__comparisons){0};
@@ -232,6 +236,8 @@ static void take_comparison(mucmm__comparisons *c, const two_fits *t, const int6
     for (int64_t i = 0; i < k; i++) {
         int64_t j = t->column[i];
         double sign = t->similarity[i * k + j] < 0 ? -1 : 1;
+        c->pair[i] = j;
+        c->sign[i] = sign;
         c->similarity[at + i] = t->size[i * k + j];
         c->correlation[at + i] = t->r[j];
         c->subspace[at + i] = 0;

@@ -23,6 +23,8 @@ typedef struct mucmm__comparisons {
     int64_t rows;                 /* all that may be compared on */
     double *sum[MUCMM_MAX_VIEWS]; /* [rows, k] of the others' variates, paired */
     int64_t *times;               /* [rows] comparisons that had the row */
+    int64_t *pair;                /* [k] of the last one: the other fit's component ... */
+    double *sign;                 /* ... and its sign */
 } mucmm__comparisons;
 
 mucmm_status mucmm__comparisons_create(mucmm_ctx *ctx, int32_t n_views, int64_t k, int64_t room,
