@@ -23,12 +23,12 @@ typedef struct mucmm__solution {
     mucmm__joint joint;
     float *loadings[MUCMM_MAX_VIEWS]; /* [p, k + q] Cov(h, [c u]) on the training rows, of all views
                                          or of none (the first files)           */
-    double *deviations[MUCMM_MAX_VIEWS]; /* [p + k + q] standard deviations of h and [c u] there;
-                                            NULL in files of earlier versions     */
+    double *deviations[MUCMM_MAX_VIEWS];  /* [p + k + q] standard deviations of h and [c u] there;
+                                             NULL in files of earlier versions     */
     float *loading_ends[MUCMM_MAX_VIEWS]; /* [2, p, k] low and high ends of Corr(h, c) over the
                                              bootstrap; NULL without one          */
-    mucmm_summary *summary[2];        /* by mucmm_rows */
-    mucmm_stability *stability;       /* NULL if not asked for */
+    mucmm_summary *summary[2];            /* by mucmm_rows */
+    mucmm_stability *stability;           /* NULL if not asked for */
 } mucmm__solution;
 
 struct mucmm__adjust;
