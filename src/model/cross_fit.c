@@ -4,6 +4,7 @@
  * rows; what it says is judged by the models of folds, each on the rows that it did not see. */
 #include "model/cross_work.h"
 
+#include "correlate/exchange.h"
 #include "model/represent.h"
 
 #include <inttypes.h>
@@ -13,8 +14,13 @@
 enum {
     FOLDS = 5,
     PERMUTATIONS = MUCMM__CROSS_PERMUTATIONS,
-    LEAST_FOR_FOLDS = 10 /* rows, where folds are not asked for */
+    LEAST_FOR_FOLDS = 10, /* rows or groups of them, where folds are not asked for */
+    MOST_GROUPED_ROWS =
+        6000 /* of fewer than MUCMM_SMALL_SAMPLE groups; half where heads could train */
 };
+/* Multiplications of the folds of grouped rows, of their ridges above all: as MUCMM_SMALL_SAMPLE
+ * rows of as many columns take. */
+#define MOST_GROUPED_WORK 2e11
 /* The default of `validation`: another one asks for rows to be held out. */
 #define USUAL_VALIDATION 0.1
 
@@ -34,11 +40,30 @@ bool mucmm__cross_enough_rows(const mucmm_fit_params *p, double ridge, int64_t n
     return n > k + q + 2 && (ridge != 0 || n > widest + 1);
 }
 
-/* Of n rows that have all views: the folds that p asks for, 0 = none. */
-static int32_t folds_of(const mucmm_fit_params *p, int64_t n, int64_t widest)
+/* What decides whether a sample is small. */
+typedef struct sample {
+    int64_t n, units, widest; /* rows that have all views; groups of them, or rows; columns */
+    int32_t n_views;
+} sample;
+
+/* Rows of few groups tell no more than that many groups: they are cross-fitted too, as far as it
+ * takes no longer than a small sample of rows. */
+static bool can_cross_fit(const mucmm_fit_params *p, const sample *s)
 {
-    bool few = n >= LEAST_FOR_FOLDS && n < MUCMM_SMALL_SAMPLE &&
-               mucmm__cross_enough_rows(p, p->ridge, n - n / FOLDS - 1, widest);
+    double n = (double)s->n, d = (double)(s->widest < s->n ? s->widest : s->n);
+    double work =
+        FOLDS * s->n_views * (p->ridge == MUCMM_RIDGE_CHOSEN ? 70 : 1) * d * d * (10 * d + n);
+    int64_t most = p->head == MUCMM_HEAD_AUTO ? MOST_GROUPED_ROWS / 2 : MOST_GROUPED_ROWS;
+
+    return s->n < MUCMM_SMALL_SAMPLE || (s->n <= most && work <= MOST_GROUPED_WORK);
+}
+
+/* The folds that p asks for, 0 = none. */
+static int32_t folds_of(const mucmm_fit_params *p, const sample *s)
+{
+    bool few = s->units >= LEAST_FOR_FOLDS && s->units < MUCMM_SMALL_SAMPLE &&
+               can_cross_fit(p, s) &&
+               mucmm__cross_enough_rows(p, p->ridge, s->n - s->n / FOLDS - 1, s->widest);
 
     if (p->folds != MUCMM_AUTO)
         return p->folds;
@@ -72,38 +97,50 @@ static mucmm_status check_all_train(mucmm__fit *f, const mucmm_fit_params *p, in
     return MUCMM_OK;
 }
 
-static int64_t complete_rows(const mucmm_view *views, int32_t n_views)
+static mucmm_status take_sample(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_views,
+                                const int64_t *groups, sample *s)
 {
+    mucmm_status status = MUCMM_OK;
     const mucmm_data *data[MUCMM_MAX_VIEWS];
     uint32_t all = ((uint32_t)1 << n_views) - 1;
-    int64_t n = 0, rows = mucmm_data_rows(views[0].data);
+    int64_t n_all = mucmm_data_rows(views[0].data), *rows = NULL, *group = NULL;
 
-    for (int32_t m = 0; m < n_views; m++)
+    *s = (sample){.n_views = n_views};
+    for (int32_t m = 0; m < n_views; m++) {
+        int64_t p = mucmm_data_cols(views[m].data);
         data[m] = views[m].data;
-    for (int64_t i = 0; i < rows; i++)
-        n += mucmm__row_views(n_views, data, i) == all;
-    return n;
+        s->widest = p > s->widest ? p : s->widest;
+    }
+    TRY(mucmm__alloc(ctx, n_all, sizeof *rows, &rows));
+    for (int64_t i = 0; i < n_all; i++)
+        if (mucmm__row_views(n_views, data, i) == all)
+            rows[s->n++] = i;
+    TRY(mucmm__groups_of(ctx, groups, rows, s->n, &group));
+    TRY(mucmm__group_count(ctx, group, s->n, &s->units));
+done:
+    mucmm__free(rows);
+    mucmm__free(group);
+    return status;
 }
 
 mucmm_status mucmm__cross_fit_begin(mucmm__fit *f, const mucmm_view *views, int32_t n_views,
                                     mucmm_fit_params *p)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t n = complete_rows(views, n_views), widest = 0;
+    sample s;
 
-    for (int32_t m = 0; m < n_views; m++)
-        widest = mucmm_data_cols(views[m].data) > widest ? mucmm_data_cols(views[m].data) : widest;
-    f->folds = p->folds = folds_of(p, n, widest);
+    TRY(take_sample(f->ctx, views, n_views, p->groups, &s));
+    f->folds = p->folds = folds_of(p, &s);
     if (f->folds == 0 && p->validation > 0)
         return MUCMM_OK;
-    TRY(check_all_train(f, p, n));
+    TRY(check_all_train(f, p, s.n));
     if (p->head == MUCMM_HEAD_AUTO) {
         p->head = MUCMM_HEAD_LINEAR;
         if (f->folds > 0)
             mucmm__info(f->ctx,
-                        "%" PRId64 " rows: all of them train the closed form, and %d folds judge "
-                        "it; `head` mlp trains networks",
-                        n, f->folds);
+                        "%" PRId64 " rows%s: all of them train the closed form, and %d folds "
+                        "judge it; `head` mlp trains networks",
+                        s.n, p->groups ? " in groups" : "", f->folds);
     }
 done:
     return status;
