@@ -532,10 +532,11 @@ def moving_rows(o, seed, glyphs, encoder):
     return rows
 
 
-@experiment([1])
+@experiment(list(range(1, 11)))
 def groups(o, seed):
-    """Repeated measures, linear heads: how often something is significant where nothing is shared, and where subjects' levels are."""
-    return repeated.tables(folder(o, seed), 5 if o.quick else 200, seed, ['--head', 'linear', '--threads', o.threads, *o.fit])
+    """Repeated measures, linear heads: how often something is significant where nothing is shared, and where subjects' levels
+    are. 10 runs a seed."""
+    return repeated.tables(folder(o, seed), 2 if o.quick else 10, seed, ['--head', 'linear', '--threads', o.threads, *o.fit])
 
 
 @experiment([1, 2, 3], 4, 6)

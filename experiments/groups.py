@@ -63,16 +63,21 @@ def run(folder, design, shared, seed, options, grouped=True):
     return least_p(fitted['held_out']), least_p(scored)
 
 
-def tables(folder, runs, first, options):
+def cells():
+    """(title, design, how many columns' levels are shared, are groups given)"""
+    for signal, shared in SIGNALS.items():
+        for grouped in (True, False) if shared == 0 else (True,):
+            for design in DESIGNS:
+                yield signal + ('' if grouped else ' (rows taken for independent)'), design, shared, grouped
+
+
+def tables(folder, runs, first, options, wanted=lambda title, design: True):
     """{title: {row: {column: share of the runs with any p <= .05}}}"""
     found = {}
-    for design in DESIGNS:
-        for signal, shared in SIGNALS.items():
-            for grouped in (True, False):
-                if not grouped and shared:
-                    continue
-                p = np.array([run(folder, design, shared, first * 10000 + i, options, grouped) for i in range(runs)])
-                title = 'Share of %d runs in which anything is significant: %s' % (runs, signal)
-                title += '' if grouped or shared else ' (rows taken for independent)'
-                found.setdefault(title, {})[design] = dict(zip(('fit', 'score, new subjects'), (p <= ALPHA).mean(0)))
+    for title, design, shared, grouped in cells():
+        if not wanted(title, design):
+            continue
+        p = np.array([run(folder, design, shared, first * 10000 + i, options, grouped) for i in range(runs)])
+        found.setdefault('Share of the runs in which anything is significant: ' + title, {})[design] = \
+            dict(zip(('fit', 'score, new subjects'), map(float, (p <= ALPHA).mean(0))))
     return found
