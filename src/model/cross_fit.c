@@ -14,31 +14,17 @@
 enum {
     FOLDS = 5,
     PERMUTATIONS = MUCMM__CROSS_PERMUTATIONS,
-    LEAST_FOR_FOLDS = 10, /* rows or groups of them, where folds are not asked for */
-    MOST_GROUPED_ROWS =
-        6000 /* of fewer than MUCMM_SMALL_SAMPLE groups; half where heads could train */
+    LEAST_FOR_FOLDS = 10 /* rows, where folds are not asked for */
 };
+/* Of fewer than MUCMM_SMALL_SAMPLE groups; half of them where heads could train. */
+#define MOST_GROUPED_ROWS 6000
 /* Multiplications of the folds of grouped rows, of their ridges above all: as MUCMM_SMALL_SAMPLE
  * rows of as many columns take. */
 #define MOST_GROUPED_WORK 2e11
 /* The default of `validation`: another one asks for rows to be held out. */
 #define USUAL_VALIDATION 0.1
 
-const mucmm__solution *mucmm__cross_solution(const mucmm_model *m, int which)
-{
-    return which ? &m->heads : &m->linear;
-}
-
 /* ---- what is asked for ------------------------------------------------------------ */
-
-/* Are n rows enough for the closed form of so many columns that p asks for? */
-bool mucmm__cross_enough_rows(const mucmm_fit_params *p, double ridge, int64_t n, int64_t widest)
-{
-    int64_t k = p->common == MUCMM_AUTO ? 1 : p->common;
-    int64_t q = p->individual == MUCMM_AUTO ? 0 : p->individual;
-
-    return n > k + q + 2 && (ridge != 0 || n > widest + 1);
-}
 
 /* What decides whether a sample is small. */
 typedef struct sample {
@@ -61,7 +47,7 @@ static bool can_cross_fit(const mucmm_fit_params *p, const sample *s)
 /* The folds that p asks for, 0 = none. */
 static int32_t folds_of(const mucmm_fit_params *p, const sample *s)
 {
-    bool few = s->units >= LEAST_FOR_FOLDS && s->units < MUCMM_SMALL_SAMPLE &&
+    bool few = s->n >= LEAST_FOR_FOLDS && s->units >= FOLDS && s->units < MUCMM_SMALL_SAMPLE &&
                can_cross_fit(p, s) &&
                mucmm__cross_enough_rows(p, p->ridge, s->n - s->n / FOLDS - 1, s->widest);
 

@@ -22,34 +22,6 @@ enum {
 /* Of the random numbers: as STREAM_SPLIT of fit_rows.c. */
 enum { STREAM_ORDER = 60, STREAM_REPEAT = 1000 };
 
-static void part_drop(mucmm__cross_part *p)
-{
-    for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++) {
-        mucmm__free(p->ref[m]);
-        mucmm__free(p->refu[m]);
-        mucmm__free(p->c[m]);
-        mucmm__free(p->u[m]);
-        mucmm__free(p->less[m]);
-    }
-    mucmm__free(p->split_p);
-    mucmm__free(p->variance);
-    mucmm__cross_result_free(p->result);
-}
-
-void mucmm__cross_drop(mucmm__cross *x)
-{
-    if (!x)
-        return;
-    part_drop(&x->part[0]);
-    part_drop(&x->part[1]);
-    mucmm__free(x->rows);
-    mucmm__free(x->group);
-    mucmm__free(x->begin);
-    mucmm__free(x->order);
-    mucmm__free(x->perm);
-    mucmm__free(x);
-}
-
 /* ---- which rows ------------------------------------------------------------------- */
 
 /* An estimate of the multiplications of one fold's closed form with its own choice of a ridge. */
@@ -73,20 +45,6 @@ static int32_t repeats_of(const mucmm__fit *f)
     if (f->p->head != MUCMM_HEAD_LINEAR)
         return TRAINED_REPEATS;
     return fit >= REPEATS ? REPEATS : fit > 1 ? (int32_t)fit : 1;
-}
-
-/* Variates c [n, k] and u [n, q] (either may be NULL) of every row, by a model. */
-mucmm_status mucmm__cross_all_variates(mucmm_ctx *ctx, const mucmm__fit *f, const mucmm__cross *x,
-                                       const mucmm_model *model, int which, float *const *c,
-                                       float *const *u)
-{
-    mucmm_status status = MUCMM_OK;
-
-    for (int32_t m = 0; m < x->n_views; m++)
-        TRY(mucmm__represent(ctx, model, mucmm__cross_solution(model, which), m, f->data[m],
-                             x->rows, x->n, c ? c[m] : NULL, u ? u[m] : NULL));
-done:
-    return status;
 }
 
 static mucmm_status part_init(mucmm__fit *f, const mucmm_model *model, mucmm__cross *x, int which)
@@ -169,22 +127,37 @@ done:
     return status;
 }
 
-/* The folds of a repeat: stretches of perm, of whole groups. */
+/* As many groups in each fold as in the others, or one more. */
+static void cut_by_groups(mucmm__cross *x)
+{
+    int64_t group = -1;
+
+    for (int64_t i = 0; i < x->n; i++) {
+        group += i == 0 || !x->group || x->group[x->perm[i]] != x->group[x->perm[i - 1]];
+        x->cut[group * x->folds / x->n_groups + 1] = i + 1;
+    }
+}
+
+/* The folds of a repeat: stretches of perm, of whole groups. Of like numbers of rows, unless that
+ * leaves a fold without any. */
 static mucmm_status draw_folds(mucmm_ctx *ctx, mucmm__cross *x, uint64_t key)
 {
     mucmm_status status = MUCMM_OK;
+    bool empty = false;
 
+    if (x->n_groups < x->folds)
+        return mucmm__fail(ctx, MUCMM_ESHAPE,
+                           "%d folds of %" PRId64 " groups: each needs a group; give fewer `folds`",
+                           x->folds, x->n_groups);
     TRY(mucmm__group_order(ctx, x->group, x->n, key, x->perm));
     x->cut[0] = 0;
-    for (int64_t fold = 1; fold <= x->folds; fold++)
+    for (int64_t fold = 1; fold <= x->folds; fold++) {
         x->cut[fold] =
             mucmm__group_cut(x->group, x->perm, x->cut[fold - 1], x->n, x->n * fold / x->folds);
-    for (int64_t fold = 0; fold < x->folds; fold++)
-        if (x->cut[fold] == x->cut[fold + 1])
-            return mucmm__fail(ctx, MUCMM_ESHAPE,
-                               "%d folds: the %" PRId64 " groups are too few, or of too different "
-                               "sizes, for one in each; give fewer `folds`",
-                               x->folds, x->n_groups);
+        empty |= x->cut[fold] == x->cut[fold - 1];
+    }
+    if (empty)
+        cut_by_groups(x);
 done:
     return status;
 }
@@ -259,30 +232,6 @@ done:
     return status;
 }
 
-/* A model of all rows but those of folds a and b (the same: of one), on which rows [*n] (numbers
- * into x->rows) it was fitted. */
-mucmm_status mucmm__cross_fit_without(mucmm_ctx *own, const mucmm__cross_repeat *t, int64_t a,
-                                      int64_t b, int64_t *trained, int64_t *n, mucmm_model **model)
-{
-    mucmm_status status = MUCMM_OK;
-    const mucmm__cross *x = t->x;
-    int64_t *rows = NULL;
-
-    *n = 0;
-    TRY(mucmm__alloc(own, x->n, sizeof *rows, &rows));
-    for (int64_t fold = 0; fold < x->folds; fold++)
-        for (int64_t i = x->cut[fold]; i < x->cut[fold + 1]; i++)
-            if (fold != a && fold != b) {
-                rows[*n] = x->rows[x->perm[i]];
-                trained[(*n)++] = x->perm[i];
-            }
-    TRY(t->f->inner(own, t->view, x->n_views, a == b ? t->p : t->p_less,
-                    &(mucmm__given){.rows = rows, .n = *n, .like = t->model}, model));
-done:
-    mucmm__free(rows);
-    return status;
-}
-
 static mucmm_status run_fold(mucmm_ctx *own, void *arg, int64_t fold)
 {
     mucmm_status status = MUCMM_OK;
@@ -308,19 +257,6 @@ done:
 }
 
 /* ---- all of them ------------------------------------------------------------------ */
-
-/* Of the model's dimensions, but fitted on whatever rows are given. */
-void mucmm__cross_fold_params(const mucmm__fit *f, const mucmm_model *model, mucmm_fit_params *p)
-{
-    *p = *f->p;
-    p->common = model->k;
-    p->individual = model->heads.rho ? f->p->individual : 0; /* each view has that of the model */
-    p->ridge = f->ridge_asked;
-    p->bootstrap = 0;
-    p->checkpoint = NULL;
-    p->adjust = NULL; /* the rows that they are given are adjusted, and robust */
-    p->robust = MUCMM_ROBUST_NONE;
-}
 
 static void list_given(const mucmm__fit *f, mucmm_view *view)
 {

@@ -47,20 +47,13 @@ typedef struct mucmm__cross_repeat {
     int32_t number;
 } mucmm__cross_repeat;
 
-/* cross_fit.c: of which variates part `which` is. */
+/* Of which variates part `which` is. */
 const mucmm__solution *mucmm__cross_solution(const mucmm_model *m, int which);
 /* Are n rows enough for the closed form of so many columns that p asks for? */
 bool mucmm__cross_enough_rows(const mucmm_fit_params *p, double ridge, int64_t n, int64_t widest);
 
-/* cross_folds.c: all folds of all repeats, for a model of all rows, whose `alike` leading
- * components are told from chance. *out has to be dropped even after a failure. */
-mucmm_status mucmm__cross_run_folds(mucmm__fit *f, const mucmm_model *model, int64_t alike,
-                                    mucmm__cross **out);
 /* Of the model's dimensions, but fitted on whatever rows are given. */
 void mucmm__cross_fold_params(const mucmm__fit *f, const mucmm_model *model, mucmm_fit_params *p);
-/* A fit on all rows that prepares for the one that is kept, and says nothing itself. */
-mucmm_status mucmm__cross_fit_before(mucmm__fit *f, const mucmm_fit_params *p, bool only_dimensions,
-                                     mucmm_model **model);
 /* A model of all rows but those of folds a and b (the same: of one), on which rows [*n] (numbers
  * into x->rows) it was fitted. */
 mucmm_status mucmm__cross_fit_without(mucmm_ctx *own, const mucmm__cross_repeat *t, int64_t a,
@@ -70,6 +63,13 @@ mucmm_status mucmm__cross_all_variates(mucmm_ctx *ctx, const mucmm__fit *f, cons
                                        const mucmm_model *model, int which, float *const *c,
                                        float *const *u);
 
+/* cross_folds.c: all folds of all repeats, for a model of all rows, whose `alike` leading
+ * components are told from chance. *out has to be dropped even after a failure. */
+mucmm_status mucmm__cross_run_folds(mucmm__fit *f, const mucmm_model *model, int64_t alike,
+                                    mucmm__cross **out);
+/* A fit on all rows that prepares for the one that is kept, and says nothing itself. */
+mucmm_status mucmm__cross_fit_before(mucmm__fit *f, const mucmm_fit_params *p, bool only_dimensions,
+                                     mucmm_model **model);
 /* cross_align.c: which of a fold's variates is number j of the model's, and with which sign. */
 mucmm_status mucmm__cross_align(mucmm_ctx *ctx, int32_t n_views, float *const *c, float *const *ref,
                                 int64_t k, int64_t alike, const int64_t *rows, int64_t n,
