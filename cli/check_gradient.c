@@ -6,6 +6,7 @@
 #include "cli.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,7 @@ static int check_case(session *s, const mucmm_model *m, const inputs *in, const 
 {
     mucmm_explanation *e = NULL;
     mucmm_explain_params p;
+    bool there;
     int code = 0;
 
     mucmm_explain_params_init(&p);
@@ -53,7 +55,9 @@ static int check_case(session *s, const mucmm_model *m, const inputs *in, const 
     TRY(check(s, mucmm_score_parse(s->ctx, c->score, &p.score, &p.component)));
     TRY(check(s, mucmm_explanation_create(s->ctx, m, in->views, in->n, c->view, rows->rows, rows->n,
                                           &p, &e)));
-    TRY(check(s, mucmm_explanation_check_gradient(s->ctx, e, worst)));
+    TRY(check_part(s, mucmm_explanation_check_gradient(s->ctx, e, worst), &there));
+    if (!there)
+        *worst = NAN;
 done:
     mucmm_explanation_free(e);
     return code;
@@ -61,8 +65,9 @@ done:
 
 static json_t *case_json(const char *view, const gradient_case *c, double worst, bool passed)
 {
-    return json_pack("{s:s, s:s, s:s, s:f, s:b}", "view", view, "score", c->score, "representation",
-                     representations[c->representation], "worst", worst, "passed", passed);
+    return json_pack("{s:s, s:s, s:s, s:o, s:b}", "view", view, "score", c->score, "representation",
+                     representations[c->representation], "worst",
+                     isnan(worst) ? json_null() : json_real(worst), "passed", passed);
 }
 
 /* Calls check_case for all there is; *failed counts. */
@@ -83,9 +88,13 @@ static int check_all(session *s, const mucmm_model *m, const inputs *in, const s
                 bool encoded = mucmm_data_description(in->data[v]) != NULL;
                 bool passed =
                     worst <= (encoded ? ENCODER_TOLERANCE : TOLERANCE); /* false for NaN */
-                *failed += !passed;
+                *failed += !passed && !isnan(worst);
+                s->incomplete = s->incomplete || isnan(worst);
                 if (list)
                     json_append(list, case_json(in->views[v].name, &c, worst, passed));
+                else if (isnan(worst))
+                    printf("%-16s %-16s %-14s %12s  none\n", in->views[v].name, c.score,
+                           representations[c.representation], "-");
                 else
                     printf("%-16s %-16s %-14s %12.3e  %s\n", in->views[v].name, c.score,
                            representations[c.representation], worst, passed ? "pass" : "FAIL");
@@ -130,6 +139,8 @@ int run_check_gradient(const settings *given)
     TRY(inputs_open_for(&s, m, given, &in));
     TRY(samples_parse(&s, given->samples, &in, 3, &rows));
     TRY(report(&s, m, &in, &rows, given->json));
+    if (s.incomplete)
+        code = fail(EXIT_RUN, "some gradients cannot be had (see above)");
 done:
     samples_free(&rows);
     mucmm_model_free(m);

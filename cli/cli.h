@@ -47,12 +47,19 @@ typedef struct session {
     bool verbose;           /* tell more than warnings */
     const option *table;    /* of the command; or NULL */
     const char *checkpoint; /* for the message of a run that is stopped; or NULL */
+    char last[256];         /* the beginning of the last warning */
+    bool incomplete;        /* something could not be had, and the rest is written */
 } session;
 
 int session_open(session *s, const settings *given);
 void session_close(session *s);
 /* Turns the status of a library call into an exit status, with its error line. */
 int check(session *s, mucmm_status status);
+/* Maps that a network lets nobody have (EUNSUPPORTED) are an error line, and the run goes on with
+ * the rest: *there is false then, and the run incomplete. */
+int check_part(session *s, mucmm_status status, bool *there);
+/* An error line and an incomplete run if some of the n maps of a view are missing. */
+void note_missing(session *s, const char *view, int64_t missing, int64_t n);
 
 /* ---- views and models -------------------------------------------------------------- */
 

@@ -171,6 +171,8 @@ static int explain_view(session *s, const settings *given, const mucmm_model *m,
     mucmm_data *training = NULL;
     mucmm_explanation *e = NULL;
     mucmm_display *d = NULL;
+    int64_t missing = 0;
+    bool there = false;
     int code = 0;
 
     mucmm_display_params_init(&v.shown);
@@ -182,8 +184,13 @@ static int explain_view(session *s, const settings *given, const mucmm_model *m,
     v.params.training = training;
     TRY(check(s, mucmm_explanation_create(s->ctx, m, in->views, in->n, view, samples->rows,
                                           samples->n, &v.params, &e)));
-    TRY(check(s, mucmm_display_create(s->ctx, e, &v.shown, &d)));
+    TRY(check_part(s, mucmm_display_create(s->ctx, e, &v.shown, &d), &there));
+    if (!there)
+        goto done;
     TRY(write_maps(s, &v, d, given->score ? given->score : "common", dir));
+    for (int64_t i = 0; i < samples->n; i++)
+        missing += !mucmm_display_has_map(d, i);
+    note_missing(s, v.view->name, missing, samples->n);
 done:
     mucmm_display_free(d);
     mucmm_explanation_free(e);
@@ -341,6 +348,7 @@ int run_explain(const settings *given)
                          : explain_view(&s, given, m, &in, v, &samples, &null, &params, &dir));
 done:
     output_dir_close(&dir, code == 0);
+    code = code == 0 && s.incomplete ? EXIT_RUN : code;
     samples_free(&samples);
     null_models_close(&null);
     mucmm_model_free(m);

@@ -3,6 +3,7 @@
  * mucmm explain --check and --mask: maps beside null models. */
 #include "explain_check.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,10 +157,16 @@ done:
 
 static int write_findings(const checks *c, const mucmm_explanation *e, const mucmm_findings *f)
 {
+    char what[128];
     int code = 0;
 
     for (int64_t i = 0; i < mucmm_findings_count(f); i++) {
         const mucmm_finding *of = mucmm_findings_at(f, i);
+        int64_t n = mucmm_explanation_count(e), missing = 0;
+        for (int64_t k = 0; k < n; k++) /* such a map is NaN throughout */
+            missing += isnan(of->maps[k * mucmm_data_raw_cols(mucmm_explanation_data(e))]);
+        snprintf(what, sizeof what, "%s, %s", mucmm_findings_view_name(f), mucmm_map_text(of->map));
+        note_missing(c->s, what, missing, n);
         TRY(write_rows(c, e, f, of, "", of->maps));
         if (of->p_values)
             TRY(write_rows(c, e, f, of, ".p", of->p_values));
@@ -177,6 +184,7 @@ static int check_score(checks *c, int32_t view, mucmm_score_kind score)
     mucmm_data *truth = NULL;
     const char *path = find_pair(&c->given->truth, c->in->views[view].name);
     char *text = NULL;
+    bool there = false;
     int code = 0;
 
     p.score = score;
@@ -192,7 +200,9 @@ static int check_score(checks *c, int32_t view, mucmm_score_kind score)
     if (path)
         TRY(check(c->s, mucmm_data_open(c->s->ctx, path, NULL, &truth)));
     fp.truth = truth;
-    TRY(check(c->s, mucmm_findings_create(c->s->ctx, e, &fp, &f)));
+    TRY(check_part(c->s, mucmm_findings_create(c->s->ctx, e, &fp, &f), &there));
+    if (!there)
+        goto done;
     c->found[c->n++] = f;
     progress_pause(&c->s->progress);
     if (!c->given->json)

@@ -14,6 +14,8 @@ static int write_files(session *s, const inputs *in, const mucmm_coupling *c, ou
 {
     char sample[MAX_SAMPLE];
     const int64_t *rows = mucmm_coupling_rows(c);
+    int64_t missing = 0;
+    char what[160];
     int code = 0;
 
     for (int64_t i = 0; i < mucmm_coupling_samples(c); i++)
@@ -26,6 +28,10 @@ static int write_files(session *s, const inputs *in, const mucmm_coupling *c, ou
                                 mucmm_coupling_name(c, 1), sample, end));
             TRY(check(s, mucmm_coupling_write(s->ctx, c, i, (mucmm_coupling_file)f, dir->full)));
         }
+    for (int64_t i = 0; i < mucmm_coupling_samples(c); i++)
+        missing += !mucmm_coupling_has_matrix(c, i);
+    snprintf(what, sizeof what, "%s and %s", mucmm_coupling_name(c, 0), mucmm_coupling_name(c, 1));
+    note_missing(s, what, missing, mucmm_coupling_samples(c));
 done:
     return code;
 }
@@ -37,6 +43,7 @@ static int couple(session *s, const settings *given, const mucmm_model *m, const
     mucmm_data *training[2] = {NULL, NULL};
     mucmm_coupling_params p;
     int32_t takes;
+    bool there;
     int code = 0;
 
     mucmm_coupling_params_init(&p);
@@ -53,8 +60,10 @@ static int couple(session *s, const settings *given, const mucmm_model *m, const
         TRY(training_open(s, given, in, name, takes, &training[side]));
         p.training[side] = training[side];
     }
-    TRY(check(s, mucmm_coupling_create(s->ctx, m, in->views, in->n, views[0], views[1],
-                                       samples->rows, samples->n, &p, out)));
+    TRY(check_part(s,
+                   mucmm_coupling_create(s->ctx, m, in->views, in->n, views[0], views[1],
+                                         samples->rows, samples->n, &p, out),
+                   &there));
 done:
     mucmm_data_free(training[0]);
     mucmm_data_free(training[1]);
@@ -73,10 +82,12 @@ int explain_coupling(session *s, const settings *given, const mucmm_model *m, co
     if (given->mask >= 0)
         TRY(null_models_open(s, given, m, in, usual->representation, true, &null));
     for (int32_t a = 0; a < in->n; a++)
-        for (int32_t b = a + 1; b < in->n; b++, n++) {
+        for (int32_t b = a + 1; b < in->n; b++) {
             const int32_t views[] = {a, b};
             TRY(couple(s, given, m, in, samples, usual, &null, views, &found[n]));
-            TRY(write_files(s, in, found[n], dir));
+            if (!found[n])
+                continue;
+            TRY(write_files(s, in, found[n++], dir));
         }
     progress_pause(&s->progress);
     for (int64_t i = 0; given->check && !given->json && i < n; i++)

@@ -20,6 +20,9 @@ static void print_log(void *user, mucmm_log_level level, const char *message)
     if (level != MUCMM_LOG_WARN && !s->verbose)
         return;
     char text[MESSAGE_SIZE];
+    if (strncmp(s->last, message, sizeof s->last - 1) == 0) /* said just now, of another score */
+        return;
+    snprintf(s->last, sizeof s->last, "%s", message);
     progress_pause(&s->progress);
     fprintf(stderr, "mucmm: %s%s\n", level == MUCMM_LOG_WARN ? "warning: " : "",
             options_name(s->table, message, text, sizeof text));
@@ -66,6 +69,28 @@ int check(session *s, mucmm_status status)
     else
         print_error("stopped; no result was written");
     return 128 + stop_signal();
+}
+
+int check_part(session *s, mucmm_status status, bool *there)
+{
+    int code = check(s, status);
+
+    *there = status == MUCMM_OK;
+    if (status != MUCMM_EUNSUPPORTED)
+        return code;
+    s->incomplete = true;
+    return 0;
+}
+
+void note_missing(session *s, const char *view, int64_t missing, int64_t n)
+{
+    if (missing == 0)
+        return;
+    s->incomplete = true;
+    progress_pause(&s->progress);
+    print_error("view '%s': %" PRId64 " of %" PRId64 " maps could not be made and are NaN (see the "
+                "warnings); the others are written",
+                view, missing, n);
 }
 
 /* ---- rows and scores by name ------------------------------------------------------- */

@@ -1133,7 +1133,10 @@ MUCMM_API const int64_t *mucmm_explanation_rows(const mucmm_explanation *e);
 MUCMM_API const double *mucmm_explanation_scores(const mucmm_explanation *e);
 MUCMM_API const mucmm_explain_params *mucmm_explanation_params(const mucmm_explanation *e);
 
-/* maps [n, mucmm_data_raw_cols]: d score / d raw input, or what the kind of map makes of it. Of
+/* maps [n, mucmm_data_raw_cols]: d score / d raw input, or what the kind of map makes of it. A map
+ * that is not finite anywhere is NaN throughout, and a warning tells view, row, and the node of the
+ * network where it begins; the other maps are as they are. Maps that are 0 everywhere are warned of
+ * too. EUNSUPPORTED if a node lets no gradient pass at all (a pattern needs none). Of
  * encoded data they lie in the raw input, before the encoder, and a pattern needs params.training
  * (EARG). Points and noisy copies go through the encoder in batches that fit its memory; the noise
  * depends on the seed and the row only. */
@@ -1164,7 +1167,8 @@ MUCMM_API mucmm_status mucmm_explain(mucmm_ctx *ctx, const mucmm_model *m, const
  * against the analytic gradient; of encoded data, in the raw input, against its
  * mean along the way (networks have kinks). *worst: the largest
  * |numeric - analytic| / (|numeric| + |analytic| + tiny), tiny relative to the
- * gradient's norm. */
+ * gradient's norm; NaN, with warnings, if a gradient is not finite. EUNSUPPORTED
+ * as mucmm_explanation_maps. */
 MUCMM_API mucmm_status mucmm_explanation_check_gradient(mucmm_ctx *ctx, const mucmm_explanation *e,
                                                         double *worst);
 
@@ -1522,7 +1526,7 @@ MUCMM_API mucmm_status mucmm_display_of_parts(mucmm_ctx *ctx, const mucmm_parts 
 MUCMM_API void mucmm_display_free(mucmm_display *d);
 
 /* *scale, at which maps of these values [n] have their full colour: the 99.5 % quantile of |value|,
- * the largest if that is 0, and 1 if all are. */
+ * the largest if that is 0, and 1 if all are; what is not finite does not count. */
 MUCMM_API mucmm_status mucmm_map_scale(mucmm_ctx *ctx, const float *values, int64_t n,
                                        float *scale);
 
@@ -1535,6 +1539,9 @@ MUCMM_API int32_t mucmm_display_shape(const mucmm_display *d, int64_t shape[MUCM
 /* Of all that is drawn, > 0: the value of the full colour, or of the longest bar. Of cells it is
  * the 99.5 % quantile of |cell|, else the largest |value|. */
 MUCMM_API float mucmm_display_scale(const mucmm_display *d);
+/* 1 if sample i has values and all are finite (mucmm_explanation_maps says when they are not); else
+ * it has no labels and no sheet (ENUMERIC), and its cells are NaN. */
+MUCMM_API int32_t mucmm_display_has_map(const mucmm_display *d, int64_t i);
 /* The maps [n, raw cols], masked; NULL if there are none. p-values [n, raw cols]; NULL without null
  * models. Scores [n]; NULL unless it was made of an explanation. */
 MUCMM_API const float *mucmm_display_values(const mucmm_display *d);
@@ -1563,8 +1570,8 @@ MUCMM_API int64_t mucmm_display_labels(const mucmm_display *d, int64_t i,
 /* Sample i as a page: the input beside the map on it, words, or bars. */
 MUCMM_API mucmm_status mucmm_display_sheet(mucmm_ctx *ctx, const mucmm_display *d, int64_t i,
                                            mucmm_sheet **out);
-/* The sheets of all samples as PNG files paths [n], on the threads of ctx. After a failure some may
- * be there. */
+/* The sheets of all samples as PNG files paths [n], on the threads of ctx, but of those without a
+ * map. After a failure some may be there. */
 MUCMM_API mucmm_status mucmm_display_write(mucmm_ctx *ctx, const mucmm_display *d,
                                            const char *const *paths);
 
@@ -1649,6 +1656,9 @@ MUCMM_API const char *mucmm_coupling_cell(const mucmm_coupling *c, int64_t i, in
                                           int64_t cell, char *out, size_t size);
 /* A_m of sample i [cells, k], belongs to c; NULL out of range. */
 MUCMM_API const float *mucmm_coupling_factors(const mucmm_coupling *c, int64_t i, int32_t side);
+/* 0 if sample i has no matrix: a gradient of it is not finite (mucmm_explanation_maps). Its
+ * factors, matrix and p-values are NaN, and it has no sheet. */
+MUCMM_API int32_t mucmm_coupling_has_matrix(const mucmm_coupling *c, int64_t i);
 /* p-values [cells of first, cells of second] of sample i, pooled (MUCMM_P_POOLED): t is a cell's
  * share of the matrix. NULL without null models. */
 MUCMM_API const float *mucmm_coupling_p_values(const mucmm_coupling *c, int64_t i);

@@ -13,6 +13,7 @@
 #include "core/json.h"
 #include "encode/encoded.h"
 #include "encode/source.h"
+#include "graph/watch.h"
 
 /* ---- describe.c: JSON objects with checked keys ------------------------------------ */
 
@@ -210,6 +211,8 @@ typedef struct mucmm__pass {
     int32_t
         raw_rank; /* of a row of the raw values in which explanations live; 0 = there are none */
     int64_t raw_shape[MUCMM_MAX_RANK], raw_cols;
+    mucmm__fault *fault;                   /* NULL; else what is not finite is looked for */
+    mucmm__watch watch[MUCMM__STAGES_MAX]; /* of the runs, with fault */
 } mucmm__pass;
 
 /* Room for n rows, which then are read into it. */
@@ -229,6 +232,10 @@ mucmm_status mucmm__pass_forward(mucmm_ctx *ctx, mucmm__pass *p, const float *ra
  * pass before. */
 mucmm_status mucmm__pass_vjp(mucmm_ctx *ctx, mucmm__pass *p, const float *raw,
                              const float *cotangents, float *grads);
+/* After a forward with gradient: the network's node that lets none pass, as mucmm__run_stop, with
+ * its file; "" = none does. */
+mucmm_status mucmm__pass_stop(mucmm_ctx *ctx, const mucmm__pass *p, bool some,
+                              char text[MUCMM__FAULT_TEXT]);
 /* Bytes of activations, after a forward; UINT64_MAX if that cannot be told. */
 mucmm_status mucmm__pass_memory(mucmm_ctx *ctx, const mucmm__pass *p, bool gradient, uint64_t *out);
 

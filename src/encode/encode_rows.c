@@ -4,11 +4,16 @@
  * in batches, features into a cache that can be resumed. */
 #include "encode/encode.h"
 
+#include "core/text.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
 #define MEMORY ((uint64_t)1 << 30)
+#define ROUNDING 2e-4 /* of the largest feature: what other orders of summation may change */
+
+enum { MOST_COMPARED = 8, MOST_TOLD = 5 };
 
 void mucmm_encode_params_init_sized(mucmm_encode_params *p, size_t size)
 {
@@ -83,32 +88,51 @@ done:
     return status;
 }
 
-/* Features of a row must not depend on the rows it is computed with: two rows together against
- * each of them alone. */
+/* Rows that can be read, spread over all; *n of at most MOST_COMPARED. */
+static mucmm_status choose_rows(encoding *e, int64_t first, int64_t most, int64_t *rows, int64_t *n)
+{
+    mucmm_status status = MUCMM_OK;
+
+    rows[0] = first;
+    for (*n = 1; *n < most; ++*n) {
+        int64_t row = first + *n * (e->source->n - first) / most;
+        rows[*n] = row > rows[*n - 1] ? row : rows[*n - 1] + 1;
+        TRY(read_next(e, 0, &rows[*n]));
+        if (rows[*n] >= e->source->n)
+            break;
+    }
+done:
+    return status;
+}
+
+/* Features of a row must not depend on the rows it is computed with, as they do where a network
+ * quantizes or normalizes over the batch: rows together against each of them alone. */
 static mucmm_status check_rows_apart(encoding *e, int64_t first)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t rows[2] = {first, first + 1};
+    int64_t rows[MOST_COMPARED], n, most = e->encoded->batch;
     float *alone = NULL, *together = NULL;
     double worst = 0, largest = 0;
 
-    TRY(read_next(e, 0, &rows[1]));
-    if (rows[1] == e->source->n)
+    most = most < e->encoded->vjp_batch ? e->encoded->vjp_batch : most;
+    TRY(choose_rows(e, first, most < MOST_COMPARED ? most : MOST_COMPARED, rows, &n));
+    if (n < 2)
         return MUCMM_OK;
-    TRY(mucmm__alloc(e->ctx, 2 * e->cols, sizeof *alone, &alone));
-    TRY(mucmm__alloc(e->ctx, 2 * e->cols, sizeof *together, &together));
-    TRY(run_rows(e, rows, 1, alone));
-    TRY(run_rows(e, rows + 1, 1, alone + e->cols));
-    TRY(run_rows(e, rows, 2, together));
-    for (int64_t j = 0; j < 2 * e->cols; j++) {
+    TRY(mucmm__alloc(e->ctx, n * e->cols, sizeof *alone, &alone));
+    TRY(mucmm__alloc(e->ctx, n * e->cols, sizeof *together, &together));
+    for (int64_t i = 0; i < n; i++)
+        TRY(run_rows(e, rows + i, 1, alone + i * e->cols));
+    TRY(run_rows(e, rows, n, together));
+    for (int64_t j = 0; j < n * e->cols; j++) {
         worst = fmax(worst, fabs((double)alone[j] - (double)together[j]));
         largest = fmax(largest, fabs((double)alone[j]));
     }
-    if (worst > 1e-2 * largest)
+    if (worst > ROUNDING * largest)
         TRY(mucmm__fail(e->ctx, MUCMM_EUNSUPPORTED,
-                        "%s: the features of a row change with the row beside it; give "
+                        "%s: the features of a row change with the rows beside it (of %" PRId64
+                        " rows together and alone by up to %.2g of the largest); give "
                         "\"batch\": 1",
-                        e->encoder->name));
+                        e->encoder->name, n, worst / largest));
 done:
     mucmm__free(alone);
     mucmm__free(together);
@@ -163,6 +187,51 @@ static mucmm_status read_rows(encoding *e, int64_t first, int64_t n, int64_t *pl
     return MUCMM_OK;
 }
 
+/* ENUMERIC with row and node unless features [cols] of the row are finite. */
+static mucmm_status check_finite(encoding *e, int64_t row, const float *features)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__fault fault = {{0}, {0}};
+    mucmm__pass p = {0};
+    int64_t j = 0;
+
+    while (j < e->cols && isfinite(features[j]))
+        j++;
+    if (j == e->cols)
+        return MUCMM_OK;
+    TRY(mucmm__pass_start(e->ctx, e->encoder, e->source, 1, e->encoded->memory, &p));
+    TRY(mucmm__pass_read(e->ctx, &p, &row));
+    p.fault = &fault;
+    TRY(mucmm__pass_forward(e->ctx, &p, NULL, false, NULL));
+    status =
+        mucmm__fail(e->ctx, MUCMM_ENUMERIC, "feature %" PRId64 " is not finite%s%s", j,
+                    fault.features[0] ? ": the network's numbers are not at " : "", fault.features);
+    mucmm__source_prefix(e->ctx, status, e->source, row);
+done:
+    mucmm__pass_drop(&p);
+    return status;
+}
+
+/* A row whose features are not finite counts as one that cannot be read. */
+static mucmm_status check_features(encoding *e, int64_t first, int64_t n, int64_t *place,
+                                   const float *features)
+{
+    mucmm_status status = MUCMM_OK;
+
+    for (int64_t i = 0; i < n; i++) {
+        if (place[i] < 0)
+            continue;
+        status = check_finite(e, first + i, features + place[i] * e->cols);
+        if (status == MUCMM_OK)
+            continue;
+        if (!(e->params->skip_bad && is_bad_row(status)))
+            return status;
+        e->bad[first + i] = true;
+        place[i] = -1;
+    }
+    return MUCMM_OK;
+}
+
 /* features [n, cols]; those of bad rows are zero. work as large. */
 static mucmm_status encode_rows(encoding *e, int64_t first, int64_t n, float *work, float *features)
 {
@@ -173,6 +242,7 @@ static mucmm_status encode_rows(encoding *e, int64_t first, int64_t n, float *wo
     TRY(read_rows(e, first, n, place));
     if (e->pass.n > 0)
         TRY(mucmm__pass_forward(e->ctx, &e->pass, NULL, false, work));
+    TRY(check_features(e, first, n, place, work));
     for (int64_t i = 0; i < n; i++) {
         if (place[i] < 0)
             memset(features + i * e->cols, 0, bytes);
@@ -208,6 +278,64 @@ done:
     return status;
 }
 
+/* The failure of row i, read and taken through the network alone; OK: there is none any more. */
+static mucmm_status why_bad(encoding *e, int64_t i)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__pass p = {0};
+    float *features = NULL;
+
+    TRY(mucmm__alloc(e->ctx, e->cols, sizeof *features, &features));
+    TRY(mucmm__pass_start(e->ctx, e->encoder, e->source, 1, e->encoded->memory, &p));
+    TRY(mucmm__pass_read_row(e->ctx, &p, 0, i));
+    TRY(mucmm__pass_forward(e->ctx, &p, NULL, false, features));
+    TRY(check_finite(e, i, features));
+done:
+    mucmm__pass_drop(&p);
+    mucmm__free(features);
+    return status;
+}
+
+/* The rows that are left out and why: the first in warnings, all in a file beside the cache. */
+static mucmm_status tell_skipped(encoding *e)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__text t = {.ctx = e->ctx};
+    char *text = NULL, *path = NULL;
+    int64_t skipped = 0;
+    size_t size;
+
+    mucmm__text_format(&t, "row\treason\n");
+    for (int64_t i = 0; i < e->source->n; i++) {
+        if (!e->bad[i])
+            continue;
+        status = why_bad(e, i);
+        if (status != MUCMM_OK && !is_bad_row(status))
+            goto done;
+        status = MUCMM_OK;
+        if (skipped++ < MOST_TOLD)
+            mucmm__warn(e->ctx, "left out: %s", e->ctx->message);
+        mucmm__text_format(&t, "%" PRId64 "\t", i);
+        mucmm__text_add(&t, e->ctx->message, strlen(e->ctx->message));
+        mucmm__text_add(&t, "\n", 1);
+    }
+    TRY(mucmm__text_done(&t, &text));
+    if (skipped == 0 || !e->params->cache)
+        goto done;
+    size = strlen(e->params->cache) + 16;
+    TRY(mucmm__alloc(e->ctx, (int64_t)size, 1, &path));
+    snprintf(path, size, "%s.skipped.tsv", e->params->cache);
+    TRY(mucmm_file_write(e->ctx, path, text, strlen(text)));
+    if (skipped > MOST_TOLD)
+        mucmm__warn(e->ctx, "left out: %" PRId64 " rows more; all are in %s", skipped - MOST_TOLD,
+                    path);
+done:
+    mucmm__free(t.bytes);
+    mucmm__free(text);
+    mucmm__free(path);
+    return status;
+}
+
 /* Rows that were bad when the cache was made are an error now, unless they are to be skipped. */
 static mucmm_status check_cached_bad(encoding *e)
 {
@@ -217,7 +345,7 @@ static mucmm_status check_cached_bad(encoding *e)
     for (int64_t i = 0; i < e->cache.done && !e->params->skip_bad; i++) {
         if (!e->bad[i])
             continue;
-        TRY(mucmm__pass_read_row(e->ctx, &e->pass, 0, i));
+        TRY(why_bad(e, i));
         TRY(mucmm__fail(e->ctx, MUCMM_EIO,
                         "%s: row %" PRId64 " could not be read when this was "
                         "made; remove the file",
@@ -354,6 +482,7 @@ mucmm_status mucmm__encode_all(mucmm_ctx *ctx, const char *stage, const mucmm_so
         TRY(encode_in_memory(&e, &d));
     if (source->bag)
         TRY(name_columns(ctx, source->bag, d));
+    TRY(tell_skipped(&e));
     d->encoded = e.encoded;
     d->encoded_free = encoded_free;
     e.encoded = NULL;

@@ -34,4 +34,26 @@ mucmm_status mucmm__encoded_gradient(mucmm_ctx *ctx, const mucmm_data *d, const 
                                      int64_t n, const float *raw, mucmm__cotangent_fn cotangents,
                                      void *user, float *grads);
 
+/* ---- what is wrong with a gradient ------------------------------------------------- */
+
+#define MUCMM__FAULT_TEXT 512
+
+/* Texts end a sentence: "node 'r' (Sqrt) of n.onnx"; empty where nothing is found. */
+typedef struct mucmm__fault {
+    char features[MUCMM__FAULT_TEXT]; /* whose numbers are not finite before anything is derived */
+    char gradient[MUCMM__FAULT_TEXT]; /* whose gradient is not, though all numbers are           */
+} mucmm__fault;
+
+/* Looks at row `row` again, at the raw values if they are given, node by node. */
+mucmm_status mucmm__encoded_fault(mucmm_ctx *ctx, const mucmm_data *d, int64_t row,
+                                  const float *raw, mucmm__cotangent_fn cotangents, void *user,
+                                  mucmm__fault *out);
+/* Which node lets no gradient pass from the features to the raw input ("" = there is none); some:
+ * also one that rounds beside ways on which gradients pass, of networks that have such. */
+mucmm_status mucmm__encoded_stop(mucmm_ctx *ctx, const mucmm_data *d, int64_t row, bool some,
+                                 char text[MUCMM__FAULT_TEXT]);
+/* "row 3" or "row 3 ('cat.png')". Returns out. */
+#define MUCMM__ROW_TEXT 160
+const char *mucmm__row_text(const mucmm_data *d, int64_t row, char out[MUCMM__ROW_TEXT]);
+
 #endif

@@ -189,3 +189,73 @@ done:
     mucmm__free(df);
     return status;
 }
+
+/* ---- what is wrong with a gradient ------------------------------------------------- */
+
+mucmm_status mucmm__encoded_fault(mucmm_ctx *ctx, const mucmm_data *d, int64_t row,
+                                  const float *raw, mucmm__cotangent_fn cotangents, void *user,
+                                  mucmm__fault *out)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__encoded *e = mucmm__encoded_of(d);
+    mucmm__pass p = {0};
+    float *features = NULL, *df = NULL, *grads = NULL;
+
+    *out = (mucmm__fault){{0}, {0}};
+    TRY(mucmm__alloc(ctx, d->cols, sizeof *features, &features));
+    TRY(mucmm__alloc(ctx, d->cols, sizeof *df, &df));
+    TRY(mucmm__alloc(ctx, e->raw_cols, sizeof *grads, &grads));
+    TRY(start_pass(ctx, d, &row, 1, raw, &p));
+    p.fault = out;
+    TRY(mucmm__pass_forward(ctx, &p, raw, true, features));
+    if (out->features[0])
+        goto done;
+    TRY(cotangents(ctx, user, 1, features, df));
+    TRY(mucmm__pass_vjp(ctx, &p, raw, df, grads));
+done:
+    mucmm__pass_drop(&p);
+    mucmm__free(features);
+    mucmm__free(df);
+    mucmm__free(grads);
+    return status;
+}
+
+static bool can_round(const mucmm_encoder *e)
+{
+    bool any = false;
+
+    for (int32_t k = 0; k < e->n_links; k++)
+        any = any || mucmm__graph_rounds(e->link[k].graph);
+    return any;
+}
+
+mucmm_status mucmm__encoded_stop(mucmm_ctx *ctx, const mucmm_data *d, int64_t row, bool some,
+                                 char text[MUCMM__FAULT_TEXT])
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__encoded *e = mucmm__encoded_of(d);
+    mucmm__pass p = {0};
+
+    text[0] = '\0';
+    if (e->encoder->n_links == 0 || (some && !can_round(e->encoder)))
+        return MUCMM_OK;
+    TRY(start_pass(ctx, d, &row, 1, NULL, &p));
+    TRY(mucmm__pass_forward(ctx, &p, NULL, true, NULL));
+    TRY(mucmm__pass_stop(ctx, &p, some, text));
+done:
+    mucmm__pass_drop(&p);
+    return status;
+}
+
+const char *mucmm__row_text(const mucmm_data *d, int64_t row, char out[MUCMM__ROW_TEXT])
+{
+    const char *name = mucmm_data_key(d, row) ? mucmm_data_key(d, row) : mucmm_data_item(d, row);
+    char quoted[MUCMM__QUOTE];
+
+    if (name && name[0])
+        snprintf(out, MUCMM__ROW_TEXT, "row %" PRId64 " ('%.100s')", row,
+                 mucmm__quote(quoted, name));
+    else
+        snprintf(out, MUCMM__ROW_TEXT, "row %" PRId64, row);
+    return out;
+}

@@ -27,6 +27,7 @@ static void drop_runs(mucmm__pass *p)
         mucmm__free(p->between[i]);
         p->run[i] = NULL;
         p->between[i] = NULL;
+        mucmm__watch_drop(&p->watch[i]);
     }
 }
 
@@ -232,6 +233,13 @@ done:
     return status;
 }
 
+/* The first thing that is found stays. */
+static void note(char to[MUCMM__FAULT_TEXT], const char *found, const mucmm__link *link)
+{
+    if (!to[0] && found[0])
+        snprintf(to, MUCMM__FAULT_TEXT, "%s of %.200s", found, link->file);
+}
+
 static mucmm_status run_link(mucmm_ctx *ctx, mucmm__pass *p, int32_t k, const float *raw,
                              bool gradient)
 {
@@ -251,10 +259,13 @@ static mucmm_status run_link(mucmm_ctx *ctx, mucmm__pass *p, int32_t k, const fl
         TRY(first_inputs(ctx, p, raw, &in));
     else
         later_inputs(p, k, &in);
-    status = mucmm_graph_run(ctx, link->graph, in.list, in.n, &params, &p->run[k]);
+    status = mucmm__graph_run_watched(ctx, link->graph, in.list, in.n, &params,
+                                      p->fault ? &p->watch[k] : NULL, &p->run[k]);
     drop_inputs(&in);
     if (status != MUCMM_OK)
         TRY(mucmm__link_prefix(ctx, status, link));
+    if (p->fault)
+        note(p->fault->features, p->watch[k].forward, link);
     TRY(check_rows(ctx, p, link->file, link->tensor, mucmm_run_output(p->run[k], 0)));
 done:
     return status;
@@ -447,6 +458,8 @@ static mucmm_status vjp_link(mucmm_ctx *ctx, mucmm__pass *p, int32_t k, const fl
     cotangent.data = (void *)(uintptr_t)dy;
     grad.data = dx;
     status = mucmm_run_vjp(ctx, p->run[k], &cotangent, &grad);
+    if (p->fault)
+        note(p->fault->gradient, p->watch[k].backward, &p->encoder->link[k]);
     return status == MUCMM_OK ? status : mucmm__link_prefix(ctx, status, &p->encoder->link[k]);
 }
 
@@ -483,6 +496,28 @@ mucmm_status mucmm__pass_vjp(mucmm_ctx *ctx, mucmm__pass *p, const float *raw,
 done:
     mucmm__free(dy);
     mucmm__free(dx);
+    return status;
+}
+
+mucmm_status mucmm__pass_stop(mucmm_ctx *ctx, const mucmm__pass *p, bool some,
+                              char text[MUCMM__FAULT_TEXT])
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm_encoder *e = p->encoder;
+    char node[MUCMM__WATCH_TEXT];
+
+    text[0] = '\0';
+    for (int32_t k = e->n_links - 1; k >= 0 && !text[0]; k--) {
+        bool apart = false;
+        TRY(mucmm__run_stop(ctx, p->run[k], some, node, &apart));
+        if (apart)
+            snprintf(text, MUCMM__FAULT_TEXT, "'%.160s' of %.200s is not made of '%.100s'",
+                     e->link[k].tensor, e->link[k].file, wrt_of(e, k));
+        else if (node[0])
+            snprintf(text, MUCMM__FAULT_TEXT, "%s of %.200s%s", node, e->link[k].file,
+                     some ? "" : " stops it");
+    }
+done:
     return status;
 }
 

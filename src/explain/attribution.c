@@ -5,6 +5,7 @@
 
 #include "encode/encoded.h"
 #include "explain/maps.h"
+#include "explain/tell.h"
 
 #include <math.h>
 
@@ -91,7 +92,8 @@ done:
 
 mucmm_status mucmm__attribute(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__solution *rep,
                               const mucmm_data *const *data, int32_t view, const int64_t *rows,
-                              int64_t n, const mucmm_explain_params *p, mucmm__attribution *out)
+                              int64_t n, const mucmm_explain_params *p, mucmm_ctx *told,
+                              mucmm__attribution *out)
 {
     mucmm_status status = MUCMM_OK;
     mucmm_explain_params own = *p;
@@ -107,8 +109,12 @@ mucmm_status mucmm__attribute(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_
     TRY(attribution_alloc(ctx, out));
     TRY(mucmm__samples_start(ctx, m, rep, data, view, rows, n, &own, &s));
     TRY(one_alloc(ctx, &s, out->units, &o));
-    for (; own.component < m->k; own.component++)
+    for (; own.component < m->k; own.component++) {
         TRY(attribute_component(ctx, &s, &o, out));
+        if (told && own.component == 0 &&
+            (status = mucmm__samples_tell(told, &s, o.maps)) != MUCMM_OK)
+            TRY(mucmm__fail(ctx, status, "%s", told->message));
+    }
 done:
     one_drop(&o);
     mucmm__samples_drop(&s);

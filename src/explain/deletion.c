@@ -5,6 +5,7 @@
 
 #include "encode/encoded.h"
 #include "explain/baseline.h"
+#include "explain/faults.h"
 #include "explain/units.h"
 
 #include <math.h>
@@ -195,6 +196,9 @@ mucmm_status mucmm__deletion(mucmm_ctx *ctx, const mucmm__samples *s, const mucm
         uint64_t key = mucmm__rng_key(seed, (uint64_t)s->rows[i]);
         TRY(mucmm__progress(ctx, "deletion and insertion", i, s->n, NULL));
         TRY(enter_sample(ctx, &r, i));
+        if (mucmm__state_of_map(maps->data + i * maps->stride, s->cols) == MUCMM__MAP_NONE ||
+            !isfinite(r.end[0]) || !isfinite(r.end[1]))
+            continue; /* no order, or no way */
         total += fabs(r.end[0] - r.end[1]);
         choose_order(&r, maps->data + i * maps->stride, key);
         for (int c = 0; c < 2; c++)

@@ -6,6 +6,7 @@
 #include "explain/defaults.h"
 #include "explain/maps.h"
 #include "explain/pattern.h"
+#include "explain/tell.h"
 #include "io/data.h"
 
 #include <inttypes.h>
@@ -192,7 +193,7 @@ mucmm_status mucmm_explanation_maps(mucmm_ctx *ctx, const mucmm_explanation *e,
 
     TRY(mucmm__explanation_fits(ctx, e, "maps", maps->rows, maps->cols, maps->stride));
     TRY(mucmm__alloc(ctx, n * cols, sizeof *values, &values));
-    TRY(mucmm__samples_maps(ctx, &e->s, values, NULL));
+    TRY(mucmm__samples_told_maps(ctx, &e->s, values, NULL));
     for (int64_t i = 0; i < n; i++)
         memcpy(maps->data + i * maps->stride, values + i * cols, (size_t)cols * sizeof *values);
 done:
@@ -211,7 +212,7 @@ mucmm_status mucmm_explanation_gaps(mucmm_ctx *ctx, const mucmm_explanation *e, 
                            mucmm_map_text(e->p.map), mucmm_map_text(MUCMM_MAP_INTEGRATED_GRADIENTS),
                            mucmm_map_text(MUCMM_MAP_LCMV));
     TRY(mucmm__alloc(ctx, e->s.n * e->s.cols, sizeof *maps, &maps));
-    TRY(mucmm__samples_maps(ctx, &e->s, maps, gaps));
+    TRY(mucmm__samples_told_maps(ctx, &e->s, maps, gaps));
 done:
     mucmm__free(maps);
     return status;

@@ -5,10 +5,12 @@
 #include "core/json.h"
 #include "core/text.h"
 #include "explain/explanation.h"
+#include "explain/faults.h"
 #include "explain/lcmv.h"
 #include "explain/maps.h"
 #include "explain/null_maps.h"
 #include "explain/null_models.h"
+#include "explain/tell.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -47,10 +49,11 @@ static mucmm_status find_p_values(mucmm_ctx *ctx, mucmm_findings *f, const mucmm
     mucmm_status status = MUCMM_OK;
     int64_t at = f->n;
 
-    if (at > 0 && mucmm__is_individual(e->p.score)) {
-        f->p_values[at] = f->p_values[0];
-        return MUCMM_OK;
-    }
+    for (int64_t i = 0; i < at && mucmm__is_individual(e->p.score); i++)
+        if (f->own_p[i]) {
+            f->p_values[at] = f->p_values[i];
+            return MUCMM_OK;
+        }
     TRY(mucmm__alloc(ctx, f->samples * f->cols, sizeof(float), &f->p_values[at]));
     f->own_p[at] = true;
     TRY(mucmm__explanation_p_values(ctx, e, null, MUCMM_P_POOLED,
@@ -63,7 +66,7 @@ done:
 static mucmm_status check_masked(mucmm_ctx *ctx, mucmm_findings *f, const mucmm_explanation *e)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t cells = f->samples * f->cols, kept = 0;
+    int64_t cells = f->samples * f->cols, kept = 0, there = 0;
     const float *p = f->p_values[f->n];
     mucmm_finding *found = &f->of[f->n];
     mucmm_map_check_params c;
@@ -72,11 +75,12 @@ static mucmm_status check_masked(mucmm_ctx *ctx, mucmm_findings *f, const mucmm_
 
     TRY(mucmm__alloc(ctx, cells, sizeof *maps, &maps));
     for (int64_t i = 0; i < cells; i++) {
-        bool keep = (double)p[i] <= f->level;
-        kept += keep;
-        maps[i] = keep ? f->maps[f->n][i] : 0;
+        bool keep = (double)p[i] <= f->level, known = !isnan(f->maps[f->n][i]) && !isnan(p[i]);
+        kept += keep && known;
+        there += known;
+        maps[i] = !known ? NAN : keep ? f->maps[f->n][i] : 0;
     }
-    found->kept = (double)kept / (double)cells;
+    found->kept = (double)kept / (double)there;
     mucmm_map_check_init(&masked);
     mucmm_map_check_params_init(&c);
     c.maps = &(mucmm_cmat){maps, f->samples, f->cols, f->cols};
@@ -90,6 +94,25 @@ done:
     return status;
 }
 
+/* A kind of map that cannot be had of this network: nothing is known of it, and its values are NaN.
+ */
+static void leave_unknown(mucmm_ctx *ctx, mucmm_findings *f)
+{
+    mucmm_finding *found = &f->of[f->n];
+    mucmm_curve unknown = {.area = NAN, .random = NAN};
+
+    if (f->n == 0 || mucmm__state_of_map(f->maps[0], f->samples * f->cols) != MUCMM__MAP_NONE)
+        mucmm__warn(ctx, "%s", ctx->message);
+    for (int t = 0; t < MUCMM_CURVE_POINTS; t++)
+        unknown.value[t] = NAN;
+    found->check.deletion = found->check.insertion = unknown;
+    found->check.random_heads = found->check.permuted_pairs =
+        (mucmm_rank_test){0, NAN, NAN, NAN, NAN, NAN};
+    for (int64_t i = 0; i < f->samples * f->cols; i++)
+        f->maps[f->n][i] = NAN;
+    found->maps = f->maps[f->n++];
+}
+
 static mucmm_status check_map(mucmm_ctx *ctx, mucmm_findings *f, const mucmm_explanation *e,
                               const mucmm_findings_params *params)
 {
@@ -101,9 +124,16 @@ static mucmm_status check_map(mucmm_ctx *ctx, mucmm_findings *f, const mucmm_exp
     *found = (mucmm_finding){
         .map = e->p.map, .kept = NAN, .masked_deletion = NAN, .masked_insertion = NAN};
     TRY(mucmm__alloc(ctx, f->samples * f->cols, sizeof(float), &f->maps[f->n]));
-    TRY(mucmm__samples_maps(ctx, &e->s, f->maps[f->n], NULL));
-    maps = (mucmm_cmat){f->maps[f->n], f->samples, f->cols, f->cols};
     mucmm_map_check_init(&found->check);
+    status = mucmm__samples_maps(ctx, &e->s, f->maps[f->n], NULL);
+    if (status == MUCMM_EUNSUPPORTED && params->map == MUCMM_MAP_DEFAULT) {
+        leave_unknown(ctx, f);
+        return MUCMM_OK;
+    }
+    TRY(status);
+    if (f->n == 0)
+        TRY(mucmm__samples_tell(ctx, &e->s, f->maps[f->n]));
+    maps = (mucmm_cmat){f->maps[f->n], f->samples, f->cols, f->cols};
     mucmm_map_check_params_init(&c);
     c.null = params->null;
     c.maps = &maps;

@@ -6,6 +6,8 @@
 
 #include "encode/encoded.h"
 #include "explain/explanation.h"
+#include "explain/faults.h"
+#include "explain/tell.h"
 
 #include <math.h>
 #include <string.h>
@@ -245,26 +247,37 @@ static void point_drop(point *at)
     mucmm__free(at->direction);
 }
 
-mucmm_status mucmm__gradient_error(mucmm_ctx *ctx, const mucmm__samples *s, double *worst)
+mucmm_status mucmm__gradient_error(mucmm_ctx *ctx, const mucmm__samples *s, bool told,
+                                   double *worst)
 {
     mucmm_status status = MUCMM_OK;
     point at = {.s = s};
     float *x = NULL, *g = NULL;
     double *values = NULL;
+    int64_t unknown = 0;
 
     TRY(mucmm__alloc(ctx, s->n * s->cols, sizeof *x, &x));
     TRY(mucmm__alloc(ctx, s->n * s->cols, sizeof *g, &g));
     TRY(mucmm__alloc(ctx, s->n, sizeof *values, &values));
     TRY(point_alloc(ctx, &at));
     TRY(points_and_gradients(ctx, s, values, x, g));
+    TRY(mucmm__gradient_passes(ctx, s, g));
     *worst = 0;
     for (int64_t i = 0; i < s->n; i++) {
+        if (mucmm__state_of_map(g + i * s->cols, s->cols) == MUCMM__MAP_NONE) {
+            unknown++;
+            continue;
+        }
         at.i = i;
         at.x = x + i * s->cols;
         at.g = g + i * s->cols;
         at.score = values[i];
         TRY(check_sample(ctx, &at, worst));
     }
+    if (told)
+        TRY(mucmm__samples_tell(ctx, s, g));
+    if (unknown == s->n || (told && unknown > 0))
+        *worst = NAN;
 done:
     mucmm__free(x);
     mucmm__free(g);
@@ -277,5 +290,5 @@ mucmm_status mucmm_explanation_check_gradient(mucmm_ctx *ctx, const mucmm_explan
                                               double *worst)
 {
     *worst = 0;
-    return mucmm__gradient_error(ctx, &e->s, worst);
+    return mucmm__gradient_error(ctx, &e->s, true, worst);
 }

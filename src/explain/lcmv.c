@@ -9,6 +9,7 @@
 #include "encode/encoded.h"
 #include "explain/baseline.h"
 #include "explain/defaults.h"
+#include "explain/faults.h"
 #include "explain/path.h"
 #include "model/loadings.h"
 
@@ -343,6 +344,7 @@ mucmm_status mucmm__lcmv_maps(mucmm_ctx *ctx, const mucmm__samples *s, float *ma
     mucmm__samples of = *s; /* borrows all */
     float *w = NULL, *hb = NULL;
     double *scores = NULL;
+    bool *none = NULL;
 
     mucmm__explain_defaults(s->data[s->view], &own);
     of.p = &own;
@@ -350,7 +352,16 @@ mucmm_status mucmm__lcmv_maps(mucmm_ctx *ctx, const mucmm__samples *s, float *ma
     TRY(mucmm__alloc(ctx, s->n * p, sizeof *hb, &hb));
     TRY(mucmm__alloc(ctx, s->n, sizeof *scores, &scores));
     TRY(all_baselines(ctx, &of, hb));
+    TRY(mucmm__alloc(ctx, s->n, sizeof *none, &none));
+    for (int64_t i = 0; i < s->n; i++) { /* features of a baseline that are not finite */
+        none[i] = mucmm__state_of_map(hb + i * p, p) == MUCMM__MAP_NONE;
+        if (none[i])
+            memset(hb + i * p, 0, (size_t)p * sizeof *hb);
+    }
     TRY(mucmm__lcmv_filters(ctx, &of, hb, w));
+    for (int64_t i = 0; i < s->n; i++)
+        if (none[i])
+            w[i * p] = NAN;
     own.map = MUCMM_MAP_INTEGRATED_GRADIENTS;
     own.steps = s->encoded ? own.steps : 1; /* w'h is linear in h */
     of.others = NULL;
@@ -362,5 +373,6 @@ done:
     mucmm__free(w);
     mucmm__free(hb);
     mucmm__free(scores);
+    mucmm__free(none);
     return status;
 }

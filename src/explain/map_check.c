@@ -68,11 +68,9 @@ static mucmm_status completeness(mucmm_ctx *ctx, const mucmm__samples *s, double
     TRY(mucmm__alloc(ctx, s->n * s->cols, sizeof *maps, &maps));
     TRY(mucmm__samples_maps(ctx, &of, maps, gaps));
     TRY(score_range(ctx, s, &range));
-    *out = 0;
-    for (int64_t i = 0; i < s->n; i++)
-        *out = fmax(*out, range > 0 ? fabs(gaps[i]) / range : NAN);
-    if (!(range > 0))
-        *out = NAN;
+    *out = NAN; /* fmax leaves out samples that have no map */
+    for (int64_t i = 0; i < s->n && range > 0; i++)
+        *out = fmax(*out, fabs(gaps[i]) / range);
 done:
     mucmm__free(maps);
     mucmm__free(gaps);
@@ -144,6 +142,20 @@ done:
     return status;
 }
 
+/* A pattern can be had, and checked, where no gradient can. */
+static mucmm_status check_exactness(mucmm_ctx *ctx, const mucmm__samples *s, mucmm_map_check *out)
+{
+    mucmm_status status = completeness(ctx, s, &out->completeness);
+
+    if (status == MUCMM_OK)
+        status = mucmm__gradient_error(ctx, s, false, &out->gradient_error);
+    if (status == MUCMM_EUNSUPPORTED && s->p->map == MUCMM_MAP_PATTERN) {
+        out->completeness = out->gradient_error = NAN;
+        status = MUCMM_OK;
+    }
+    return status;
+}
+
 mucmm_status mucmm_explanation_check(mucmm_ctx *ctx, const mucmm_explanation *e,
                                      const mucmm_map_check_params *params, mucmm_map_check *out)
 {
@@ -161,10 +173,8 @@ mucmm_status mucmm_explanation_check(mucmm_ctx *ctx, const mucmm_explanation *e,
     TRY(check_params(ctx, e, &c));
     TRY(mucmm__alloc(ctx, s->n * s->cols, sizeof *own, &own));
     TRY(mucmm__samples_maps(ctx, s, own, NULL));
-    if (!c.skip_gradient) {
-        TRY(completeness(ctx, s, &found.completeness));
-        TRY(mucmm__gradient_error(ctx, s, &found.gradient_error));
-    }
+    if (!c.skip_gradient)
+        TRY(check_exactness(ctx, s, &found));
     maps = c.maps ? *c.maps : (mucmm_cmat){own, s->n, s->cols, s->cols};
     TRY(mucmm__deletion(ctx, s, &maps, c.seed, &found.deletion, &found.insertion));
     if (c.truth)

@@ -4,6 +4,7 @@
 #include "explain/maps.h"
 
 #include "explain/baseline.h"
+#include "explain/faults.h"
 #include "explain/lcmv.h"
 #include "explain/path.h"
 #include "explain/pattern.h"
@@ -146,17 +147,18 @@ done:
     return status;
 }
 
-/* Weights or rows that are too large for floats: said before something is drawn of it. */
-static mucmm_status check_finite(mucmm_ctx *ctx, const mucmm__samples *s, const float *maps)
+/* A map that is not finite anywhere is none: all of it is NaN, and the gap. */
+static void blank(const mucmm__samples *s, float *maps, double *gaps)
 {
-    for (int64_t i = 0; i < s->n * s->cols; i++)
-        if (!isfinite(maps[i]))
-            return mucmm__fail(ctx, MUCMM_ENUMERIC,
-                               "the map of row %lld of view '%s' is not finite in column %lld; the "
-                               "model's weights or the row's values are too large for floats",
-                               (long long)s->rows[i / s->cols], s->m->view[s->view].name,
-                               (long long)(i % s->cols));
-    return MUCMM_OK;
+    for (int64_t i = 0; i < s->n; i++) {
+        float *map = maps + i * s->cols;
+        if (mucmm__state_of_map(map, s->cols) != MUCMM__MAP_NONE)
+            continue;
+        for (int64_t j = 0; j < s->cols; j++)
+            map[j] = NAN;
+        if (gaps)
+            gaps[i] = NAN;
+    }
 }
 
 mucmm_status mucmm__samples_maps(mucmm_ctx *ctx, const mucmm__samples *s, float *maps, double *gaps)
@@ -168,14 +170,12 @@ mucmm_status mucmm__samples_maps(mucmm_ctx *ctx, const mucmm__samples *s, float 
 
     if (s->p->map == MUCMM_MAP_PATTERN)
         TRY(mucmm__pattern_check(ctx, s));
-    if (s->p->map == MUCMM_MAP_LCMV) {
-        TRY(mucmm__lcmv_maps(ctx, s, maps, gaps));
-        return check_finite(ctx, s, maps);
-    }
     TRY(mucmm__alloc(ctx, s->n, sizeof *scores, &scores));
     TRY(mucmm__alloc(ctx, s->n * p, sizeof *dh, &dh));
     TRY(mucmm__samples_score(ctx, s, 0, s->n, s->h, scores, dh));
-    if (s->p->map >= MUCMM_MAP_SMOOTHGRAD)
+    if (s->p->map == MUCMM_MAP_LCMV)
+        TRY(mucmm__lcmv_maps(ctx, s, maps, gaps));
+    else if (s->p->map >= MUCMM_MAP_SMOOTHGRAD)
         TRY(mucmm__path_maps(ctx, s, scores, maps, gaps));
     else if (s->encoded)
         TRY(to_raw_map(ctx, s, dh, maps));
@@ -183,7 +183,9 @@ mucmm_status mucmm__samples_maps(mucmm_ctx *ctx, const mucmm__samples *s, float 
         TRY(to_column_map(ctx, s, dh));
         memcpy(maps, dh, (size_t)(s->n * p) * sizeof *dh);
     }
-    TRY(check_finite(ctx, s, maps));
+    blank(s, maps, gaps);
+    if (s->p->map != MUCMM_MAP_PATTERN)
+        TRY(mucmm__gradient_passes(ctx, s, maps));
 done:
     mucmm__free(scores);
     mucmm__free(dh);

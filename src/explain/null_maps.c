@@ -5,6 +5,7 @@
 #include "explain/null_maps.h"
 
 #include "explain/explanation.h"
+#include "explain/faults.h"
 #include "explain/maps.h"
 #include "explain/null_regression.h"
 #include "explain/other_models.h"
@@ -52,6 +53,12 @@ static mucmm_status sample_p_values(mucmm_ctx *ctx, const mucmm_null *null, cons
     mucmm_status status = MUCMM_OK;
     bool share = !mucmm__is_individual(s->p->score) && s->p->map != MUCMM_MAP_PATTERN;
 
+    for (int64_t b = 0; b <= null->models; b++)
+        if (mucmm__state_of_map(maps + (b * s->n + i) * s->cols, s->cols) == MUCMM__MAP_NONE) {
+            for (int64_t j = 0; j < s->cols; j++)
+                out[j] = NAN;
+            return MUCMM_OK;
+        }
     for (int64_t b = 0; b <= null->models; b++)
         mucmm__unit_sums(units, maps + (b * s->n + i) * s->cols, t + b * units->n);
     for (int64_t b = 0; b <= null->models; b++)

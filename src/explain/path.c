@@ -7,6 +7,7 @@
 #include "core/vmath.h"
 #include "encode/encoded.h"
 #include "explain/baseline.h"
+#include "explain/faults.h"
 
 #include <math.h>
 #include <string.h>
@@ -420,26 +421,57 @@ static void path_drop(path *p)
     mucmm__free(p->sum);
 }
 
+/* Points, and for integrated gradients baselines and where on the way they lie. */
+static mucmm_status path_start(mucmm_ctx *ctx, const mucmm__samples *s, path *p)
+{
+    mucmm_status status = MUCMM_OK;
+
+    *p = (path){.s = s, .n = integrates(s) ? s->p->steps : s->p->samples};
+    divide(ctx, p);
+    TRY(path_alloc(ctx, p));
+    if (integrates(s)) {
+        TRY(mucmm__baselines_start(ctx, s, &p->baselines));
+        gauss_legendre(p->n, p->node, p->weight);
+    } else
+        for (int64_t k = 0; k < p->n; k++)
+            p->weight[k] = 1 / (double)p->n;
+done:
+    return status;
+}
+
 mucmm_status mucmm__path_maps(mucmm_ctx *ctx, const mucmm__samples *s, const double *scores,
                               float *maps, double *gaps)
 {
     mucmm_status status = MUCMM_OK;
-    path p = {.s = s, .n = integrates(s) ? s->p->steps : s->p->samples};
+    path p = {.s = s};
 
-    divide(ctx, &p);
-    TRY(path_alloc(ctx, &p));
-    if (integrates(s)) {
-        TRY(mucmm__baselines_start(ctx, s, &p.baselines));
-        gauss_legendre(p.n, p.node, p.weight);
-    } else
-        for (int64_t k = 0; k < p.n; k++)
-            p.weight[k] = 1 / (double)p.n;
+    TRY(path_start(ctx, s, &p));
     for (int64_t i = 0; i < s->n; i++) {
         TRY(enter_sample(ctx, &p, i));
         TRY(map_sample(ctx, &p, scores[i], maps + i * s->cols, gaps ? gaps + i : NULL));
     }
     TRY(mucmm__progress(ctx, integrates(s) ? "integrated gradients" : "smoothgrad", s->n * p.n,
                         s->n * p.n, NULL));
+done:
+    path_drop(&p);
+    return status;
+}
+
+mucmm_status mucmm__path_fault(mucmm_ctx *ctx, const mucmm__samples *s, int64_t i,
+                               mucmm__fault *out)
+{
+    mucmm_status status = MUCMM_OK;
+    path p = {.s = s};
+
+    *out = (mucmm__fault){{0}, {0}};
+    TRY(path_start(ctx, s, &p));
+    TRY(enter_sample(ctx, &p, i));
+    if (integrates(s))
+        TRY(mucmm__samples_fault(ctx, s, i, p.base, out));
+    for (int64_t k = 0; k < p.n && !out->features[0] && !out->gradient[0]; k++) {
+        make_point(ctx, &p, k, p.points);
+        TRY(mucmm__samples_fault(ctx, s, i, p.points, out));
+    }
 done:
     path_drop(&p);
     return status;

@@ -4,6 +4,7 @@
 #include "explain/pointing.h"
 
 #include "encode/layout.h"
+#include "explain/faults.h"
 #include "explain/local_sums.h"
 #include "explain/maps.h"
 #include "explain/units.h"
@@ -121,21 +122,25 @@ mucmm_status mucmm__pointing(mucmm_ctx *ctx, const mucmm__samples *s, const mucm
     mucmm_status status = MUCMM_OK;
     const mucmm_data *data = s->data[s->view];
     game g = {.s = s, .layout = mucmm__layout_of_data(data), .units = mucmm__units_of(data)};
+    double known = 0; /* samples that have a map */
 
     g.per_cell = mucmm_data_cols(truth) == g.units.n ? 1 : g.units.run;
     TRY(mucmm__alloc(ctx, g.units.n, sizeof *g.cells, &g.cells));
     TRY(mucmm__alloc(ctx, g.units.n, sizeof *g.sums, &g.sums));
     TRY(mucmm__alloc(ctx, mucmm_data_cols(truth), sizeof *g.truth, &g.truth));
     for (int64_t i = 0; i < s->n; i++) {
+        if (mucmm__state_of_map(maps->data + i * maps->stride, s->cols) == MUCMM__MAP_NONE)
+            continue;
+        known++;
         TRY(read_truth(ctx, &g, truth, i));
         TRY(draw(ctx, &g, maps->data + i * maps->stride));
         add_energy(&g);
         TRY(add_maximum(ctx, &g));
     }
-    *out = (mucmm_pointing){.shared = g.points[SHARED] / (double)s->n,
-                            .own = g.points[PRIVATE] / (double)s->n,
-                            .shared_energy = g.energy[SHARED] / (double)s->n,
-                            .own_energy = g.energy[PRIVATE] / (double)s->n};
+    *out = (mucmm_pointing){.shared = g.points[SHARED] / known,
+                            .own = g.points[PRIVATE] / known,
+                            .shared_energy = g.energy[SHARED] / known,
+                            .own_energy = g.energy[PRIVATE] / known};
 done:
     mucmm__free(g.cells);
     mucmm__free(g.sums);

@@ -3,6 +3,8 @@
  * Spearman's rank correlation of the maps of several models. */
 #include "explain/rank_test.h"
 
+#include "explain/faults.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,9 +41,26 @@ static void to_ranks(ranked *work, float *x, int64_t n)
         x[i] = (float)((double)x[i] / sqrt(sum));
 }
 
-/* Mean over the samples of the correlation of two models' ranks [n, cols], and of its magnitude. */
-static double mean_correlation(const float *a, const float *b, int64_t n, int64_t cols,
-                               double *magnitude)
+/* Samples that lack a map in one of the models [1 + count] become zeros in all; how many do not. */
+static int64_t drop_unknown(float *maps, int64_t count, int64_t n, int64_t cols)
+{
+    int64_t known = 0;
+
+    for (int64_t i = 0; i < n; i++) {
+        bool all = true;
+        for (int64_t b = 0; b <= count; b++)
+            all = all && mucmm__state_of_map(maps + (b * n + i) * cols, cols) != MUCMM__MAP_NONE;
+        for (int64_t b = 0; b <= count && !all; b++)
+            memset(maps + (b * n + i) * cols, 0, (size_t)cols * sizeof *maps);
+        known += all;
+    }
+    return known;
+}
+
+/* Mean over the samples of the correlation of two models' ranks [n, cols], and of its magnitude;
+ * `known` of the samples are not zero. */
+static double mean_correlation(const float *a, const float *b, int64_t n, int64_t known,
+                               int64_t cols, double *magnitude)
 {
     double mean = 0;
 
@@ -50,26 +69,26 @@ static double mean_correlation(const float *a, const float *b, int64_t n, int64_
         double r = 0;
         for (int64_t j = 0; j < cols; j++)
             r += (double)a[i * cols + j] * (double)b[i * cols + j];
-        mean += r / (double)n;
-        *magnitude += fabs(r) / (double)n;
+        mean += r / (double)known;
+        *magnitude += fabs(r) / (double)known;
     }
     return mean;
 }
 
 /* mean [1 + count]: of the first with all others, of each other one with those besides the first.
  */
-static void mean_correlations(const float *ranks, int64_t count, int64_t n, int64_t cols,
-                              double *mean, double *magnitude)
+static void mean_correlations(const float *ranks, int64_t count, int64_t n, int64_t known,
+                              int64_t cols, double *mean, double *magnitude)
 {
     int64_t size = n * cols;
 
     *magnitude = 0;
     for (int64_t a = 1; a <= count; a++) {
-        double one, r = mean_correlation(ranks, ranks + a * size, n, cols, &one);
+        double one, r = mean_correlation(ranks, ranks + a * size, n, known, cols, &one);
         mean[0] += r / (double)count;
         *magnitude += one / (double)count;
         for (int64_t b = 1; b < a; b++) {
-            r = mean_correlation(ranks + a * size, ranks + b * size, n, cols, &one);
+            r = mean_correlation(ranks + a * size, ranks + b * size, n, known, cols, &one);
             mean[a] += r / (double)(count - 1);
             mean[b] += r / (double)(count - 1);
         }
@@ -80,7 +99,7 @@ mucmm_status mucmm__rank_test(mucmm_ctx *ctx, const float *maps, int64_t count, 
                               int64_t cols, mucmm_rank_test *out)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t size = n * cols, at_least = 0;
+    int64_t size = n * cols, at_least = 0, known;
     ranked *work = NULL;
     float *ranks = NULL;
     double *mean = NULL;
@@ -92,9 +111,12 @@ mucmm_status mucmm__rank_test(mucmm_ctx *ctx, const float *maps, int64_t count, 
     TRY(mucmm__alloc(ctx, (1 + count) * size, sizeof *ranks, &ranks));
     TRY(mucmm__alloc(ctx, 1 + count, sizeof *mean, &mean));
     memcpy(ranks, maps, (size_t)((1 + count) * size) * sizeof *ranks);
+    known = drop_unknown(ranks, count, n, cols);
+    if (known == 0)
+        goto done;
     for (int64_t i = 0; i < (1 + count) * n; i++)
         to_ranks(work, ranks + i * cols, cols);
-    mean_correlations(ranks, count, n, cols, mean, &out->magnitude);
+    mean_correlations(ranks, count, n, known, cols, mean, &out->magnitude);
     out->rho = mean[0];
     if (count < 2)
         goto done;

@@ -14,7 +14,7 @@ static bool is_float(const mucmm__plan *p, int32_t id)
     return id >= 0 && p->vals[id].desc.dtype == MUCMM_F32;
 }
 
-static void mark_dependent(const mucmm__plan *p, bool *depends)
+void mucmm__plan_depends(const mucmm__plan *p, bool *depends)
 {
     for (int32_t i = 0; i < p->n_wrt; i++)
         depends[p->wrt[i]] = true;
@@ -68,7 +68,7 @@ mucmm_status mucmm__plan_gradients(mucmm_ctx *ctx, mucmm__plan *p)
     bool *depends = NULL;
 
     TRY(mucmm__alloc(ctx, p->n_vals, sizeof *depends, &depends));
-    mark_dependent(p, depends);
+    mucmm__plan_depends(p, depends);
     mark_active(p, depends);
     for (int32_t k = 0; k < p->n_steps; k++) {
         const mucmm__step *s = &p->steps[k];

@@ -116,6 +116,8 @@ mucmm_status mucmm__plan_fuse(mucmm_ctx *ctx, mucmm__plan *p);
 
 /* gradient.c: which values have gradients; then the actions of the vjp, for p->segments. */
 mucmm_status mucmm__plan_gradients(mucmm_ctx *ctx, mucmm__plan *p);
+/* depends [n_vals]: does a gradient lead from the value to a wrt? */
+void mucmm__plan_depends(const mucmm__plan *p, bool *depends);
 mucmm_status mucmm__plan_actions(mucmm_ctx *ctx, mucmm__plan *p);
 /* Does the step take part in the vjp? Does that read its input (output) i? */
 bool mucmm__step_is_active(const mucmm__plan *p, const mucmm__step *s);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * run.c - carrying out a plan: forward, and backwards. */
-#include "graph/plan.h"
+#include "graph/plan_watch.h"
 
 #include <inttypes.h>
 #include <omp.h>
@@ -19,6 +19,7 @@ struct mucmm_run {
     mucmm_tensor *outputs, *wrt;
     const void **x, **dy; /* of one step */
     void **y, **dx;
+    mucmm__watch *watch; /* NULL, or the caller's */
 };
 
 void mucmm_run_params_init_sized(mucmm_run_params *p, size_t size)
@@ -214,6 +215,14 @@ static mucmm_status forward_step(mucmm_ctx *ctx, mucmm_run *r, const mucmm__step
     return s->op->forward(&c);
 }
 
+static void watch_values(const mucmm_run *r, const int32_t *ids, int32_t n)
+{
+    for (int32_t i = 0; i < n; i++)
+        if (ids[i] >= 0)
+            r->watch->bad[ids[i]] =
+                !mucmm__is_finite_tensor(&r->plan->vals[ids[i]].desc, numbers(r, ids[i], -1));
+}
+
 static mucmm_status forward(mucmm_ctx *ctx, mucmm_run *r)
 {
     mucmm_status status = MUCMM_OK;
@@ -224,8 +233,19 @@ static mucmm_status forward(mucmm_ctx *ctx, mucmm_run *r)
         if (v->offset >= 0)
             memcpy(r->arena->forward + v->offset, r->fed[i], (size_t)mucmm__desc_bytes(&v->desc));
     }
-    for (int32_t k = 0; k < p->n_steps && !p->eager; k++)
-        TRY(forward_step(ctx, r, &p->steps[k], -1, r->arena->forward + p->steps[k].work));
+    if (r->watch) {
+        TRY(mucmm__alloc(ctx, p->n_vals, sizeof *r->watch->bad, &r->watch->bad));
+        watch_values(r, p->fed, p->n_fed);
+    }
+    for (int32_t k = 0; k < p->n_steps; k++) {
+        const mucmm__step *s = &p->steps[k];
+        if (!p->eager)
+            TRY(forward_step(ctx, r, s, -1, r->arena->forward + s->work));
+        if (r->watch)
+            watch_values(r, s->out, s->n_out);
+    }
+    if (r->watch)
+        mucmm__watch_trace(r->watch, p);
 done:
     return status;
 }
@@ -269,6 +289,14 @@ static bool is_given(const mucmm__plan *p, int32_t id)
     return false;
 }
 
+/* After a step's vjp, whose results r->dx points to. */
+static void watch_gradients(const mucmm_run *r, const mucmm__step *s)
+{
+    for (int32_t i = 0; r->watch && i < s->n_in; i++)
+        if (r->dx[i] && !r->watch->backward[0] && !mucmm__is_finite_tensor(s->in_desc[i], r->dx[i]))
+            mucmm__watch_node(s, r->watch->backward);
+}
+
 static mucmm_status vjp_step(mucmm_ctx *ctx, mucmm_run *r, const mucmm__action *a)
 {
     mucmm_status status = MUCMM_OK;
@@ -296,6 +324,7 @@ static mucmm_status vjp_step(mucmm_ctx *ctx, mucmm_run *r, const mucmm__action *
     }
     c.spare_dy = s->n_out == 1 && s->out[0] >= 0 && !is_given(p, s->out[0]);
     TRY(s->op->vjp(&c));
+    watch_gradients(r, s);
     for (int32_t i = 0; i < s->n_in; i++)
         if (gains[i] == MUCMM__GAIN_ADD)
             gain_from(ctx, MUCMM__GAIN_ADD, r->dx[i], gradient(r, s->in[i]),
@@ -403,6 +432,8 @@ mucmm_status mucmm_run_vjp(mucmm_ctx *ctx, mucmm_run *r, const mucmm_tensor *cot
     omp_set_num_threads(ctx->threads);
     TRY(check_vjp(ctx, r, cotangents, grads));
     r->grads = grads;
+    if (r->watch)
+        r->watch->backward[0] = '\0';
     if (!r->arena->vjp)
         TRY(mucmm__alloc(ctx, r->plan->vjp_arena, 1, &r->arena->vjp));
     for (int32_t k = 0; k < r->plan->n_actions; k++)
@@ -481,8 +512,10 @@ done:
     return status;
 }
 
-mucmm_status mucmm_graph_run(mucmm_ctx *ctx, const mucmm_graph *g, const mucmm_named_tensor *inputs,
-                             int32_t n_inputs, const mucmm_run_params *params, mucmm_run **out)
+mucmm_status mucmm__graph_run_watched(mucmm_ctx *ctx, const mucmm_graph *g,
+                                      const mucmm_named_tensor *inputs, int32_t n_inputs,
+                                      const mucmm_run_params *params, mucmm__watch *w,
+                                      mucmm_run **out)
 {
     mucmm_status status = MUCMM_OK;
     int threads = omp_get_max_threads();
@@ -494,6 +527,7 @@ mucmm_status mucmm_graph_run(mucmm_ctx *ctx, const mucmm_graph *g, const mucmm_n
     TRY(ask(ctx, g, inputs, n_inputs, params, &a));
     TRY(mucmm__alloc(ctx, 1, sizeof *r, &r));
     r->graph = mucmm__graph_keep(g);
+    r->watch = w;
     TRY(mucmm__plan_get(ctx, r->graph, &a.request, &r->plan));
     TRY(run_alloc(ctx, r));
     for (int32_t i = 0; i < n_inputs; i++)
@@ -506,6 +540,18 @@ done:
     asked_drop(&a);
     mucmm_run_free(r);
     return status;
+}
+
+mucmm_status mucmm_graph_run(mucmm_ctx *ctx, const mucmm_graph *g, const mucmm_named_tensor *inputs,
+                             int32_t n_inputs, const mucmm_run_params *params, mucmm_run **out)
+{
+    return mucmm__graph_run_watched(ctx, g, inputs, n_inputs, params, NULL, out);
+}
+
+mucmm_status mucmm__run_stop(mucmm_ctx *ctx, const mucmm_run *r, bool some,
+                             char text[MUCMM__WATCH_TEXT], bool *apart)
+{
+    return mucmm__plan_stop(ctx, r->plan, some, text, apart);
 }
 
 mucmm_status mucmm_graph_memory(mucmm_ctx *ctx, const mucmm_graph *g,

@@ -178,7 +178,7 @@ static mucmm_status fill(mucmm_ctx *ctx, mucmm_coupling *c, const mucmm_data *co
     for (int side = 0; side < 2; side++) {
         TRY(mucmm__quiet_at(ctx, &w, side));
         TRY(mucmm__attribute(ctx, c->m, rep, data, c->side[side].view, c->rows, c->n, &p[side],
-                             &a[side]));
+                             &w.outer, &a[side]));
         for (int64_t i = 0; i < c->n; i++)
             TRY(mucmm__coupling_gather(ctx, &c->side[side], &a[side], i, &c->side[side].of[i]));
     }

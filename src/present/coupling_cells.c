@@ -3,6 +3,7 @@
  * From units of the raw input to the cells that people see: spots, words, moments, columns. */
 #include "present/coupling.h"
 
+#include "explain/faults.h"
 #include "explain/local_sums.h"
 
 #include <stdio.h>
@@ -158,4 +159,16 @@ void mucmm__coupling_row(const double *w, int64_t k, const mucmm__coupled *a, in
             sum += (double)f[j] * w[j] * (double)g[j];
         out[x] = (float)sum;
     }
+}
+
+int32_t mucmm_coupling_has_matrix(const mucmm_coupling *c, int64_t i)
+{
+    if (i < 0 || i >= c->n)
+        return 0;
+    for (int side = 0; side < 2; side++) {
+        const mucmm__coupled *of = &c->side[side].of[i];
+        if (mucmm__state_of_map(of->factor, of->n * c->k) == MUCMM__MAP_NONE)
+            return 0;
+    }
+    return 1;
 }

@@ -40,7 +40,7 @@ static mucmm_status null_factors_fill(mucmm_ctx *ctx, const mucmm_coupling *c, c
     for (int side = 0; side < 2; side++) {
         const mucmm__coupling_side *s = &c->side[side];
         TRY(mucmm__alloc(ctx, c->n, sizeof *f->of[side], &f->of[side]));
-        TRY(mucmm__attribute(ctx, m, rep, data, s->view, c->rows, c->n, &p[side], &a));
+        TRY(mucmm__attribute(ctx, m, rep, data, s->view, c->rows, c->n, &p[side], NULL, &a));
         for (int64_t i = 0; i < c->n; i++)
             TRY(mucmm__coupling_gather(ctx, s, &a, i, &f->of[side][i]));
         mucmm__attribution_drop(&a);
@@ -76,6 +76,10 @@ static mucmm_status sample_p_values(mucmm_ctx *ctx, const mucmm_coupling *c, con
     double *t = NULL, *p = NULL;
     float *row = NULL;
 
+    for (int64_t j = 0; j < size; j++)
+        out[j] = NAN;
+    if (!mucmm_coupling_has_matrix(c, i))
+        return MUCMM_OK;
     TRY(mucmm__alloc(ctx, (1 + models) * size, sizeof *t, &t));
     TRY(mucmm__alloc(ctx, size, sizeof *p, &p));
     TRY(mucmm__alloc(ctx, b->n, sizeof *row, &row));

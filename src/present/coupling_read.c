@@ -34,7 +34,8 @@ static void masked_row(const mucmm_coupling *c, int64_t i, int32_t side, int64_t
 
     mucmm__coupling_row(c->weight, c->k, a, cell, b, out);
     for (int64_t x = 0; p && !isnan(c->mask) && x < b->n; x++)
-        if (!((double)p[side == 0 ? cell * b->n + x : x * a->n + cell] <= c->mask))
+        if (!((double)p[side == 0 ? cell * b->n + x : x * a->n + cell] <= c->mask) &&
+            !isnan(out[x]))
             out[x] = 0;
 }
 

@@ -28,7 +28,9 @@ const char *mucmm_coupling_file_end(const mucmm_coupling *c, int64_t i, mucmm_co
 
     if (there && file == MUCMM_COUPLING_P_VALUES)
         there = c->p_values != NULL;
-    else if (there && file != MUCMM_COUPLING_SHEET)
+    else if (there && file == MUCMM_COUPLING_SHEET)
+        there = mucmm_coupling_has_matrix(c, i);
+    else if (there)
         there = is_whole(c, i) == (file == MUCMM_COUPLING_MATRIX);
     return there ? ends[file] : NULL;
 }

@@ -4,6 +4,7 @@
  * scale that they share. */
 #include "present/display.h"
 
+#include "explain/faults.h"
 #include "explain/local_sums.h"
 #include "explain/maps.h"
 #include "present/display_parts.h"
@@ -91,14 +92,17 @@ mucmm_status mucmm_map_scale(mucmm_ctx *ctx, const float *values, int64_t n, flo
 {
     mucmm_status status = MUCMM_OK;
     float *sizes = NULL;
+    int64_t known = 0;
 
     *scale = 1;
     if (n < 1)
         return MUCMM_OK;
     TRY(mucmm__alloc(ctx, n, sizeof *sizes, &sizes));
     for (int64_t i = 0; i < n; i++)
-        sizes[i] = fabsf(values[i]);
-    *scale = nth_smallest(sizes, n, (int64_t)(0.995 * (double)(n - 1) + 0.5));
+        if (isfinite(values[i]))
+            sizes[known++] = fabsf(values[i]);
+    if (known > 0)
+        *scale = nth_smallest(sizes, known, (int64_t)(0.995 * (double)(known - 1) + 0.5));
     if (!(*scale > 0))
         *scale = mucmm__largest(values, n);
     if (!(*scale > 0))
@@ -219,9 +223,14 @@ static mucmm_status fill_row(mucmm_ctx *ctx, void *arg, int64_t i)
     const float *values = d->values + i * d->cols;
     float *raw = NULL, *cells = d->cells + i * d->cell_rows * d->cell_cols;
 
+    if (!mucmm_display_has_map(d, i))
+        for (int64_t j = 0; j < d->cell_rows * d->cell_cols; j++)
+            cells[j] = NAN;
     TRY(mucmm__alloc(ctx, d->cols, sizeof *raw, &raw));
     TRY(mucmm_data_read_raw(ctx, d->data, &i, 1, &(mucmm_mat){raw, 1, d->cols, d->cols}));
     mucmm__range(raw, d->cols, &c->lo[i], &c->hi[i]);
+    if (!mucmm_display_has_map(d, i))
+        goto done;
     if (d->look == MUCMM_LOOK_PICTURE)
         TRY(mucmm__picture_cells(ctx, d, values, cells));
     else
@@ -255,6 +264,8 @@ static mucmm_status fill_label(mucmm_ctx *ctx, void *arg, int64_t i)
     mucmm_display *d = arg;
     const float *map = d->values + i * d->cols;
 
+    if (!mucmm_display_has_map(d, i))
+        return MUCMM_OK;
     return d->look == MUCMM_LOOK_WORDS
                ? mucmm__words_of(ctx, d, i, map, &d->labels[i])
                : mucmm__bars_of(ctx, d, map, MUCMM__MOST_BARS, &d->labels[i]);
@@ -325,7 +336,7 @@ static mucmm_status fill_values(mucmm_ctx *ctx, const mucmm_explanation *e,
     TRY(mucmm_explanation_p_values(ctx, e, p->null, MUCMM_P_POOLED,
                                    &(mucmm_mat){d->p_values, d->n, d->cols, d->cols}));
     for (int64_t i = 0; !isnan(p->mask) && i < size; i++)
-        if (!((double)d->p_values[i] <= p->mask))
+        if (!((double)d->p_values[i] <= p->mask) && !isnan(d->values[i]))
             d->values[i] = 0;
 done:
     return status;
@@ -457,6 +468,12 @@ float mucmm_display_scale(const mucmm_display *d)
 const float *mucmm_display_values(const mucmm_display *d)
 {
     return d->values;
+}
+
+int32_t mucmm_display_has_map(const mucmm_display *d, int64_t i)
+{
+    return d->values && i >= 0 && i < d->n &&
+           mucmm__state_of_map(d->values + i * d->cols, d->cols) != MUCMM__MAP_NONE;
 }
 
 const float *mucmm_display_p_values(const mucmm_display *d)

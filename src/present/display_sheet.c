@@ -106,6 +106,8 @@ mucmm_status mucmm_display_sheet(mucmm_ctx *ctx, const mucmm_display *d, int64_t
     TRY(mucmm__display_check(ctx, d, i));
     if (d->parts)
         TRY(draw_parts(ctx, d, i, out));
+    else if (d->values && !mucmm_display_has_map(d, i))
+        TRY(mucmm__fail(ctx, MUCMM_ENUMERIC, "display: sample %" PRId64 " has no map", d->rows[i]));
     else if (d->cell_rows > 0)
         TRY(draw_cells(ctx, d, i, out));
     else if (!d->labels)
@@ -136,6 +138,8 @@ static mucmm_status write_sheet(mucmm_ctx *ctx, void *arg, int64_t i)
     const sheet_files *files = arg;
     mucmm_sheet *sheet = NULL;
 
+    if (files->d->values && !mucmm_display_has_map(files->d, i))
+        return MUCMM_OK;
     TRY(mucmm_display_sheet(ctx, files->d, i, &sheet));
     TRY(mucmm_sheet_write_png(ctx, sheet, files->paths[i]));
 done:

@@ -140,8 +140,15 @@ static mucmm_status show_pair(const mucmm__page *p, int32_t a, int32_t b, const 
     shown_side *s = NULL;
 
     TRY(pair_params(p, view, training, &params));
-    TRY(mucmm_coupling_create(p->ctx, p->m, p->view, p->n_views, a, b, rows, n, &params, &c));
+    status = mucmm_coupling_create(p->ctx, p->m, p->view, p->n_views, a, b, rows, n, &params, &c);
+    if (status == MUCMM_EUNSUPPORTED) {
+        TRY(mucmm_report_text(p->ctx, p->r, p->ctx->message));
+        goto done;
+    }
+    TRY(status);
     for (int64_t i = 0; i < n; i++) {
+        if (!mucmm_coupling_has_matrix(c, i))
+            continue;
         TRY(mucmm__alloc(p->ctx, 2, sizeof *s, &s));
         status = show_sample(p, c, i, s);
         for (int side = 0; side < 2; side++)

@@ -80,7 +80,14 @@ mucmm_status mucmm__gallery_maps(const mucmm__page *p, int32_t v, const int64_t 
     TRY(mucmm__gallery_training(p, v, &own, &training));
     own.training = training;
     TRY(mucmm_explanation_create(p->ctx, p->m, p->view, p->n_views, v, rows, n, &own, &e));
-    TRY(draw(p, e, out));
+    status = draw(p, e, out);
+    if (status == MUCMM_EUNSUPPORTED) { /* the inputs alone */
+        const mucmm_display_params look = mucmm__gallery_look();
+        mucmm__warn(p->ctx, "%s", p->ctx->message);
+        status = mucmm_display_of_values(p->ctx, p->view[v].data, rows, n, MUCMM_MAP_GRADIENT, NULL,
+                                         NULL, &look, out);
+    }
+    TRY(status);
 done:
     mucmm_explanation_free(e);
     mucmm_data_free(training);
@@ -105,7 +112,8 @@ static mucmm_status show_map(const mucmm__page *p, int32_t v, const mucmm_displa
     if (n_x + n_y > 0)
         TRY(mucmm_report_ticks(p->ctx, p->r, rows, cols, x, n_x, y, n_y));
     TRY(mucmm_report_picture(p->ctx, p->r, p->view[v].name, rgb, rows, cols, 0));
-    TRY(mucmm_report_map(p->ctx, p->r, what, &map, mucmm_display_scale(d), rgb));
+    if (mucmm_display_has_map(d, i))
+        TRY(mucmm_report_map(p->ctx, p->r, what, &map, mucmm_display_scale(d), rgb));
     if (n_x + n_y > 0)
         TRY(mucmm_report_ticks(p->ctx, p->r, 0, 0, NULL, 0, NULL, 0));
 done:
@@ -120,9 +128,19 @@ mucmm_status mucmm__gallery_show(const mucmm__page *p, int32_t v, const mucmm_di
     const char *const *labels = NULL;
     const float *values = NULL;
     int64_t n = mucmm_display_labels(d, i, &labels, &values);
+    mucmm_status status = MUCMM_OK;
+    int64_t rows = 0, cols = 0;
     char caption[256];
 
+    mucmm_display_cells(d, i, &rows, &cols);
     snprintf(caption, sizeof caption, "%s: %s", p->view[v].name, what);
+    if (!mucmm_display_has_map(d, i)) {
+        snprintf(caption, sizeof caption, "%s: there is no map, for want of a gradient",
+                 p->view[v].name);
+        TRY(mucmm_report_line(p->ctx, p->r, caption));
+        if (cols == 0)
+            return MUCMM_OK;
+    }
     switch (mucmm_display_look(d)) {
     case MUCMM_LOOK_WORDS:
         return mucmm_report_words(p->ctx, p->r, caption, labels, values, n, scale);
@@ -133,7 +151,9 @@ mucmm_status mucmm__gallery_show(const mucmm__page *p, int32_t v, const mucmm_di
     case MUCMM_LOOK_SOUND:
         break;
     }
-    return show_map(p, v, d, i, what);
+    TRY(show_map(p, v, d, i, what));
+done:
+    return status;
 }
 
 /* ---- galleries --------------------------------------------------------------------- */
