@@ -121,6 +121,8 @@ int output_check(const char *path);
 
 enum { MAX_PATH = 4096 };
 
+/* "png", "svg" or "pdf", by --figures. */
+const char *figures_end(const settings *given);
 /* "wrote FILE" on stderr. */
 void say_written(const char *path);
 

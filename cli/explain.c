@@ -40,6 +40,7 @@ const option explain_options[] = {
      "--check, --mask: the most training rows a null model takes (default all)"},
     {"representation", 0, OPTION_CHOICE, false, AT(representation), 0, 0, "heads|linear",
      "the trained heads (default) or the closed form"},
+    OPTION_FIGURES,
     {"parts", 0, OPTION_FLAG, false, AT(parts), 0, 0, NULL,
      "instead of a score: mean, common part, individual part and rest, which add up to the input"},
     {"shape", 0, OPTION_PAIRS, false, AT(shape), 0, 0, "NAME=28x56",
@@ -67,6 +68,7 @@ typedef struct view_maps {
     const mucmm_view *view;
     const inputs *in;
     const sample_list *samples;
+    const char *figures; /* the end of their files' names */
     mucmm_display_params shown;
     mucmm_explain_params params;
 } view_maps;
@@ -102,9 +104,9 @@ done:
 
 /* ---- pictures ---------------------------------------------------------------------- */
 
-/* DIR/NAME.WHAT.SAMPLE.png */
-static int write_pngs(session *s, const view_maps *v, const mucmm_display *d, const char *what,
-                      output_dir *dir)
+/* DIR/NAME.WHAT.SAMPLE.png, or as --figures says. */
+static int write_figures(session *s, const view_maps *v, const mucmm_display *d, const char *what,
+                         output_dir *dir)
 {
     int64_t n = v->samples->n;
     char **path = NULL, file[MAX_SAMPLE];
@@ -113,8 +115,9 @@ static int write_pngs(session *s, const view_maps *v, const mucmm_display *d, co
     TRY(allocate(&path, n, sizeof *path));
     for (int64_t i = 0; i < n; i++) {
         TRY(output_dir_file(
-            dir, "%s.%s.%s.png", v->view->name, what,
-            mucmm_views_file_name(v->in->paired, v->samples->rows[i], file, sizeof file)));
+            dir, "%s.%s.%s.%s", v->view->name, what,
+            mucmm_views_file_name(v->in->paired, v->samples->rows[i], file, sizeof file),
+            v->figures));
         path[i] = strdup(dir->full);
         if (!path[i])
             TRY(fail(EXIT_RUN, "out of memory"));
@@ -158,7 +161,7 @@ static int write_maps(session *s, const view_maps *v, const mucmm_display *d, co
     TRY(write_rows(s, v, d, mucmm_display_values(d), name, dir));
     if (mucmm_display_p_values(d))
         TRY(write_rows(s, v, d, mucmm_display_p_values(d), p_name, dir));
-    TRY(write_pngs(s, v, d, name, dir));
+    TRY(write_figures(s, v, d, name, dir));
 done:
     return code;
 }
@@ -167,7 +170,11 @@ static int explain_view(session *s, const settings *given, const mucmm_model *m,
                         int32_t view, const sample_list *samples, const null_models *null,
                         const mucmm_explain_params *usual, output_dir *dir)
 {
-    view_maps v = {.view = &in->views[view], .in = in, .samples = samples, .params = *usual};
+    view_maps v = {.view = &in->views[view],
+                   .in = in,
+                   .samples = samples,
+                   .figures = figures_end(given),
+                   .params = *usual};
     mucmm_data *training = NULL;
     mucmm_explanation *e = NULL;
     mucmm_display *d = NULL;
@@ -215,7 +222,7 @@ static int write_parts(session *s, const view_maps *v, const mucmm_parts *p, con
     for (int i = 0; i <= MUCMM_SUMMAND_REST; i++)
         TRY(write_rows(s, v, d, mucmm_parts_values(p, (mucmm_summand)i).data,
                        mucmm_summand_text((mucmm_summand)i), dir));
-    TRY(write_pngs(s, v, d, "parts", dir));
+    TRY(write_figures(s, v, d, "parts", dir));
 done:
     return code;
 }
@@ -224,7 +231,11 @@ static int show_parts(session *s, const settings *given, const mucmm_model *m, c
                       int32_t view, const sample_list *samples, const mucmm_explain_params *usual,
                       output_dir *dir)
 {
-    view_maps v = {.view = &in->views[view], .in = in, .samples = samples, .params = *usual};
+    view_maps v = {.view = &in->views[view],
+                   .in = in,
+                   .samples = samples,
+                   .figures = figures_end(given),
+                   .params = *usual};
     mucmm_data *training = NULL;
     mucmm_parts_params params;
     mucmm_parts *p = NULL;

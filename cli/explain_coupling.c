@@ -10,7 +10,8 @@
 enum { MAX_COUPLINGS = MUCMM_MAX_VIEWS * (MUCMM_MAX_VIEWS - 1) / 2 };
 
 /* DIR/FIRST+SECOND.coupling.SAMPLE.png and the arrays. */
-static int write_files(session *s, const inputs *in, const mucmm_coupling *c, output_dir *dir)
+static int write_files(session *s, const settings *given, const inputs *in, const mucmm_coupling *c,
+                       output_dir *dir)
 {
     char sample[MAX_SAMPLE];
     const int64_t *rows = mucmm_coupling_rows(c);
@@ -25,7 +26,8 @@ static int write_files(session *s, const inputs *in, const mucmm_coupling *c, ou
                 continue;
             mucmm_views_file_name(in->paired, rows[i], sample, sizeof sample);
             TRY(output_dir_file(dir, "%s+%s.coupling.%s.%s", mucmm_coupling_name(c, 0),
-                                mucmm_coupling_name(c, 1), sample, end));
+                                mucmm_coupling_name(c, 1), sample,
+                                f == MUCMM_COUPLING_SHEET ? figures_end(given) : end));
             TRY(check(s, mucmm_coupling_write(s->ctx, c, i, (mucmm_coupling_file)f, dir->full)));
         }
     for (int64_t i = 0; i < mucmm_coupling_samples(c); i++)
@@ -87,7 +89,7 @@ int explain_coupling(session *s, const settings *given, const mucmm_model *m, co
             TRY(couple(s, given, m, in, samples, usual, &null, views, &found[n]));
             if (!found[n])
                 continue;
-            TRY(write_files(s, in, found[n++], dir));
+            TRY(write_files(s, given, in, found[n++], dir));
         }
     progress_pause(&s->progress);
     for (int64_t i = 0; given->check && !given->json && i < n; i++)

@@ -289,34 +289,15 @@ static bool take_value(const option *o, const char *text, settings *out)
 
 void options_none(settings *s)
 {
-    int64_t *whole[] = {&s->common,
-                        &s->individual,
-                        &s->epochs,
-                        &s->individual_epochs,
-                        &s->batch,
-                        &s->seed,
-                        &s->threads,
-                        &s->permutations,
-                        &s->shown,
-                        &s->features,
-                        &s->steps,
-                        &s->repeats,
-                        &s->train_pairs,
-                        &s->head,
-                        &s->scale,
-                        &s->method,
-                        &s->representation,
-                        &s->part,
-                        &s->missing,
-                        &s->memory,
-                        &s->noise_samples,
-                        &s->null_models,
-                        &s->null_rows,
-                        &s->stages,
-                        &s->top,
-                        &s->bootstrap,
-                        &s->restarts,
-                        &s->folds};
+    int64_t *whole[] = {
+        &s->common,         &s->individual,    &s->epochs,      &s->individual_epochs,
+        &s->batch,          &s->seed,          &s->threads,     &s->permutations,
+        &s->shown,          &s->features,      &s->steps,       &s->repeats,
+        &s->train_pairs,    &s->head,          &s->scale,       &s->method,
+        &s->representation, &s->figures,       &s->part,        &s->missing,
+        &s->memory,         &s->noise_samples, &s->null_models, &s->null_rows,
+        &s->stages,         &s->top,           &s->bootstrap,   &s->restarts,
+        &s->folds};
     double *reals[] = {&s->validation,  &s->ridge,        &s->learning_rate, &s->weight_decay,
                        &s->input_noise, &s->independence, &s->noise,         &s->mask};
 

@@ -51,7 +51,7 @@ typedef struct settings {
     int64_t common, individual, epochs, individual_epochs, batch, seed, threads;
     int64_t shown, permutations, features, steps, repeats, train_pairs, noise_samples;
     int64_t null_models, null_rows, top;
-    int64_t head, scale, robust, method, representation, part, memory, stages, missing;
+    int64_t head, scale, robust, method, figures, representation, part, memory, stages, missing;
     int64_t bootstrap, restarts, folds, adjust_nonlinear;
     double validation, ridge, learning_rate, weight_decay, input_noise, independence, noise, mask;
     counts hidden;
@@ -149,6 +149,12 @@ enum { MISSING_REFUSE, MISSING_ALLOW };
             "threads to use (default: one per processor)"                                          \
     }
 #define METHODS "gradient|input-x-gradient|pattern|smoothgrad|integrated-gradients|lcmv"
+#define FIGURES "png|svg|pdf"
+#define OPTION_FIGURES                                                                             \
+    {                                                                                              \
+        "figures", 0, OPTION_CHOICE, false, AT(figures), 0, 0, FIGURES,                            \
+            "kind of the pictures: pixels (default), or vectors for papers"                        \
+    }
 #define OPTION_METHOD                                                                              \
     {                                                                                              \
         "method", 0, OPTION_CHOICE, false, AT(method), 0, 0, METHODS,                              \

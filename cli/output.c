@@ -189,6 +189,13 @@ done:
     return code;
 }
 
+const char *figures_end(const settings *given)
+{
+    static char end[8];
+
+    return choice_word(FIGURES, given->figures < 0 ? 0 : given->figures, end, sizeof end);
+}
+
 void say_written(const char *path)
 {
     fprintf(stderr, "wrote %s\n", shown(path));

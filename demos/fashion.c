@@ -380,7 +380,7 @@ static int draw_sheet(demo *d)
         for (int part = -1; part < N_PARTS; part++)
             TRY(draw_column(d, rows, sheet, v * (1 + N_PARTS) + part + 1, v, part));
     TRY(output_dir_file(&d->dir, "maps.png"));
-    TRY(check(&d->s, mucmm_sheet_write_png(d->s.ctx, sheet, d->dir.full)));
+    TRY(check(&d->s, mucmm_sheet_write(d->s.ctx, sheet, d->dir.full)));
 done:
     mucmm_sheet_free(sheet);
     return code;

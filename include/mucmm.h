@@ -1434,9 +1434,10 @@ MUCMM_API int64_t mucmm_sheet_words_height(const char *const *words, const float
 MUCMM_API mucmm_status mucmm_sheet_bars(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int64_t row,
                                         const float *values, const char *const *names, int64_t n,
                                         float scale, const char *caption);
-/* By a temporary file and rename, but not synced; the sheet may be drawn on and written again. */
-MUCMM_API mucmm_status mucmm_sheet_write_png(mucmm_ctx *ctx, const mucmm_sheet *s,
-                                             const char *path);
+/* As SVG or PDF if path ends so, drawn by cairo: texts, bars and frames stay vectors; a pixel is a
+ * unit, a point in PDF. Else as PNG. By a temporary file and rename, but not synced; the sheet may
+ * be drawn on and written again. */
+MUCMM_API mucmm_status mucmm_sheet_write(mucmm_ctx *ctx, const mucmm_sheet *s, const char *path);
 
 /* ---- sound ------------------------------------------------------------------------- */
 

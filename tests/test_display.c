@@ -712,7 +712,7 @@ static void test_display_sheet_is_drawn_from_what_it_shows(void **state)
     CHECK_OK(ctx, mucmm_sheet_picture(ctx, s, 0, 0, rgb, 2, 3, "input"));
     CHECK_OK(ctx, mucmm_sheet_overlay(ctx, s, 1, 0, &(mucmm_cmat){map[1], 2, 3, 3},
                                       mucmm_display_scale(d), rgb, "map"));
-    CHECK_OK(ctx, mucmm_sheet_write_png(ctx, s, in_folder("by-hand.png")));
+    CHECK_OK(ctx, mucmm_sheet_write(ctx, s, in_folder("by-hand.png")));
     drawn = get_file("b.png");
     by_hand = get_file("by-hand.png");
     check_same_bytes(&drawn, &by_hand);
@@ -734,8 +734,8 @@ static void check_drawn(mucmm_sheet *by_hand, const mucmm_display *d, int64_t i)
     bytes want, got;
 
     CHECK_OK(ctx, mucmm_display_sheet(ctx, d, i, &s));
-    CHECK_OK(ctx, mucmm_sheet_write_png(ctx, s, in_folder("got.png")));
-    CHECK_OK(ctx, mucmm_sheet_write_png(ctx, by_hand, in_folder("want.png")));
+    CHECK_OK(ctx, mucmm_sheet_write(ctx, s, in_folder("got.png")));
+    CHECK_OK(ctx, mucmm_sheet_write(ctx, by_hand, in_folder("want.png")));
     got = get_file("got.png");
     want = get_file("want.png");
     check_same_bytes(&got, &want);

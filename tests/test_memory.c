@@ -756,7 +756,7 @@ static mucmm_status draw_bars(mucmm_ctx *c, mucmm_sheet *s)
 
 static mucmm_status draw_file(mucmm_ctx *c, mucmm_sheet *s)
 {
-    return mucmm_sheet_write_png(c, s, folder_path("out"));
+    return mucmm_sheet_write(c, s, folder_path("out"));
 }
 
 #define SHEET(name, zoom, draw)                                                                    \
@@ -772,7 +772,7 @@ SHEET(m_sheet_overlay, 2, draw_overlay)
 SHEET(m_sheet_ticks, 2, draw_ticks)
 SHEET(m_sheet_words, 1, draw_words)
 SHEET(m_sheet_bars, 1, draw_bars)
-SHEET(m_sheet_write_png, 2, draw_file)
+SHEET(m_sheet_write, 2, draw_file)
 
 static mucmm_status mel(mucmm_ctx *c, bool power)
 {
@@ -1658,7 +1658,7 @@ static const swept table[] = {
     CALL(sheet_ticks),
     CALL(sheet_words),
     CALL(sheet_bars),
-    CALL(sheet_write_png),
+    CALL(sheet_write),
     {"mucmm_display_of_values", m_display, NULL},
     CALL(display_create),
     CALL(display_of_parts),

@@ -82,7 +82,7 @@ static mucmm_sheet *new_sheet(mucmm_ctx *ctx, int64_t cols, int64_t rows, int64_
 /* Writes, reads back, frees the sheet. */
 static image finish(mucmm_ctx *ctx, mucmm_sheet *s)
 {
-    CHECK_OK(ctx, mucmm_sheet_write_png(ctx, s, path));
+    CHECK_OK(ctx, mucmm_sheet_write(ctx, s, path));
     mucmm_sheet_free(s);
     return image_read(path);
 }
@@ -293,7 +293,7 @@ static void test_sheet_is_the_same_when_drawn_again(void **state)
     mucmm_sheet *s = new_sheet(ctx, 1, 1, 1, 2, 2);
 
     CHECK_OK(ctx, mucmm_sheet_grey(ctx, s, 0, 0, &(mucmm_cmat){other, 1, 2, 2}, 0, 1, "replaced"));
-    CHECK_OK(ctx, mucmm_sheet_write_png(ctx, s, path));
+    CHECK_OK(ctx, mucmm_sheet_write(ctx, s, path));
     CHECK_OK(ctx, mucmm_sheet_map(ctx, s, 0, 0, &(mucmm_cmat){v, 1, 2, 2}, 1, NULL));
     b = finish(ctx, s);
     assert_int_equal(a.width, b.width);
@@ -382,7 +382,7 @@ static void test_sheet_bars_that_do_not_fit(void **state)
 static void test_text_stays_in_its_box(void **state)
 {
     static unsigned char rgb[40 * 300 * 3];
-    mucmm__canvas c = {rgb, 300, 40};
+    mucmm__canvas c = {.rgb = rgb, .width = 300, .height = 40};
     int64_t inside = 0;
 
     (void)state;
@@ -508,7 +508,7 @@ static void test_sheet_ticks_widen_the_page(void **state)
 
     assert_int_equal(mucmm_sheet_ticks(ctx, s, 0, 0, &x, 1, &y, 1), MUCMM_EARG); /* not drawn */
     CHECK_OK(ctx, mucmm_sheet_map(ctx, s, 0, 0, &m, 4, NULL));
-    CHECK_OK(ctx, mucmm_sheet_write_png(ctx, s, path));
+    CHECK_OK(ctx, mucmm_sheet_write(ctx, s, path));
     plain = image_read(path);
     assert_int_equal(mucmm_sheet_ticks(ctx, s, 0, 0, &outside, 1, NULL, 0), MUCMM_EARG);
     CHECK_OK(ctx, mucmm_sheet_ticks(ctx, s, 0, 0, &x, 1, &y, 1));
@@ -677,14 +677,72 @@ static void test_sheet_that_cannot_be_written(void **state)
     mucmm_sheet *s = new_sheet(ctx, 1, 1, 4, 4, 0);
     char file[sizeof path + 32];
 
-    assert_int_equal(mucmm_sheet_write_png(ctx, s, NULL), MUCMM_EARG);
-    assert_int_equal(mucmm_sheet_write_png(ctx, NULL, path), MUCMM_EARG);
-    assert_int_equal(mucmm_sheet_write_png(ctx, s, "/dev/full"), MUCMM_EIO);
-    assert_int_equal(mucmm_sheet_write_png(ctx, s, folder), MUCMM_EIO);
-    assert_int_equal(mucmm_sheet_write_png(ctx, s, "/proc/sheet.png"), MUCMM_EIO);
+    assert_int_equal(mucmm_sheet_write(ctx, s, NULL), MUCMM_EARG);
+    assert_int_equal(mucmm_sheet_write(ctx, NULL, path), MUCMM_EARG);
+    assert_int_equal(mucmm_sheet_write(ctx, s, "/dev/full"), MUCMM_EIO);
+    assert_int_equal(mucmm_sheet_write(ctx, s, folder), MUCMM_EIO);
+    assert_int_equal(mucmm_sheet_write(ctx, s, "/proc/sheet.png"), MUCMM_EIO);
     snprintf(file, sizeof file, "%s/missing/sheet.png", folder);
-    assert_int_equal(mucmm_sheet_write_png(ctx, s, file), MUCMM_EIO);
+    assert_int_equal(mucmm_sheet_write(ctx, s, file), MUCMM_EIO);
     assert_non_null(strstr(mucmm_ctx_message(ctx), "missing"));
+    mucmm_sheet_free(s);
+}
+
+/* ---- vectors ----------------------------------------------------------------------- */
+
+static char *read_text(const char *file, size_t *size)
+{
+    FILE *f = fopen(file, "rb");
+    char *text = calloc(1, 1 << 20);
+
+    assert_non_null(f);
+    *size = fread(text, 1, (1 << 20) - 1, f);
+    fclose(f);
+    return text;
+}
+
+/* The same file twice; what it begins with, and how many pictures an SVG holds. */
+static void check_vector(mucmm_ctx *ctx, const mucmm_sheet *s, const char *name, const char *begin,
+                         int pictures)
+{
+    char file[sizeof path + 32];
+    char *first, *again;
+    size_t size, size_again;
+    int n = 0;
+
+    snprintf(file, sizeof file, "%s/%s", folder, name);
+    CHECK_OK(ctx, mucmm_sheet_write(ctx, s, file));
+    first = read_text(file, &size);
+    assert_memory_equal(first, begin, strlen(begin));
+    CHECK_OK(ctx, mucmm_sheet_write(ctx, s, file));
+    again = read_text(file, &size_again);
+    assert_int_equal(size, size_again);
+    assert_memory_equal(first, again, size);
+    for (const char *at = first; pictures >= 0 && (at = strstr(at, "<image ")); at++)
+        n++;
+    assert_true(pictures < 0 || n == pictures);
+    free(first);
+    free(again);
+    unlink(file);
+}
+
+/* Cells are a picture, bars and words are drawn; hostile names do no harm. */
+static void test_sheet_vectors(void **state)
+{
+    mucmm_ctx *ctx = *state;
+    const float v[4] = {1, -2, 3, 4};
+    const char *const names[4] = {"a", "<b> & \"c\"", "\x01\x7f\xff\xc3", "\xce\xb4 wide"};
+    const mucmm_cmat m = {v, 2, 2, 2};
+    mucmm_sheet *s = new_sheet(ctx, 2, 1, 2, 2, 120);
+
+    CHECK_OK(ctx, mucmm_sheet_bars(ctx, s, 0, 0, v, names, 4, 4, "bars"));
+    CHECK_OK(ctx, mucmm_sheet_words(ctx, s, 1, 0, names, v, 3, 40, NULL));
+    check_vector(ctx, s, "bars.svg", "<?xml", 1); /* the colour bar of the words */
+    check_vector(ctx, s, "bars.PDF", "%PDF-1.", -1);
+    CHECK_OK(ctx, mucmm_sheet_map(ctx, s, 0, 0, &m, 4, "map"));
+    check_vector(ctx, s, "map.svg", "<?xml", 3);
+    assert_int_equal(mucmm_sheet_write(ctx, s, "/proc/sheet.svg"), MUCMM_EIO);
+    assert_int_equal(mucmm_sheet_write(ctx, s, "/proc/sheet.pdf"), MUCMM_EIO);
     mucmm_sheet_free(s);
 }
 
@@ -720,6 +778,7 @@ static mucmm_status draw_everything(mucmm_ctx *ctx)
     const unsigned char rgb[12] = {9};
     const mucmm_cmat m = {v, 2, 2, 2};
     mucmm_status status = MUCMM_OK;
+    char vector[sizeof path + 32];
     mucmm_sheet *s = NULL;
     mucmm_sheet_params p;
 
@@ -739,7 +798,10 @@ static mucmm_status draw_everything(mucmm_ctx *ctx)
     TRY(mucmm_sheet_picture(ctx, s, 0, 0, rgb, 2, 2, "picture"));
     TRY(mucmm_sheet_overlay(ctx, s, 1, 0, &m, 4, rgb, "overlay"));
     TRY(mucmm_sheet_ticks(ctx, s, 1, 0, &(mucmm_tick){1, "1 s"}, 1, &(mucmm_tick){2, "9 Hz"}, 1));
-    TRY(mucmm_sheet_write_png(ctx, s, path));
+    TRY(mucmm_sheet_write(ctx, s, path));
+    snprintf(vector, sizeof vector, "%s/out.svg", folder);
+    TRY(mucmm_sheet_write(ctx, s, vector));
+    unlink(vector);
 done:
     mucmm_sheet_free(s);
     return status;
@@ -831,6 +893,7 @@ int main(void)
         cmocka_unit_test(test_sheet_rejects_pictures),
         cmocka_unit_test(test_sheet_rejects_bars),
         cmocka_unit_test(test_sheet_that_cannot_be_written),
+        cmocka_unit_test(test_sheet_vectors),
         cmocka_unit_test(test_sheet_out_of_memory),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

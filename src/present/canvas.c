@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Pixels: rectangles, lines and texts in a bitmap font. */
+ * Rectangles, lines and texts: pixels and a bitmap font, or a vector page. */
 #include "present/canvas.h"
 
 #include "present/font.h"
@@ -10,12 +10,68 @@
 typedef struct font_def {
     const glyph *glyphs;
     int64_t ascent, height; /* of a line, in pixels */
+    double size;            /* of the same font, of any size, on a vector page */
 } font_def;
 
 static const font_def fonts[] = {
-    [MUCMM__FONT_BODY] = {body_glyphs, 13, 17},
-    [MUCMM__FONT_TITLE] = {title_glyphs, 18, 24},
+    [MUCMM__FONT_BODY] = {body_glyphs, 13, 17, 14},
+    [MUCMM__FONT_TITLE] = {title_glyphs, 18, 24, 20},
 };
+
+/* ---- strokes ----------------------------------------------------------------------- */
+
+struct mucmm__stroke {
+    int64_t x, y, width, height;
+    unsigned char rgb[3];
+    mucmm__font font;
+    mucmm__align align;
+    char *text; /* NULL: a rectangle */
+};
+
+void mucmm__strokes_drop(mucmm__strokes *s)
+{
+    for (int64_t i = 0; i < s->n; i++)
+        mucmm__free(s->list[i].text);
+    mucmm__free(s->list);
+    *s = (mucmm__strokes){0};
+}
+
+/* Takes over text. */
+static void keep(mucmm__canvas *c, struct mucmm__stroke one, const char *text,
+                 const unsigned char rgb[3])
+{
+    mucmm__strokes *s = c->strokes;
+    struct mucmm__stroke *list = NULL;
+
+    memcpy(one.rgb, rgb, 3);
+    if (s->n == s->room) {
+        int64_t room = 2 * s->room + 16;
+        if (mucmm__alloc(c->ctx, room, sizeof *list, &list) == MUCMM_OK) {
+            if (s->n > 0)
+                memcpy(list, s->list, (size_t)s->n * sizeof *list);
+            mucmm__free(s->list);
+            s->list = list;
+            s->room = room;
+        }
+    }
+    if (s->n == s->room || (text && mucmm__strdup(c->ctx, text, &one.text) != MUCMM_OK))
+        s->lost = true;
+    else
+        s->list[s->n++] = one;
+}
+
+void mucmm__canvas_strokes(mucmm__canvas *c, const mucmm__strokes *s)
+{
+    for (int64_t i = 0; i < s->n; i++) {
+        const struct mucmm__stroke *o = &s->list[i];
+        if (o->text)
+            mucmm__canvas_text(c, o->font, o->align, o->x, o->y, o->width, o->rgb, o->text);
+        else
+            mucmm__canvas_fill(c, o->x, o->y, o->width, o->height, o->rgb);
+    }
+}
+
+/* ---- pixels ------------------------------------------------------------------------ */
 
 static const char ellipsis[] = "...";
 
@@ -30,14 +86,21 @@ void mucmm__canvas_fill(mucmm__canvas *c, int64_t x, int64_t y, int64_t width, i
     int64_t x0 = clamp(x, 0, c->width), x1 = clamp(x + width, 0, c->width);
     int64_t y0 = clamp(y, 0, c->height), y1 = clamp(y + height, 0, c->height);
 
+    if (c->strokes)
+        keep(c, (struct mucmm__stroke){.x = x, .y = y, .width = width, .height = height}, NULL,
+             rgb);
+    if (c->vector) {
+        mucmm__vector_fill(c->vector, x, y, width, height, rgb);
+        return;
+    }
     for (int64_t v = y0; v < y1; v++)
         for (int64_t u = x0; u < x1; u++)
             for (int64_t i = 0; i < 3; i++)
                 c->rgb[(v * c->width + u) * 3 + i] = rgb[i];
 }
 
-void mucmm__canvas_row(mucmm__canvas *c, int64_t x, int64_t y, const unsigned char *rgb, int64_t n,
-                       int64_t zoom)
+static void draw_row(mucmm__canvas *c, int64_t x, int64_t y, const unsigned char *rgb, int64_t n,
+                     int64_t zoom)
 {
     unsigned char *out;
 
@@ -49,6 +112,17 @@ void mucmm__canvas_row(mucmm__canvas *c, int64_t x, int64_t y, const unsigned ch
     for (int64_t i = 0; i < n && zoom > 1; i++)
         for (int64_t k = 0; k < zoom; k++, out += 3)
             memcpy(out, rgb + 3 * i, 3);
+}
+
+void mucmm__canvas_image(mucmm__canvas *c, int64_t x, int64_t y, const unsigned char *rgb,
+                         int64_t rows, int64_t cols, int64_t zoom_x, int64_t zoom_y)
+{
+    if (c->vector) {
+        mucmm__vector_image(c->vector, x, y, rgb, rows, cols, zoom_x, zoom_y);
+        return;
+    }
+    for (int64_t i = 0; i < rows * zoom_y; i++)
+        draw_row(c, x, y + i, rgb + i / zoom_y * cols * 3, cols, zoom_x);
 }
 
 void mucmm__canvas_frame(mucmm__canvas *c, int64_t x, int64_t y, int64_t width, int64_t height,
@@ -138,19 +212,48 @@ static int64_t draw_text(mucmm__canvas *c, const font_def *font, int64_t pen, in
     return pen;
 }
 
+/* Bytes of text that end at or before `limit` pixels, and how many pixels they take. */
+static size_t fitting(const font_def *font, const char *text, int64_t limit, int64_t *width)
+{
+    const char *at = text, *next = text;
+
+    for (*width = 0; *next; at = next) {
+        int64_t advance = next_glyph(font, &next)->advance;
+        if (*width + advance > limit)
+            break;
+        *width += advance;
+    }
+    return (size_t)(at - text);
+}
+
+/* From x on, in width. */
+static void place_text(mucmm__canvas *c, mucmm__font font, int64_t x, int64_t baseline,
+                       int64_t width, const unsigned char rgb[3], const char *text)
+{
+    const font_def *f = &fonts[font];
+    bool cut = mucmm__text_width(font, text) > width;
+    int64_t dots = cut ? mucmm__text_width(font, ellipsis) : 0, used, pen;
+    size_t n = fitting(f, text, width - dots, &used);
+
+    if (c->vector) {
+        mucmm__vector_text(c->vector, font == MUCMM__FONT_TITLE, f->size, x, baseline, used + dots,
+                           rgb, text, n, cut ? ellipsis : "");
+        return;
+    }
+    pen = draw_text(c, f, x, baseline, x + width - dots, rgb, text);
+    if (cut)
+        draw_text(c, f, pen, baseline, x + width, rgb, ellipsis);
+}
+
 void mucmm__canvas_text(mucmm__canvas *c, mucmm__font font, mucmm__align align, int64_t x,
                         int64_t y, int64_t width, const unsigned char rgb[3], const char *text)
 {
-    const font_def *f = &fonts[font];
-    int64_t need = mucmm__text_width(font, text), end = x + width, baseline = y + f->ascent;
+    int64_t need = mucmm__text_width(font, text), left = need < width ? width - need : 0;
 
-    if (need > width) {
-        int64_t kept = end - mucmm__text_width(font, ellipsis);
-
-        x = draw_text(c, f, x, baseline, kept, rgb, text);
-        text = ellipsis;
-    } else if (align != MUCMM__LEFT) {
-        x += align == MUCMM__CENTER ? (width - need) / 2 : width - need;
-    }
-    draw_text(c, f, x, baseline, end, rgb, text);
+    if (c->strokes)
+        keep(c,
+             (struct mucmm__stroke){.x = x, .y = y, .width = width, .font = font, .align = align},
+             text, rgb);
+    left = align == MUCMM__LEFT ? 0 : align == MUCMM__CENTER ? left / 2 : left;
+    place_text(c, font, x + left, y + fonts[font].ascent, width - left, rgb, text);
 }

@@ -1,20 +1,35 @@
 /* SPDX-License-Identifier: MIT
  *
- * canvas.h - rectangles and text on a picture of 8-bit RGB. Whatever falls outside the
- * canvas is not drawn. The font is part of the library, so that the same sheet has the same
- * bytes on every machine and no font file, environment or cache is touched. */
+ * canvas.h - rectangles and text on a picture of 8-bit RGB, or on a vector page. Whatever falls
+ * outside a picture is not drawn. Its font is part of the library, so that the same sheet has the
+ * same bytes on every machine and no font file, environment or cache is touched. */
 #ifndef MUCMM_CANVAS_H
 #define MUCMM_CANVAS_H
 
-#include <stdint.h>
-
-typedef struct mucmm__canvas {
-    unsigned char *rgb; /* [height, width, 3], owned by whoever made it */
-    int64_t width, height;
-} mucmm__canvas;
+#include "present/vector.h"
 
 typedef enum mucmm__font { MUCMM__FONT_BODY, MUCMM__FONT_TITLE } mucmm__font;
 typedef enum mucmm__align { MUCMM__LEFT, MUCMM__CENTER, MUCMM__RIGHT } mucmm__align;
+
+/* What has been drawn on a picture, so that it can be drawn on a vector page: rectangles and texts
+ * in their order. Zero is an empty one. */
+typedef struct mucmm__strokes {
+    struct mucmm__stroke *list;
+    int64_t n, room;
+    bool lost; /* memory ran out */
+} mucmm__strokes;
+
+typedef struct mucmm__canvas {
+    mucmm_ctx *ctx;     /* of memory for strokes; NULL without */
+    unsigned char *rgb; /* [height, width, 3], owned by whoever made it; NULL with vector */
+    int64_t width, height;
+    mucmm__strokes *strokes; /* where to keep what is drawn; or NULL */
+    mucmm__vector *vector;   /* instead of rgb; or NULL */
+} mucmm__canvas;
+
+void mucmm__strokes_drop(mucmm__strokes *s);
+/* Draws them again. */
+void mucmm__canvas_strokes(mucmm__canvas *c, const mucmm__strokes *s);
 
 /* From the top of a line of text to the top of the next. */
 int64_t mucmm__font_height(mucmm__font font);
@@ -22,10 +37,10 @@ int64_t mucmm__font_height(mucmm__font font);
 /* (x, y) is the top left pixel; sizes that are not positive draw nothing. */
 void mucmm__canvas_fill(mucmm__canvas *c, int64_t x, int64_t y, int64_t width, int64_t height,
                         const unsigned char rgb[3]);
-/* n pixels rgb [n, 3] from (x, y) to the right, each drawn zoom times; nothing if they do not fit.
- */
-void mucmm__canvas_row(mucmm__canvas *c, int64_t x, int64_t y, const unsigned char *rgb, int64_t n,
-                       int64_t zoom);
+/* Pixels rgb [rows, cols, 3], the first at (x, y), each zoom_x x zoom_y large; a row that does not
+ * fit is left out. They are no strokes. */
+void mucmm__canvas_image(mucmm__canvas *c, int64_t x, int64_t y, const unsigned char *rgb,
+                         int64_t rows, int64_t cols, int64_t zoom_x, int64_t zoom_y);
 /* One pixel wide, just inside the rectangle. */
 void mucmm__canvas_frame(mucmm__canvas *c, int64_t x, int64_t y, int64_t width, int64_t height,
                          const unsigned char rgb[3]);

@@ -146,7 +146,7 @@ static mucmm_status draw_box(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int64_
     TRY(mucmm__panel_init(ctx, 2 * line + 3 * MUCMM__SHEET_PAD, width, 1, NULL, &p));
     mucmm__map_color(t, NULL, colour);
     bool dark = 0.3 * colour[0] + 0.6 * colour[1] + 0.1 * colour[2] < 120;
-    mucmm__canvas c = {p.rgb, p.width, p.height};
+    mucmm__canvas c = mucmm__panel_canvas(ctx, &p);
     mucmm__canvas_fill(&c, 0, 0, c.width, c.height, mucmm__sheet_white);
     mucmm__canvas_fill(&c, 0, 0, c.width, line + 2 * MUCMM__SHEET_PAD, colour);
     mucmm__canvas_text(&c, MUCMM__FONT_TITLE, MUCMM__CENTER, MUCMM__SHEET_PAD, MUCMM__SHEET_PAD,
@@ -156,7 +156,7 @@ static mucmm_status draw_box(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int64_
     snprintf(below, sizeof below, "%s %s", what, number);
     mucmm__canvas_text(&c, MUCMM__FONT_BODY, MUCMM__CENTER, 0, line + 2 * MUCMM__SHEET_PAD + 2,
                        width, mucmm__sheet_axis, below);
-    mucmm__panel_swap(s, col, row, &p);
+    TRY(mucmm__panel_swap(ctx, s, col, row, &p));
 done:
     mucmm__panel_drop(&p);
     return status;
@@ -289,15 +289,15 @@ static mucmm_status new_sheet(mucmm_ctx *ctx, const drawing *d, mucmm_sheet **ou
     const mucmm_coupling *c = d->c;
     const mucmm__coupled *of = &c->side[d->side].of[d->i];
     mucmm_sheet_params p;
-    char title[320], rest[72] = "";
+    char title[440], rest[72] = "", sample[MUCMM__SAMPLE];
 
     mucmm_sheet_params_init(&p);
     panel_size(d, &p);
+    mucmm__sample_words(c->side[d->side].look->data, c->rows[d->i], sample, sizeof sample);
     if (d->n < of->n && c->side[d->side].look->look == MUCMM_LOOK_WORDS)
         snprintf(rest, sizeof rest, " (%" PRId64 " of %" PRId64 " words)", d->n, of->n);
-    snprintf(title, sizeof title,
-             "What of %s goes with what of %s, sample %" PRId64 ": score %.3g%s",
-             mucmm_coupling_name(c, other(d)), mucmm_coupling_name(c, d->side), c->rows[d->i],
+    snprintf(title, sizeof title, "What of %s goes with what of %s, %s: score %.3g%s",
+             mucmm_coupling_name(c, other(d)), mucmm_coupling_name(c, d->side), sample,
              c->scores[d->i], rest);
     p.title = title;
     p.cols = 2 * d->beside;

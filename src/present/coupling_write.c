@@ -101,7 +101,7 @@ mucmm_status mucmm_coupling_write(mucmm_ctx *ctx, const mucmm_coupling *c, int64
                            (int)file);
     if (file == MUCMM_COUPLING_SHEET) {
         TRY(mucmm_coupling_sheet(ctx, c, i, &sheet));
-        TRY(mucmm_sheet_write_png(ctx, sheet, path));
+        TRY(mucmm_sheet_write(ctx, sheet, path));
     } else if (file == MUCMM_COUPLING_FIRST || file == MUCMM_COUPLING_SECOND)
         TRY(write_factor(ctx, c, i, file == MUCMM_COUPLING_SECOND, path));
     else

@@ -117,4 +117,8 @@ mucmm_status mucmm__bars_of(mucmm_ctx *ctx, const mucmm_display *d, const float 
                             mucmm__labels *out);
 void mucmm__labels_drop(mucmm__labels *l);
 
+/* "sample KEY", or its number where there is no key. Returns out. */
+enum { MUCMM__SAMPLE = 120 };
+const char *mucmm__sample_words(const mucmm_data *data, int64_t row, char *out, size_t size);
+
 #endif

@@ -10,21 +10,33 @@
 /* Pixels that a panel should have, and bars at most. */
 enum { PANEL_WIDTH = 300, SOUND_WIDTH = 520, WORDS_WIDTH = 520, BARS_WIDTH = 460, SHOWN_BARS = 15 };
 
+const char *mucmm__sample_words(const mucmm_data *data, int64_t row, char *out, size_t size)
+{
+    const char *key = mucmm_data_key(data, row);
+
+    if (key && *key)
+        snprintf(out, size, "sample %s", key);
+    else
+        snprintf(out, size, "sample %" PRId64, row);
+    return out;
+}
+
 /* `panels` of them beside or, of sounds, below each other; in cells. */
 static mucmm_status new_sheet(mucmm_ctx *ctx, const mucmm_display *d, int64_t i, int64_t panels,
                               int64_t height, int64_t width, mucmm_sheet **out)
 {
     bool sound = d->look == MUCMM_LOOK_SOUND;
     int64_t wanted = sound ? SOUND_WIDTH : PANEL_WIDTH;
-    char title[200];
+    char title[320], sample[MUCMM__SAMPLE];
     mucmm_sheet_params p;
 
     mucmm_sheet_params_init(&p);
+    mucmm__sample_words(d->data, d->rows[i], sample, sizeof sample);
     if (d->score)
-        snprintf(title, sizeof title, "%s, sample %" PRId64 ": %s score %.3g, %s", d->title,
-                 d->rows[i], d->score, d->scores[i], d->map);
+        snprintf(title, sizeof title, "%s, %s: %s score %.3g, %s", d->title, sample, d->score,
+                 d->scores[i], d->map);
     else
-        snprintf(title, sizeof title, "%s, sample %" PRId64, d->title, d->rows[i]);
+        snprintf(title, sizeof title, "%s, %s", d->title, sample);
     p.title = title;
     p.rows = sound ? panels : 1;
     p.cols = sound ? 1 : panels;
@@ -91,9 +103,10 @@ done:
 
 static mucmm_status draw_parts(mucmm_ctx *ctx, const mucmm_display *d, int64_t i, mucmm_sheet **out)
 {
-    char title[160];
+    char title[320], sample[MUCMM__SAMPLE];
 
-    snprintf(title, sizeof title, "%s, sample %" PRId64, d->title, d->rows[i]);
+    mucmm__sample_words(d->data, d->rows[i], sample, sizeof sample);
+    snprintf(title, sizeof title, "%s, %s", d->title, sample);
     return mucmm__display_parts_sheet(ctx, d, i, title, out);
 }
 
@@ -141,7 +154,7 @@ static mucmm_status write_sheet(mucmm_ctx *ctx, void *arg, int64_t i)
     if (files->d->values && !mucmm_display_has_map(files->d, i))
         return MUCMM_OK;
     TRY(mucmm_display_sheet(ctx, files->d, i, &sheet));
-    TRY(mucmm_sheet_write_png(ctx, sheet, files->paths[i]));
+    TRY(mucmm_sheet_write(ctx, sheet, files->paths[i]));
 done:
     mucmm_sheet_free(sheet);
     return status;

@@ -5,7 +5,7 @@
 #include "present/sheet.h"
 
 #include "core/palette.h"
-#include "io/io.h"
+#include "io/data.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -27,7 +27,8 @@ enum {
     BAR_GAP = 9,
     BAR_HEIGHT = 12,
     TICK = 4,
-    LINE = 20, /* of a table of bars */
+    LINE = 20,    /* of a table of bars */
+    COLORS = 512, /* of a colour bar, at a time */
     PAD = MUCMM__SHEET_PAD
 };
 
@@ -50,6 +51,7 @@ void mucmm__panel_drop(mucmm__panel *p)
     mucmm__free(p->rgb);
     mucmm__free(p->caption);
     mucmm__free(p->ticks);
+    mucmm__strokes_drop(&p->strokes);
     *p = (mucmm__panel){0};
 }
 
@@ -272,12 +274,21 @@ done:
     return status;
 }
 
-void mucmm__panel_swap(mucmm_sheet *s, int64_t col, int64_t row, mucmm__panel *p)
+mucmm__canvas mucmm__panel_canvas(mucmm_ctx *ctx, mucmm__panel *p)
+{
+    return (mucmm__canvas){ctx, p->rgb, p->width, p->height, &p->strokes, NULL};
+}
+
+mucmm_status mucmm__panel_swap(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int64_t row,
+                               mucmm__panel *p)
 {
     mucmm__panel old = s->panels[row * s->cols + col];
 
+    if (p->strokes.lost)
+        return mucmm__fail(ctx, MUCMM_ENOMEM, "out of memory for what is drawn on a sheet");
     s->panels[row * s->cols + col] = *p;
     *p = old;
+    return MUCMM_OK;
 }
 
 static mucmm_status draw_cells(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int64_t row,
@@ -295,7 +306,7 @@ static mucmm_status draw_cells(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int6
             cell_color(how, picture->data[i * picture->stride + j], i * p.width + j,
                        p.rgb + (i * p.width + j) * 3);
     p.scale = how->diverging ? how->hi : 0;
-    mucmm__panel_swap(s, col, row, &p);
+    TRY(mucmm__panel_swap(ctx, s, col, row, &p));
 done:
     mucmm__panel_drop(&p);
     return status;
@@ -357,7 +368,7 @@ mucmm_status mucmm_sheet_picture(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, in
     TRY(mucmm__panel_init(ctx, height, width,
                           min64(s->panel_height / height, s->panel_width / width), caption, &p));
     memcpy(p.rgb, rgb, (size_t)(3 * height * width));
-    mucmm__panel_swap(s, col, row, &p);
+    TRY(mucmm__panel_swap(ctx, s, col, row, &p));
 done:
     mucmm__panel_drop(&p);
     return status;
@@ -533,6 +544,7 @@ mucmm_status mucmm_sheet_bars(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int64
     mucmm_status status = MUCMM_OK;
     table t = {.values = values, .names = names, .n = n, .scale = (double)scale};
     mucmm__panel p = {0};
+    mucmm__canvas c;
     int64_t lines;
 
     TRY(mucmm__sheet_place(ctx, s, col, row));
@@ -544,8 +556,9 @@ mucmm_status mucmm_sheet_bars(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int64
     strongest_first(&t);
     measure_table(&t, s->panel_width);
     TRY(mucmm__panel_init(ctx, s->panel_height, s->panel_width, 1, caption, &p));
-    draw_table(&(mucmm__canvas){p.rgb, p.width, p.height}, &t);
-    mucmm__panel_swap(s, col, row, &p);
+    c = mucmm__panel_canvas(ctx, &p);
+    draw_table(&c, &t);
+    TRY(mucmm__panel_swap(ctx, s, col, row, &p));
 done:
     mucmm__free(t.order);
     mucmm__panel_drop(&p);
@@ -637,21 +650,27 @@ static void draw_panel(mucmm__canvas *c, const mucmm_sheet *s, const mucmm__pane
     x += (s->column - width) / 2;
     y += 1 + (s->panel_height - height) / 2;
     mucmm__canvas_frame(c, x - 1, y - 1, width + 2, height + 2, FRAME);
-    for (int64_t i = 0; i < height; i++)
-        mucmm__canvas_row(c, x, y + i, p->rgb + i / p->zoom * p->width * 3, p->width, p->zoom);
+    if (c->vector && p->strokes.n > 0) {
+        mucmm__vector_origin(c->vector, x, y);
+        mucmm__canvas_strokes(c, &p->strokes);
+        mucmm__vector_origin(c->vector, 0, 0);
+    } else
+        mucmm__canvas_image(c, x, y, p->rgb, p->height, p->width, p->zoom, p->zoom);
     draw_ticks(c, p, x, y);
 }
 
 static void draw_color_bar(mucmm__canvas *c, float scale, int64_t x, int64_t y, int64_t width)
 {
     int64_t label = y + BAR_HEIGHT + TICK;
+    unsigned char colors[3 * COLORS];
     char number[32];
 
-    for (int64_t u = 0; u < width; u++) {
-        unsigned char color[3];
-
-        mucmm__map_color(2 * (double)u / (double)(width - 1) - 1, NULL, color);
-        mucmm__canvas_fill(c, x + u, y, 1, BAR_HEIGHT, color);
+    for (int64_t from = 0; from < width; from += COLORS) {
+        int64_t n = min64(width - from, COLORS);
+        for (int64_t u = 0; u < n; u++)
+            mucmm__map_color(2 * (double)(from + u) / (double)(width - 1) - 1, NULL,
+                             colors + 3 * u);
+        mucmm__canvas_image(c, x + from, y, colors, 1, n, 1, BAR_HEIGHT);
     }
     mucmm__canvas_frame(c, x, y, width, BAR_HEIGHT, FRAME);
     for (int i = 0; i < 3; i++) {
@@ -682,29 +701,69 @@ static void draw_row(mucmm__canvas *c, const mucmm_sheet *s, int64_t row, int64_
     }
 }
 
-mucmm_status mucmm_sheet_write_png(mucmm_ctx *ctx, const mucmm_sheet *s, const char *path)
+static void draw_page(mucmm__canvas *c, const mucmm_sheet *s)
+{
+    int64_t y = MARGIN + title_space(s);
+
+    mucmm__canvas_fill(c, 0, 0, c->width, c->height, mucmm__sheet_white);
+    if (s->title)
+        mucmm__canvas_text(c, MUCMM__FONT_TITLE, MUCMM__CENTER, MARGIN, MARGIN,
+                           c->width - 2 * MARGIN, mucmm__sheet_ink, s->title);
+    for (int64_t row = 0; row < s->rows; row++) {
+        draw_row(c, s, row, y);
+        y += row_height(s, row) + ROW_GAP;
+    }
+}
+
+static mucmm_status write_pixels(mucmm_ctx *ctx, const mucmm_sheet *s, mucmm__canvas *c,
+                                 const char *path)
+{
+    mucmm_status status = MUCMM_OK;
+
+    TRY(mucmm__alloc(ctx, c->width * c->height, 3, &c->rgb));
+    draw_page(c, s);
+    TRY(mucmm__png_write(ctx, path, c->width, c->height, c->rgb));
+done:
+    mucmm__free(c->rgb);
+    return status;
+}
+
+static mucmm_status write_vectors(mucmm_ctx *ctx, const mucmm_sheet *s, mucmm__canvas *c,
+                                  const char *path)
+{
+    mucmm_status status = MUCMM_OK;
+    bool pdf = mucmm__ends_with(path, ".pdf");
+    mucmm__writer *writer = NULL;
+    void *bytes = NULL;
+    size_t size;
+
+    TRY(mucmm__writer_create_memory(ctx, &writer));
+    TRY(mucmm__vector_create(ctx, pdf, c->width, c->height, s->title, writer, &c->vector));
+    draw_page(c, s);
+    TRY(mucmm__vector_finish(ctx, c->vector));
+    TRY(mucmm__writer_take(ctx, writer, &bytes, &size));
+    if (!pdf)
+        TRY(mucmm__vector_renumber(ctx, bytes, &size));
+    TRY(mucmm__file_write_unsynced(ctx, path, bytes, size));
+done:
+    mucmm__vector_free(c->vector);
+    mucmm__writer_free(writer);
+    mucmm__free(bytes);
+    return status;
+}
+
+mucmm_status mucmm_sheet_write(mucmm_ctx *ctx, const mucmm_sheet *s, const char *path)
 {
     mucmm_status status = MUCMM_OK;
     mucmm__canvas c = {0};
-    int64_t y;
 
     if (!s || !path)
         return mucmm__fail(ctx, MUCMM_EARG, "sheet: the sheet or the path is NULL");
     TRY(check_page(ctx, s)); /* ticks have widened it */
     c.width = page_width(s);
     c.height = page_height(s);
-    TRY(mucmm__alloc(ctx, c.width * c.height, 3, &c.rgb));
-    mucmm__canvas_fill(&c, 0, 0, c.width, c.height, mucmm__sheet_white);
-    if (s->title)
-        mucmm__canvas_text(&c, MUCMM__FONT_TITLE, MUCMM__CENTER, MARGIN, MARGIN,
-                           c.width - 2 * MARGIN, mucmm__sheet_ink, s->title);
-    y = MARGIN + title_space(s);
-    for (int64_t row = 0; row < s->rows; row++) {
-        draw_row(&c, s, row, y);
-        y += row_height(s, row) + ROW_GAP;
-    }
-    TRY(mucmm__png_write(ctx, path, c.width, c.height, c.rgb));
+    TRY(mucmm__vector_named(path) ? write_vectors(ctx, s, &c, path)
+                                  : write_pixels(ctx, s, &c, path));
 done:
-    mucmm__free(c.rgb);
     return status;
 }

@@ -27,6 +27,7 @@ typedef struct mucmm__panel {
     char *caption;
     mucmm__tick *ticks; /* n_x below, then n_y on the left */
     int32_t n_x, n_y;
+    mucmm__strokes strokes; /* what rgb was drawn by; none: it is a picture */
 } mucmm__panel;
 
 struct mucmm_sheet {
@@ -47,8 +48,11 @@ mucmm_status mucmm__sheet_named(mucmm_ctx *ctx, const char *what, const float *v
 mucmm_status mucmm__panel_init(mucmm_ctx *ctx, int64_t height, int64_t width, int64_t zoom,
                                const char *caption, mucmm__panel *p);
 void mucmm__panel_drop(mucmm__panel *p);
-/* Puts *p in its place on the sheet, and what was there into *p. */
-void mucmm__panel_swap(mucmm_sheet *s, int64_t col, int64_t row, mucmm__panel *p);
+/* To draw on the panel, whose zoom is 1. */
+mucmm__canvas mucmm__panel_canvas(mucmm_ctx *ctx, mucmm__panel *p);
+/* Puts *p in its place on the sheet, and what was there into *p. ENOMEM: a stroke was lost. */
+mucmm_status mucmm__panel_swap(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int64_t row,
+                               mucmm__panel *p);
 /* Two digits (three from 100 on, against 1e+02) and a sign, with a point whatever the locale. */
 void mucmm__sheet_number(double value, char out[32]);
 

@@ -99,6 +99,7 @@ mucmm_status mucmm_sheet_words(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int6
 {
     mucmm_status status = MUCMM_OK;
     mucmm__panel p = {0};
+    mucmm__canvas c;
 
     TRY(mucmm__sheet_place(ctx, s, col, row));
     TRY(mucmm__sheet_scale(ctx, scale));
@@ -111,8 +112,9 @@ mucmm_status mucmm_sheet_words(mucmm_ctx *ctx, mucmm_sheet *s, int64_t col, int6
                            MUCMM__SHEET_COLUMN);
     TRY(mucmm__panel_init(ctx, s->panel_height, s->panel_width, 1, caption, &p));
     p.scale = scale;
-    draw_words(&(mucmm__canvas){p.rgb, p.width, p.height}, words, values, n, scale);
-    mucmm__panel_swap(s, col, row, &p);
+    c = mucmm__panel_canvas(ctx, &p);
+    draw_words(&c, words, values, n, scale);
+    TRY(mucmm__panel_swap(ctx, s, col, row, &p));
 done:
     mucmm__panel_drop(&p);
     return status;
