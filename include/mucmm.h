@@ -517,6 +517,11 @@ MUCMM_API int32_t mucmm_model_views(const mucmm_model *m);
 MUCMM_API const char *mucmm_model_view_name(const mucmm_model *m, int32_t view);
 MUCMM_API int32_t mucmm_model_view_index(const mucmm_model *m, const char *name); /* -1 if none */
 MUCMM_API int64_t mucmm_model_view_cols(const mucmm_model *m, int32_t view);
+/* Name of a view's column j as it is kept (mucmm_text_printable): NULL if it has none. Rows that a
+ * model is given are matched by these names: other columns are left out, and said; a column that is
+ * missing is an error (ESHAPE) with the name that is nearest. Where the model or the rows have no
+ * names, columns are taken by position, and that is said too. */
+MUCMM_API const char *mucmm_model_view_column(const mucmm_model *m, int32_t view, int64_t j);
 MUCMM_API int32_t mucmm_model_view_shape(const mucmm_model *m, int32_t view,
                                          int64_t shape[MUCMM_MAX_RANK]);
 MUCMM_API int64_t mucmm_model_common(const mucmm_model *m);                   /* k */

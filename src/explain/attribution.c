@@ -107,6 +107,7 @@ mucmm_status mucmm__attribute(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_
         own.steps = 1;
     *out = (mucmm__attribution){.n = n, .k = m->k, .units = mucmm__units_of(data[view]).n};
     TRY(attribution_alloc(ctx, out));
+    TRY(mucmm__samples_training(ctx, m, view, data[view], &own));
     TRY(mucmm__samples_start(ctx, m, rep, data, view, rows, n, &own, &s));
     TRY(one_alloc(ctx, &s, out->units, &o));
     for (; own.component < m->k; own.component++) {

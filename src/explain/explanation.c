@@ -52,6 +52,7 @@ static mucmm_status take_map_params(mucmm_ctx *ctx, mucmm_explanation *e,
     mucmm__explain_defaults(e->data[e->s.view], &own);
     do_without_loadings(ctx, e, p, &own);
     TRY(mucmm__map_check_params(ctx, &own));
+    TRY(mucmm__samples_training(ctx, e->m, e->s.view, e->data[e->s.view], &own));
     keep_data(&e->training, own.training);
     e->p = own;
 done:

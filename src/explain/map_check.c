@@ -170,6 +170,8 @@ mucmm_status mucmm_explanation_check(mucmm_ctx *ctx, const mucmm_explanation *e,
         return mucmm__fail(ctx, MUCMM_EARG, "mucmm_map_check was not set up with its init");
     mucmm_map_check_params_init(&c);
     TRY(mucmm__params_take(ctx, "mucmm_map_check_params", params, &c, sizeof c));
+    if (c.truth && mucmm_model_view_column(s->m, s->view, 0) && mucmm_data_column(c.truth, 0))
+        TRY(mucmm__model_select(ctx, s->m, s->view, c.truth, &c.truth));
     TRY(check_params(ctx, e, &c));
     TRY(mucmm__alloc(ctx, s->n * s->cols, sizeof *own, &own));
     TRY(mucmm__samples_maps(ctx, s, own, NULL));

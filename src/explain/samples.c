@@ -189,9 +189,7 @@ mucmm_status mucmm__samples_find(mucmm_ctx *ctx, const mucmm_model *m, const muc
     if (!own)
         return mucmm__fail(ctx, MUCMM_EARG, "view '%s' of the model is not given",
                            m->view[view].name);
-    if (mucmm_data_cols(own) != m->view[view].p)
-        return mucmm__fail(ctx, MUCMM_ESHAPE, "%s: view '%s' needs %" PRId64 " columns",
-                           mucmm_data_label(own), m->view[view].name, m->view[view].p);
+    TRY(mucmm__model_select(ctx, m, view, own, &own));
     for (int64_t i = 0; i < n; i++)
         if (rows[i] < 0 || rows[i] >= mucmm_data_rows(own))
             return mucmm__fail(ctx, MUCMM_EARG,
@@ -202,6 +200,14 @@ mucmm_status mucmm__samples_find(mucmm_ctx *ctx, const mucmm_model *m, const muc
     status = mucmm__encoded_check(ctx, own);
 done:
     return status;
+}
+
+mucmm_status mucmm__samples_training(mucmm_ctx *ctx, const mucmm_model *m, int32_t view,
+                                     const mucmm_data *data, mucmm_explain_params *p)
+{
+    if (!p->training || mucmm__encoded_of(data))
+        return MUCMM_OK;
+    return mucmm__model_select(ctx, m, view, p->training, &p->training);
 }
 
 mucmm_status mucmm__samples_start(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__solution *rep,

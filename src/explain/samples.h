@@ -38,6 +38,10 @@ static inline bool mucmm__is_individual(mucmm_score_kind s)
 mucmm_status mucmm__samples_find(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
                                  int32_t n_views, int32_t view, const int64_t *rows, int64_t n,
                                  const mucmm_explain_params *p, const mucmm_data **data);
+/* The columns of p->training that the model's view was fitted on, in the place of them all; nothing
+ * where maps lie in the raw input of data. */
+mucmm_status mucmm__samples_training(mucmm_ctx *ctx, const mucmm_model *m, int32_t view,
+                                     const mucmm_data *data, mucmm_explain_params *p);
 /* Reads the samples; rep: of m, or one of the same shape in its place; the rest as found above. s
  * borrows all but h and others, and has to be dropped also after a failure. */
 mucmm_status mucmm__samples_start(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__solution *rep,

@@ -36,14 +36,20 @@ mucmm_data *mucmm__data_keep(const mucmm_data *d)
 {
     mucmm_data *kept = (mucmm_data *)(uintptr_t)d;
 
-    atomic_fetch_add(&kept->references, 1);
+    atomic_fetch_add(&(kept->owner ? kept->owner : kept)->references, 1);
     return kept;
 }
 
 void mucmm_data_free(mucmm_data *d)
 {
+    d = d && d->owner ? d->owner : d; /* what was selected of it lives as long */
     if (!d || atomic_fetch_sub(&d->references, 1) > 1)
         return;
+    for (mucmm_data *s = d->selected, *next; s; s = next) {
+        next = s->next;
+        s->owner = s->base = NULL; /* its base is d's */
+        mucmm_data_free(s);
+    }
     if (d->encoded)
         d->encoded_free(d->encoded);
     mucmm_data_free(d->base);
@@ -54,6 +60,7 @@ void mucmm_data_free(mucmm_data *d)
     mucmm__free(d->missing);
     mucmm__free(d->column_at);
     mucmm__free(d->rows);
+    mucmm__free(d->columns);
     mucmm__free(d->label);
     mucmm__free(d->raw_mean);
     if (d->release)
@@ -138,7 +145,8 @@ static mucmm_status parse_text(mucmm_ctx *ctx, const mucmm__map *file, const muc
     return fail_empty_rows(ctx, d, table.n_empty, first);
 }
 
-static void read_row(const mucmm_data *d, int64_t row, float *out);
+static void read_row(const mucmm_data *d, int64_t row, const int64_t *columns, int64_t cols,
+                     float *out);
 
 /* How many rows of a file hold nothing but NaN, and the first of them; marked [n] unless NULL.
  * x [cols] is room for a row. */
@@ -148,7 +156,7 @@ static int64_t find_empty_rows(const mucmm_data *d, float *x, bool *marked, int6
 
     for (int64_t i = 0; i < d->n; i++) {
         int64_t j = 0;
-        read_row(d, i, x);
+        read_row(d, i, NULL, d->cols, x);
         while (j < d->cols && isnan(x[j]))
             j++;
         if (j < d->cols)
@@ -321,6 +329,11 @@ mucmm_status mucmm_data_subset(mucmm_ctx *ctx, const mucmm_data *from, const int
     d->rank = from->rank;
     memcpy(d->shape, from->shape, sizeof d->shape);
     d->base = mucmm__data_keep(mucmm__data_base(from));
+    d->names = from->names;
+    if (from->columns) {
+        TRY(mucmm__alloc(ctx, from->cols, sizeof *d->columns, &d->columns));
+        memcpy(d->columns, from->columns, (size_t)from->cols * sizeof *d->columns);
+    }
     if (from->covariates)
         TRY(subset_covariates(ctx, from, rows, n, d));
     *out = d;
@@ -382,6 +395,18 @@ int64_t mucmm_data_cols(const mucmm_data *d)
     return d->cols;
 }
 
+/* Which column of the base is d's j-th; -1 = none, it is 0 everywhere. */
+static int64_t column_of(const mucmm_data *d, int64_t j)
+{
+    return d->columns ? d->columns[j] : j;
+}
+
+/* Byte of a base's row where column j lies. */
+static int64_t column_offset(const mucmm_data *d, int64_t j)
+{
+    return d->column_at ? d->column_at[j] : j * d->column_step;
+}
+
 const char *mucmm_data_label(const mucmm_data *d)
 {
     return mucmm__data_base(d)->label;
@@ -396,7 +421,8 @@ int32_t mucmm_data_shape(const mucmm_data *d, int64_t shape[MUCMM_MAX_RANK])
 const char *mucmm_data_column(const mucmm_data *d, int64_t j)
 {
     const mucmm__table *t = &mucmm__data_base(d)->table;
-    return t->column_at && j >= 0 && j < d->cols ? t->text + t->column_at[j] : NULL;
+    int64_t at = j >= 0 && j < d->cols ? column_of(d, j) : -1;
+    return t->column_at && at >= 0 ? t->text + t->column_at[at] : NULL;
 }
 
 const char *mucmm_data_key(const mucmm_data *d, int64_t i)
@@ -477,12 +503,20 @@ static bool all_finite(const float *x, int64_t n)
     return !bad[0];
 }
 
-static void read_row(const mucmm_data *d, int64_t row, float *out)
+/* columns [cols] of a base, -1 = 0; NULL: all as they are. */
+static void read_row(const mucmm_data *d, int64_t row, const int64_t *columns, int64_t cols,
+                     float *out)
 {
     const mucmm__number_type *number = &mucmm__number_types[d->type];
     const unsigned char *p = d->values + row * d->row_step;
 
-    if (d->column_at)
+    if (columns)
+        for (int64_t j = 0; j < cols; j++)
+            if (columns[j] < 0)
+                out[j] = 0;
+            else
+                number->convert(p + column_offset(d, columns[j]), 0, d->swap, 1, out + j);
+    else if (d->column_at)
         for (int64_t j = 0; j < d->cols; j++)
             number->convert(p + d->column_at[j], 0, d->swap, 1, out + j);
     else if (d->type == MUCMM_F32 && !d->swap && d->column_step == sizeof *out)
@@ -495,14 +529,15 @@ static void read_block(void *arg, int64_t first, int64_t last)
 {
     read_job *job = arg;
     const mucmm_data *d = job->base;
+    int64_t cols = job->data->cols;
     bool check = mucmm__number_types[d->type].is_float;
 
     for (int64_t i = first; i < last; i++) {
         float *out = job->out.data + i * job->out.stride;
         int64_t seen;
 
-        read_row(d, source_row(job, i), out);
-        if (!check || all_finite(out, d->cols))
+        read_row(d, source_row(job, i), job->data->columns, cols, out);
+        if (!check || all_finite(out, cols))
             continue;
         seen = atomic_load(&job->first_bad);
         while (i < seen && !atomic_compare_exchange_weak(&job->first_bad, &seen, i))
@@ -524,22 +559,22 @@ static mucmm_status fail_nonfinite(mucmm_ctx *ctx, const read_job *job)
 {
     const mucmm_data *d = job->base;
     float *x = job->out.data + job->first_bad * job->out.stride;
-    int64_t row = source_row(job, job->first_bad), j = 0, first = 0;
+    int64_t row = source_row(job, job->first_bad), j = 0, first = 0, cols = job->data->cols;
     char place[64], quoted[MUCMM__QUOTE], column[MUCMM__QUOTE + 32];
     double value;
 
-    while (j < d->cols && isnan(x[j]))
+    while (j < cols && isnan(x[j]))
         j++;
-    if (j == d->cols) {
+    if (j == cols && !job->data->columns) {
         int64_t empty = find_empty_rows(d, x, NULL, &first);
         return fail_empty_rows(ctx, d, empty, first);
     }
     j = 0;
     while (isfinite(x[j]))
         j++;
-    value = mucmm__number_types[d->type].load(
-        d->values + row * d->row_step + (d->column_at ? d->column_at[j] : j * d->column_step),
-        d->swap);
+    j = column_of(job->data, j);
+    value = mucmm__number_types[d->type].load(d->values + row * d->row_step + column_offset(d, j),
+                                              d->swap);
     snprintf(place, sizeof place, d->table.line ? ":%" PRId64 : ": row %" PRId64,
              d->table.line ? d->table.line[row] : row);
     snprintf(column, sizeof column, "column %" PRId64, j);

@@ -81,6 +81,7 @@ struct mucmm_data {
     _Atomic int64_t references;
     mucmm_data *base; /* subset: the data object whose rows these are; else NULL      */
     int64_t *rows;    /* subset: [n] rows of base, -1 = missing                      */
+    int64_t *columns; /* subset: [cols] columns of base, -1 = zeros; NULL = all of them */
     int64_t n, cols;
     int32_t rank;
     int64_t shape[MUCMM_MAX_RANK];
@@ -105,6 +106,12 @@ struct mucmm_data {
     const void *change_arg;
     mucmm_table *covariates; /* [n] rows that belong to these; NULL: none are known */
 
+    /* Subsets by name (mucmm__data_select), which live as long as this one; each has its owner and
+     * the hash of the names that it was selected by. */
+    mucmm_data *_Atomic selected;
+    mucmm_data *next, *owner;
+    uint64_t names;
+
     /* What encode/ knows of the raw inputs behind the rows; freed with the data. */
     void *encoded;
     void (*encoded_free)(void *encoded);
@@ -125,6 +132,23 @@ mucmm_status mucmm__data_mark_empty(mucmm_ctx *ctx, mucmm_data *d);
 mucmm_status mucmm__data_changed(mucmm_ctx *ctx, const mucmm_data *from,
                                  void (*change)(const void *arg, int64_t row, float *x),
                                  const void *arg, mucmm_data **out);
+
+/* Columns that a model was fitted on, in its order. */
+typedef struct mucmm__wanted {
+    const char *view;         /* whose they are, for messages         */
+    const char *const *names; /* [n] as mucmm__name_make makes them; NULL: it knows none */
+    int64_t n;
+} mucmm__wanted;
+
+/* The columns of d by name, in the order wanted: d itself, or a subset that lives as long as d.
+ * What is left out, or taken by position because one of the two has no names, is said once.
+ * ESHAPE: a column is not there, or there are others than wanted. */
+mucmm_status mucmm__data_select(mucmm_ctx *ctx, const mucmm_data *d, const mucmm__wanted *w,
+                                const mucmm_data **out);
+/* Are all of w's names columns of d? */
+bool mucmm__data_has_names(const mucmm_data *d, const mucmm__wanted *w);
+/* How a name is kept: as it is, but for what is no text (mucmm_text_printable). */
+mucmm_status mucmm__name_make(mucmm_ctx *ctx, const char *name, char **out);
 
 /* Rows [n, cols] in memory that the data object takes over (mucmm__alloc). */
 mucmm_status mucmm__data_own(mucmm_ctx *ctx, const char *label, float *values, int64_t n,

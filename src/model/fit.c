@@ -169,6 +169,19 @@ static uint64_t fingerprint(const mucmm__fit *f)
     return hash_bytes(hash, f->cov[0], sizeof(double) * (size_t)total);
 }
 
+static mucmm_status keep_columns(mucmm_ctx *ctx, const mucmm_data *data, mucmm__view_info *v)
+{
+    mucmm_status status = MUCMM_OK;
+
+    if (!mucmm_data_column(data, 0))
+        return MUCMM_OK;
+    TRY(mucmm__alloc(ctx, v->p, sizeof *v->columns, &v->columns));
+    for (int64_t j = 0; j < v->p; j++)
+        TRY(mucmm__name_make(ctx, mucmm_data_column(data, j), &v->columns[j]));
+done:
+    return status;
+}
+
 static mucmm_status start_model(mucmm__fit *f, const mucmm_view *views, int32_t n_views)
 {
     mucmm_status status = MUCMM_OK;
@@ -193,6 +206,7 @@ static mucmm_status start_model(mucmm__fit *f, const mucmm_view *views, int32_t 
         TRY(mucmm__strdup(f->ctx, views[i].name, &v->name));
         if (mucmm_data_description(views[i].data))
             TRY(mucmm__strdup(f->ctx, mucmm_data_description(views[i].data), &v->description));
+        TRY(keep_columns(f->ctx, views[i].data, v));
         TRY(mucmm__alloc(f->ctx, v->p, sizeof *v->mean, &v->mean));
         TRY(mucmm__alloc(f->ctx, v->p, sizeof *v->scale, &v->scale));
     }

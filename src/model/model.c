@@ -25,6 +25,14 @@ const char *mucmm_model_view_name(const mucmm_model *m, int32_t view)
     return view >= 0 && view < m->n_views ? m->view[view].name : NULL;
 }
 
+const char *mucmm_model_view_column(const mucmm_model *m, int32_t view, int64_t j)
+{
+    bool named =
+        view >= 0 && view < m->n_views && m->view[view].columns && j >= 0 && j < m->view[view].p;
+
+    return named ? m->view[view].columns[j] : NULL;
+}
+
 int64_t mucmm_model_view_cols(const mucmm_model *m, int32_t view)
 {
     return view >= 0 && view < m->n_views ? m->view[view].p : 0;
@@ -166,6 +174,9 @@ void mucmm_model_free(mucmm_model *m)
         mucmm__free(m->view[i].slopes);
         mucmm__free(m->view[i].covariance);
         mucmm__free(m->view[i].description);
+        for (int64_t j = 0; m->view[i].columns && j < m->view[i].p; j++)
+            mucmm__free(m->view[i].columns[j]);
+        mucmm__free(m->view[i].columns);
     }
     mucmm__solution_drop(&m->linear);
     mucmm__solution_drop(&m->heads);

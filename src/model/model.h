@@ -49,6 +49,7 @@ typedef struct mucmm__view_info {
     double ridge;                 /* of the closed form                                */
     int64_t rows;                 /* training rows that have the view; 0 in the first files */
     char *description;            /* how the rows were encoded (JSON), or NULL         */
+    char **columns;               /* [p] their names (mucmm__name_make), or NULL       */
 } mucmm__view_info;
 
 typedef mucmm_epoch mucmm__epoch;

@@ -233,6 +233,12 @@ static json_t *view_json(mucmm__json_build *b, const mucmm__view_info *v)
     mucmm__json_set(b, o, "ridge", mucmm__json_real(v->ridge));
     mucmm__json_set(b, o, "training_rows", json_integer(v->rows));
     mucmm__json_set(b, o, "covariance", json_boolean(v->covariance != NULL));
+    if (v->columns) {
+        json_t *names = json_array();
+        for (int64_t j = 0; j < v->p; j++)
+            mucmm__json_add(b, names, mucmm__json_string(v->columns[j]));
+        mucmm__json_set(b, o, "column_names", names);
+    }
     if (v->robust)
         mucmm__json_set(b, o, "robust_knots", json_integer(v->robust->knots));
     return o;

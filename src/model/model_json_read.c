@@ -455,6 +455,27 @@ done:
     return status;
 }
 
+/* The names of the columns, which may have none. */
+static mucmm_status read_columns(mucmm_ctx *ctx, const json_t *o, mucmm__view_info *v)
+{
+    mucmm_status status = MUCMM_OK;
+    const json_t *names = json_object_get(o, "column_names");
+
+    if (!names)
+        return MUCMM_OK;
+    if (!json_is_array(names) || json_array_size(names) != (size_t)v->p)
+        return wrong(ctx, "column_names", "is not a list of as many names as columns");
+    TRY(mucmm__alloc(ctx, v->p, sizeof *v->columns, &v->columns));
+    for (int64_t j = 0; j < v->p; j++) {
+        const char *name = json_string_value(json_array_get(names, (size_t)j));
+        if (!name)
+            return wrong(ctx, "column_names", "holds what is no text");
+        TRY(mucmm__name_make(ctx, name, &v->columns[j]));
+    }
+done:
+    return status;
+}
+
 static mucmm_status read_view(mucmm_ctx *ctx, const json_t *o, int64_t k, int64_t *room,
                               mucmm__view_info *v)
 {
@@ -487,6 +508,7 @@ static mucmm_status read_view(mucmm_ctx *ctx, const json_t *o, int64_t k, int64_
     }
     if (product != v->p)
         return wrong(ctx, "shape", "does not multiply to the number of columns");
+    TRY(read_columns(ctx, o, v));
     if (json_is_object(json_object_get(o, "source")))
         TRY(mucmm__json_text(ctx, json_object_get(o, "source"), &v->description));
     TRY(claim(ctx, room, v->p, 2 * sizeof *v->mean));

@@ -204,6 +204,7 @@ mucmm_status mucmm_views_match(mucmm_ctx *ctx, const mucmm_views *from, const mu
 {
     mucmm_status status = MUCMM_OK;
     const char *names[MUCMM_MAX_VIEWS];
+    const mucmm_data *data;
     mucmm_views *v = NULL;
 
     *out = NULL;
@@ -216,8 +217,10 @@ mucmm_status mucmm_views_match(mucmm_ctx *ctx, const mucmm_views *from, const mu
     v->table = from->table ? mucmm__table_keep(from->table) : NULL;
     for (int32_t view = 0; view < m->n_views; view++)
         for (int32_t i = 0; i < from->n; i++)
-            if (mucmm_model_view_index(m, names[i]) == view)
-                TRY(add(ctx, v, names[i], mucmm__data_keep(from->data[i])));
+            if (mucmm_model_view_index(m, names[i]) == view) {
+                TRY(mucmm__model_select(ctx, m, view, from->data[i], &data));
+                TRY(add(ctx, v, names[i], mucmm__data_keep(data)));
+            }
     *out = v;
     v = NULL;
 done:

@@ -38,6 +38,29 @@ void mucmm__list_views(const mucmm_model *m, char *out, size_t size)
     }
 }
 
+static mucmm__wanted wanted_of(const mucmm_model *m, int32_t view)
+{
+    const mucmm__view_info *v = &m->view[view];
+    return (mucmm__wanted){v->name, (const char *const *)v->columns, v->p};
+}
+
+mucmm_status mucmm__model_select(mucmm_ctx *ctx, const mucmm_model *m, int32_t view,
+                                 const mucmm_data *data, const mucmm_data **out)
+{
+    mucmm__wanted w = wanted_of(m, view);
+    mucmm_status status = mucmm__data_select(ctx, data, &w, out);
+
+    for (int32_t other = 0; other < m->n_views && status == MUCMM_ESHAPE; other++) {
+        mucmm__wanted o = wanted_of(m, other);
+        if (other != view && mucmm__data_has_names(data, &o))
+            return mucmm__fail(ctx, MUCMM_ESHAPE,
+                               "%s: view '%s': its columns are those of view '%s'; are the files "
+                               "exchanged?",
+                               mucmm_data_label(data), w.view, o.view);
+    }
+    return status;
+}
+
 static mucmm_status match_one(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *v,
                               const mucmm_data **data)
 {
@@ -58,13 +81,7 @@ static mucmm_status match_one(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_
     status = mucmm__encoded_match(ctx, v->data, m->view[i].description);
     if (status != MUCMM_OK)
         return mucmm__prefix(ctx, status, "view '%s'", v->name);
-    if (mucmm_data_cols(v->data) != m->view[i].p)
-        return mucmm__fail(ctx, MUCMM_ESHAPE,
-                           "%s: view '%s' has %lld columns; the model was fitted on %lld",
-                           mucmm_data_label(v->data), v->name, (long long)mucmm_data_cols(v->data),
-                           (long long)m->view[i].p);
-    data[i] = v->data;
-    return MUCMM_OK;
+    return mucmm__model_select(ctx, m, i, v->data, &data[i]);
 }
 
 mucmm_status mucmm__match_given(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
@@ -329,11 +346,7 @@ mucmm_status mucmm_transform(mucmm_ctx *ctx, const mucmm_model *m,
                            m->n_views);
     n = mucmm_data_rows(data);
     q = m->view[view].q;
-    if (mucmm_data_cols(data) != m->view[view].p)
-        return mucmm__fail(ctx, MUCMM_ESHAPE,
-                           "%s: view '%s' has %lld columns; the model was fitted on %lld",
-                           mucmm_data_label(data), m->view[view].name,
-                           (long long)mucmm_data_cols(data), (long long)m->view[view].p);
+    TRY(mucmm__model_select(ctx, m, view, data, &data));
     TRY(check_out(ctx, "common", common, n, m->k));
     TRY(check_out(ctx, "individual", individual, n, q));
     TRY(mucmm__alloc(ctx, n * m->k, sizeof *c, &c));
