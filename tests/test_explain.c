@@ -806,12 +806,12 @@ static void test_explain_refusals(void **state)
     REFUSED(q.view, 2, 0, rows, (&(mucmm_mat){maps, 3, 8, 7}), MUCMM_ESHAPE, "maps must be [3, 8]");
     p.training = right.data;
     REFUSED(q.view, 2, 0, rows, &out, MUCMM_ESHAPE,
-            "right: the training rows of view 'left' have 9 columns; 8 are needed");
+            "the training rows: right: view 'left' has 9 columns; the model was fitted on 8");
     p = explain_params(MUCMM_SCORE_INDIVIDUAL, MUCMM_MAP_GRADIENT);
     REFUSED(&right, 1, 0, rows, &out, MUCMM_EARG, "view 'left' of the model is not given");
     REFUSED(((mucmm_view[]){{NULL, left.data}}), 1, 0, rows, &out, MUCMM_EARG, "is not given");
     REFUSED(((mucmm_view[]){{"left", right.data}}), 1, 0, rows, &out, MUCMM_ESHAPE,
-            "view 'left' needs 8 columns");
+            "view 'left' has 9 columns; the model was fitted on 8");
     CHECK_OK(ctx, mucmm_explain(ctx, m, &left, 1, 0, rows, SAMPLES, &p, &out, NULL));
     p.score = MUCMM_SCORE_COMMON_COMPONENT;
     p.component = 2;

@@ -205,9 +205,12 @@ done:
 mucmm_status mucmm__samples_training(mucmm_ctx *ctx, const mucmm_model *m, int32_t view,
                                      const mucmm_data *data, mucmm_explain_params *p)
 {
+    mucmm_status status;
+
     if (!p->training || mucmm__encoded_of(data))
         return MUCMM_OK;
-    return mucmm__model_select(ctx, m, view, p->training, &p->training);
+    status = mucmm__model_select(ctx, m, view, p->training, &p->training);
+    return status == MUCMM_OK ? status : mucmm__prefix(ctx, status, "the training rows");
 }
 
 mucmm_status mucmm__samples_start(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__solution *rep,
