@@ -5,6 +5,7 @@
 #include "model/match.h"
 
 #include "linalg/linalg.h"
+#include "model/density_ratio.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -46,9 +47,12 @@ void mucmm__match_drop(mucmm__match *out)
 typedef struct ratio {
     int64_t k, width; /* width: n_views k */
     int32_t n_views, views[MUCMM_MAX_VIEWS];
-    double *mean;      /* [width] */
-    double *all, *own; /* Cholesky factors [width, width], [n_views, k, k] */
-    double constant;   /* sum log |own| - log |all| of the factors */
+    double *mean;                 /* [width] */
+    double *all, *own;            /* Cholesky factors [width, width], [n_views, k, k] */
+    double constant;              /* sum log |own| - log |all| of the factors */
+    mucmm__density_ratio learned; /* what is added to the normal ratio */
+    double *work;
+    float *row; /* [width] */
 } ratio;
 
 static void ratio_drop(ratio *r)
@@ -56,6 +60,9 @@ static void ratio_drop(ratio *r)
     mucmm__free(r->mean);
     mucmm__free(r->all);
     mucmm__free(r->own);
+    mucmm__free(r->work);
+    mucmm__free(r->row);
+    mucmm__density_ratio_drop(&r->learned);
 }
 
 /* s [d, d] becomes its factor; returns the log of the determinant of that in *log_det. */
@@ -91,6 +98,8 @@ static mucmm_status ratio_make(mucmm_ctx *ctx, const mucmm_model *m, const mucmm
     TRY(mucmm__alloc(ctx, r->width, sizeof *r->mean, &r->mean));
     TRY(mucmm__alloc(ctx, r->width * r->width, sizeof *r->all, &r->all));
     TRY(mucmm__alloc(ctx, r->width * k, sizeof *r->own, &r->own));
+    TRY(mucmm__alloc(ctx, 2 * r->width, sizeof *r->work, &r->work));
+    TRY(mucmm__alloc(ctx, r->width, sizeof *r->row, &r->row));
     for (int64_t a = 0; a < r->width; a++) {
         int64_t row = at[r->views[a / k]] * k + a % k;
         r->mean[a] = joint->mean[row];
@@ -126,17 +135,66 @@ static double square_length(int64_t d, const double *l, const double *z, double 
     return square;
 }
 
-/* Of row i of c; work [2 width]. */
-static double log_ratio(const ratio *r, float *const *c, int64_t i, double *work)
+/* Of r->row, were the variates normal. */
+static double normal_ratio(const ratio *r)
 {
-    double *z = work + r->width, value = r->constant;
+    double *z = r->work + r->width, value = r->constant;
 
     for (int64_t a = 0; a < r->width; a++)
-        z[a] = (double)c[r->views[a / r->k]][i * r->k + a % r->k] - r->mean[a];
-    value -= square_length(r->width, r->all, z, work) / 2;
+        z[a] = (double)r->row[a] - r->mean[a];
+    value -= square_length(r->width, r->all, z, r->work) / 2;
     for (int32_t v = 0; v < r->n_views; v++)
-        value += square_length(r->k, r->own + v * r->k * r->k, z + v * r->k, work) / 2;
+        value += square_length(r->k, r->own + v * r->k * r->k, z + v * r->k, r->work) / 2;
     return value;
+}
+
+/* Of row i of c. */
+static double log_ratio(const ratio *r, float *const *c, int64_t i)
+{
+    double normal;
+
+    for (int64_t a = 0; a < r->width; a++)
+        r->row[a] = c[r->views[a / r->k]][i * r->k + a % r->k];
+    normal = normal_ratio(r);
+    return normal + mucmm__density_ratio_add(&r->learned, r->row, r->work);
+}
+
+/* The views of the ratio, side by side, of the training rows that are kept. */
+static void gather(const ratio *r, int32_t n_views, const mucmm__joint *joint, const int32_t *at,
+                   float *to)
+{
+    for (int64_t i = 0; i < joint->sampled[MUCMM_ROWS_TRAIN]; i++)
+        for (int32_t v = 0; v < r->n_views; v++, to += r->k)
+            memcpy(to, joint->sample[MUCMM_ROWS_TRAIN] + (i * n_views + at[r->views[v]]) * r->k,
+                   (size_t)r->k * sizeof *to);
+}
+
+static mucmm_status ratio_learn(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__joint *joint,
+                                const int32_t *at, ratio *r)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t n = joint->sampled[MUCMM_ROWS_TRAIN], sets = MUCMM__RATIO_SETS, work;
+    float *rows = NULL;
+    double *normal = NULL;
+
+    TRY(mucmm__alloc(ctx, n * r->width, sizeof *rows, &rows));
+    TRY(mucmm__alloc(ctx, n * sets, sizeof *normal, &normal));
+    gather(r, m->n_views, joint, at, rows);
+    for (int64_t i = 0; i < mucmm__density_ratio_rows(n); i++) {
+        mucmm__density_ratio_row(n, r->n_views, r->k, rows, i, r->row);
+        normal[i] = normal_ratio(r);
+    }
+    TRY(mucmm__density_ratio_learn(ctx, n, r->n_views, r->k, rows, normal, &r->learned));
+    work = mucmm__density_ratio_work(&r->learned);
+    if (work > 2 * r->width) {
+        mucmm__free(r->work);
+        r->work = NULL;
+        TRY(mucmm__alloc(ctx, work, sizeof *r->work, &r->work));
+    }
+done:
+    mucmm__free(rows);
+    mucmm__free(normal);
+    return status;
 }
 
 /* ---- places among the fit's rows --------------------------------------------------- */
@@ -176,7 +234,7 @@ static void places_drop(places *p)
 }
 
 static mucmm_status places_make(mucmm_ctx *ctx, const mucmm_model *m, const mucmm__solution *s,
-                                const int32_t *at, const ratio *r, double *work, places *p)
+                                const int32_t *at, const ratio *r, places *p)
 {
     mucmm_status status = MUCMM_OK;
     bool held_out = s->joint.sampled[MUCMM_ROWS_HELD_OUT] >= LEAST_HELD_OUT;
@@ -193,7 +251,7 @@ static mucmm_status places_make(mucmm_ctx *ctx, const mucmm_model *m, const mucm
     for (int64_t i = 0; i < p->n; i++) {
         memcpy(row, s->joint.sample[part] + i * w, (size_t)w * sizeof *row);
         p->common[i] = mucmm__common_score(r->n_views, k, s->rho, of, 0);
-        p->match[i] = log_ratio(r, c, 0, work);
+        p->match[i] = log_ratio(r, c, 0);
     }
     qsort(p->common, (size_t)p->n, sizeof *p->common, ascending);
     qsort(p->match, (size_t)p->n, sizeof *p->match, ascending);
@@ -221,15 +279,14 @@ static mucmm_status score_rows(mucmm_ctx *ctx, const mucmm_model *m, const mucmm
     mucmm_status status = MUCMM_OK;
     ratio r = {0};
     places p = {0};
-    double *work = NULL;
 
     TRY(ratio_make(ctx, m, &s->joint, at, present, &r));
-    TRY(mucmm__alloc(ctx, 2 * r.width, sizeof *work, &work));
-    TRY(places_make(ctx, m, s, at, &r, work, &p));
+    TRY(ratio_learn(ctx, m, &s->joint, at, &r));
+    TRY(places_make(ctx, m, s, at, &r, &p));
     for (int64_t i = first; i < n; i++) {
         if (row_views(n_given, c, m->k, i) != present)
             continue;
-        out->score[i] = log_ratio(&r, c, i, work);
+        out->score[i] = log_ratio(&r, c, i);
         if (p.n == 0)
             continue;
         out->score_percentile[i] = percentile(p.match, p.n, out->score[i]);
@@ -238,7 +295,6 @@ static mucmm_status score_rows(mucmm_ctx *ctx, const mucmm_model *m, const mucmm
 done:
     ratio_drop(&r);
     places_drop(&p);
-    mucmm__free(work);
     return status;
 }
 
