@@ -47,6 +47,8 @@ const option explain_options[] = {
      "shape of a view's raw input, if its file does not tell it"},
     {"training", 0, OPTION_PAIRS, false, AT(training), 0, 0, "NAME=FILE",
      "rows the model was fitted to: null models, patterns of encoded views, maps of old models"},
+    {"training-covariates", 0, OPTION_TEXT, false, AT(training_covariates), 0, 0, "FILE",
+     "covariates of the rows of --training, as --covariates; with --key one table may hold both"},
     {"truth", 0, OPTION_PAIRS, false, AT(truth), 0, 0, "NAME=FILE",
      "--check: what is where in the raw inputs: 0 neither, 1 shared, 2 private"},
     {"memory", 0, OPTION_COUNT, false, AT(memory), 1, 1e9, "MIB",

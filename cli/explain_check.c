@@ -19,11 +19,51 @@ int shape_read(const settings *given, const char *view, int64_t *shape, int32_t 
     return 0;
 }
 
+/* What is known of the rows of --training; NULL: nothing. */
+static int training_table(session *s, const settings *given, mucmm_table **out)
+{
+    *out = NULL;
+    if (given->training_covariates)
+        return table_open(s, given, given->training_covariates, out);
+    if (!given->covariates)
+        return 0;
+    if (!given->key)
+        return fail(EXIT_USAGE,
+                    "the rows of --training have covariates of their own: name their table with "
+                    "--training-covariates, or give --key and one table of all rows");
+    return table_open(s, given, given->covariates, out);
+}
+
+/* *data with what is known of its rows. */
+static int attach_known(session *s, const settings *given, const char *view, mucmm_data **data)
+{
+    mucmm_table *table = NULL;
+    mucmm_views *rows = NULL, *with = NULL;
+    mucmm_view one = {view, *data};
+    int code = 0;
+
+    TRY(training_table(s, given, &table));
+    if (!table)
+        return 0;
+    TRY(check(s, mucmm_views_create(s->ctx, &one, 1, &rows)));
+    TRY(check(s, mucmm_views_attach(s->ctx, rows, table, &with)));
+    mucmm_data_free(*data);
+    *data = NULL;
+    TRY(check(s, mucmm_data_subset(s->ctx, mucmm_views_list(with)[0].data, NULL,
+                                   mucmm_views_rows(with), data)));
+done:
+    mucmm_views_free(with);
+    mucmm_views_free(rows);
+    mucmm_table_free(table);
+    return code;
+}
+
 int training_open(session *s, const settings *given, const inputs *in, const char *view,
                   int32_t takes, mucmm_data **out)
 {
     const char *path = find_pair(&given->training, view);
     mucmm_data_params opened;
+    int code = 0;
 
     *out = NULL;
     if (!path && takes > 0)
@@ -33,7 +73,15 @@ int training_open(session *s, const settings *given, const inputs *in, const cha
     mucmm_data_params_init(&opened);
     opened.key = given->key;
     opened.skip = given->group;
-    return check(s, mucmm_data_open(s->ctx, path, &opened, out));
+    TRY(check(s, mucmm_data_open(s->ctx, path, &opened, out)));
+    if (takes > 0 || given->training_covariates || (given->covariates && given->key))
+        TRY(attach_known(s, given, view, out));
+done:
+    if (code != 0) {
+        mucmm_data_free(*out);
+        *out = NULL;
+    }
+    return code;
 }
 
 /* ---- null models ------------------------------------------------------------------- */
@@ -61,7 +109,8 @@ static int open_files(session *s, const settings *given, const mucmm_model *m, m
 static int open_training(session *s, const settings *given, const mucmm_model *m, const inputs *in,
                          mucmm_views **out)
 {
-    mucmm_views *opened = NULL;
+    mucmm_views *opened = NULL, *with = NULL;
+    mucmm_table *table = NULL;
     int code = 0;
 
     if (in->study)
@@ -71,8 +120,14 @@ static int open_training(session *s, const settings *given, const mucmm_model *m
                                           &opened)));
     else
         TRY(open_files(s, given, m, &opened));
-    TRY(check(s, mucmm_views_match(s->ctx, opened, m, true, out)));
+    if (!in->study)
+        TRY(training_table(s, given, &table));
+    if (table)
+        TRY(check(s, mucmm_views_attach(s->ctx, opened, table, &with)));
+    TRY(check(s, mucmm_views_match(s->ctx, with ? with : opened, m, true, out)));
 done:
+    mucmm_table_free(table);
+    mucmm_views_free(with);
     mucmm_views_free(opened);
     return code;
 }

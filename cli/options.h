@@ -46,8 +46,8 @@ typedef struct settings {
     tensor_pairs input, cotangent, input_shape;
     texts tensor;
     const char *output, *key, *checkpoint, *samples, *score, *data, *wrt, *cache, *encoder, *pool,
-        *label, *group, *metadata, *image_encoder, *text_encoder, *baseline, *covariates, *adjust,
-        *csv;
+        *label, *group, *metadata, *image_encoder, *text_encoder, *baseline, *covariates,
+        *training_covariates, *adjust, *csv;
     int64_t common, individual, epochs, individual_epochs, batch, seed, threads;
     int64_t shown, permutations, features, steps, repeats, train_pairs, noise_samples;
     int64_t null_models, null_rows, top;

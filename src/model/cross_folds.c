@@ -63,7 +63,7 @@ static mucmm_status part_init(mucmm__fit *f, const mucmm_model *model, mucmm__cr
     }
     TRY(mucmm__alloc(f->ctx, x->k, sizeof(double), &p->variance));
     TRY(mucmm__alloc(f->ctx, x->repeats * x->folds * x->k, sizeof(double), &p->split_p));
-    TRY(mucmm__cross_all_variates(f->ctx, f, x, model, which, p->ref, p->refu));
+    TRY(mucmm__cross_all_variates(f->ctx, f->data, x, model, which, p->ref, p->refu));
 done:
     return status;
 }
@@ -192,10 +192,10 @@ done:
 }
 
 /* What a fold's model says of all rows, aligned on those that it was fitted on, kept of the others.
- * trained [n_trained], judged [n_judged]: numbers into x->rows. */
+ * judged [n_judged]: numbers into x->rows. */
 static mucmm_status take_fold(mucmm_ctx *own, const mucmm__cross_repeat *t,
-                              const mucmm_model *model, int which, const int64_t *trained,
-                              int64_t n_trained, const int64_t *judged, int64_t n_judged)
+                              const mucmm__cross_fold *fold, int which, const int64_t *judged,
+                              int64_t n_judged)
 {
     mucmm_status status = MUCMM_OK;
     const mucmm__cross *x = t->x;
@@ -205,21 +205,22 @@ static mucmm_status take_fold(mucmm_ctx *own, const mucmm__cross_repeat *t,
     double *sign = NULL;
 
     for (int32_t m = 0; m < x->n_views; m++) {
-        int64_t q = model->view[m].q;
+        int64_t q = fold->model->view[m].q;
         widest = q > widest ? q : widest;
         TRY(mucmm__alloc(own, x->n * k, sizeof **c, &c[m]));
         TRY(mucmm__alloc(own, x->n * q, sizeof **u, &u[m]));
     }
     TRY(mucmm__alloc(own, widest, sizeof *column, &column));
     TRY(mucmm__alloc(own, widest, sizeof *sign, &sign));
-    TRY(mucmm__cross_all_variates(own, t->f, x, model, which, c, u));
-    TRY(mucmm__cross_align(own, x->n_views, c, p->ref, k, x->alike, trained, n_trained, column,
+    TRY(mucmm__cross_all_variates(own, fold->data, x, fold->model, which, c, u));
+    TRY(mucmm__cross_align(own, x->n_views, c, p->ref, k, x->alike, fold->trained, fold->n, column,
                            sign));
     for (int32_t m = 0; m < x->n_views; m++)
         mucmm__cross_place(c[m], k, column, sign, judged, n_judged, p->c[m] + t->number * x->n * k);
     for (int32_t m = 0; m < x->n_views && t->number == 0; m++) {
-        int64_t q = model->view[m].q;
-        TRY(mucmm__cross_align(own, 1, &u[m], &p->refu[m], q, q, trained, n_trained, column, sign));
+        int64_t q = fold->model->view[m].q;
+        TRY(mucmm__cross_align(own, 1, &u[m], &p->refu[m], q, q, fold->trained, fold->n, column,
+                               sign));
         mucmm__cross_place(u[m], q, column, sign, judged, n_judged, p->u[m]);
     }
 done:
@@ -237,22 +238,19 @@ static mucmm_status run_fold(mucmm_ctx *own, void *arg, int64_t fold)
     mucmm_status status = MUCMM_OK;
     const mucmm__cross_repeat *t = arg;
     const mucmm__cross *x = t->x;
-    int64_t first = x->cut[fold], count = x->cut[fold + 1] - first, n;
-    int64_t *trained = NULL;
-    mucmm_model *model = NULL;
+    int64_t first = x->cut[fold], count = x->cut[fold + 1] - first;
+    mucmm__cross_fold without = {0};
 
-    TRY(mucmm__alloc(own, x->n, sizeof *trained, &trained));
-    TRY(mucmm__cross_fit_without(own, t, fold, fold, trained, &n, &model));
+    TRY(mucmm__cross_fit_without(own, t, fold, fold, &without));
     for (int which = 0; which < 2; which++) {
         if (!x->part[which].c[0])
             continue;
-        TRY(take_fold(own, t, model, which, trained, n, x->perm + first, count));
+        TRY(take_fold(own, t, &without, which, x->perm + first, count));
         if (which == 1)
             TRY(fold_test(own, t, &x->part[which], fold, x->perm + first, count));
     }
 done:
-    mucmm_model_free(model);
-    mucmm__free(trained);
+    mucmm__cross_fold_drop(&without);
     return status;
 }
 

@@ -14,22 +14,22 @@ static mucmm_status run_pair(mucmm_ctx *own, void *arg, int64_t pair)
     const mucmm__cross_repeat *t = arg;
     const mucmm__cross *x = t->x;
     const mucmm__cross_part *p = &x->part[0];
-    int64_t a = 0, b, n, k = x->k, *trained = NULL, *column = NULL;
+    int64_t a = 0, b, k = x->k, *column = NULL;
     float *c[MUCMM_MAX_VIEWS] = {0};
     double *sign = NULL;
-    mucmm_model *model = NULL;
+    mucmm__cross_fold without = {0};
 
     for (; pair >= x->folds - 1 - a; a++)
         pair -= x->folds - 1 - a;
     b = a + 1 + pair;
-    TRY(mucmm__alloc(own, x->n, sizeof *trained, &trained));
     TRY(mucmm__alloc(own, k, sizeof *column, &column));
     TRY(mucmm__alloc(own, k, sizeof *sign, &sign));
     for (int32_t m = 0; m < x->n_views; m++)
         TRY(mucmm__alloc(own, x->n * k, sizeof **c, &c[m]));
-    TRY(mucmm__cross_fit_without(own, t, a, b, trained, &n, &model));
-    TRY(mucmm__cross_all_variates(own, t->f, x, model, 0, c, NULL));
-    TRY(mucmm__cross_align(own, x->n_views, c, p->ref, k, x->alike, trained, n, column, sign));
+    TRY(mucmm__cross_fit_without(own, t, a, b, &without));
+    TRY(mucmm__cross_all_variates(own, without.data, x, without.model, 0, c, NULL));
+    TRY(mucmm__cross_align(own, x->n_views, c, p->ref, k, x->alike, without.trained, without.n,
+                           column, sign));
     for (int32_t m = 0; m < x->n_views; m++)
         for (int way = 0; way < 2; way++) {
             int64_t known = way ? a : b, first = x->cut[known];
@@ -39,8 +39,7 @@ static mucmm_status run_pair(mucmm_ctx *own, void *arg, int64_t pair)
 done:
     for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)
         mucmm__free(c[m]);
-    mucmm_model_free(model);
-    mucmm__free(trained);
+    mucmm__cross_fold_drop(&without);
     mucmm__free(column);
     mucmm__free(sign);
     return status;

@@ -6,6 +6,7 @@
 
 #include "correlate/classical.h"
 #include "correlate/refit_test.h"
+#include "model/adjust.h"
 #include "model/represent.h"
 
 #include <math.h>
@@ -70,6 +71,30 @@ done:
     return status;
 }
 
+/* Rows without covariates are not exchangeable: as others, which are; those of groups, which stay
+ * together, as residuals. */
+static mucmm_status take_covariates_out(mucmm__fit *f, const int64_t *rows, int64_t n,
+                                        bool exchangeable, mucmm__block *x)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__adjust *a = f->model->adjust;
+    mucmm__block *blocks[MUCMM_MAX_VIEWS];
+    int64_t unknown = 0, left;
+    double *z = NULL;
+
+    if (!a)
+        return MUCMM_OK;
+    TRY(mucmm__alloc(f->ctx, n * a->d, sizeof *z, &z));
+    TRY(mucmm__adjust_design(f->ctx, a, mucmm_data_covariates(f->data[0]), rows, n, &unknown, z));
+    for (int32_t m = 0; m < f->model->n_views; m++)
+        blocks[m] = &x[m];
+    TRY(mucmm__residual_rows(f->ctx, n, a->d, z, blocks, f->model->n_views,
+                             exchangeable ? &left : NULL));
+done:
+    mucmm__free(z);
+    return status;
+}
+
 /* The exact test of the closed form, of all rows that have all views; of groups, of those that are
  * exchanged for others. */
 mucmm_status mucmm__cross_exact_test(mucmm__fit *f, int64_t components, bool stop, double *p_values,
@@ -99,6 +124,7 @@ mucmm_status mucmm__cross_exact_test(mucmm__fit *f, int64_t components, bool sto
     for (int32_t m = 0; m < f->model->n_views; m++)
         columns[m] = f->model->view[m].p;
     TRY(read_blocks(f, rows, n, x));
+    TRY(take_covariates_out(f, rows, n, !exchange, x));
     TRY(mucmm__refit_test(f->ctx, f->model->n_views, x, &how, components, p_values, made));
 done:
     mucmm__exchange_free(exchange);
@@ -109,13 +135,19 @@ done:
     return status;
 }
 
+/* Rows less those that the covariates cost. */
+static int64_t free_rows(const mucmm__fit *f)
+{
+    return f->n_train - (f->model->adjust ? f->model->adjust->d : 0);
+}
+
 /* min(p_1, p_2) where the classical tests hold, else 0. */
 int64_t mucmm__cross_classical_count(const mucmm__fit *f)
 {
     const mucmm__view_info *v = f->model->view;
 
     if (f->model->n_views != 2 || f->ridge_asked != 0 || f->some || f->p->groups ||
-        f->n_train <= v[0].p + v[1].p + 1)
+        free_rows(f) <= v[0].p + v[1].p + 1)
         return 0;
     return v[0].p < v[1].p ? v[0].p : v[1].p;
 }
@@ -135,7 +167,7 @@ mucmm_status mucmm__cross_classical(mucmm__fit *f, mucmm_cross_fit *r)
         TRY(mucmm__alloc(f->ctx, p[m], sizeof **weights, &weights[m]));
     TRY(mucmm__closed_form_common(f->ctx, 2, p, names, f->cov[0], 0, 1, r->n_classical, rho,
                                   weights));
-    mucmm__classical_tests(f->n_train, p[0], p[1], rho, r->classical);
+    mucmm__classical_tests(free_rows(f), p[0], p[1], rho, r->classical);
 done:
     mucmm__free(rho);
     mucmm__free(weights[0]);

@@ -4,6 +4,7 @@
  */
 #include "model/cross_work.h"
 
+#include "model/fit_adjust.h"
 #include "model/represent.h"
 
 static void part_drop(mucmm__cross_part *p)
@@ -49,15 +50,15 @@ bool mucmm__cross_enough_rows(const mucmm_fit_params *p, double ridge, int64_t n
 }
 
 /* Variates c [n, k] and u [n, q] (either may be NULL) of every row, by a model. */
-mucmm_status mucmm__cross_all_variates(mucmm_ctx *ctx, const mucmm__fit *f, const mucmm__cross *x,
-                                       const mucmm_model *model, int which, float *const *c,
-                                       float *const *u)
+mucmm_status mucmm__cross_all_variates(mucmm_ctx *ctx, const mucmm_data *const *data,
+                                       const mucmm__cross *x, const mucmm_model *model, int which,
+                                       float *const *c, float *const *u)
 {
     mucmm_status status = MUCMM_OK;
 
     for (int32_t m = 0; m < x->n_views; m++)
-        TRY(mucmm__represent(ctx, model, mucmm__cross_solution(model, which), m, f->data[m],
-                             x->rows, x->n, c ? c[m] : NULL, u ? u[m] : NULL));
+        TRY(mucmm__represent(ctx, model, mucmm__cross_solution(model, which), m, data[m], x->rows,
+                             x->n, c ? c[m] : NULL, u ? u[m] : NULL));
 done:
     return status;
 }
@@ -75,25 +76,53 @@ void mucmm__cross_fold_params(const mucmm__fit *f, const mucmm_model *model, muc
     p->robust = MUCMM_ROBUST_NONE;
 }
 
-/* A model of all rows but those of folds a and b (the same: of one), on which rows [*n] (numbers
- * into x->rows) it was fitted. */
+void mucmm__cross_fold_drop(mucmm__cross_fold *fold)
+{
+    mucmm_model_free(fold->model);
+    mucmm__free(fold->trained);
+    for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)
+        if (fold->adjusted[m].d > 0)
+            mucmm__adjusted_again_drop(&fold->adjusted[m]);
+}
+
+/* fold->data: without the covariates, by rows[0..n). */
+static mucmm_status fold_data(mucmm_ctx *own, const mucmm__cross_repeat *t, const int64_t *rows,
+                              mucmm__cross_fold *fold)
+{
+    mucmm_status status = MUCMM_OK;
+
+    for (int32_t m = 0; m < t->x->n_views; m++) {
+        fold->data[m] = t->f->data[m];
+        if (t->f->adjusted[m].d == 0)
+            continue;
+        TRY(mucmm__fit_adjust_again(own, t->f, m, rows, fold->n, &fold->adjusted[m]));
+        fold->data[m] = fold->adjusted[m].data;
+    }
+done:
+    return status;
+}
+
 mucmm_status mucmm__cross_fit_without(mucmm_ctx *own, const mucmm__cross_repeat *t, int64_t a,
-                                      int64_t b, int64_t *trained, int64_t *n, mucmm_model **model)
+                                      int64_t b, mucmm__cross_fold *fold)
 {
     mucmm_status status = MUCMM_OK;
     const mucmm__cross *x = t->x;
+    mucmm_view view[MUCMM_MAX_VIEWS];
     int64_t *rows = NULL;
 
-    *n = 0;
     TRY(mucmm__alloc(own, x->n, sizeof *rows, &rows));
-    for (int64_t fold = 0; fold < x->folds; fold++)
-        for (int64_t i = x->cut[fold]; i < x->cut[fold + 1]; i++)
-            if (fold != a && fold != b) {
-                rows[*n] = x->rows[x->perm[i]];
-                trained[(*n)++] = x->perm[i];
+    TRY(mucmm__alloc(own, x->n, sizeof *fold->trained, &fold->trained));
+    for (int64_t g = 0; g < x->folds; g++)
+        for (int64_t i = x->cut[g]; i < x->cut[g + 1]; i++)
+            if (g != a && g != b) {
+                rows[fold->n] = x->rows[x->perm[i]];
+                fold->trained[fold->n++] = x->perm[i];
             }
-    TRY(t->f->inner(own, t->view, x->n_views, a == b ? t->p : t->p_less,
-                    &(mucmm__given){.rows = rows, .n = *n, .like = t->model}, model));
+    TRY(fold_data(own, t, rows, fold));
+    for (int32_t m = 0; m < x->n_views; m++)
+        view[m] = (mucmm_view){t->view[m].name, fold->data[m]};
+    TRY(t->f->inner(own, view, x->n_views, a == b ? t->p : t->p_less,
+                    &(mucmm__given){.rows = rows, .n = fold->n, .like = t->model}, &fold->model));
 done:
     mucmm__free(rows);
     return status;

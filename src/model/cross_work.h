@@ -54,14 +54,23 @@ bool mucmm__cross_enough_rows(const mucmm_fit_params *p, double ridge, int64_t n
 
 /* Of the model's dimensions, but fitted on whatever rows are given. */
 void mucmm__cross_fold_params(const mucmm__fit *f, const mucmm_model *model, mucmm_fit_params *p);
-/* A model of all rows but those of folds a and b (the same: of one), on which rows [*n] (numbers
- * into x->rows) it was fitted. */
+/* A model of some of the rows. */
+typedef struct mucmm__cross_fold {
+    int64_t *trained, n; /* [n] of them, numbers into x->rows */
+    mucmm_model *model;
+    const mucmm_data *data[MUCMM_MAX_VIEWS]; /* all rows, as they are to it */
+    mucmm__adjusted adjusted[MUCMM_MAX_VIEWS];
+} mucmm__cross_fold;
+
+/* The model of all rows but those of folds a and b (the same: of one). Covariates are taken out by
+ * the regressions of the rows that it is fitted on. *fold: to be dropped even after a failure. */
 mucmm_status mucmm__cross_fit_without(mucmm_ctx *own, const mucmm__cross_repeat *t, int64_t a,
-                                      int64_t b, int64_t *trained, int64_t *n, mucmm_model **model);
+                                      int64_t b, mucmm__cross_fold *fold);
+void mucmm__cross_fold_drop(mucmm__cross_fold *fold);
 /* Variates c [n, k] and u [n, q] (either may be NULL) of every row, by a model. */
-mucmm_status mucmm__cross_all_variates(mucmm_ctx *ctx, const mucmm__fit *f, const mucmm__cross *x,
-                                       const mucmm_model *model, int which, float *const *c,
-                                       float *const *u);
+mucmm_status mucmm__cross_all_variates(mucmm_ctx *ctx, const mucmm_data *const *data,
+                                       const mucmm__cross *x, const mucmm_model *model, int which,
+                                       float *const *c, float *const *u);
 
 /* cross_folds.c: all folds of all repeats, for a model of all rows, whose `alike` leading
  * components are told from chance. *out has to be dropped even after a failure. */

@@ -161,6 +161,35 @@ done:
     return status;
 }
 
+/* Regressions add up: what these rows still say of the adjusted ones is taken out beside. */
+mucmm_status mucmm__fit_adjust_again(mucmm_ctx *ctx, const mucmm__fit *f, int32_t m,
+                                     const int64_t *rows, int64_t n, mucmm__adjusted *v)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__adjusted *all = &f->adjusted[m];
+    double *slopes = NULL;
+
+    *v = *all;
+    v->slopes = NULL;
+    v->data = NULL;
+    TRY(mucmm__alloc(ctx, v->d * v->p, sizeof *slopes, &slopes));
+    v->slopes = slopes;
+    TRY(regress(ctx, f->data[m], v->p, v->d, v->z, rows, n, slopes));
+    for (int64_t i = 0; i < v->d * v->p; i++)
+        slopes[i] += all->slopes[i];
+    TRY(mucmm__data_changed(ctx, f->data[m], take_out, v, &v->data));
+done:
+    return status;
+}
+
+/* z is the fit's. */
+void mucmm__adjusted_again_drop(mucmm__adjusted *v)
+{
+    mucmm_data_free(v->data);
+    mucmm__free((double *)v->slopes);
+    *v = (mucmm__adjusted){0};
+}
+
 void mucmm__fit_adjust_drop(mucmm__fit *f)
 {
     for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++) {

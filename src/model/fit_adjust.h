@@ -12,4 +12,11 @@
 mucmm_status mucmm__fit_adjust(mucmm__fit *f);
 void mucmm__fit_adjust_drop(mucmm__fit *f);
 
+/* The same rows of a view, adjusted by the regression on these of them alone: what they say of the
+ * others is then known without the others. Of adjusted rows; v: no other than zero before, and has
+ * to be dropped after v->data was used last. */
+mucmm_status mucmm__fit_adjust_again(mucmm_ctx *ctx, const mucmm__fit *f, int32_t m,
+                                     const int64_t *rows, int64_t n, mucmm__adjusted *v);
+void mucmm__adjusted_again_drop(mucmm__adjusted *v);
+
 #endif

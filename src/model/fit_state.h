@@ -21,7 +21,7 @@ typedef enum mucmm__rows {
 typedef struct mucmm__adjusted {
     int64_t d, p;
     double *z;            /* [all rows, d]; of rows that lack the view nothing is read */
-    const double *slopes; /* [d, p], the model's */
+    const double *slopes; /* [d, p], the model's, or a fold's own */
     const struct mucmm__robust *robust; /* the map before that, or NULL */
     mucmm_data *data;
 } mucmm__adjusted;
