@@ -197,6 +197,7 @@ mucmm_status mucmm__display_start(mucmm_ctx *ctx, const mucmm_data *data, const 
     d->n = n;
     d->cols = mucmm_data_raw_cols(data);
     d->scale = 1;
+    d->mask = NAN;
     TRY(mucmm_data_subset(ctx, data, rows, n, &d->data));
     TRY(mucmm__alloc(ctx, n, sizeof *d->rows, &d->rows));
     memcpy(d->rows, rows, (size_t)n * sizeof *rows);
@@ -321,6 +322,17 @@ done:
     return status;
 }
 
+double mucmm__display_kept(const mucmm_display *d, int64_t i)
+{
+    int64_t kept = 0, known = 0;
+
+    for (int64_t j = i * d->cols; j < (i + 1) * d->cols; j++) {
+        known += !isnan(d->p_values[j]);
+        kept += (double)d->p_values[j] <= d->mask;
+    }
+    return known ? (double)kept / (double)known : 0;
+}
+
 /* Values and p-values, and what the mask leaves of them. */
 static mucmm_status fill_values(mucmm_ctx *ctx, const mucmm_explanation *e,
                                 const mucmm_display_params *p, mucmm_display *d)
@@ -335,6 +347,7 @@ static mucmm_status fill_values(mucmm_ctx *ctx, const mucmm_explanation *e,
     TRY(mucmm__alloc(ctx, size, sizeof *d->p_values, &d->p_values));
     TRY(mucmm_explanation_p_values(ctx, e, p->null, MUCMM_P_POOLED,
                                    &(mucmm_mat){d->p_values, d->n, d->cols, d->cols}));
+    d->mask = p->mask;
     for (int64_t i = 0; !isnan(p->mask) && i < size; i++)
         if (!((double)d->p_values[i] <= p->mask) && !isnan(d->values[i]))
             d->values[i] = 0;
@@ -357,6 +370,7 @@ mucmm_status mucmm_display_create(mucmm_ctx *ctx, const mucmm_explanation *e,
     TRY(mucmm__display_start(ctx, mucmm_explanation_data(e), mucmm_explanation_rows(e),
                              mucmm_explanation_count(e), &p, d));
     TRY(name_it(ctx, e, d));
+    d->adds_up = mucmm__is_measured(map) && map != MUCMM_MAP_LCMV;
     TRY(fill_values(ctx, e, &p, d));
     if (d->look == MUCMM_LOOK_SOUND && mucmm__is_measured(map)) {
         TRY(mucmm__alloc(ctx, d->n * d->cols, sizeof *differences, &differences));

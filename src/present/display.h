@@ -37,6 +37,8 @@ struct mucmm_display {
     double *scores;  /* [n] or NULL */
     float *values;   /* [n, cols] or NULL */
     float *p_values; /* [n, cols] or NULL */
+    bool adds_up;    /* of each row the values sum to a difference of scores */
+    double mask;     /* cells with larger p-values are 0; NaN: no mask */
     float scale;
     mucmm__display_parts *parts; /* what is shown instead of values; or NULL */
 
@@ -116,6 +118,9 @@ mucmm_status mucmm__words_of(mucmm_ctx *ctx, const mucmm_display *d, int64_t i, 
 mucmm_status mucmm__bars_of(mucmm_ctx *ctx, const mucmm_display *d, const float *map, int64_t most,
                             mucmm__labels *out);
 void mucmm__labels_drop(mucmm__labels *l);
+
+/* The share of a sample's cells that the mask keeps, of those that have a p-value. */
+double mucmm__display_kept(const mucmm_display *d, int64_t i);
 
 /* "sample KEY", or its number where there is no key. Returns out. */
 enum { MUCMM__SAMPLE = 120 };

@@ -4,6 +4,7 @@
 #include "present/display_parts.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -46,6 +47,19 @@ static mucmm_status new_sheet(mucmm_ctx *ctx, const mucmm_display *d, int64_t i,
     return mucmm_sheet_create(ctx, &p, out);
 }
 
+/* What a map is called, in out; of a masked one what the mask kept, and would keep of a map in
+ * which there is nothing. NULL: nothing is to be said. */
+static const char *map_caption(const mucmm_display *d, int64_t i, const char *what, char *out,
+                               size_t size)
+{
+    if (isnan(d->mask))
+        return what;
+    snprintf(out, size, "%s%scells with p <= %.3g: %.3g %% kept, %.3g %% by chance",
+             what ? what : "", what ? ", " : "", d->mask, 100 * mucmm__display_kept(d, i),
+             100 * d->mask);
+    return out;
+}
+
 /* The map over the paled input, which stands beside it; of a sound above it. */
 static mucmm_status draw_cells(mucmm_ctx *ctx, const mucmm_display *d, int64_t i, mucmm_sheet **out)
 {
@@ -55,6 +69,7 @@ static mucmm_status draw_cells(mucmm_ctx *ctx, const mucmm_display *d, int64_t i
     const mucmm_cmat map = {cells, rows, cols, cols};
     bool sound = d->look == MUCMM_LOOK_SOUND;
     unsigned char *rgb = NULL;
+    char caption[120];
 
     TRY(mucmm__alloc(ctx, 3 * rows * cols, 1, &rgb));
     TRY(mucmm_display_picture(ctx, d, i, rgb));
@@ -63,7 +78,8 @@ static mucmm_status draw_cells(mucmm_ctx *ctx, const mucmm_display *d, int64_t i
                             sound ? "log-mel spectrogram, 70 dB" : "input"));
     if (cells)
         TRY(mucmm_sheet_overlay(ctx, *out, !sound, sound, &map, d->scale, rgb,
-                                d->local_sd > 0 ? "map, local sums" : "map"));
+                                map_caption(d, i, d->local_sd > 0 ? "map, local sums" : "map",
+                                            caption, sizeof caption)));
     for (int64_t row = 0; sound && row < (cells ? 2 : 1); row++)
         TRY(mucmm_sheet_ticks(ctx, *out, 0, row, d->ticks, d->n_ticks[0], d->ticks + d->n_ticks[0],
                               d->n_ticks[1]));
@@ -77,9 +93,11 @@ static mucmm_status draw_bars(mucmm_ctx *ctx, const mucmm_display *d, int64_t i,
     mucmm_status status = MUCMM_OK;
     const mucmm__labels *bars = &d->labels[i];
     int64_t n = bars->n < SHOWN_BARS ? bars->n : SHOWN_BARS;
+    char caption[120];
 
     TRY(new_sheet(ctx, d, i, 1, 20 * (n > 2 ? n : 2) + 20, BARS_WIDTH, out));
-    TRY(mucmm_sheet_bars(ctx, *out, 0, 0, bars->value, bars->shown, n, d->scale, NULL));
+    TRY(mucmm_sheet_bars(ctx, *out, 0, 0, bars->value, bars->shown, n, d->scale,
+                         map_caption(d, i, NULL, caption, sizeof caption)));
 done:
     return status;
 }
@@ -94,9 +112,11 @@ static mucmm_status draw_words(mucmm_ctx *ctx, const mucmm_display *d, int64_t i
     const float *values = words->n > 0 ? words->value : zero;
     int64_t n = words->n > 0 ? words->n : 1;
     int64_t height = mucmm_sheet_words_height(shown, values, n, WORDS_WIDTH);
+    char caption[120];
 
     TRY(new_sheet(ctx, d, i, 1, height, WORDS_WIDTH, out));
-    TRY(mucmm_sheet_words(ctx, *out, 0, 0, shown, values, n, d->scale, NULL));
+    TRY(mucmm_sheet_words(ctx, *out, 0, 0, shown, values, n, d->scale,
+                          map_caption(d, i, NULL, caption, sizeof caption)));
 done:
     return status;
 }

@@ -135,17 +135,12 @@ done:
 static mucmm_status has_patterns(const mucmm__page *p, int32_t v, bool *out)
 {
     mucmm_status status = MUCMM_OK;
-    mucmm_display_params params = mucmm__gallery_look();
-    mucmm_display *d = NULL;
     mucmm_look look;
 
-    TRY(mucmm_display_of_values(p->ctx, p->view[v].data, &(int64_t){0}, 1, MUCMM_MAP_PATTERN, NULL,
-                                NULL, &params, &d));
-    look = mucmm_display_look(d);
+    TRY(mucmm__gallery_looks(p, v, &look));
     *out = p->params->map == MUCMM_MAP_DEFAULT &&
            (look == MUCMM_LOOK_PICTURE || look == MUCMM_LOOK_BARS);
 done:
-    mucmm_display_free(d);
     return status;
 }
 

@@ -3,11 +3,13 @@
  * Galleries of a model's report: samples with their maps for all views side by side. */
 #include "present/report_gallery.h"
 
+#include "present/display.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { SHOWN_SIDE = 120, SHOWN_BARS = 8, TRAINING_ROWS = 400, STEPS = 8 };
+enum { SHOWN_SIDE = 120, SHOWN_BARS = 8, TRAINING_ROWS = 400, STEPS = 8, TABLE_STEPS = 32 };
 
 mucmm_display_params mucmm__gallery_look(void)
 {
@@ -16,6 +18,20 @@ mucmm_display_params mucmm__gallery_look(void)
     mucmm_display_params_init(&look);
     look.side = SHOWN_SIDE;
     return look;
+}
+
+mucmm_status mucmm__gallery_looks(const mucmm__page *p, int32_t v, mucmm_look *out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_display_params params = mucmm__gallery_look();
+    mucmm_display *d = NULL;
+
+    TRY(mucmm_display_of_values(p->ctx, p->view[v].data, &(int64_t){0}, 1, MUCMM_MAP_PATTERN, NULL,
+                                NULL, &params, &d));
+    *out = mucmm_display_look(d);
+done:
+    mucmm_display_free(d);
+    return status;
 }
 
 /* ---- maps of one view -------------------------------------------------------------- */
@@ -72,20 +88,27 @@ mucmm_status mucmm__gallery_maps(const mucmm__page *p, int32_t v, const int64_t 
     mucmm_explain_params own = *params;
     mucmm_explanation *e = NULL;
     mucmm_data *training = NULL;
+    mucmm_look look;
 
     *out = NULL;
     own.map = p->params->map;
     own.steps = STEPS;
+    TRY(mucmm__gallery_looks(p, v, &look));
+    if (own.map == MUCMM_MAP_DEFAULT && look == MUCMM_LOOK_BARS) {
+        own.steps = TABLE_STEPS;
+        own.map = MUCMM_MAP_INTEGRATED_GRADIENTS; /* columns that add up */
+        own.baseline = MUCMM_BASELINE_MEAN;
+    }
     TRY(mucmm_explain_defaults(p->ctx, p->view[v].data, &own, &own));
     TRY(mucmm__gallery_training(p, v, &own, &training));
     own.training = training;
     TRY(mucmm_explanation_create(p->ctx, p->m, p->view, p->n_views, v, rows, n, &own, &e));
     status = draw(p, e, out);
     if (status == MUCMM_EUNSUPPORTED) { /* the inputs alone */
-        const mucmm_display_params look = mucmm__gallery_look();
+        const mucmm_display_params usual = mucmm__gallery_look();
         mucmm__warn(p->ctx, "%s", p->ctx->message);
         status = mucmm_display_of_values(p->ctx, p->view[v].data, rows, n, MUCMM_MAP_GRADIENT, NULL,
-                                         NULL, &look, out);
+                                         NULL, &usual, out);
     }
     TRY(status);
 done:
@@ -145,6 +168,10 @@ mucmm_status mucmm__gallery_show(const mucmm__page *p, int32_t v, const mucmm_di
     case MUCMM_LOOK_WORDS:
         return mucmm_report_words(p->ctx, p->r, caption, labels, values, n, scale);
     case MUCMM_LOOK_BARS:
+        if (d->adds_up)
+            snprintf(caption, sizeof caption,
+                     "%s: what each column adds to the %s score, from that of the mean row on",
+                     p->view[v].name, what);
         return mucmm_report_bars(p->ctx, p->r, caption, labels, values,
                                  n < SHOWN_BARS ? n : SHOWN_BARS, scale);
     case MUCMM_LOOK_PICTURE:

@@ -13,6 +13,8 @@ mucmm_display_params mucmm__gallery_look(void);
  * NULL where such maps need none, or there is no study. p: with the map and the baseline. */
 mucmm_status mucmm__gallery_training(const mucmm__page *p, int32_t v,
                                      const mucmm_explain_params *params, mucmm_data **out);
+/* How a view looks. */
+mucmm_status mucmm__gallery_looks(const mucmm__page *p, int32_t v, mucmm_look *out);
 /* Maps of n rows of view v; params: score and component, the rest is the page's. */
 mucmm_status mucmm__gallery_maps(const mucmm__page *p, int32_t v, const int64_t *rows, int64_t n,
                                  const mucmm_explain_params *params, mucmm_display **out);
