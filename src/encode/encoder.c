@@ -265,12 +265,28 @@ done:
     return status;
 }
 
+/* A text has no raw numbers, so its maps lie in those of its tokens: which, has to be said. */
+static mucmm_status ask_for_wrt(mucmm_ctx *ctx, mucmm__description *d, const mucmm_encoder *e)
+{
+    const char *near = mucmm__graph_embeddings(e->link[0].graph, e->ids);
+    char quoted[MUCMM__QUOTE];
+
+    return mucmm__key_fail(
+        ctx, d, "wrt",
+        "is missing: the tensor of %s in which maps of texts lie, the embeddings "
+        "of the tokens%s%s%s",
+        e->link[0].file, near ? "; that looks like '" : "", near ? mucmm__quote(quoted, near) : "",
+        near ? "'" : "");
+}
+
 static mucmm_status read_wrt(mucmm_ctx *ctx, mucmm__description *d, mucmm_encoder *e)
 {
     mucmm_status status = MUCMM_OK;
     const char *name = NULL;
 
     TRY(mucmm__get_string(ctx, d, d->root, "wrt", &name));
+    if (!name && e->ids)
+        return ask_for_wrt(ctx, d, e);
     if (!name || (e->link[0].input && strcmp(name, e->link[0].input) == 0))
         return MUCMM_OK;
     status = mucmm_graph_find(ctx, e->link[0].graph, name);

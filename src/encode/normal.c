@@ -65,11 +65,16 @@ static int64_t cluster_end(const utf8proc_uint8_t *text, int64_t at, int64_t siz
     return at;
 }
 
+static bool is_wide_tilde(const utf8proc_uint8_t *bytes, int64_t n)
+{
+    return n >= 3 && bytes[0] == 0xef && bytes[1] == 0xbd && bytes[2] == 0x9e;
+}
+
 mucmm_status mucmm__normal_compose(mucmm__normal *m, const char *text, int64_t size,
                                    bool compatibility, mucmm__point_fn add)
 {
     const utf8proc_uint8_t *bytes = (const utf8proc_uint8_t *)text;
-    utf8proc_option_t how = UTF8PROC_STABLE | UTF8PROC_COMPOSE;
+    utf8proc_option_t how = UTF8PROC_STABLE | UTF8PROC_COMPOSE, own;
     utf8proc_int32_t points[MAX_CLUSTER * MAX_EXPANSION + 1];
     utf8proc_ssize_t n, most = MAX_CLUSTER * MAX_EXPANSION;
 
@@ -79,9 +84,10 @@ mucmm_status mucmm__normal_compose(mucmm__normal *m, const char *text, int64_t s
         end = cluster_end(bytes, at, size);
         if (end < 0)
             return mucmm__fail(m->ctx, MUCMM_EFORMAT, "the text is not UTF-8 at byte %" PRId64, at);
-        n = utf8proc_decompose(bytes + at, end - at, points, most, how);
+        own = m->keep_tilde && is_wide_tilde(bytes + at, end - at) ? how & ~UTF8PROC_COMPAT : how;
+        n = utf8proc_decompose(bytes + at, end - at, points, most, own);
         if (n >= 0 && n <= most)
-            n = utf8proc_normalize_utf32(points, n, how);
+            n = utf8proc_normalize_utf32(points, n, own);
         if (n < 0 || n > most)
             return mucmm__fail(m->ctx, MUCMM_EFORMAT,
                                "the text cannot be normalized at byte %" PRId64, at);

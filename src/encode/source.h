@@ -82,7 +82,8 @@ mucmm_status mucmm__audio_prepare(mucmm_ctx *ctx, const mucmm__audio_params *p,
 /* ---- text -------------------------------------------------------------------------- */
 
 typedef enum mucmm__tokenizer_kind {
-    MUCMM__TOKENIZER_SENTENCEPIECE, /* unigram: lines "id TAB log score TAB piece"              */
+    MUCMM__TOKENIZER_SENTENCEPIECE, /* its .model file (unigram, BPE), or of a unigram model lines
+                                       "id TAB log score TAB piece"                             */
     MUCMM__TOKENIZER_WORDPIECE,     /* BERT: vocab.txt, a piece a line, "##" inside a word      */
     MUCMM__TOKENIZER_BPE,           /* byte-level pairs: vocab.json and merges.txt (GPT-2, CLIP) */
 } mucmm__tokenizer_kind;

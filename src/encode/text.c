@@ -108,9 +108,12 @@ static mucmm_status load_sentencepiece(mucmm_ctx *ctx, const mucmm__tokenizer_pa
                                        const mucmm__map *vocabulary, const mucmm__map *merges,
                                        mucmm__tokenizer *t)
 {
-    mucmm_status status = load_lines(ctx, p, vocabulary, t);
+    mucmm_status status;
 
     (void)merges;
+    if (mucmm__is_sentences(vocabulary->data, vocabulary->size))
+        return mucmm__sentences_load(ctx, p->vocabulary, vocabulary->data, vocabulary->size, t);
+    status = load_lines(ctx, p, vocabulary, t);
     t->unknown = 0;
     t->unknown_score -= UNKNOWN_PENALTY;
     return status;
@@ -118,13 +121,30 @@ static mucmm_status load_sentencepiece(mucmm_ctx *ctx, const mucmm__tokenizer_pa
 
 /* ---- SentencePiece: text ----------------------------------------------------------- */
 
+/* SentencePiece's rule nmt_nfkc, beside NFKC: controls are dropped, and separators, marks without
+ * width and U+FFFD are spaces. */
+static bool is_removed(int32_t p)
+{
+    return (p >= 1 && p <= 8) || p == 0xb || (p >= 0xe && p <= 0x1f) || p == 0x7f || p == 0x8f ||
+           p == 0x9f;
+}
+
+static bool is_blank(int32_t p)
+{
+    return p == 9 || p == 0xa || p == 0xc || p == 0xd || p == ' ' || p == 0x1680 || p == 0x200b ||
+           p == 0x200c || p == 0x200e || p == 0x200f || p == 0x2028 || p == 0x2029 || p == 0xfeff ||
+           p == 0xfffd || p == SPACE_POINT;
+}
+
 /* Spaces in a row are one, those at the ends none; one is put in front of the text. */
 static mucmm_status put_unigram(mucmm__normal *m, int32_t point, int64_t begin, int64_t end)
 {
     mucmm_status status = MUCMM_OK;
     bool last_is_space = m->n >= 3 && memcmp(m->text + m->n - 3, "\xe2\x96\x81", 3) == 0;
 
-    if (mucmm__is_space(point) || point == SPACE_POINT)
+    if (is_removed(point))
+        return MUCMM_OK;
+    if (is_blank(point))
         return last_is_space || m->n == 0 ? MUCMM_OK
                                           : mucmm__normal_put(m, SPACE_POINT, begin, begin);
     if (m->n == 0)
@@ -193,9 +213,11 @@ static mucmm_status encode_sentencepiece(mucmm_ctx *ctx, const mucmm__tokenizer 
                                          const char *text, int64_t size, mucmm__sink *sink)
 {
     mucmm_status status = MUCMM_OK;
-    mucmm__normal m = {.ctx = ctx};
+    mucmm__normal m = {.ctx = ctx, .keep_tilde = true};
     node *nodes = NULL;
 
+    if (t->sentences)
+        return mucmm__sentences_encode(ctx, t, text, size, sink);
     TRY(mucmm__normal_compose(&m, text, size, true, put_unigram));
     if (m.n >= 3 && memcmp(m.text + m.n - 3, "\xe2\x96\x81", 3) == 0)
         m.n -= 3;
@@ -492,6 +514,7 @@ void mucmm__tokenizer_free(mucmm__tokenizer *t)
         return;
     mucmm__lexicon_drop(&t->words);
     mucmm__pairs_free(t->pairs);
+    mucmm__sentences_free(t->sentences);
     mucmm__free(t);
 }
 

@@ -60,6 +60,7 @@ typedef struct mucmm__normal {
     char *text;
     int64_t *begin, *end;
     int64_t n, room;
+    bool keep_tilde; /* the full-width one, as SentencePiece's nmt_nfkc does */
 } mucmm__normal;
 
 mucmm_status mucmm__normal_put(mucmm__normal *m, int32_t point, int64_t begin, int64_t end);
@@ -74,7 +75,8 @@ bool mucmm__is_space(int32_t point); /* blank, tab, line end, Unicode's separato
 
 /* ---- tokens ------------------------------------------------------------------------ */
 
-typedef struct mucmm__pairs mucmm__pairs; /* merges of byte-level BPE */
+typedef struct mucmm__pairs mucmm__pairs;         /* merges of byte-level BPE */
+typedef struct mucmm__sentences mucmm__sentences; /* of a SentencePiece model file */
 
 struct mucmm__tokenizer {
     mucmm__tokenizer_kind kind;
@@ -82,9 +84,10 @@ struct mucmm__tokenizer {
     int64_t unknown, pad;
     int64_t front, back; /* ids around every text, or -1 */
     bool lower_case;
-    double unknown_score; /* sentencepiece */
-    mucmm__pairs *pairs;  /* bpe           */
-    bool word_ends;       /* bpe: pieces at a word's end have "</w>", as CLIP's */
+    double unknown_score;        /* sentencepiece, of lines of text */
+    mucmm__sentences *sentences; /* sentencepiece, of a model file; or NULL */
+    mucmm__pairs *pairs;         /* bpe           */
+    bool word_ends;              /* bpe: pieces at a word's end have "</w>", as CLIP's */
 };
 
 /* Where tokens go: the first `room` are kept, all are counted. */
@@ -100,5 +103,14 @@ mucmm_status mucmm__bpe_load(mucmm_ctx *ctx, const mucmm__tokenizer_params *p,
 mucmm_status mucmm__bpe_encode(mucmm_ctx *ctx, const mucmm__tokenizer *t, const char *text,
                                int64_t size, mucmm__sink *sink);
 void mucmm__pairs_free(mucmm__pairs *p);
+
+/* sentencepiece.c. Do bytes look like a model file? EFORMAT: damaged; EUNSUPPORTED: neither unigram
+ * nor BPE. The model's own normalization applies. */
+bool mucmm__is_sentences(const unsigned char *bytes, size_t size);
+mucmm_status mucmm__sentences_load(mucmm_ctx *ctx, const char *file, const unsigned char *bytes,
+                                   size_t size, mucmm__tokenizer *t);
+mucmm_status mucmm__sentences_encode(mucmm_ctx *ctx, const mucmm__tokenizer *t, const char *text,
+                                     int64_t size, mucmm__sink *sink);
+void mucmm__sentences_free(mucmm__sentences *s);
 
 #endif

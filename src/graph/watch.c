@@ -87,6 +87,38 @@ bool mucmm__graph_rounds(const mucmm_graph *g)
     return false;
 }
 
+static bool hands_on(const char *type)
+{
+    static const char *const types[] = {"Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze"};
+
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strcmp(type, types[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Nodes stand in an order in which they can be computed: along the first input that is handed on.
+ */
+const char *mucmm__graph_embeddings(const mucmm_graph *g, const char *input)
+{
+    int32_t id = -1;
+
+    for (int32_t i = 0; i < g->n_inputs; i++)
+        if (strcmp(g->inputs[i].name, input) == 0)
+            id = g->input_ids[i];
+    for (int32_t k = 0; id >= 0 && k < g->body.n_nodes; k++) {
+        const mucmm__node *n = &g->body.nodes[k];
+        const mucmm_tensor *table =
+            n->n_in > 1 && n->in[0] >= 0 ? &g->values[n->in[0]].constant : NULL;
+        if (strcmp(n->op->type, "Gather") == 0 && n->in[1] == id && table->data &&
+            table->dtype == MUCMM_F32 && table->rank == 2)
+            return g->names[n->out[0]];
+        if (n->n_in > 0 && n->in[0] == id && hands_on(n->op->type))
+            id = n->out[0];
+    }
+    return NULL;
+}
+
 /* Values of which some output is made, whether a gradient says so or not. */
 static void mark_reaching(const mucmm__plan *p, bool *reaches)
 {

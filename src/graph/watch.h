@@ -29,6 +29,9 @@ void mucmm__watch_drop(mucmm__watch *w);
  * one that rounds on a way beside others that let gradients pass. */
 mucmm_status mucmm__run_stop(mucmm_ctx *ctx, const mucmm_run *r, bool some,
                              char text[MUCMM__WATCH_TEXT], bool *apart);
+/* The name of the tensor in which the numbers of an input pick rows of a constant table, as those
+ * of tokens do of their embeddings; NULL: there is none. */
+const char *mucmm__graph_embeddings(const mucmm_graph *g, const char *input);
 /* Has the graph an operator that rounds (QuantizeLinear, DynamicQuantizeLinear, Round, ...)? */
 bool mucmm__graph_rounds(const mucmm_graph *g);
 
