@@ -108,13 +108,79 @@ static int name_width(const mucmm_graph *g)
     return width;
 }
 
-static int print_graph(session *s, const mucmm_graph *g, bool tensors)
+enum { OPEN_LENGTH = 16 };
+
+/* A run of the whole network on zeros, for its shapes: lengths that are open are 1 (the rows) and
+ * OPEN_LENGTH. *out NULL: it does not run so. */
+static int run_for_shapes(session *s, const mucmm_graph *g, mucmm_run **out)
+{
+    int32_t n_inputs = mucmm_graph_inputs(g), n = 0;
+    mucmm_named_tensor *given = NULL;
+    mucmm_node_info node;
+    mucmm_run_params p;
+    const char **names = NULL;
+    int code = 0;
+
+    mucmm_node_info_init(&node);
+    while (mucmm_graph_node(g, n, &node))
+        n++;
+    TRY(allocate(&names, n, sizeof *names));
+    for (int32_t i = 0; mucmm_graph_node(g, i, &node); i++)
+        names[i] = node.output;
+    TRY(allocate(&given, n_inputs, sizeof *given));
+    for (int32_t i = 0; i < n_inputs; i++) {
+        int64_t count = 1;
+        given[i] = *mucmm_graph_input(g, i);
+        for (int32_t k = 0; k < given[i].tensor.rank; k++) {
+            int64_t *length = &given[i].tensor.shape[k];
+            *length = *length >= 0 ? *length : k == 0 ? 1 : OPEN_LENGTH;
+            count *= *length;
+        }
+        TRY(allocate(&given[i].tensor.data, count, 8));
+    }
+    mucmm_run_params_init(&p);
+    p.outputs = names;
+    p.n_outputs = n;
+    if (mucmm_graph_run(s->ctx, g, given, n_inputs, &p, out) != MUCMM_OK)
+        *out = NULL;
+done:
+    for (int32_t i = 0; given && i < n_inputs; i++)
+        free(given[i].tensor.data);
+    free(given);
+    free(names);
+    return code;
+}
+
+static int print_tensors(session *s, const mucmm_graph *g)
 {
     mucmm_node_info node;
+    mucmm_run *run = NULL;
+    int code = 0;
+
+    mucmm_node_info_init(&node);
+    TRY(run_for_shapes(s, g, &run));
+    printf(run ? "tensors, in the order of computation, with their shapes for one row (other open "
+                 "lengths %d):\n"
+               : "tensors, in the order of computation:\n",
+           OPEN_LENGTH);
+    for (int32_t i = 0; mucmm_graph_node(g, i, &node); i++) {
+        printf("  %-20s  %s", shown(node.op), shown(node.output));
+        if (run) {
+            printf("  ");
+            print_shape(mucmm_run_output(run, i));
+        }
+        printf("\n");
+    }
+done:
+    mucmm_run_free(run);
+    return code;
+}
+
+static int print_graph(session *s, const mucmm_graph *g, bool tensors)
+{
     int width = name_width(g), code = 0;
     char *operators = NULL;
 
-    mucmm_node_info_init(&node);
     printf("inputs:\n");
     for (int32_t i = 0; i < mucmm_graph_inputs(g); i++, printf("\n"))
         print_tensor(mucmm_graph_input(g, i), width);
@@ -124,9 +190,7 @@ static int print_graph(session *s, const mucmm_graph *g, bool tensors)
     TRY(check(s, mucmm_graph_operators_text(s->ctx, g, &operators)));
     fputs(operators, stdout);
     if (tensors)
-        printf("tensors, in the order of computation:\n");
-    for (int32_t i = 0; tensors && mucmm_graph_node(g, i, &node); i++)
-        printf("  %-20s  %s\n", shown(node.op), shown(node.output));
+        TRY(print_tensors(s, g));
 done:
     mucmm_text_free(operators);
     return code;

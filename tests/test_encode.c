@@ -500,11 +500,18 @@ static void test_encode_sound_of_every_format(void **state)
     } formats[] = {
         {SF_FORMAT_WAV | SF_FORMAT_PCM_16, 1e-4},  {SF_FORMAT_WAV | SF_FORMAT_PCM_24, 1e-6},
         {SF_FORMAT_WAV | SF_FORMAT_FLOAT, 0},      {SF_FORMAT_WAVEX | SF_FORMAT_PCM_U8, 2e-2},
+        {SF_FORMAT_AIFF | SF_FORMAT_PCM_16, 1e-4}, {SF_FORMAT_AIFF | SF_FORMAT_FLOAT, 0},
         {SF_FORMAT_FLAC | SF_FORMAT_PCM_16, 1e-4}, {SF_FORMAT_OGG | SF_FORMAT_VORBIS, 5e-2}};
     float *x = make_sine(40000, 22050);
     mucmm__sound s;
+    buffer mp3;
 
     (void)state;
+    mp3 = make_sound(SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III, 22050, 1, x, 40000);
+    CHECK_OK(ctx, mucmm__sound_decode(ctx, "x", mp3.bytes, mp3.size, &s));
+    assert_true(s.rate == 22050 && s.n >= 40000 && s.n < 43000);
+    mucmm__sound_drop(&s);
+    free(mp3.bytes);
     for (size_t k = 0; k < sizeof formats / sizeof formats[0]; k++) {
         buffer b = make_sound(formats[k].format, 22050, 1, x, 40000);
         CHECK_OK(ctx, mucmm__sound_decode(ctx, "x", b.bytes, b.size, &s));
@@ -544,19 +551,20 @@ static void refuse_sound(const void *bytes, size_t size, mucmm_status want, cons
 
 static void test_encode_bad_sounds_are_refused(void **state)
 {
-    static const int formats[] = {SF_FORMAT_WAV | SF_FORMAT_PCM_16,
-                                  SF_FORMAT_FLAC | SF_FORMAT_PCM_16,
-                                  SF_FORMAT_OGG | SF_FORMAT_VORBIS};
+    static const int formats[] = {
+        SF_FORMAT_WAV | SF_FORMAT_PCM_16, SF_FORMAT_AIFF | SF_FORMAT_PCM_16,
+        SF_FORMAT_FLAC | SF_FORMAT_PCM_16, SF_FORMAT_OGG | SF_FORMAT_VORBIS};
     float *x = make_sine(9000, 8000);
     buffer b = make_sound(formats[0], 8000, 1, x, 0);
 
     (void)state;
     refuse_sound("", 0, MUCMM_EFORMAT, "an empty file");
-    refuse_sound("ID3 and so on", 13, MUCMM_EFORMAT, "not WAV, FLAC or OGG");
+    refuse_sound("RIFX and so on", 14, MUCMM_EFORMAT, "not WAV, FLAC, OGG, AIFF or MP3");
+    refuse_sound("ID3 and so on", 13, MUCMM_EFORMAT, "does not decode");
     refuse_sound("fLaC", 4, MUCMM_EFORMAT, "does not decode");
     refuse_sound(b.bytes, b.size, MUCMM_EFORMAT, "0 samples");
     free(b.bytes);
-    for (size_t k = 0; k < 3; k++) {
+    for (size_t k = 0; k < 4; k++) {
         b = make_sound(formats[k], 8000, 1, x, 9000);
         refuse_sound(b.bytes, b.size - 100, MUCMM_EFORMAT, "");
         refuse_sound(b.bytes, b.size / 2, MUCMM_EFORMAT, "");

@@ -1037,6 +1037,8 @@ static void test_study_errors_name_line_and_key(void **state)
         {"picture.onnx", "nothing.onnx", MUCMM_EIO, "view 'picture': cannot read"},
         {"picture.onnx", "table.tsv", MUCMM_EFORMAT, "table.tsv"},
         {"\"length\": 5", "\"length\": 1", MUCMM_ESHAPE, "table.tsv:2: row 0"},
+        {",\n  \"tensor\": \"hidden\", \"pool\": \"mean\", \"wrt\": \"embeddings\"",
+         ", \"tensor\": \"hidden\"", MUCMM_EARG, "that looks like 'embeddings'"},
         {"\"wrt\": \"embeddings\"", "\"wrt\": \"embedding\"", MUCMM_EARG, "'embeddings'"},
         {"\"views\": {", "\"views\": [", MUCMM_EFORMAT, "study.json:4"},
     };
@@ -1070,6 +1072,42 @@ static void test_bad_rows_are_named_or_skipped(void **state)
     assert_int_equal(mucmm_study_skipped(s), 1);
     mucmm_study_free(s);
     assert_int_equal(rename(path_of("pictures/17.away"), path_of("pictures/17.png")), 0);
+}
+
+static void remember(void *user, mucmm_log_level level, const char *message)
+{
+    (void)level;
+    snprintf(user, 256, "%s", message);
+}
+
+static void test_texts_that_are_cut_are_counted(void **state)
+{
+    static const char *const items[] = {"low", "low mid high top", "mid", "top low mid high low"};
+    static const bool bad[4] = {false};
+    char said[256] = "";
+    mucmm_ctx_params p;
+    mucmm_ctx *own = NULL;
+    mucmm_source *s = NULL;
+
+    (void)state;
+    mucmm_ctx_params_init(&p);
+    p.log = remember;
+    p.log_user = said;
+    assert_int_equal(mucmm_ctx_create(&p, &own), MUCMM_OK);
+    CHECK_OK(own, mucmm_source_create(own,
+                                      "{\"kind\": \"text\", \"tokenizer\": \"sentencepiece\", "
+                                      "\"vocabulary\": \"pieces.tsv\", \"length\": 3, "
+                                      "\"truncate\": true}",
+                                      folder, items, 4, &s));
+    mucmm__source_tell(own, s, bad); /* nothing was read yet */
+    assert_string_equal(said, "");
+    CHECK_OK(own, mucmm__source_check(own, s));
+    mucmm__source_tell(own, s, bad);
+    assert_string_equal(said,
+                        "2 of 4 texts are longer than the 3 tokens that the encoder takes and "
+                        "are cut (the first is row 1)");
+    mucmm_source_free(s);
+    mucmm_ctx_free(own);
 }
 
 /* ---- memory ------------------------------------------------------------------------ */
@@ -1164,6 +1202,7 @@ int main(void)
         cmocka_unit_test(test_study_from_files_to_maps),
         cmocka_unit_test(test_study_errors_name_line_and_key),
         cmocka_unit_test(test_bad_rows_are_named_or_skipped),
+        cmocka_unit_test(test_texts_that_are_cut_are_counted),
         cmocka_unit_test(test_every_failed_allocation_is_reported),
     };
     return cmocka_run_group_tests_name("encode_model", tests, set_up, tear_down);

@@ -38,6 +38,8 @@ static const mucmm__key view_keys[] = {
     {"samples", AUDIO},
     {"offset", AUDIO},
     {"scale", AUDIO},
+    {"bands", AUDIO},
+    {"frames", AUDIO},
     {"tokenizer", TEXT},
     {"vocabulary", TEXT},
     {"merges", TEXT},

@@ -12,6 +12,7 @@
 
 #include "core/json.h"
 #include "encode/encoded.h"
+#include "encode/mel.h"
 #include "encode/source.h"
 #include "graph/watch.h"
 
@@ -72,6 +73,8 @@ void mucmm__hash_stat(const char *path, uint64_t *hash);
 #define MUCMM__WORDS "words"   /* the "tokenizer" of such a view */
 #define MUCMM__TF_IDF "tf-idf" /* its "encoder"                  */
 
+#define MUCMM__LOG_MEL "log-mel" /* the "encoder" of sound without a network */
+
 /* EFORMAT: not UTF-8. */
 mucmm_status mucmm__words_check(mucmm_ctx *ctx, const char *text);
 /* Calls fn for every word of a text, in order, as a bag has it. */
@@ -124,8 +127,12 @@ struct mucmm_source {
     int64_t shape[MUCMM_MAX_RANK], cols;
     char *origin; /* for messages: table and column that the items stand in; or NULL */
     char *column;
-    int64_t *line; /* [n] lines of that table */
+    int64_t *line;               /* [n] lines of that table */
+    _Atomic unsigned char *fits; /* [n] bits of mucmm__fit_of_row, of rows that were read */
 };
+
+/* How a text or a sound fits what the encoder takes. */
+enum mucmm__fit_of_row { MUCMM__ROW_READ = 1, MUCMM__ROW_CUT = 2, MUCMM__ROW_FILLED = 4 };
 
 /* source_params.c: kind and how rows are prepared, into an empty source. */
 mucmm_status mucmm__source_params_read(mucmm_ctx *ctx, mucmm__description *d, mucmm_source *s);
@@ -143,6 +150,8 @@ mucmm_status mucmm__source_read(mucmm_ctx *ctx, const mucmm_source *s, int64_t r
 mucmm_status mucmm__source_origin(mucmm_ctx *ctx, mucmm_source *s, const char *table,
                                   const char *column, const int64_t *line);
 const char *mucmm__source_item(const mucmm_source *s, int64_t row); /* NULL if it has none */
+/* Warns of texts and sounds that were cut or filled up, once all but the bad ones [n] were read. */
+void mucmm__source_tell(mucmm_ctx *ctx, const mucmm_source *s, const bool *bad);
 /* Puts row, column and file in front of the message. */
 mucmm_status mucmm__source_prefix(mucmm_ctx *ctx, mucmm_status status, const mucmm_source *s,
                                   int64_t row);
@@ -173,8 +182,10 @@ typedef enum mucmm__pool { MUCMM__POOL_NONE, MUCMM__POOL_GRID, MUCMM__POOL_MEAN 
 struct mucmm_encoder {
     _Atomic int64_t references;
     char *description;
-    int32_t n_links; /* 0: callbacks, or tf-idf */
-    bool tf_idf;     /* the features are the row of the bag of words */
+    int32_t n_links; /* 0: callbacks, tf-idf or log-mel */
+    bool has_mel;    /* the features are log-mel bands */
+    mucmm__log_mel mel;
+    bool tf_idf; /* the features are the row of the bag of words */
     mucmm__link link[MUCMM__STAGES_MAX];
     char *ids, *mask, *types; /* names of a text network's inputs; NULL = it has none */
     char *wrt;                /* tensor of the first network; NULL = its input        */

@@ -483,6 +483,7 @@ mucmm_status mucmm__encode_all(mucmm_ctx *ctx, const char *stage, const mucmm_so
     if (source->bag)
         TRY(name_columns(ctx, source->bag, d));
     TRY(tell_skipped(&e));
+    mucmm__source_tell(ctx, source, e.bad);
     d->encoded = e.encoded;
     d->encoded_free = encoded_free;
     e.encoded = NULL;

@@ -166,7 +166,9 @@ int64_t mucmm__encoded_batch(const mucmm_data *d)
 
 bool mucmm__encoded_parallel(const mucmm_data *d)
 {
-    return mucmm__encoded_of(d)->encoder->n_links > 0 || mucmm__encoded_of(d)->encoder->tf_idf;
+    const mucmm_encoder *e = mucmm__encoded_of(d)->encoder;
+
+    return e->n_links > 0 || e->tf_idf || e->has_mel;
 }
 
 mucmm_status mucmm__encoded_gradient(mucmm_ctx *ctx, const mucmm_data *d, const int64_t *rows,

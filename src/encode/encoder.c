@@ -212,7 +212,9 @@ static mucmm_status load_links(mucmm_ctx *ctx, mucmm__description *d, mucmm_enco
 
     if (!value)
         return mucmm__key_fail(ctx, d, "encoder", "is missing: the .onnx file%s",
-                               d->kind == MUCMM_SOURCE_TEXT ? ", or " MUCMM__TF_IDF : "");
+                               d->kind == MUCMM_SOURCE_TEXT    ? ", or " MUCMM__TF_IDF
+                               : d->kind == MUCMM_SOURCE_AUDIO ? ", or " MUCMM__LOG_MEL
+                                                               : "");
     if (json_is_string(value)) {
         single = json_object();
         mucmm__json_set(&b, single, "file", json_incref(value));
@@ -391,6 +393,44 @@ static mucmm_status check_tf_idf(mucmm_ctx *ctx, mucmm__description *d)
     return MUCMM_OK;
 }
 
+/* Bands and frames of the sounds that the description is of. */
+static mucmm_status read_log_mel(mucmm_ctx *ctx, mucmm__description *d, mucmm_encoder *e)
+{
+    static const char *const keys[] = {"tensor", "pool", "wrt", "batch", "input"};
+    mucmm_status status = MUCMM_OK;
+    int64_t rate = 16000, samples = 0, bands = 0, frames = 0;
+    double scale = 1;
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (json_object_get(d->root, keys[i]))
+            return mucmm__key_fail(ctx, d, keys[i],
+                                   "is for a network; the encoder '" MUCMM__LOG_MEL "' is none");
+    TRY(mucmm__get_integer(ctx, d, d->root, "rate", 100, 768000, &rate));
+    TRY(mucmm__get_integer(ctx, d, d->root, "samples", 1, INT32_MAX, &samples));
+    TRY(mucmm__get_number(ctx, d, d->root, "scale", &scale));
+    TRY(mucmm__get_integer(ctx, d, d->root, "bands", 1, 512, &bands));
+    TRY(mucmm__get_integer(ctx, d, d->root, "frames", 1, INT32_MAX, &frames));
+    if (samples == 0)
+        return mucmm__key_fail(ctx, d, "samples", "is missing: how many samples are looked at");
+    status = mucmm__log_mel_init(ctx, (double)rate, samples, scale, bands, frames, &e->mel);
+    if (status != MUCMM_OK)
+        mucmm__quote(d->bad_key, frames ? "frames" : "bands");
+    e->has_mel = true;
+done:
+    return status;
+}
+
+/* "bands" and "frames" mean nothing to a network. */
+static mucmm_status refuse_mel_keys(mucmm_ctx *ctx, mucmm__description *d)
+{
+    static const char *const keys[] = {"bands", "frames"};
+
+    for (int i = 0; i < 2; i++)
+        if (json_object_get(d->root, keys[i]))
+            return mucmm__key_fail(ctx, d, keys[i], "is for the encoder '" MUCMM__LOG_MEL "'");
+    return MUCMM_OK;
+}
+
 mucmm_status mucmm__encoder_describe(mucmm_ctx *ctx, mucmm__description *d, mucmm_encoder **out)
 {
     mucmm_status status = MUCMM_OK;
@@ -400,9 +440,18 @@ mucmm_status mucmm__encoder_describe(mucmm_ctx *ctx, mucmm__description *d, mucm
     *out = NULL;
     TRY(create(ctx, &e));
     e->tf_idf = d->kind == MUCMM_SOURCE_TEXT && word && strcmp(word, MUCMM__TF_IDF) == 0;
-    TRY(e->tf_idf ? check_tf_idf(ctx, d) : load_network(ctx, d, e));
+    if (d->kind == MUCMM_SOURCE_AUDIO && word && strcmp(word, MUCMM__LOG_MEL) == 0)
+        TRY(read_log_mel(ctx, d, e));
+    else {
+        TRY(refuse_mel_keys(ctx, d));
+        TRY(e->tf_idf ? check_tf_idf(ctx, d) : load_network(ctx, d, e));
+    }
     TRY(mucmm__json_text(ctx, d->root, &e->description));
-    TRY(mucmm__strdup(ctx, e->tf_idf ? MUCMM__TF_IDF : e->link[0].file, &e->name));
+    TRY(mucmm__strdup(ctx,
+                      e->tf_idf    ? MUCMM__TF_IDF
+                      : e->has_mel ? MUCMM__LOG_MEL
+                                   : e->link[0].file,
+                      &e->name));
     e->fingerprint = mucmm__hash(e->fingerprint, e->description, strlen(e->description));
     *out = e;
     e = NULL;

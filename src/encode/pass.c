@@ -425,6 +425,38 @@ static mucmm_status pass_through(mucmm__pass *p, const float *raw, float *featur
     return MUCMM_OK;
 }
 
+/* ---- log-mel ----------------------------------------------------------------------- */
+
+static mucmm_status mel_forward(mucmm_ctx *ctx, mucmm__pass *p, const float *raw, float *features)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__log_mel *m = &p->encoder->mel;
+    const float *x = raw ? raw : p->x;
+
+    p->out_rank = 2;
+    p->out_shape[0] = m->mel.bands;
+    p->out_shape[1] = m->frames;
+    p->out_cols = m->mel.bands * m->frames;
+    for (int64_t i = 0; features && i < p->n; i++)
+        TRY(mucmm__log_mel_forward(ctx, m, x + i * m->samples, features + i * p->out_cols));
+done:
+    return status;
+}
+
+static mucmm_status mel_vjp(mucmm_ctx *ctx, const mucmm__pass *p, const float *raw,
+                            const float *cotangents, float *grads)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm__log_mel *m = &p->encoder->mel;
+    const float *x = raw ? raw : p->x;
+
+    for (int64_t i = 0; i < p->n; i++)
+        TRY(mucmm__log_mel_vjp(ctx, m, x + i * m->samples, cotangents + i * p->out_cols,
+                               grads + i * m->samples));
+done:
+    return status;
+}
+
 /* ---- the whole way ----------------------------------------------------------------- */
 
 mucmm_status mucmm__pass_forward(mucmm_ctx *ctx, mucmm__pass *p, const float *raw, bool gradient,
@@ -435,6 +467,8 @@ mucmm_status mucmm__pass_forward(mucmm_ctx *ctx, mucmm__pass *p, const float *ra
     drop_runs(p);
     if (p->encoder->tf_idf)
         return pass_through(p, raw, features);
+    if (p->encoder->has_mel)
+        return mel_forward(ctx, p, raw, features);
     if (p->encoder->n_links == 0)
         return call_forward(ctx, p, raw, features);
     for (int32_t k = 0; k < p->encoder->n_links; k++) {
@@ -476,6 +510,8 @@ mucmm_status mucmm__pass_vjp(mucmm_ctx *ctx, mucmm__pass *p, const float *raw,
         memcpy(grads, cotangents, row_bytes(p));
         return MUCMM_OK;
     }
+    if (e->has_mel)
+        return mel_vjp(ctx, p, raw, cotangents, grads);
     if (e->n_links == 0)
         return call_vjp(ctx, p, raw, cotangents, grads);
     t = last_output(p);

@@ -7,10 +7,10 @@
 #include "encode/text.h"
 
 #include "graph/onnx_file.h"
-#include "sentencepiece.pb-c.h"
 
 #include <inttypes.h>
 #include <math.h>
+#include <sentencepiece.pb-c.h>
 #include <string.h>
 #include <utf8proc.h>
 

@@ -33,6 +33,7 @@ void mucmm_source_free(mucmm_source *s)
     mucmm__free(s->origin);
     mucmm__free(s->column);
     mucmm__free(s->line);
+    mucmm__free(s->fits);
     mucmm__free(s);
 }
 
@@ -100,6 +101,7 @@ mucmm_status mucmm__source_describe(mucmm_ctx *ctx, mucmm__description *d, const
     TRY(create(ctx, &s));
     s->kind = d->kind;
     TRY(mucmm__source_params_read(ctx, d, s));
+    TRY(mucmm__alloc(ctx, n, sizeof *s->fits, &s->fits));
     TRY(copy_items(ctx, s, items, n));
     TRY(mucmm__json_text(ctx, d->root, &s->description));
     *out = s;

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -105,6 +106,52 @@ done:
     return status;
 }
 
+static void note_fit(const mucmm_source *s, int64_t row, unsigned char fit)
+{
+    if (s->fits)
+        atomic_store_explicit(&s->fits[row], fit | MUCMM__ROW_READ, memory_order_relaxed);
+}
+
+/* Within a sample of the window is neither. */
+static unsigned char fit_of_sound(const mucmm__audio_params *p, const mucmm__sound *in)
+{
+    double samples = ((double)in->n / (double)in->rate - p->offset) * (double)p->rate;
+
+    return samples > (double)p->samples + 1   ? MUCMM__ROW_CUT
+           : samples < (double)p->samples - 1 ? MUCMM__ROW_FILLED
+                                              : 0;
+}
+
+void mucmm__source_tell(mucmm_ctx *ctx, const mucmm_source *s, const bool *bad)
+{
+    int64_t cut = 0, filled = 0, n = 0, first[2] = {-1, -1};
+
+    for (int64_t i = 0; s->fits && i < s->n; i++) {
+        unsigned char fit = atomic_load_explicit(&s->fits[i], memory_order_relaxed);
+        if (bad[i])
+            continue;
+        if (!(fit & MUCMM__ROW_READ)) /* out of a cache */
+            return;
+        n++;
+        if (fit & MUCMM__ROW_CUT && cut++ == 0)
+            first[0] = i;
+        if (fit & MUCMM__ROW_FILLED && filled++ == 0)
+            first[1] = i;
+    }
+    if (cut > 0)
+        mucmm__warn(ctx,
+                    "%" PRId64 " of %" PRId64 " %s are longer than the %" PRId64
+                    " %s that the encoder takes and are cut (the first is row %" PRId64 ")",
+                    cut, n, s->tokenizer ? "texts" : "sounds", s->tokenizer ? s->length : s->cols,
+                    s->tokenizer ? "tokens" : "samples", first[0]);
+    if (filled > 0)
+        mucmm__warn(ctx,
+                    "%" PRId64 " of %" PRId64 " sounds are shorter than the %" PRId64
+                    " samples that the encoder takes and are filled up with silence (the first is "
+                    "row %" PRId64 ")",
+                    filled, n, s->cols, first[1]);
+}
+
 static mucmm_status read_sound(mucmm_ctx *ctx, const mucmm_source *s, int64_t row, float *x)
 {
     mucmm_status status = MUCMM_OK;
@@ -116,6 +163,7 @@ static mucmm_status read_sound(mucmm_ctx *ctx, const mucmm_source *s, int64_t ro
     TRY(mucmm__map_open(ctx, path, &map));
     TRY(mucmm__sound_decode(ctx, path, map.data, map.size, &sound));
     status = mucmm__audio_prepare(ctx, &s->audio, &sound, x);
+    note_fit(s, row, fit_of_sound(&s->audio, &sound));
     if (status != MUCMM_OK)
         mucmm__prefix(ctx, status, "%s", path);
 done:
@@ -175,6 +223,7 @@ mucmm_status mucmm__source_read(mucmm_ctx *ctx, const mucmm_source *s, int64_t r
         else
             TRY(mucmm__tokenizer_encode(ctx, s->tokenizer, item, strlen(item), s->length,
                                         s->truncate, &tokens));
+        note_fit(s, row, tokens.truncated ? MUCMM__ROW_CUT : 0);
         break;
     }
 done:

@@ -83,7 +83,7 @@ mucmm_status mucmm__picture_decode(mucmm_ctx *ctx, const char *name, const unsig
                                    mucmm__picture *out);
 void mucmm__picture_drop(mucmm__picture *p);
 
-/* ---- sound: WAV, FLAC and OGG from memory ------------------------------------------ */
+/* ---- sound: WAV, FLAC, OGG, AIFF and MP3 from memory -------------------------------- */
 typedef struct mucmm__sound {
     float *samples; /* [n], the mean of the channels; full scale is 1 */
     int64_t n;

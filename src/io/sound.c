@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * sound.c - WAV, FLAC and OGG in memory to mono float, by libsndfile. It takes a file that is cut
- * off for a shorter one, so that is checked here. */
+ * sound.c - WAV, FLAC, OGG, AIFF and MP3 in memory to mono float, by libsndfile. It takes a file
+ * that is cut off for a shorter one, so that is checked here. */
 #include "io/io.h"
 
 #include <inttypes.h>
@@ -130,6 +130,23 @@ static mucmm_status check_ogg(const reader *r)
     return MUCMM_OK;
 }
 
+static bool is_aiff(const unsigned char *b, size_t size)
+{
+    return size >= 12 && memcmp(b, "FORM", 4) == 0 &&
+           (memcmp(b + 8, "AIFF", 4) == 0 || memcmp(b + 8, "AIFC", 4) == 0);
+}
+
+static bool aiff_is_cut(const unsigned char *b, size_t size)
+{
+    return ((size_t)b[4] << 24 | (size_t)b[5] << 16 | (size_t)b[6] << 8 | b[7]) > size - 8;
+}
+
+/* A tag in front, or a frame of layer III (whose bits are 01). */
+static bool is_mp3(const unsigned char *b, size_t size)
+{
+    return size >= 4 && (memcmp(b, "ID3", 3) == 0 || (b[0] == 0xff && (b[1] & 0xe6) == 0xe2));
+}
+
 static mucmm_status check_file(const reader *r)
 {
     const unsigned char *b = r->bytes;
@@ -141,9 +158,13 @@ static mucmm_status check_file(const reader *r)
         if (wav_is_cut(b, size))
             return mucmm__fail(r->ctx, MUCMM_EFORMAT,
                                "%s: the sound is cut off: the file ends early", r->name);
-    } else if (size < 4 || memcmp(b, "fLaC", 4) != 0)
-        return mucmm__fail(r->ctx, MUCMM_EFORMAT, "%s: %s, not WAV, FLAC or OGG", r->name,
-                           size ? "an unknown format" : "an empty file");
+    } else if (is_aiff(b, size)) {
+        if (aiff_is_cut(b, size))
+            return mucmm__fail(r->ctx, MUCMM_EFORMAT,
+                               "%s: the sound is cut off: the file ends early", r->name);
+    } else if (!is_mp3(b, size) && (size < 4 || memcmp(b, "fLaC", 4) != 0))
+        return mucmm__fail(r->ctx, MUCMM_EFORMAT, "%s: %s, not WAV, FLAC, OGG, AIFF or MP3",
+                           r->name, size ? "an unknown format" : "an empty file");
     return MUCMM_OK;
 }
 

@@ -7,7 +7,7 @@
  * and bands whose weights at every bin add up to 1 keep the sum. Scaling the part of x in one cell
  * by 1 + e changes <g, x> by e times the cell: the cell is the derivative with respect to the
  * logarithm of its amplitude. */
-#include "core/core.h"
+#include "encode/mel.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -76,8 +76,7 @@ double mucmm_mel_hertz(const mucmm_mel_params *p, double band)
 
 /* ---- the transform ----------------------------------------------------------------- */
 
-/* In place, z [2 n]: n complex numbers; n a power of 2. */
-static void fourier(double *z, int64_t n)
+void mucmm__fourier(double *z, int64_t n)
 {
     for (int64_t i = 1, j = 0; i < n; i++) {
         int64_t bit = n >> 1;
@@ -106,15 +105,7 @@ static void fourier(double *z, int64_t n)
         }
 }
 
-/* What bin k = 0 .. window/2 gives to bands: `share` to `band` and the rest to the next. The
- * centres of the bands are in the middle between their edges; outside of the first and the last a
- * bin is all theirs. */
-typedef struct bin {
-    int64_t band;
-    double share;
-} bin;
-
-static void fill_bins(const mucmm_mel_params *p, bin *bins)
+void mucmm__mel_bins(const mucmm_mel_params *p, mucmm__mel_bin *bins)
 {
     for (int64_t k = 0; k <= p->window / 2; k++) {
         double at = mel_of((double)k * p->rate / (double)p->window) / mel_of(p->rate / 2) *
@@ -126,14 +117,14 @@ static void fill_bins(const mucmm_mel_params *p, bin *bins)
             band = band < 0 ? 0 : p->bands - 1;
             at = (double)band;
         }
-        bins[k] = (bin){band, 1 - (at - (double)band)};
+        bins[k] = (mucmm__mel_bin){band, 1 - (at - (double)band)};
     }
 }
 
 /* Both kinds of cells: the power of x, or with g the products. z [2 window] is of the frame
  * w (x + i g); Z_k = X_k + i G_k and its mirror give X and G of real frames. */
-static void add_frame(const mucmm_mel_params *p, const bin *bins, const double *z, bool map,
-                      double *cells)
+static void add_frame(const mucmm_mel_params *p, const mucmm__mel_bin *bins, const double *z,
+                      bool map, double *cells)
 {
     int64_t n = p->window;
 
@@ -176,7 +167,7 @@ static mucmm_status cells_of(mucmm_ctx *ctx, const mucmm_mel_params *params, con
     mucmm_status status = MUCMM_OK;
     mucmm_mel_params own, *p = &own;
     double *z = NULL, *cells = NULL;
-    bin *bins = NULL;
+    mucmm__mel_bin *bins = NULL;
 
     mucmm_mel_params_init(p, 16000, 1);
     TRY(mucmm__params_take(ctx, "mucmm_mel_params", params, p, sizeof *p));
@@ -184,7 +175,7 @@ static mucmm_status cells_of(mucmm_ctx *ctx, const mucmm_mel_params *params, con
     TRY(mucmm__alloc(ctx, 2 * p->window, sizeof *z, &z));
     TRY(mucmm__alloc(ctx, p->bands, sizeof *cells, &cells));
     TRY(mucmm__alloc(ctx, p->window / 2 + 1, sizeof *bins, &bins));
-    fill_bins(p, bins);
+    mucmm__mel_bins(p, bins);
     const int64_t step = p->window / 4, group = p->hop / step;
     for (int64_t f = 0; f < out->cols; f++) {
         memset(cells, 0, (size_t)p->bands * sizeof *cells);
@@ -196,7 +187,7 @@ static mucmm_status cells_of(mucmm_ctx *ctx, const mucmm_mel_params *params, con
                 z[2 * t] = inside ? w * (double)x[at] : 0;
                 z[2 * t + 1] = inside && g ? w * (double)g[at] : 0;
             }
-            fourier(z, p->window);
+            mucmm__fourier(z, p->window);
             add_frame(p, bins, z, g != NULL, cells);
         }
         for (int64_t b = 0; b < p->bands; b++)
