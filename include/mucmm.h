@@ -811,7 +811,8 @@ typedef struct mucmm_summary {
  * which a share of rate had it: NaN for a rate that is NaN. */
 MUCMM_API void mucmm_rate_interval(double rate, int64_t n, double *low, double *high);
 /* A p-value (b + 1)/(N + 1) of N permutations to the resolution it has, in out; returns out: "<=
- * 1/1001" where no permutation reached it, else with as many decimals as N has. N 0: not known. */
+ * 1/1001" where no permutation reached it, else with as many decimals as N has. N 0: not known, or
+ * not of permutations: four decimals, "< 0.0001" below. */
 #define MUCMM_P_TEXT 32
 MUCMM_API const char *mucmm_p_text(double p, int64_t permutations, char out[MUCMM_P_TEXT]);
 

@@ -245,6 +245,79 @@ static void check_summary(const json_t *o, const mucmm_summary *s)
         check_sharing(o, s);
 }
 
+/* Of all components, and of those that are significant: with what is null as nothing, 1. */
+static void check_shares(const json_t *view, bool found)
+{
+    const double own = json_number_value(json_object_get(view, "individual_share"));
+
+    assert_true(json_is_null(json_object_get(view, "shared_share")) == !found);
+    assert_true(json_is_null(json_object_get(view, "common_share")) == !found);
+    CHECK_CLOSE(json_number_value(json_object_get(view, "common_share")) + own +
+                    json_number_value(json_object_get(view, "rest_share")),
+                1, 1e-12);
+    CHECK_CLOSE(json_number_value(json_object_get(view, "shared_share")) + own +
+                    json_number_value(json_object_get(view, "unshared_share")),
+                1, 1e-12);
+}
+
+static void test_shares_add_up(void **state)
+{
+    problem q;
+    mucmm_model *m = three_views(&q, MUCMM_HEAD_LINEAR, 0);
+    mucmm_score_params p;
+
+    (void)state;
+    mucmm_score_params_init(&p);
+    for (int shared = 0; shared < 2; shared++) {
+        mucmm_view view[3];
+        mucmm_data *moved[3];
+        mucmm_scores *s;
+        char *text = NULL;
+        json_t *o;
+        float *x[3];
+        for (int v = 0; v < 3; v++) { /* rows near those of the fit, of one sample or of three */
+            int64_t cols = q.p[v];
+            x[v] = test_floats(q.n * cols);
+            for (int64_t i = 0; i < q.n * cols; i++)
+                x[v][i] = q.x[v][shared ? i : (i + 41 * v * cols) % (q.n * cols)] + .001f;
+            CHECK_OK(ctx, mucmm_data_wrap(ctx, &(mucmm_cmat){x[v], q.n, cols, cols}, NULL, NULL, 0,
+                                          &moved[v]));
+            view[v] = (mucmm_view){q.view[v].name, moved[v]};
+        }
+        CHECK_OK(ctx, mucmm_score(ctx, m, view, 3, &p, &s));
+        CHECK_OK(ctx, mucmm_scores_json(ctx, s, &text));
+        o = parse(text);
+        assert_true((mucmm_scores_summary(s, MUCMM_HEADS)->significant > 0) == shared);
+        check_shares(at_path(o, "views.right"), shared);
+        json_decref(o);
+        mucmm_scores_free(s);
+        for (int v = 0; v < 3; v++) {
+            mucmm_data_free(moved[v]);
+            free(x[v]);
+        }
+    }
+    mucmm_model_free(m);
+    drop_problem(&q);
+}
+
+static void test_p_values_as_texts(void **state)
+{
+    static const struct {
+        double p;
+        int64_t permutations;
+        const char *text;
+    } cases[] = {
+        {1. / 1001, 1000, "<= 1/1001"}, {2. / 1001, 1000, "0.0020"}, {1, 1000, "1.0000"},
+        {.01, 99, "<= 1/100"},          {.02, 99, "0.02"},           {NAN, 99, "-"},
+        {.0635, 0, "0.0635"},           {1e-9, 0, "< 0.0001"},       {NAN, 0, "-"},
+    };
+    char out[MUCMM_P_TEXT];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_string_equal(mucmm_p_text(cases[i].p, cases[i].permutations, out), cases[i].text);
+}
+
 static void test_json_of_scores(void **state)
 {
     problem q;
@@ -259,6 +332,12 @@ static void test_json_of_scores(void **state)
         o = parse(text);
         check_summary(o, mucmm_scores_summary(s, MUCMM_HEADS));
         check_summary(json_object_get(o, "linear"), mucmm_scores_summary(s, MUCMM_LINEAR));
+        check_list(at_path(o, "samples.common"), mucmm_scores_common(s), mucmm_scores_rows(s));
+        check_list(at_path(o, "samples.common_percentile"), mucmm_scores_common_percentile(s),
+                   mucmm_scores_rows(s));
+        check_list(at_path(o, "samples.match"), mucmm_scores_match(s), mucmm_scores_rows(s));
+        check_list(at_path(o, "samples.match_percentile"), mucmm_scores_match_percentile(s),
+                   mucmm_scores_rows(s));
         json_decref(o);
         mucmm_scores_free(s);
     }
@@ -489,6 +568,8 @@ int main(void)
         cmocka_unit_test(test_table_of_scores),
         cmocka_unit_test(test_intervals_of_rates),
         cmocka_unit_test(test_p_values_have_the_resolution_of_their_test),
+        cmocka_unit_test(test_p_values_as_texts),
+        cmocka_unit_test(test_shares_add_up),
         cmocka_unit_test(test_json_of_scores),
         cmocka_unit_test(test_json_of_a_fit),
         cmocka_unit_test(test_numbers_have_a_point_in_any_locale),

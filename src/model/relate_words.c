@@ -64,6 +64,36 @@ static void put_name(mucmm__text *t, const char *name)
         mucmm__text_add(t, " ", 1);
 }
 
+/* Low and high of an accuracy, in the width of put_cell. */
+static void put_interval(mucmm__text *t, const mucmm_related *c, double rate)
+{
+    double low, high;
+
+    mucmm_rate_interval(rate, c->rows, &low, &high);
+    if (isnan(low))
+        mucmm__text_format(t, "%9s", "");
+    else
+        mucmm__text_format(t, " %3.0f-%3.0f%%", 100 * low, 100 * high);
+}
+
+/* Under the accuracies of categories, where any is known. */
+static void put_intervals(mucmm__text *t, const mucmm_relate *r, const mucmm_related *c)
+{
+    bool any = !isnan(c->common);
+
+    for (int32_t v = 0; v < r->model->n_views; v++)
+        any |= !isnan(c->individual[v]);
+    if (c->levels == 0 || !any)
+        return;
+    mucmm__text_format(t, "  95 %% intervals%27s", "");
+    put_interval(t, c, c->common);
+    for (int32_t v = 0; v < r->model->n_views; v++) {
+        mucmm__text_format(t, "%*s", (int)strlen(r->model->view[v].name), "");
+        put_interval(t, c, c->individual[v]);
+    }
+    mucmm__text_add(t, "\n", 1);
+}
+
 static void put_columns(mucmm__text *t, const mucmm_relate *r)
 {
     char where[MUCMM_MAX_VIEWS * 80];
@@ -87,6 +117,7 @@ static void put_columns(mucmm__text *t, const mucmm_relate *r)
         mucmm__text_add(t, "   ", 3);
         mucmm__text_add(t, where, strlen(where));
         mucmm__text_add(t, "\n", 1);
+        put_intervals(t, r, c);
     }
 }
 
@@ -105,14 +136,18 @@ static int by_rate(const void *a, const void *b)
 
 static void put_relation(mucmm__text *t, const mucmm_relate *r, const mucmm_relation *a)
 {
+    char text[MUCMM_P_TEXT];
+
     mucmm__text_format(t, "%s %" PRId64 " of %.64s", a->individual ? "individual" : "common",
                        a->component, r->model->view[a->view].name);
     mucmm__text_format(t, "%*s", (int)(24 - strlen(r->model->view[a->view].name) % 24), "");
     put_name(t, r->columns[a->column].name);
     mucmm__text_format(t, "%12s", measure(r, a->column));
     put_cell(t, a->strength);
-    if (!isnan(a->p_value))
-        mucmm__text_format(t, "   p %-9.2g rate %.2g", a->p_value, a->q_value);
+    if (!isnan(a->p_value)) {
+        mucmm__text_format(t, "   p %-9s", mucmm_p_text(a->p_value, 0, text));
+        mucmm__text_format(t, " rate %s", mucmm_p_text(a->q_value, 0, text));
+    }
     mucmm__text_add(t, "\n", 1);
 }
 
@@ -201,13 +236,23 @@ mucmm_status mucmm_relate_csv(mucmm_ctx *ctx, const mucmm_relate *r, char **out)
     return mucmm__text_done(&t, out);
 }
 
+/* [low, high] of an accuracy; null of what is none. */
+static json_t *interval_json(mucmm__json_build *b, const mucmm_related *c, double rate)
+{
+    double ends[2];
+
+    mucmm_rate_interval(c->levels > 0 ? rate : NAN, c->rows, &ends[0], &ends[1]);
+    return isnan(ends[0]) ? json_null() : mucmm__json_numbers(b, ends, 2);
+}
+
 static json_t *column_json(mucmm__json_build *b, const mucmm_relate *r, int64_t j)
 {
     const mucmm_related *c = &r->columns[j];
-    json_t *o = json_object(), *own = json_object(), *in = json_array();
+    json_t *o = json_object(), *own = json_object(), *in = json_array(), *ends = json_object();
 
     for (int32_t v = 0; v < r->model->n_views; v++) {
         mucmm__json_set(b, own, r->model->view[v].name, mucmm__json_real(c->individual[v]));
+        mucmm__json_set(b, ends, r->model->view[v].name, interval_json(b, c, c->individual[v]));
         if (c->in_individual >> v & 1)
             mucmm__json_add(b, in, mucmm__json_string(r->model->view[v].name));
     }
@@ -217,6 +262,8 @@ static json_t *column_json(mucmm__json_build *b, const mucmm_relate *r, int64_t 
     mucmm__json_set(b, o, "chance", mucmm__json_real(c->levels > 0 ? c->chance : NAN));
     mucmm__json_set(b, o, "common", mucmm__json_real(c->common));
     mucmm__json_set(b, o, "individual", own);
+    mucmm__json_set(b, o, "common_interval", interval_json(b, c, c->common));
+    mucmm__json_set(b, o, "individual_intervals", ends);
     mucmm__json_set(b, o, "adjusted", json_boolean(c->adjusted));
     mucmm__json_set(b, o, "in_common", json_boolean(c->in_common));
     mucmm__json_set(b, o, "in_individual", in);

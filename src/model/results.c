@@ -124,6 +124,14 @@ static const char *pair_name(const job *j, int32_t v, int32_t w, char out[PAIR_N
     return out;
 }
 
+/* Neither of significant components nor individual; NaN where nothing was tested. */
+static double unshared(const mucmm_summary *s, int32_t v)
+{
+    if (s->components == 0 || isnan(s->p_values[0]))
+        return NAN;
+    return 1 - (isnan(s->shared_share[v]) ? 0 : s->shared_share[v]) - s->individual_share[v];
+}
+
 static json_t *views_json(const job *j)
 {
     json_t *views = json_object();
@@ -137,7 +145,11 @@ static json_t *views_json(const job *j)
         mucmm__json_set(j->b, o, "shared_share", mucmm__json_real(j->s->shared_share[v]));
         mucmm__json_set(j->b, o, "redundancy", mucmm__json_real(j->s->redundancy[v]));
         mucmm__json_set(j->b, o, "individual_share", mucmm__json_real(j->s->individual_share[v]));
-        mucmm__json_set(j->b, o, "rest_share", mucmm__json_real(j->s->rest_share[v]));
+        /* what is null adds nothing: common, individual and rest are 1 */
+        mucmm__json_set(
+            j->b, o, "rest_share",
+            mucmm__json_real(nothing ? 1 - j->s->individual_share[v] : j->s->rest_share[v]));
+        mucmm__json_set(j->b, o, "unshared_share", mucmm__json_real(unshared(j->s, v)));
         mucmm__json_set(j->b, views, j->m->view[v].name, o);
     }
     return views;
@@ -330,6 +342,27 @@ static json_t *rows_json(mucmm__json_build *b, const mucmm_scores *s)
     return o;
 }
 
+/* Scores of the rows, in their order: null where a view is missing. */
+static json_t *samples_json(mucmm__json_build *b, const mucmm_scores *s)
+{
+    const struct {
+        const char *name;
+        const double *value;
+    } all[] = {
+        {"common", mucmm_scores_common(s)},
+        {"common_percentile", mucmm_scores_common_percentile(s)},
+        {"match", mucmm_scores_match(s)},
+        {"match_percentile", mucmm_scores_match_percentile(s)},
+    };
+    json_t *o = json_object();
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        mucmm__json_set(
+            b, o, all[i].name,
+            mucmm__json_numbers(b, all[i].value, all[i].value ? mucmm_scores_rows(s) : 0));
+    return o;
+}
+
 mucmm_status mucmm_scores_json(mucmm_ctx *ctx, const mucmm_scores *s, char **text)
 {
     mucmm__json_build b = {0};
@@ -338,6 +371,7 @@ mucmm_status mucmm_scores_json(mucmm_ctx *ctx, const mucmm_scores *s, char **tex
                              mucmm_scores_summary(s, MUCMM_LINEAR));
 
     mucmm__json_set(&b, root, "rows", rows_json(&b, s));
+    mucmm__json_set(&b, root, "samples", samples_json(&b, s));
     if (mucmm_scores_in_sample(s, MUCMM_HEADS))
         mucmm__json_set(&b, root, "in_sample",
                         both_json(&b, m, mucmm_scores_in_sample(s, MUCMM_HEADS),

@@ -153,6 +153,8 @@ const char *mucmm_p_text(double p, int64_t permutations, char out[MUCMM_P_TEXT])
         snprintf(out, MUCMM_P_TEXT, "-");
     else if (permutations > 0 && p * all < 1.5)
         snprintf(out, MUCMM_P_TEXT, "<= 1/%.0f", all);
+    else if (permutations <= 0 && p < 1e-4)
+        snprintf(out, MUCMM_P_TEXT, "< 0.0001");
     else
         snprintf(out, MUCMM_P_TEXT, "%.*f", digits, p);
     return out;

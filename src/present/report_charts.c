@@ -42,7 +42,7 @@ static const char candidates_chart[] =
     "\"point\": true}, \"encoding\": {\"y\": {\"field\": \"correlation\", \"type\": "
     "\"quantitative\"}, \"tooltip\": [{\"field\": \"component\"}, {\"field\": "
     "\"correlation\", \"format\": \".3f\"}, {\"field\": \"chance (95 %)\", \"format\": "
-    "\".3f\"}, {\"field\": \"p\", \"format\": \".3g\"}]}}]}";
+    "\".3f\"}, {\"field\": \"p\", \"type\": \"nominal\"}]}}]}";
 
 static const char rebuilt_chart[] =
     "{\"height\": 200, \"mark\": {\"type\": \"line\", \"point\": true}, \"encoding\": {\"x\": "
@@ -145,6 +145,7 @@ static const mucmm_summary *summary_of(const mucmm__page *p, int32_t representat
 static void spectrum_rows(const mucmm__page *p, int32_t representation, rows *r)
 {
     const mucmm_summary *s = summary_of(p, representation);
+    char text[MUCMM_P_TEXT];
 
     for (int64_t j = 0; j < s->components; j++) {
         row_start(r);
@@ -154,7 +155,7 @@ static void spectrum_rows(const mucmm__page *p, int32_t representation, rows *r)
                                                                : "trained heads");
         row_real(r, "correlation", s->correlations[j]);
         row_real(r, "chance (95 %)", s->null_95[j]);
-        row_real(r, "p", s->p_values[j]);
+        row_text(r, "p", mucmm_p_text(s->p_values[j], s->permutations, text));
         mucmm__json_set(&r->build, r->row, "harmonic",
                         json_boolean(s->harmonic[j] >= MUCMM_HARMONIC_R2));
         mucmm__json_set(&r->build, r->row, "first", json_boolean(representation == MUCMM_HEADS));
@@ -209,14 +210,14 @@ mucmm_status mucmm__chart_spectrum(const mucmm__page *p)
 static mucmm_status candidates(const mucmm__page *p, const mucmm_dimensions *d)
 {
     rows r = rows_start();
-    char caption[256];
+    char caption[256], text[MUCMM_P_TEXT];
 
     for (int64_t j = 0; j < d->candidates; j++) {
         row_start(&r);
         row_integer(&r, "component", j);
         row_real(&r, "correlation", d->correlations[j]);
         row_real(&r, "chance (95 %)", d->null_95[j]);
-        row_real(&r, "p", d->p_values[j]);
+        row_text(&r, "p", mucmm_p_text(d->p_values[j], 0, text));
     }
     snprintf(
         caption, sizeof caption,

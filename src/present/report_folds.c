@@ -16,14 +16,12 @@ static void number_cell(const mucmm__page *p, mucmm__page_cells *c, int digits, 
         mucmm__page_cell(p, c, "-");
 }
 
-/* No p-value of N permutations is less than 1/(N + 1). */
-static void p_cell(const mucmm__page *p, mucmm__page_cells *c, double p_value)
+/* Of permutations, or (0) of a distribution. */
+static void p_cell(const mucmm__page *p, mucmm__page_cells *c, double p_value, int64_t permutations)
 {
-    if (!isfinite(p_value))
-        mucmm__page_cell(p, c, "-");
-    else
-        mucmm__page_cell(p, c, p_value < 1e-4 ? "< 0.0001" : "%.*f", p_value < 0.01 ? 4 : 3,
-                         p_value);
+    char text[MUCMM_P_TEXT];
+
+    mucmm__page_cell(p, c, "%s", mucmm_p_text(p_value, permutations, text));
 }
 
 static mucmm_status components(const mucmm__page *p, const mucmm_cross_fit *r)
@@ -40,7 +38,7 @@ static mucmm_status components(const mucmm__page *p, const mucmm_cross_fit *r)
         else
             mucmm__page_cell(p, &c, "-");
         number_cell(p, &c, 2, r->in_sample[j]);
-        p_cell(p, &c, r->p_values[j]);
+        p_cell(p, &c, r->p_values[j], r->permutations);
     }
     if (r->folds > 0)
         snprintf(folds, sizeof folds,
@@ -72,9 +70,9 @@ static mucmm_status classical(const mucmm__page *p, const mucmm_cross_fit *r)
         number_cell(p, &c, 4, t->wilks);
         number_cell(p, &c, 3, t->f);
         mucmm__page_cell(p, &c, "%.0f, %.1f", t->f_df1, t->f_df2);
-        p_cell(p, &c, t->f_p);
+        p_cell(p, &c, t->f_p, 0);
         number_cell(p, &c, 3, t->chi_squared);
-        p_cell(p, &c, t->chi_squared_p);
+        p_cell(p, &c, t->chi_squared_p, 0);
     }
     return mucmm__page_table(p,
                              "The classical tests that this canonical correlation and all after it "

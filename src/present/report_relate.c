@@ -15,6 +15,19 @@ static void put_number(const mucmm__page *p, mucmm__page_cells *c, double x)
         mucmm__page_cell(p, c, "%.2f", x);
 }
 
+/* A rate with its interval. */
+static void put_read(const mucmm__page *p, mucmm__page_cells *c, const mucmm_related *column,
+                     double x)
+{
+    double low, high;
+
+    mucmm_rate_interval(column->levels > 0 ? x : NAN, column->rows, &low, &high);
+    if (isnan(low))
+        put_number(p, c, x);
+    else
+        mucmm__page_cell(p, c, "%.2f (%.2f to %.2f)", x, low, high);
+}
+
 static mucmm_status add_columns(const mucmm__page *p, const mucmm_relate *r)
 {
     const char *head[5 + MUCMM_MAX_VIEWS] = {"column", "rows", "chance", "read from common"};
@@ -32,16 +45,16 @@ static mucmm_status add_columns(const mucmm__page *p, const mucmm_relate *r)
         mucmm__page_cell(p, &cells, "%s", columns[j].name);
         mucmm__page_cell(p, &cells, "%" PRId64, columns[j].rows);
         put_number(p, &cells, columns[j].levels > 0 ? columns[j].chance : NAN);
-        put_number(p, &cells, columns[j].common);
+        put_read(p, &cells, &columns[j], columns[j].common);
         for (int32_t v = 0; v < p->n_views; v++)
-            put_number(p, &cells, columns[j].individual[v]);
+            put_read(p, &cells, &columns[j], columns[j].individual[v]);
         mucmm__page_cell(p, &cells, "%s", mucmm_related_text(r, j, where, sizeof where));
     }
     return mucmm__page_table(
         p,
         "How well a linear reader, cross-validated, reads each column from the "
-        "parts: R2 of numbers, accuracy of categories (beside it what guessing "
-        "the largest one gets right).",
+        "parts: R2 of numbers, accuracy of categories with its 95 % interval "
+        "(beside it what guessing the largest one gets right).",
         head, 5 + p->n_views, &cells);
 }
 
@@ -52,6 +65,7 @@ static mucmm_status add_relations(const mucmm__page *p, const mucmm_relate *r)
     int64_t n, columns;
     const mucmm_relation *list = mucmm_relate_list(r, &n);
     const mucmm_related *column = mucmm_relate_columns(r, &columns);
+    char text[MUCMM_P_TEXT];
 
     for (int64_t i = 0; i < n; i++) {
         const mucmm_relation *a = &list[i];
@@ -62,8 +76,8 @@ static mucmm_status add_relations(const mucmm__page *p, const mucmm_relate *r)
         mucmm__page_cell(p, &cells, "%s", column[a->column].name);
         mucmm__page_cell(p, &cells, "%s %.2f",
                          column[a->column].levels > 0 ? "eta squared" : "correlation", a->strength);
-        mucmm__page_cell(p, &cells, "%.2g", a->p_value);
-        mucmm__page_cell(p, &cells, "%.2g", a->q_value);
+        mucmm__page_cell(p, &cells, "%s", mucmm_p_text(a->p_value, 0, text));
+        mucmm__page_cell(p, &cells, "%s", mucmm_p_text(a->q_value, 0, text));
     }
     if (cells.n == 0 && cells.status == MUCMM_OK)
         return mucmm__page_say(p, "No component is related to a column beyond chance.");
