@@ -17,6 +17,7 @@ const option relate_options[] = {
      "of which variates (default heads)"},
     OPTION_SEED,
     OPTION_KEY,
+    OPTION_GROUP,
     OPTION_COVARIATES,
     OPTION_PART,
     OPTION_CACHE,
@@ -49,6 +50,7 @@ static int relate(session *s, const settings *given, const mucmm_model *m, const
     p.seed = given->seed >= 0 ? (uint64_t)given->seed : p.seed;
     TRY(table_open(s, given, given->metadata, &table));
     TRY(check(s, mucmm_table_match(s->ctx, table, in->paired, &rows)));
+    p.groups = in->groups;
     TRY(check(s, mucmm_relate_create(s->ctx, m, in->views, in->n, rows, &p, out)));
 done:
     mucmm_table_free(table);
@@ -70,6 +72,7 @@ int run_relate(const settings *given)
         TRY(output_check(given->output));
     TRY(model_open(&s, given, &m));
     TRY(inputs_open_for(&s, m, given, &in));
+    TRY(inputs_groups(&s, given, &in));
     TRY(relate(&s, given, m, &in, &r));
     if (given->output)
         TRY(write_csv(&s, given->output, r));

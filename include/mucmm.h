@@ -2257,6 +2257,9 @@ typedef struct mucmm_relate_params {
     uint32_t struct_size;
     mucmm_representation representation; /* default MUCMM_HEADS                              */
     uint64_t seed;                       /* of the folds of the readers; default 1           */
+    const int64_t *groups; /* as in mucmm_score_params: p-values are then those of whole groups
+                              exchanged for each other, readers do not see the groups that they are
+                              judged by, and rows of fitted groups count as fitted; default NULL  */
 } mucmm_relate_params;
 
 MUCMM_API void mucmm_relate_params_init_sized(mucmm_relate_params *p, size_t size);
@@ -2303,6 +2306,8 @@ MUCMM_API const mucmm_related *mucmm_relate_columns(const mucmm_relate *r, int64
 /* Rows that were looked at; 1: the model was fitted to all of them. */
 MUCMM_API int64_t mucmm_relate_rows(const mucmm_relate *r);
 MUCMM_API int32_t mucmm_relate_in_sample(const mucmm_relate *r);
+/* Groups of rows; 0: none were given. */
+MUCMM_API int64_t mucmm_relate_groups(const mucmm_relate *r);
 /* "common, individual of left", "none beyond chance", "not tested" of a column, in out [size] (cut
  * if need be). Returns out. */
 MUCMM_API const char *mucmm_related_text(const mucmm_relate *r, int64_t column, char *out,

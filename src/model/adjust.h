@@ -55,5 +55,11 @@ void mucmm__adjust_row(int64_t d, int64_t p, const double *z, const double *b, f
  */
 mucmm_status mucmm__residual_rows(mucmm_ctx *ctx, int64_t n, int64_t d, double *z,
                                   mucmm__block *const *blocks, int32_t n_blocks, int64_t *left);
+/* The same of what a (NULL: nothing) makes of these rows of a table: as other rows that are
+ * exchangeable, or (of groups, which stay together) as residuals. Too few rows, below twice the
+ * columns of z and 1 and 10 more, stay as they are. lost (may be NULL): degrees of freedom. */
+mucmm_status mucmm__covariates_out(mucmm_ctx *ctx, const mucmm__adjust *a, const mucmm_table *t,
+                                   const int64_t *rows, int64_t n, bool exchangeable,
+                                   mucmm__block *const *blocks, int32_t n_blocks, int64_t *lost);
 
 #endif

@@ -5,7 +5,7 @@
 #include "model/cross_work.h"
 
 #include "correlate/correlate.h"
-#include "model/represent.h"
+#include "model/fit_rows.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -164,30 +164,37 @@ done:
 
 /* ---- one fold --------------------------------------------------------------------- */
 
-/* Of trained heads: what the fold's own rows say, once. */
+/* Of trained heads: what the fold's own rows say, once. What cannot be tested is no evidence. */
 static mucmm_status fold_test(mucmm_ctx *own, const mucmm__cross_repeat *t,
                               const mucmm__cross_part *p, int64_t fold, const int64_t *rows,
                               int64_t n)
 {
     mucmm_status status = MUCMM_OK;
     const mucmm__cross *x = t->x;
-    int64_t k = x->k, at = t->number * x->folds + fold;
+    int64_t k = x->k, at = t->number * x->folds + fold, *numbers = NULL;
     mucmm__block c[MUCMM_MAX_VIEWS] = {{0}};
     double *correlations = NULL;
 
     TRY(mucmm__alloc(own, k, sizeof *correlations, &correlations));
+    TRY(mucmm__alloc(own, n, sizeof *numbers, &numbers));
+    for (int64_t r = 0; r < n; r++)
+        numbers[r] = x->rows[rows[r]];
     for (int32_t m = 0; m < x->n_views; m++) {
         c[m] = (mucmm__block){NULL, n, k};
         TRY(mucmm__alloc(own, n * k, sizeof(double), &c[m].data));
         for (int64_t r = 0; r < n; r++)
             mucmm__to_double(p->c[m] + (t->number * x->n + rows[r]) * k, k, c[m].data + r * k);
     }
-    TRY(mucmm__permutation_test(own, x->n_views, c, PERMUTATIONS, t->p->seed + (uint64_t)at,
-                                correlations, p->split_p + at * k, NULL));
+    TRY(mucmm__test_these(own, t->f, numbers, n, c, PERMUTATIONS, t->p->seed + (uint64_t)at,
+                          correlations, p->split_p + at * k, NULL));
+    for (int64_t j = 0; j < k; j++)
+        if (isnan(p->split_p[at * k + j]))
+            p->split_p[at * k + j] = 1;
 done:
     for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)
         mucmm__free(c[m].data);
     mucmm__free(correlations);
+    mucmm__free(numbers);
     return status;
 }
 

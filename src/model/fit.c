@@ -370,6 +370,33 @@ done:
     return status;
 }
 
+/* Of covariates that go with a component, on the rows that testify. */
+static mucmm_status warn_of_covariates(mucmm__fit *f)
+{
+    mucmm_status status = MUCMM_OK;
+    const mucmm_model *m = f->model;
+    const mucmm__solution *rep = mucmm__model_solution(m, MUCMM_HEADS);
+    int64_t n = f->n_held_out;
+    const int64_t *rows = f->cross ? mucmm__cross_rows(f, &n) : f->held_out;
+    float *c[MUCMM_MAX_VIEWS] = {0}, *u[MUCMM_MAX_VIEWS] = {0};
+
+    if (n == 0 || !mucmm_data_covariates(f->data[0]))
+        return MUCMM_OK;
+    for (int32_t v = 0; v < m->n_views; v++) {
+        TRY(mucmm__alloc(f->ctx, n * m->k, sizeof **c, &c[v]));
+        TRY(mucmm__alloc(f->ctx, n * m->view[v].q, sizeof **u, &u[v]));
+        TRY(f->cross ? mucmm__cross_variates(f, rep, v, c[v], u[v])
+                     : mucmm__represent(f->ctx, m, rep, v, f->data[v], rows, n, c[v], NULL));
+    }
+    TRY(mucmm__relate_warn(f->ctx, m, f->data, f->p->groups, rows, n, c));
+done:
+    for (int32_t v = 0; v < MUCMM_MAX_VIEWS; v++) {
+        mucmm__free(c[v]);
+        mucmm__free(u[v]);
+    }
+    return status;
+}
+
 /* One verdict: that of the p-values which are shown. */
 static void warn_of_nothing(const mucmm__fit *f)
 {
@@ -530,7 +557,7 @@ static mucmm_status fit_all(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_v
         TRY(mucmm__mark_harmonics(&f, &f.model->heads));
     TRY(summarize_all(&f));
     mucmm__completeness_warn(ctx, f.model);
-    TRY(mucmm__relate_warn(ctx, f.model, f.data, f.p->groups, f.held_out, f.n_held_out));
+    TRY(warn_of_covariates(&f));
     warn_of_nothing(&f);
     mucmm__model_make_facts(f.model);
     TRY(mucmm__model_make_json(ctx, f.model));

@@ -203,23 +203,57 @@ done:
     return status;
 }
 
+/* copy[m] = c[m], without the covariates of the fit; blocks of groups keep their rows. */
+static mucmm_status without_covariates(mucmm_ctx *ctx, const mucmm__fit *f, const int64_t *rows,
+                                       int64_t n, bool exchangeable, const mucmm__block *c,
+                                       mucmm__block *copy)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__block *blocks[MUCMM_MAX_VIEWS];
+
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        copy[m] = (mucmm__block){NULL, c[m].rows, c[m].cols};
+        blocks[m] = &copy[m];
+        TRY(mucmm__alloc(ctx, n * c[m].cols, sizeof(double), &copy[m].data));
+        memcpy(copy[m].data, c[m].data, (size_t)(n * c[m].cols) * sizeof(double));
+    }
+    TRY(mucmm__covariates_out(ctx, f->model->adjust, mucmm_data_covariates(f->data[0]), rows, n,
+                              exchangeable, blocks, f->model->n_views, NULL));
+done:
+    return status;
+}
+
+mucmm_status mucmm__test_these(mucmm_ctx *ctx, const mucmm__fit *f, const int64_t *rows, int64_t n,
+                               const mucmm__block *c, int64_t permutations, uint64_t seed,
+                               double *correlations, double *p_values, double *null_95)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__block own[MUCMM_MAX_VIEWS] = {{0}};
+    int64_t *group = NULL;
+    mucmm__exchange *e = NULL;
+
+    TRY(mucmm__groups_of(ctx, f->p->groups, rows, n, &group));
+    TRY(mucmm__exchange_create(ctx, group, n, mucmm__rng_key(f->p->seed, STREAM_SPLIT), &e));
+    TRY(without_covariates(ctx, f, rows, n, !e, c, own));
+    TRY(mucmm__exchange_test(ctx, e, f->model->n_views, own, permutations, seed, correlations,
+                             p_values, null_95));
+done:
+    mucmm__free(group);
+    mucmm__exchange_free(e);
+    for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)
+        mucmm__free(own[m].data);
+    return status;
+}
+
 mucmm_status mucmm__test_rows(mucmm__fit *f, mucmm__rows part, const mucmm__block *c,
                               int64_t permutations, double *correlations, double *p_values,
                               double *null_95)
 {
-    mucmm_status status = MUCMM_OK;
-    int64_t n, *group = NULL;
+    int64_t n;
     const int64_t *rows = mucmm__rows_of(f, part, &n);
-    mucmm__exchange *e = NULL;
 
-    TRY(mucmm__groups_of(f->ctx, f->p->groups, rows, n, &group));
-    TRY(mucmm__exchange_create(f->ctx, group, n, mucmm__rng_key(f->p->seed, STREAM_SPLIT), &e));
-    TRY(mucmm__exchange_test(f->ctx, e, f->model->n_views, c, permutations, f->p->seed,
-                             correlations, p_values, null_95));
-done:
-    mucmm__free(group);
-    mucmm__exchange_free(e);
-    return status;
+    return mucmm__test_these(f->ctx, f, rows, n, c, permutations, f->p->seed, correlations,
+                             p_values, null_95);
 }
 
 /* ---- batches and epochs ------------------------------------------------------------ */

@@ -10,8 +10,11 @@
  * out, and groups are as wholes. */
 mucmm_status mucmm__split_rows(mucmm__fit *f, int64_t n_all);
 
-/* mucmm__exchange_test of variates c[m] of these rows, exchanged as the groups of the fit let them.
- */
+/* mucmm__exchange_test of variates c[m] [n, any] of these rows, exchanged as the groups of the fit
+ * let them, and without its covariates. */
+mucmm_status mucmm__test_these(mucmm_ctx *ctx, const mucmm__fit *f, const int64_t *rows, int64_t n,
+                               const mucmm__block *c, int64_t permutations, uint64_t seed,
+                               double *correlations, double *p_values, double *null_95);
 mucmm_status mucmm__test_rows(mucmm__fit *f, mucmm__rows part, const mucmm__block *c,
                               int64_t permutations, double *correlations, double *p_values,
                               double *null_95);

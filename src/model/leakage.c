@@ -316,7 +316,7 @@ mucmm_status mucmm__leakage(mucmm_ctx *ctx, int32_t n_views, const mucmm__block 
 {
     mucmm_status status = MUCMM_OK;
     families f = {.n_views = n_views, .test = permutations > 0};
-    int64_t n = e ? e->n : s->rows, made[2] = {permutations, permutations};
+    int64_t n = e ? e->n : c[0].rows, made[2] = {permutations, permutations};
 
     set_none(&f);
     TRY(shuffle_rows(ctx, &f, e, c, u, seed));

@@ -16,8 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of a column, at least. */
-enum { LEAST_ROWS = 8 };
+/* Of a column, at least; permutations of groups, as many as take MOST_WORK values. */
+enum { LEAST_ROWS = 8, LEAST_PERMUTATIONS = 200, MOST_PERMUTATIONS = 2000 };
+#define MOST_WORK 1e9
+/* Of the random numbers: of the seed. */
+enum { STREAM_PLACES = 2, STREAM_PERMUTATIONS = 3 };
 #define LEVEL 0.05
 
 void mucmm_relate_params_init_sized(mucmm_relate_params *p, size_t size)
@@ -67,8 +70,9 @@ static double beta_tail(double a, double b, double x)
 
 /* ---- one component, one column ----------------------------------------------------- */
 
-/* Of values y [n] with a stride, at rows of which x [n] is known. */
-static void relate_number(int64_t n, const double *x, const float *y, int64_t stride,
+/* Of values y [n] with a stride, at rows of which x [n] is known; covariates took `lost` degrees of
+ * freedom. */
+static void relate_number(int64_t n, const double *x, const float *y, int64_t stride, int64_t lost,
                           mucmm_relation *out)
 {
     double mx = 0, my = 0, sxx = 0, syy = 0, sxy = 0, r;
@@ -87,15 +91,16 @@ static void relate_number(int64_t n, const double *x, const float *y, int64_t st
             sxy += dx * dy;
         }
     r = sxy / sqrt(sxx * syy);
-    if (out->rows < LEAST_ROWS || !isfinite(r))
+    if (out->rows < LEAST_ROWS + lost || !isfinite(r))
         return;
     out->strength = r;
-    out->p_value = beta_tail(.5, (double)(out->rows - 2) / 2, r * r);
+    out->p_value = beta_tail(.5, (double)(out->rows - 2 - lost) / 2, r * r);
 }
 
 /* sums [levels], counts [levels]: scratch of zeros. */
 static void relate_category(int64_t n, const int64_t *codes, int64_t levels, const float *y,
-                            int64_t stride, double *sums, double *counts, mucmm_relation *out)
+                            int64_t stride, int64_t lost, double *sums, double *counts,
+                            mucmm_relation *out)
 {
     double mean = 0, total = 0, between = 0;
     int64_t used = 0;
@@ -117,41 +122,152 @@ static void relate_category(int64_t n, const int64_t *codes, int64_t levels, con
         between += counts[l] > 0 ? sums[l] * sums[l] / counts[l] : 0;
         sums[l] = counts[l] = 0;
     }
-    if (out->rows < LEAST_ROWS || used < 2 || out->rows < used + 2 || !(total > 0))
+    if (out->rows < LEAST_ROWS + lost || used < 2 || out->rows < used + 2 + lost || !(total > 0))
         return;
     out->strength = between / total;
     out->p_value =
-        beta_tail((double)(used - 1) / 2, (double)(out->rows - used) / 2, between / total);
+        beta_tail((double)(used - 1) / 2, (double)(out->rows - used - lost) / 2, between / total);
 }
 
-/* list [width * columns of t]: every column of y [n, width] of rows that are those of t. */
-static mucmm_status relate_all(mucmm_ctx *ctx, const mucmm_table *t, const float *y, int64_t width,
-                               mucmm_relation like, mucmm_relation *list)
+/* Components and columns of the same rows. */
+typedef struct relating {
+    const mucmm_table *t;
+    const mucmm_model *m;
+    const mucmm__exchange *e; /* NULL: rows are exchanged freely */
+    uint64_t seed;
+    int64_t lost;          /* degrees of freedom, of covariates that were taken out */
+    double *sums, *counts; /* [levels] scratch of zeros */
+} relating;
+
+static void relating_drop(relating *r)
+{
+    mucmm__free(r->sums);
+    mucmm__free(r->counts);
+}
+
+static mucmm_status relating_init(mucmm_ctx *ctx, relating *r)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t n = mucmm_table_rows(t), columns = mucmm_table_columns(t), most = 1;
-    double *sums = NULL, *counts = NULL;
+    int64_t most = 1;
 
-    for (int64_t j = 0; j < columns; j++)
-        most = mucmm_table_levels(t, j) > most ? mucmm_table_levels(t, j) : most;
-    TRY(mucmm__alloc(ctx, most, sizeof *sums, &sums));
-    TRY(mucmm__alloc(ctx, most, sizeof *counts, &counts));
+    for (int64_t j = 0; j < mucmm_table_columns(r->t); j++)
+        most = mucmm_table_levels(r->t, j) > most ? mucmm_table_levels(r->t, j) : most;
+    TRY(mucmm__alloc(ctx, most, sizeof *r->sums, &r->sums));
+    TRY(mucmm__alloc(ctx, most, sizeof *r->counts, &r->counts));
+done:
+    return status;
+}
+
+static void relate_one(const relating *r, int64_t column, const float *y, int64_t stride,
+                       int64_t lost, mucmm_relation *out)
+{
+    int64_t n = mucmm_table_rows(r->t);
+
+    out->rows = 0;
+    out->strength = out->p_value = out->q_value = NAN;
+    if (mucmm_table_numbers(r->t, column))
+        relate_number(n, mucmm_table_numbers(r->t, column), y, stride, lost, out);
+    else
+        relate_category(n, mucmm_table_codes(r->t, column), mucmm_table_levels(r->t, column), y,
+                        stride, lost, r->sums, r->counts, out);
+}
+
+static bool is_adjusted(const mucmm_model *m, const char *name)
+{
+    for (int32_t i = 0; m->adjust && i < m->adjust->n; i++)
+        if (strcmp(m->adjust->list[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* list [width * columns of t]: every column of y [n, width] of rows that are those of t, or of rest
+ * [n, width], what covariates leave of it (NULL: they are not known), except the covariates
+ * themselves: how much of these is still there is the question. */
+static void relate_all(const relating *r, const float *y, const float *rest, int64_t width,
+                       mucmm_relation like, mucmm_relation *list)
+{
+    int64_t columns = mucmm_table_columns(r->t);
+
     for (int64_t k = 0; k < width; k++)
         for (int64_t j = 0; j < columns; j++) {
             mucmm_relation *out = &list[k * columns + j];
+            bool own = !rest || is_adjusted(r->m, mucmm_table_column(r->t, j));
             *out = like;
             out->component = k;
             out->column = j;
-            out->strength = out->p_value = out->q_value = NAN;
-            if (mucmm_table_numbers(t, j))
-                relate_number(n, mucmm_table_numbers(t, j), y + k, width, out);
-            else
-                relate_category(n, mucmm_table_codes(t, j), mucmm_table_levels(t, j), y + k, width,
-                                sums, counts, out);
+            relate_one(r, j, (own ? y : rest) + k, width, own ? 0 : r->lost, out);
         }
+}
+
+/* ---- groups ------------------------------------------------------------------------ */
+
+/* r^2 or eta squared */
+static double explained(const relating *r, const mucmm_relation *a)
+{
+    return mucmm_table_numbers(r->t, a->column) ? a->strength * a->strength : a->strength;
+}
+
+/* p of the beta distribution with the mean and the variance over permutations, but not below that
+ * of the one that there is if `ways` are all. */
+static double moments_tail(double mean, double variance, double ways, double x)
+{
+    double scale = mean * (1 - mean) / variance - 1;
+
+    if (isnan(x) || !(mean > 0 && mean < 1 && variance > 0 && scale > 0))
+        return NAN;
+    return fmax(beta_tail(mean * scale, (1 - mean) * scale, x), 1 / ways);
+}
+
+/* Whole groups of y [n, width] in the order of draw b. */
+static void move_groups(const relating *r, int64_t b, int64_t width, const float *y, int64_t *perm,
+                        float *moved)
+{
+    uint64_t key = mucmm__rng_key(r->seed, STREAM_PERMUTATIONS);
+
+    mucmm__exchange_draw(r->e, mucmm__rng_key(key, (uint64_t)b), perm, r->e->n);
+    for (int64_t i = 0; i < r->e->n; i++)
+        memcpy(moved + i * width, y + perm[i] * width, (size_t)width * sizeof *moved);
+}
+
+/* p-values of list, which relate_all made of the same: rows of a group are not independent, so that
+ * the moments are those over permutations of whole groups. */
+static mucmm_status exchange_groups(mucmm_ctx *ctx, const relating *r, const float *y,
+                                    const float *rest, int64_t width, mucmm_relation *list)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t n = width * mucmm_table_columns(r->t), *perm = NULL;
+    double fit = MOST_WORK / fmax(1, (double)(n * r->e->n)), *mean = NULL, *square = NULL;
+    int64_t draws = (int64_t)fmin(fmax(fit, LEAST_PERMUTATIONS), MOST_PERMUTATIONS);
+    float *moved[2] = {NULL, NULL};
+    mucmm_relation *drawn = NULL;
+
+    TRY(mucmm__alloc(ctx, r->e->n, sizeof *perm, &perm));
+    TRY(mucmm__alloc(ctx, n, sizeof *mean, &mean));
+    TRY(mucmm__alloc(ctx, n, sizeof *square, &square));
+    TRY(mucmm__alloc(ctx, n, sizeof *drawn, &drawn));
+    TRY(mucmm__alloc(ctx, r->e->n * width, sizeof **moved, &moved[0]));
+    TRY(mucmm__alloc(ctx, r->e->n * width, sizeof **moved, &moved[1]));
+    for (int64_t b = 0; b < draws; b++) {
+        move_groups(r, b, width, y, perm, moved[0]);
+        if (rest)
+            move_groups(r, b, width, rest, perm, moved[1]);
+        relate_all(r, moved[0], rest ? moved[1] : NULL, width, *list, drawn);
+        for (int64_t i = 0; i < n; i++) { /* Welford */
+            double x = explained(r, &drawn[i]), before = x - mean[i];
+            mean[i] += before / (double)(b + 1);
+            square[i] += before * (x - mean[i]);
+        }
+    }
+    for (int64_t i = 0; i < n; i++)
+        list[i].p_value = moments_tail(mean[i], square[i] / (double)draws, exp(r->e->log_ways),
+                                       explained(r, &list[i]));
 done:
-    mucmm__free(sums);
-    mucmm__free(counts);
+    mucmm__free(perm);
+    mucmm__free(mean);
+    mucmm__free(square);
+    mucmm__free(drawn);
+    mucmm__free(moved[0]);
+    mucmm__free(moved[1]);
     return status;
 }
 
@@ -187,9 +303,27 @@ done:
 
 /* ---- the rows ---------------------------------------------------------------------- */
 
+/* Rows of a group that was fitted to are not independent of the fit. */
+static void count_groups_as_fitted(mucmm_ctx *ctx, const mucmm_model *m, const int64_t *groups,
+                                   int64_t n, mucmm_row_kind *kinds)
+{
+    int64_t fresh = 0;
+
+    for (int64_t i = 0; i < n; i++) {
+        if (groups && kinds[i] == MUCMM_ROW_NEW && mucmm__digest_has_group(&m->digest, groups[i]))
+            kinds[i] = MUCMM_ROW_FITTED;
+        fresh += kinds[i] != MUCMM_ROW_FITTED;
+    }
+    if (m->digest.n_groups > 0 && !groups && fresh > 0)
+        mucmm__warn(ctx, "the model was fitted to groups of rows, and the groups of these rows are "
+                         "not known: give `groups`, or p-values take the rows of a group for "
+                         "independent");
+}
+
 /* Rows that have all views and that the model was not fitted to; all, if none is left. */
 static mucmm_status find_rows(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_views,
-                              const mucmm_data *const *data, mucmm_relate *r, int64_t *rows)
+                              const mucmm_data *const *data, const int64_t *groups, mucmm_relate *r,
+                              int64_t *rows)
 {
     mucmm_status status = MUCMM_OK;
     int64_t n = mucmm_data_rows(data[0]), complete = 0;
@@ -199,6 +333,7 @@ static mucmm_status find_rows(mucmm_ctx *ctx, const mucmm_view *views, int32_t n
 
     TRY(mucmm__alloc(ctx, n, sizeof *kinds, &kinds));
     TRY(mucmm_model_recognize(ctx, r->model, views, n_views, kinds, &how));
+    count_groups_as_fitted(ctx, r->model, groups, n, kinds);
     for (int fitted = 0; fitted < 2 && r->rows == 0; fitted++) {
         r->in_sample = fitted;
         for (int64_t i = 0; i < n; i++)
@@ -212,6 +347,32 @@ static mucmm_status find_rows(mucmm_ctx *ctx, const mucmm_view *views, int32_t n
         TRY(mucmm__fail(ctx, MUCMM_ESHAPE, "no row has all views of the model"));
 done:
     mucmm__free(kinds);
+    return status;
+}
+
+/* The groups of the rows, which become those that are exchanged, in that order. */
+static mucmm_status find_groups(mucmm_ctx *ctx, const int64_t *groups, uint64_t seed,
+                                mucmm_relate *r, int64_t *rows, mucmm__exchange **e)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t *group = NULL, *order = NULL;
+    char note[MUCMM__EXCHANGE_NOTE];
+
+    TRY(mucmm__groups_of(ctx, groups, rows, r->rows, &group));
+    TRY(mucmm__exchange_create(ctx, group, r->rows, mucmm__rng_key(seed, STREAM_PLACES), e));
+    if (!*e)
+        goto done;
+    r->groups = (*e)->groups;
+    if (!mucmm__exchange_enough(*e) && !r->in_sample)
+        mucmm__warn(ctx, "%s", mucmm__exchange_note(*e, note));
+    r->rows = (*e)->n;
+    TRY(mucmm__alloc(ctx, r->rows, sizeof *order, &order));
+    for (int64_t i = 0; i < r->rows; i++)
+        order[i] = rows[(*e)->row[i]];
+    memcpy(rows, order, (size_t)r->rows * sizeof *rows);
+done:
+    mucmm__free(group);
+    mucmm__free(order);
     return status;
 }
 
@@ -234,45 +395,83 @@ static void find_parts(mucmm_relate *r)
     }
 }
 
+/* rest [n, width] of y, without what the model's covariates still hold of these rows; NULL where it
+ * has none. */
+static mucmm_status find_rest(mucmm_ctx *ctx, relating *of, const mucmm_data *data,
+                              const int64_t *rows, int64_t n, int64_t width, const float *y,
+                              float **rest)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__block b = {NULL, n, width}, *blocks[] = {&b};
+
+    *rest = NULL;
+    if (!of->m->adjust)
+        return MUCMM_OK;
+    TRY(mucmm__alloc(ctx, n * width, sizeof *b.data, &b.data));
+    TRY(mucmm__alloc(ctx, n * width, sizeof **rest, rest));
+    mucmm__to_double(y, n * width, b.data);
+    TRY(mucmm__covariates_out(ctx, of->m->adjust, mucmm_data_covariates(data), rows, n, false,
+                              blocks, 1, &of->lost));
+    for (int64_t i = 0; i < n * width; i++)
+        (*rest)[i] = (float)b.data[i];
+done:
+    mucmm__free(b.data);
+    return status;
+}
+
+/* The relations of y [n, width], components of one view. */
+static mucmm_status relate_part(mucmm_ctx *ctx, relating *of, const mucmm_data *data,
+                                const int64_t *rows, const float *y, int64_t width,
+                                mucmm_relation like, mucmm_relate *r)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_relation *list = r->list + r->n;
+    int64_t n = width * mucmm_table_columns(of->t);
+    float *rest = NULL;
+
+    if (n == 0)
+        return MUCMM_OK;
+    TRY(find_rest(ctx, of, data, rows, r->rows, width, y, &rest));
+    relate_all(of, y, rest, width, like, list);
+    if (of->e && mucmm__exchange_enough(of->e) && !r->in_sample)
+        TRY(exchange_groups(ctx, of, y, rest, width, list));
+    else if (of->e || r->in_sample) /* rows that the components were made for have no p-values */
+        for (int64_t i = 0; i < n; i++)
+            list[i].p_value = NAN;
+    r->n += n;
+done:
+    mucmm__free(rest);
+    return status;
+}
+
 static mucmm_status relate_views(mucmm_ctx *ctx, const mucmm_data *const *data, const int64_t *rows,
-                                 const mucmm__solution *rep, const mucmm_table *t, uint64_t seed,
+                                 const mucmm__solution *rep, relating *of, const int64_t *groups,
                                  mucmm_relate *r)
 {
     mucmm_status status = MUCMM_OK;
     const mucmm_model *m = r->model;
     float *c[MUCMM_MAX_VIEWS] = {0}, *u[MUCMM_MAX_VIEWS] = {0};
-    int64_t columns = mucmm_table_columns(t);
+    int64_t *group = NULL;
 
+    TRY(relating_init(ctx, of));
+    TRY(mucmm__groups_of(ctx, groups, rows, r->rows, &group));
     for (int32_t v = 0; v < m->n_views; v++) {
         TRY(mucmm__alloc(ctx, r->rows * m->k, sizeof **c, &c[v]));
         TRY(mucmm__alloc(ctx, r->rows * m->view[v].q, sizeof **u, &u[v]));
         TRY(mucmm__represent(ctx, m, rep, v, data[v], rows, r->rows, c[v], u[v]));
-        TRY(relate_all(ctx, t, c[v], m->k, (mucmm_relation){.view = v}, r->list + r->n));
-        r->n += m->k * columns;
+        TRY(relate_part(ctx, of, data[0], rows, c[v], m->k, (mucmm_relation){.view = v}, r));
     }
-    for (int32_t v = 0; v < m->n_views; v++) {
-        TRY(relate_all(ctx, t, u[v], m->view[v].q, (mucmm_relation){.view = v, .individual = 1},
-                       r->list + r->n));
-        r->n += m->view[v].q * columns;
-    }
-    if (r->in_sample) /* rows that the components were made for have no p-values */
-        for (int64_t i = 0; i < r->n; i++)
-            r->list[i].p_value = NAN;
-    TRY(mucmm__relate_probes(ctx, m, t, c, u, seed, r->columns));
+    for (int32_t v = 0; v < m->n_views; v++)
+        TRY(relate_part(ctx, of, data[0], rows, u[v], m->view[v].q,
+                        (mucmm_relation){.view = v, .individual = 1}, r));
+    TRY(mucmm__relate_probes(ctx, m, of->t, group, c, u, of->seed, r->columns));
 done:
     for (int32_t v = 0; v < MUCMM_MAX_VIEWS; v++) {
         mucmm__free(c[v]);
         mucmm__free(u[v]);
     }
+    mucmm__free(group);
     return status;
-}
-
-static bool is_adjusted(const mucmm_model *m, const char *name)
-{
-    for (int32_t i = 0; m->adjust && i < m->adjust->n; i++)
-        if (strcmp(m->adjust->list[i].name, name) == 0)
-            return true;
-    return false;
 }
 
 static mucmm_status start_relate(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_table *t,
@@ -310,6 +509,8 @@ mucmm_status mucmm_relate_create(mucmm_ctx *ctx, const mucmm_model *m, const muc
     mucmm_table *known = NULL;
     mucmm_relate *r = NULL;
     mucmm_relate_params p;
+    mucmm__exchange *e = NULL;
+    relating of = {.m = m};
     int64_t *rows = NULL;
 
     *out = NULL;
@@ -323,9 +524,13 @@ mucmm_status mucmm_relate_create(mucmm_ctx *ctx, const mucmm_model *m, const muc
                         mucmm_table_label(t), mucmm_table_rows(t), mucmm_data_rows(data[0])));
     TRY(start_relate(ctx, m, t, &r));
     TRY(mucmm__alloc(ctx, mucmm_data_rows(data[0]), sizeof *rows, &rows));
-    TRY(find_rows(ctx, views, n_views, data, r, rows));
+    TRY(find_rows(ctx, views, n_views, data, p.groups, r, rows));
+    TRY(find_groups(ctx, p.groups, p.seed, r, rows, &e));
     TRY(mucmm__table_subset(ctx, t, rows, r->rows, &known));
-    TRY(relate_views(ctx, data, rows, mucmm__model_solution(m, p.representation), known, p.seed,
+    of.t = known;
+    of.e = e;
+    of.seed = p.seed;
+    TRY(relate_views(ctx, data, rows, mucmm__model_solution(m, p.representation), &of, p.groups,
                      r));
     TRY(find_rates(ctx, r));
     find_parts(r);
@@ -334,6 +539,8 @@ mucmm_status mucmm_relate_create(mucmm_ctx *ctx, const mucmm_model *m, const muc
 done:
     mucmm_relate_free(r);
     mucmm_table_free(known);
+    mucmm__exchange_free(e);
+    relating_drop(&of);
     mucmm__free(rows);
     return status;
 }
@@ -364,6 +571,11 @@ const mucmm_related *mucmm_relate_columns(const mucmm_relate *r, int64_t *n)
 int64_t mucmm_relate_rows(const mucmm_relate *r)
 {
     return r->rows;
+}
+
+int64_t mucmm_relate_groups(const mucmm_relate *r)
+{
+    return r->groups;
 }
 
 int32_t mucmm_relate_in_sample(const mucmm_relate *r)
@@ -397,7 +609,8 @@ static void warn_of(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_table *t,
     }
 }
 
-/* One row of each group: rows of one testify to the same. kept [n], *out of them. */
+/* One row of each group: rows of one testify to the same. kept [n]: places in rows, *out of them.
+ */
 static mucmm_status one_of_each(mucmm_ctx *ctx, const int64_t *groups, const int64_t *rows,
                                 int64_t n, int64_t *kept, int64_t *out)
 {
@@ -409,46 +622,64 @@ static mucmm_status one_of_each(mucmm_ctx *ctx, const int64_t *groups, const int
     TRY(mucmm__alloc(ctx, n, sizeof *order, &order));
     TRY(mucmm__group_order(ctx, group, n, 0, order));
     for (int64_t i = 0; i < n; i++)
-        if (!group || i == 0 || group[order[i]] != group[order[i - 1]])
-            kept[(*out)++] = rows[order[i]];
+        if (i == 0 || group[order[i]] != group[order[i - 1]])
+            kept[(*out)++] = order[i];
 done:
     mucmm__free(group);
     mucmm__free(order);
     return status;
 }
 
+/* Which of the rows count, by place: one of each group, or all. */
+static mucmm_status warned_places(mucmm_ctx *ctx, const int64_t *groups, const int64_t *rows,
+                                  int64_t n, int64_t *place, int64_t *out)
+{
+    if (groups)
+        return one_of_each(ctx, groups, rows, n, place, out);
+    for (int64_t i = 0; i < n; i++)
+        place[i] = i;
+    *out = n;
+    return MUCMM_OK;
+}
+
 mucmm_status mucmm__relate_warn(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_data *const *data,
-                                const int64_t *groups, const int64_t *rows, int64_t n)
+                                const int64_t *groups, const int64_t *rows, int64_t n,
+                                float *const *c)
 {
     mucmm_status status = MUCMM_OK;
     const mucmm_table *all = mucmm_data_covariates(data[0]);
-    const mucmm__solution *rep = mucmm__model_solution(m, MUCMM_HEADS);
+    relating of = {.m = m};
     mucmm_table *t = NULL;
     mucmm_relation *list = NULL;
-    float *c = NULL;
-    int64_t columns, tests = 0, *kept = NULL;
+    float *kept = NULL;
+    int64_t columns, count, tests = 0, *place = NULL, *number = NULL;
 
     if (!all || !ctx->log)
         return MUCMM_OK;
-    if (groups) {
-        TRY(mucmm__alloc(ctx, n, sizeof *kept, &kept));
-        TRY(one_of_each(ctx, groups, rows, n, kept, &n));
-        rows = kept;
-    }
+    TRY(mucmm__alloc(ctx, n, sizeof *place, &place));
+    TRY(mucmm__alloc(ctx, n, sizeof *number, &number));
+    TRY(warned_places(ctx, groups, rows, n, place, &count));
+    for (int64_t i = 0; i < count; i++)
+        number[i] = rows[place[i]];
     columns = mucmm_table_columns(all);
-    TRY(mucmm__table_subset(ctx, all, rows, n, &t));
+    TRY(mucmm__table_subset(ctx, all, number, count, &t));
     TRY(mucmm__alloc(ctx, m->n_views * m->k * columns, sizeof *list, &list));
-    TRY(mucmm__alloc(ctx, n * m->k, sizeof *c, &c));
+    TRY(mucmm__alloc(ctx, count * m->k, sizeof *kept, &kept));
+    of.t = t;
+    TRY(relating_init(ctx, &of));
     for (int32_t v = 0; v < m->n_views; v++) {
-        TRY(mucmm__represent(ctx, m, rep, v, data[v], rows, n, c, NULL));
-        TRY(relate_all(ctx, t, c, m->k, (mucmm_relation){.view = v}, list + tests));
+        for (int64_t i = 0; i < count; i++)
+            memcpy(kept + i * m->k, c[v] + place[i] * m->k, (size_t)m->k * sizeof *kept);
+        relate_all(&of, kept, NULL, m->k, (mucmm_relation){.view = v}, list + tests);
         tests += m->k * columns;
     }
     warn_of(ctx, m, t, list, tests);
 done:
+    relating_drop(&of);
     mucmm_table_free(t);
     mucmm__free(list);
-    mucmm__free(c);
     mucmm__free(kept);
+    mucmm__free(place);
+    mucmm__free(number);
     return status;
 }

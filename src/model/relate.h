@@ -13,13 +13,14 @@ struct mucmm_relate {
     int64_t n;
     mucmm_related *columns;
     int64_t n_columns;
-    int64_t rows; /* that were looked at */
+    int64_t rows, groups; /* that were looked at; groups of them, 0: none were given */
     bool in_sample;
 };
 
 /* Warns of columns of the table attached to the rows that are not adjusted for and correlate with
- * common components there; groups of all rows (NULL: none) count once each. */
+ * common components there, c[m] [n, k]; groups of all rows (NULL: none) count once each. */
 mucmm_status mucmm__relate_warn(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_data *const *data,
-                                const int64_t *groups, const int64_t *rows, int64_t n);
+                                const int64_t *groups, const int64_t *rows, int64_t n,
+                                float *const *c);
 
 #endif

@@ -4,6 +4,8 @@
  * (R2), logistic regression for categories (accuracy). */
 #include "model/relate_probe.h"
 
+#include "correlate/exchange.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -11,10 +13,12 @@ enum { FOLDS = 5, LEAST_ROWS = 20 };
 /* In units of the number of rows, of standardized columns. */
 #define RIDGE 1e-2
 
-/* Rows of which a column is known, in a random order: fold of place i is i % FOLDS. */
+/* Rows of which a column is known, in a random order, groups of them side by side. */
 typedef struct reading {
     mucmm_ctx *ctx;
+    const int64_t *group; /* of all rows, NULL: none */
     int64_t n, *row;
+    int8_t *fold; /* [n] of i: i % FOLDS, or so of its group */
     double *number;
     int32_t *class_of, classes;
     uint64_t seed;
@@ -34,14 +38,14 @@ static mucmm_status read_fold(const reading *r, const mucmm_cmat *x, int fold, d
     TRY(mucmm__alloc(r->ctx, d * d, sizeof *s, &s));
     TRY(mucmm__alloc(r->ctx, d, sizeof *b, &b));
     for (int64_t i = 0; i < r->n; i++)
-        if (i % FOLDS != fold) {
+        if (r->fold[i] != fold) {
             n++;
             my += (r->number[i] - my) / (double)n;
             for (int64_t j = 0; j < d; j++)
                 mean[j] += ((double)x->data[i * d + j] - mean[j]) / (double)n;
         }
     for (int64_t i = 0; i < r->n; i++)
-        for (int64_t j = 0; j < d && i % FOLDS != fold; j++) {
+        for (int64_t j = 0; j < d && r->fold[i] != fold; j++) {
             double xj = (double)x->data[i * d + j] - mean[j];
             b[j] += xj * (r->number[i] - my);
             for (int64_t k = 0; k <= j; k++)
@@ -55,7 +59,9 @@ static mucmm_status read_fold(const reading *r, const mucmm_cmat *x, int fold, d
     TRY(mucmm__cholesky(r->ctx, d, s, "the covariance of the variates"));
     TRY(mucmm__solve_lower(r->ctx, false, d, 1, s, b));
     TRY(mucmm__solve_lower(r->ctx, true, d, 1, s, b));
-    for (int64_t i = fold; i < r->n; i += FOLDS) {
+    for (int64_t i = 0; i < r->n; i++) {
+        if (r->fold[i] != fold)
+            continue;
         double e = r->number[i] - my;
         *total += e * e;
         for (int64_t j = 0; j < d; j++)
@@ -89,7 +95,7 @@ static void gather(const reading *r, const mucmm_cmat *x, int fold, bool inside,
 {
     *n = 0;
     for (int64_t i = 0; i < r->n; i++)
-        if ((i % FOLDS == fold) == inside) {
+        if ((r->fold[i] == fold) == inside) {
             memcpy(to + *n * x->cols, x->data + i * x->cols, (size_t)x->cols * sizeof *to);
             class_of[(*n)++] = r->class_of[i];
         }
@@ -122,6 +128,8 @@ static mucmm_status read_category(const reading *r, const mucmm_cmat *x, double 
         int64_t n[2];
         for (int side = 0; side < 2; side++)
             gather(r, x, fold, side == 1, rows[side], classes[side], &n[side]);
+        if (n[0] == 0 || n[1] == 0)
+            continue;
         p.train = (mucmm_cmat){rows[0], n[0], x->cols, x->cols};
         p.test = (mucmm_cmat){rows[1], n[1], x->cols, x->cols};
         p.train_class = classes[0];
@@ -199,10 +207,14 @@ static mucmm_status take_column(reading *r, const mucmm_table *t, int64_t column
 
     TRY(mucmm__alloc(r->ctx, all, sizeof *perm, &perm));
     TRY(mucmm__alloc(r->ctx, all, sizeof *r->row, &r->row));
-    mucmm__rng_permutation(mucmm__rng_key(r->seed, 1), perm, all);
-    for (int64_t i = 0; i < all; i++)
-        if (mucmm_table_codes(t, column)[perm[i]] >= 0)
+    TRY(mucmm__alloc(r->ctx, all, sizeof *r->fold, &r->fold));
+    TRY(mucmm__group_order(r->ctx, r->group, all, mucmm__rng_key(r->seed, 1), perm));
+    for (int64_t i = 0, at = -1; i < all; i++)
+        if (mucmm_table_codes(t, column)[perm[i]] >= 0) {
+            at += !r->group || r->n == 0 || r->group[perm[i]] != r->group[r->row[r->n - 1]];
+            r->fold[r->n] = (int8_t)(at % FOLDS);
             r->row[r->n++] = perm[i];
+        }
     out->rows = r->n;
     out->chance = 0;
     if (numbers) {
@@ -238,17 +250,18 @@ done:
 }
 
 mucmm_status mucmm__relate_probes(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_table *t,
-                                  float *const *c, float *const *u, uint64_t seed,
-                                  mucmm_related *out)
+                                  const int64_t *group, float *const *c, float *const *u,
+                                  uint64_t seed, mucmm_related *out)
 {
     mucmm_status status = MUCMM_OK;
 
     for (int64_t j = 0; j < mucmm_table_columns(t) && status == MUCMM_OK; j++) {
-        reading r = {.ctx = ctx, .seed = seed};
+        reading r = {.ctx = ctx, .group = group, .seed = seed};
         status = take_column(&r, t, j, &out[j]);
         if (status == MUCMM_OK)
             status = read_column(&r, m, c, u, &out[j]);
         mucmm__free(r.row);
+        mucmm__free(r.fold);
         mucmm__free(r.number);
         mucmm__free(r.class_of);
     }

@@ -178,7 +178,10 @@ mucmm_status mucmm_relate_text(mucmm_ctx *ctx, const mucmm_relate *r, char **out
     mucmm__text t = {.ctx = ctx};
 
     *out = NULL;
-    mucmm__text_format(&t, "%" PRId64 " rows, %" PRId64 " relations", r->rows, r->n);
+    mucmm__text_format(&t, "%" PRId64 " rows, ", r->rows);
+    if (r->groups > 0)
+        mucmm__text_format(&t, "of %" PRId64 " groups that are exchanged as wholes, ", r->groups);
+    mucmm__text_format(&t, "%" PRId64 " relations", r->n);
     mucmm__text_format(&t, "%s\n\n",
                        r->in_sample ? ", IN-SAMPLE: the model was fitted to all of these rows, and "
                                       "nothing is tested"
@@ -298,6 +301,8 @@ mucmm_status mucmm_relate_json(mucmm_ctx *ctx, const mucmm_relate *r, char **out
     for (int64_t i = 0; i < r->n; i++)
         mucmm__json_add(b, list, relation_json(b, r, &r->list[i]));
     mucmm__json_set(b, o, "rows", json_integer(r->rows));
+    if (r->groups > 0)
+        mucmm__json_set(b, o, "groups", json_integer(r->groups));
     mucmm__json_set(b, o, "in_sample", json_boolean(r->in_sample));
     mucmm__json_set(b, o, "columns", columns);
     mucmm__json_set(b, o, "relations", list);

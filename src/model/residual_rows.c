@@ -10,6 +10,8 @@
 #include <math.h>
 #include <string.h>
 
+/* Rows beyond twice the columns that are taken out, at least. */
+enum { LEAST_ROWS = 10 };
 /* Less than this of a column is left by those before it: it adds none. */
 #define COLLINEAR 1e-8
 
@@ -96,5 +98,27 @@ mucmm_status mucmm__residual_rows(mucmm_ctx *ctx, int64_t n, int64_t d, double *
 done:
     mucmm__free(v);
     mucmm__free(one);
+    return status;
+}
+
+mucmm_status mucmm__covariates_out(mucmm_ctx *ctx, const mucmm__adjust *a, const mucmm_table *t,
+                                   const int64_t *rows, int64_t n, bool exchangeable,
+                                   mucmm__block *const *blocks, int32_t n_blocks, int64_t *lost)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t unknown = 0, left = n;
+    double *z = NULL;
+
+    if (lost)
+        *lost = 0;
+    if (!a || n < 2 * (a->d + 1) + LEAST_ROWS)
+        return MUCMM_OK;
+    TRY(mucmm__alloc(ctx, n * a->d, sizeof *z, &z));
+    TRY(mucmm__adjust_design(ctx, a, t, rows, n, &unknown, z));
+    TRY(mucmm__residual_rows(ctx, n, a->d, z, blocks, n_blocks, exchangeable ? &left : NULL));
+    if (lost)
+        *lost = exchangeable ? n - 1 - left : a->d;
+done:
+    mucmm__free(z);
     return status;
 }

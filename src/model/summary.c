@@ -15,7 +15,6 @@
 /* Of the random numbers. */
 enum { STREAM_EXCHANGE = 82 };
 /* Fewer rows than that and twice what covariates take are not tested on what these leave. */
-enum { LEAST_RESIDUAL_ROWS = 10 };
 
 /* ---- its arrays -------------------------------------------------------------------- */
 
@@ -342,29 +341,20 @@ done:
     return status;
 }
 
-/* Of a model that takes covariates out: the common variates without what is left of these in the
- * rows; as other rows that are exchangeable, or (of groups, which stay together) as residuals. Too
- * few rows for that stay as they are. */
+/* Of a model that takes covariates out: the variates without what is left of these in the rows. */
 static mucmm_status take_covariates_out(mucmm_ctx *ctx, const mucmm_model *m,
                                         const mucmm_data *const *data, const int64_t *rows,
-                                        int64_t n, bool exchangeable, mucmm__block *c)
+                                        int64_t n, bool exchangeable, mucmm__block *c,
+                                        mucmm__block *u)
 {
-    mucmm_status status = MUCMM_OK;
-    mucmm__block *blocks[MUCMM_MAX_VIEWS];
-    int64_t unknown = 0, left;
-    double *z = NULL;
+    mucmm__block *blocks[2 * MUCMM_MAX_VIEWS];
 
-    if (!m->adjust || n < 2 * (m->adjust->d + 1) + LEAST_RESIDUAL_ROWS)
-        return MUCMM_OK;
-    TRY(mucmm__alloc(ctx, n * m->adjust->d, sizeof *z, &z));
-    TRY(mucmm__adjust_design(ctx, m->adjust, mucmm_data_covariates(data[0]), rows, n, &unknown, z));
-    for (int32_t v = 0; v < m->n_views; v++)
-        blocks[v] = &c[v];
-    TRY(mucmm__residual_rows(ctx, n, m->adjust->d, z, blocks, m->n_views,
-                             exchangeable ? &left : NULL));
-done:
-    mucmm__free(z);
-    return status;
+    for (int32_t v = 0; v < m->n_views; v++) {
+        blocks[2 * v] = &c[v];
+        blocks[2 * v + 1] = &u[v];
+    }
+    return mucmm__covariates_out(ctx, m->adjust, mucmm_data_covariates(data[0]), rows, n,
+                                 exchangeable, blocks, 2 * m->n_views, NULL);
 }
 
 mucmm_status mucmm__summarize(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_data *const *data,
@@ -389,8 +379,8 @@ mucmm_status mucmm__summarize(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_
                                 &s->common_share[v], &s->individual_share[v]));
         s->rest_share[v] = 1 - s->common_share[v] - s->individual_share[v];
     }
+    TRY(take_covariates_out(ctx, m, data, rows, n, !e, cb, ub));
     TRY(mucmm__leakage(ctx, m->n_views, cb, ub, e, permutations, seed, s));
-    TRY(take_covariates_out(ctx, m, data, rows, n, !e, cb));
     TRY(correlations(ctx, m->n_views, cb, e, permutations, seed, s));
     TRY(significant_shares(ctx, m, data, rows, n, c, s));
     TRY(mucmm__sharing(ctx, m->n_views, cb, e, permutations, seed, s));
