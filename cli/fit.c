@@ -151,9 +151,10 @@ static void print_dimensions(const mucmm_model *m)
 
     if (d->candidates > 0)
         printf("common dimensions: %" PRId64 " found, %" PRId64 " kept; %" PRId64
-               " %s tried, those before the first with p > %g on the choosing rows count\n",
+               " %s tried, those before the first with p > %g %s count\n",
                d->common, mucmm_model_common(m), d->candidates, d->candidates == 1 ? "was" : "were",
-               d->level);
+               d->level,
+               d->standard_errors ? "by permutation of all rows" : "on the choosing rows");
     if (d->trained_candidates > 0)
         printf("of trained heads %" PRId64 " of %" PRId64
                " were found, on rows that did not choose "

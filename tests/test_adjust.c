@@ -330,6 +330,69 @@ static void test_small_samples_do_not_share_their_residuals(void **state)
     print_message("mean held-out correlation %.3f, p <= 0.05 in %d\n", mean, found);
     assert_true(fabs(mean) < .08);
     assert_true(found <= 9);
+
+/* The same where every row trains: residuals of many covariates in few rows are not exchangeable,
+ * the rows of their basis are. */
+static void test_exact_p_values_of_adjusted_views_hold(void **state)
+{
+    int found = 0;
+
+    (void)state;
+    for (uint64_t run = 0; run < 100; run++) {
+        study q = new_study(60, false, 1, 0, 300 + run);
+        mucmm_fit_params p = adjusted("batch,age");
+        mucmm_model *m;
+        p.validation = 0;
+        p.folds = 0;
+        p.common = 1;
+        p.ridge = .1;
+        p.adjust_nonlinear = 8;
+        m = fit_study(&q, &p);
+        found += mucmm_model_cross_fit(m)->p_values[0] <= .05;
+        mucmm_model_free(m);
+        drop_study(&q);
+    }
+    assert_true(found <= 12);
+}
+
+/* Outliers in the same rows of both views, and a batch: each way alone finds less of what is shared
+ * than both. */
+static void test_robust_and_adjusted(void **state)
+{
+    study train = new_study(600, true, 3, 0, 61), fresh = new_study(600, true, 3, 0, 62);
+    double latents[4], batches[4];
+
+    (void)state;
+    for (int64_t i = 0; i < 600; i += 50)
+        for (int m = 0; m < 2; m++)
+            for (int j = 0; j < P; j++)
+                train.x[m][i * P + j] += (j + i / 50) % 2 ? 400 : -400;
+    for (int way = 0; way < 4; way++) {
+        mucmm_fit_params p = adjusted(way & 1 ? "batch" : NULL);
+        mucmm_model *m, *again;
+        bytes file;
+        float *c, *d;
+        p.robust = way & 2 ? MUCMM_ROBUST_WINSOR : MUCMM_ROBUST_NONE;
+        m = fit_study(&train, &p);
+        c = common_of(m, &fresh);
+        latents[way] = fmin(explained(c, fresh.s, 2, 600), explained(c, fresh.s + 1, 2, 600));
+        batches[way] = between_batches(c, &fresh);
+        file = saved(m);
+        CHECK_OK(ctx, mucmm_model_load_memory(ctx, file.data, file.size, NULL, &again));
+        d = common_of(again, &fresh);
+        assert_memory_equal(c, d, sizeof *c * 1200);
+        mucmm_model_free(m);
+        mucmm_model_free(again);
+        free(c);
+        free(d);
+        free(file.data);
+    }
+    for (int way = 0; way < 4; way++)
+    assert_true(latents[3] > .8 && batches[3] < .05);
+    for (int way = 0; way < 3; way++)
+        assert_true(latents[way] < latents[3] - .1);
+    drop_study(&train);
+    drop_study(&fresh);
 }
 
 /* ---- maps -------------------------------------------------------------------------- */
@@ -564,6 +627,8 @@ int main(void)
         cmocka_unit_test(test_splines_take_a_curve_out),
         cmocka_unit_test(test_p_values_of_adjusted_views_hold),
         cmocka_unit_test(test_small_samples_do_not_share_their_residuals),
+        cmocka_unit_test(test_exact_p_values_of_adjusted_views_hold),
+        cmocka_unit_test(test_robust_and_adjusted),
         cmocka_unit_test(test_maps_keep_the_covariates_of_their_sample),
         cmocka_unit_test(test_residual_rows_are_what_covariates_leave),
         cmocka_unit_test(test_fits_that_cannot_be_adjusted),

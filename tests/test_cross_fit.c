@@ -386,6 +386,83 @@ static void test_trained_heads(void **state)
     drop_problem(&t);
 }
 
+/* ---- groups ------------------------------------------------------------------------ */
+
+/* Groups of `rows` rows, whose levels are half the variance of each column, and correlate. */
+static problem grouped(int64_t groups, int64_t rows, int64_t p, double rho, uint64_t seed,
+                       int64_t *group)
+{
+    problem t = noise(groups * rows, p, 0, seed);
+
+    for (int64_t i = 0; i < t.n; i++) {
+        group[i] = i / rows * 17 - 5;
+        for (int64_t j = 0; j < p; j++) {
+            double a = mucmm__rng_normal(mucmm__rng_key(seed, 2), (uint64_t)(i / rows * p + j));
+            double b = mucmm__rng_normal(mucmm__rng_key(seed, 3), (uint64_t)(i / rows * p + j));
+            t.x[0][i * p + j] += (float)a;
+            t.x[1][i * p + j] += (float)(rho * a + sqrt(1 - rho * rho) * b);
+        }
+    }
+    return t;
+}
+
+/* Few groups are cross-fitted, though their rows are many; many are not, and rows without groups
+ * are not. Of rows that are exchanged freely nearly every p is small. */
+static void test_few_groups_are_a_small_sample(void **state)
+{
+    int64_t *group = malloc(400 * sizeof *group);
+    int found[2] = {0};
+
+    (void)state;
+    for (uint64_t run = 0; run < 20; run++) {
+        problem t = grouped(40, 10, 3, run < 14 ? 0 : .8, 500 + run, group);
+        mucmm_fit_params p = cross_params(1, 0);
+        mucmm_model *m;
+        p.groups = group;
+        p.repeats = 1;
+        m = fit(ctx, &t, &p);
+        assert_int_equal(mucmm_model_cross_fit(m)->rows, 400);
+        assert_int_equal(mucmm_model_cross_fit(m)->folds, 5);
+        found[run >= 14] += mucmm_model_cross_fit(m)->p_values[0] <= .05;
+        mucmm_model_free(m);
+        if (run == 0) {
+            for (int64_t i = 0; i < t.n; i++)
+                group[i] = i;
+            p.head = MUCMM_HEAD_LINEAR;
+            m = fit(ctx, &t, &p);
+            assert_null(mucmm_model_cross_fit(m));
+            mucmm_model_free(m);
+        }
+        drop_problem(&t);
+    }
+    assert_true(found[0] <= 3); /* .05: more than 3 of 14 in 0.4 % */
+    assert_int_equal(found[1], 6);
+    free(group);
+}
+
+/* Sites of very different sizes, one of which has most rows: each fold has some. */
+static void test_folds_of_a_few_unequal_groups(void **state)
+{
+    problem t = noise(120, 3, .9, 77);
+    mucmm_fit_params p = cross_params(1, 0);
+    int64_t group[120];
+    mucmm_model *m;
+
+    (void)state;
+    for (int64_t i = 0; i < 120; i++)
+        group[i] = i < 90 ? 3 : i % 6;
+    p.groups = group;
+    p.repeats = 3;
+    m = fit(ctx, &t, &p);
+    assert_int_equal(mucmm_model_cross_fit(m)->folds, 5);
+    assert_true(mucmm_model_cross_fit(m)->correlations[0] > .6);
+    mucmm_model_free(m);
+    p.folds = 7;
+    assert_int_equal(mucmm_fit(ctx, t.view, 2, &p, &m), MUCMM_ESHAPE);
+    assert_non_null(strstr(mucmm_ctx_message(ctx), "7 folds of 6 groups"));
+    drop_problem(&t);
+}
+
 /* ---- what does not go together ----------------------------------------------------- */
 
 static void check_refused(const problem *t, const mucmm_fit_params *p, mucmm_status want,
@@ -461,6 +538,8 @@ int main(void)
         cmocka_unit_test(test_ties_count),
         cmocka_unit_test(test_held_out_is_held_out),
         cmocka_unit_test(test_signal_is_found),
+        cmocka_unit_test(test_few_groups_are_a_small_sample),
+        cmocka_unit_test(test_folds_of_a_few_unequal_groups),
         cmocka_unit_test(test_file_and_threads),
         cmocka_unit_test(test_trained_heads),
         cmocka_unit_test(test_refusals),

@@ -241,6 +241,83 @@ static void test_p_values_are_the_classical_ones(void **state)
     drop_halves(&h);
 }
 
+/* ---- groups ------------------------------------------------------------------------ */
+
+enum { GROUPS = 40, PER_GROUP = N / GROUPS };
+
+/* Half the variance of the columns becomes the groups'. */
+static void add_levels(problem *q, uint64_t seed)
+{
+    for (int v = 0; v < 2; v++)
+        for (int64_t i = 0; i < q->n; i++)
+            for (int64_t j = 0; j < q->p[v]; j++)
+                q->x[v][i * q->p[v] + j] +=
+                    (float)(2 * mucmm__rng_normal(mucmm__rng_key(seed, (uint64_t)v + 1),
+                                                  (uint64_t)(i / PER_GROUP * 64 + j)));
+}
+
+static mucmm_table *levels_of_groups(uint64_t seed)
+{
+    char *text = malloc(N * 64 + 64), *at = text;
+    uint64_t key = mucmm__rng_key(seed, 88);
+    mucmm_table *t;
+
+    at += sprintf(at, "number,class\n");
+    for (int64_t i = 0; i < N; i++)
+        at += sprintf(at, "%.5f,%c\n", mucmm__rng_normal(key, (uint64_t)(i / PER_GROUP)),
+                      'a' + (int)(mucmm__rng_bits(key, (uint64_t)(900 + i / PER_GROUP)) % 3));
+    CHECK_OK(ctx, mucmm_table_open_memory(ctx, text, strlen(text), "known.csv", NULL, &t));
+    free(text);
+    return t;
+}
+
+/* Columns of chance that are the same for all rows of a group: rows that are taken for independent
+ * find them in the components, and read them; groups do not. */
+static void test_columns_of_groups(void **state)
+{
+    problem train = new_problem(ctx, 2, N, false, 21), fresh = new_problem(ctx, 2, N, false, 22);
+    int small[2][2] = {{0}}, of = 0;
+    int64_t group[N];
+    double read[2] = {0};
+    mucmm_model *m;
+
+    (void)state;
+    add_levels(&train, 1);
+    add_levels(&fresh, 2);
+    m = fit_linear(&train);
+    for (int64_t i = 0; i < N; i++)
+        group[i] = i / PER_GROUP;
+    for (uint64_t run = 0; run < 30; run++) {
+        mucmm_table *t = levels_of_groups(run);
+        for (int grouped = 0; grouped < 2; grouped++) {
+            mucmm_relate_params p;
+            mucmm_relate *r;
+            const mucmm_relation *list;
+            int64_t n;
+            mucmm_relate_params_init(&p);
+            p.groups = grouped ? group : NULL;
+            CHECK_OK(ctx, mucmm_relate_create(ctx, m, fresh.view, 2, t, &p, &r));
+            assert_int_equal(mucmm_relate_groups(r), grouped ? GROUPS : 0);
+            list = mucmm_relate_list(r, &n);
+            for (int64_t i = 0; i < n; i++)
+                small[grouped][list[i].column] += list[i].p_value <= .05;
+            of += grouped ? (int)n / 2 : 0;
+            read[grouped] +=
+                mucmm_relate_columns(r, &n)[1].common - mucmm_relate_columns(r, &n)[1].chance;
+            mucmm_relate_free(r);
+        }
+        mucmm_table_free(t);
+    }
+    for (int k = 0; k < 2; k++) {
+        assert_true(small[0][k] > of / 5);
+        assert_true(small[1][k] <= of / 10 && small[1][k] >= of / 100);
+    }
+    assert_true(read[1] < 0 && read[0] > read[1] + .5);
+    mucmm_model_free(m);
+    drop_problem(&train);
+    drop_problem(&fresh);
+}
+
 /* ---- words and refusals ------------------------------------------------------------ */
 
 static int64_t lines(const char *text)
@@ -346,6 +423,7 @@ int main(void)
         cmocka_unit_test(test_rows_that_were_fitted_are_not_tested),
         cmocka_unit_test(test_p_values_of_columns_of_chance_hold),
         cmocka_unit_test(test_p_values_are_the_classical_ones),
+        cmocka_unit_test(test_columns_of_groups),
         cmocka_unit_test(test_relations_as_text_csv_and_json),
         cmocka_unit_test(test_a_fit_names_what_it_is_not_adjusted_for),
     };

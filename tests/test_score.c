@@ -324,6 +324,59 @@ static void test_rows_of_fitted_groups_are_no_new_rows(void **state)
     drop_problem(&fresh);
 }
 
+/* Rows of two fitted groups among those of new ones: they count as fitted, the others are tested by
+ * their own groups. Without groups a warning says what is missing. */
+static void count_warnings(void *user, mucmm_log_level level, const char *message)
+{
+    *(int *)user += level == MUCMM_LOG_WARN && strstr(message, "give `groups`") != NULL;
+}
+
+static void test_fitted_groups_among_new_ones(void **state)
+{
+    problem q = new_problem(ctx, 2, 240, true, 54), fresh = new_problem(ctx, 2, 240, true, 55);
+    mucmm_fit_params p = small_params(MUCMM_HEAD_LINEAR);
+    mucmm_score_params sp;
+    mucmm_ctx_params cp;
+    mucmm_ctx *c;
+    mucmm_model *m;
+    mucmm_scores *s;
+    int64_t group[240];
+    int warned = 0;
+
+    (void)state;
+    mucmm_ctx_params_init(&cp);
+    cp.log = count_warnings;
+    cp.log_user = &warned;
+    assert_int_equal(mucmm_ctx_create(&cp, &c), MUCMM_OK);
+    for (int64_t i = 0; i < 240; i++)
+        group[i] = i % 60;
+    p.groups = group;
+    p.validation = 0; /* every group is fitted */
+    p.folds = 5;
+    p.repeats = 1;
+    m = fit(ctx, &q, &p);
+    mucmm_score_params_init(&sp);
+    sp.permutations = 99;
+    CHECK_OK(c, mucmm_score(c, m, fresh.view, 2, &sp, &s));
+    assert_int_equal(warned, 1);
+    mucmm_scores_free(s);
+    for (int64_t i = 0; i < 240; i++)
+        group[i] = i % 60 < 2 ? i % 60 : 1000 + i % 60;
+    sp.groups = group;
+    CHECK_OK(c, mucmm_score(c, m, fresh.view, 2, &sp, &s));
+    assert_int_equal(warned, 1);
+    assert_int_equal(mucmm_scores_fitted(s), 8);
+    assert_int_equal(mucmm_scores_summary(s, MUCMM_HEADS)->rows, 232);
+    assert_int_equal(mucmm_scores_summary(s, MUCMM_HEADS)->groups, 58);
+    assert_int_equal(mucmm_scores_summary(s, MUCMM_HEADS)->tested_rows, 232);
+    assert_true(isfinite(mucmm_scores_summary(s, MUCMM_HEADS)->p_values[0]));
+    mucmm_scores_free(s);
+    mucmm_model_free(m);
+    mucmm_ctx_free(c);
+    drop_problem(&q);
+    drop_problem(&fresh);
+}
+
 /* ---- main -------------------------------------------------------------------------- */
 
 int main(void)
@@ -335,6 +388,7 @@ int main(void)
         cmocka_unit_test(test_score_of_far_off_rows),
         cmocka_unit_test(test_score_and_transform_refusals),
         cmocka_unit_test(test_rows_of_fitted_groups_are_no_new_rows),
+        cmocka_unit_test(test_fitted_groups_among_new_ones),
     };
     return cmocka_run_group_tests_name("score", tests, set_up, tear_down);
 }

@@ -64,8 +64,8 @@ static void warn_of_none(const mucmm__fit *f, const mucmm_dimensions *d)
         return;
     if (isfinite(d->p_values[0]))
         mucmm__warn(f->ctx,
-                    "nothing significant is shared: with %" PRId64 " rows the first component is "
-                    "no stronger than with wrong pairings, p %.3g; %s",
+                    "nothing significant is shared: with %" PRId64 " rows the strongest component "
+                    "is no stronger than with wrong pairings, p %.3g; %s",
                     f->n_train, d->p_values[0], kept);
     else /* too few ways to pair the rows or their groups */
         mucmm__warn(f->ctx,

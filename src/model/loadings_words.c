@@ -161,7 +161,6 @@ mucmm_status mucmm_loadings_text(mucmm_ctx *ctx, const mucmm_loadings *l, char *
         put_line(&t, l, a);
     }
     if (less)
-        mucmm__text_format(&t,
-                           "\nthe largest of the first components; a csv file or JSON has all\n");
+        mucmm__text_format(&t, "\nthe largest of some components; a csv file or JSON has all\n");
     return mucmm__text_done(&t, out);
 }

@@ -219,11 +219,18 @@ static mucmm_status candidates(const mucmm__page *p, const mucmm_dimensions *d)
         row_real(&r, "chance (95 %)", d->null_95[j]);
         row_text(&r, "p", mucmm_p_text(d->p_values[j], 0, text));
     }
-    snprintf(
-        caption, sizeof caption,
-        "The closed form's components on the rows of the fit that chose. %" PRId64
-        " count: leading ones that are significant (p <= %g), or those that trained heads found.",
-        d->common, d->level);
+    if (d->standard_errors)
+        snprintf(caption, sizeof caption,
+                 "The closed form's components, each row judged by a model that did not see it. "
+                 "%" PRId64 " count: those before the first one with p > %g, the pairing of all "
+                 "rows permuted.",
+                 d->common, d->level);
+    else
+        snprintf(caption, sizeof caption,
+                 "The closed form's components on the rows of the fit that chose. %" PRId64
+                 " count: those before the first one with p > %g, or those that trained heads "
+                 "found.",
+                 d->common, d->level);
     return show(p, "How many common dimensions?", caption, candidates_chart, &r);
 }
 
