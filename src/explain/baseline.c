@@ -90,6 +90,11 @@ done:
     return status;
 }
 
+static double origin_at(const mucmm__view_info *v, int64_t j)
+{
+    return v->origin ? v->origin[j] : 0;
+}
+
 /* The picture is blurred in raw units. */
 static mucmm_status blurred(mucmm_ctx *ctx, const mucmm__samples *s, int64_t i, const float *x,
                             float *out)
@@ -103,18 +108,20 @@ static mucmm_status blurred(mucmm_ctx *ctx, const mucmm__samples *s, int64_t i, 
     if (s->encoded)
         return mucmm__blur(ctx, shape, rank, x, out);
     TRY(mucmm__alloc(ctx, s->cols, sizeof *raw, &raw));
-    if (v->adjust) {
+    if (v->adjust)
         TRY(mucmm_data_read(ctx, s->data[s->view], s->rows + i, 1,
                             &(mucmm_mat){raw, 1, s->cols, s->cols}));
-        TRY(mucmm__blur(ctx, shape, rank, raw, out));
-        TRY(mucmm__scale_features(ctx, v, s->data[s->view], s->rows + i, 1, out));
-        goto done;
-    }
-    for (int64_t j = 0; j < s->cols; j++)
-        raw[j] = (float)((double)x[j] * v->scale[j] + v->mean[j]);
+    else
+        for (int64_t j = 0; j < s->cols; j++)
+            raw[j] = (float)((double)x[j] * v->scale[j] + v->mean[j] + origin_at(v, j));
     TRY(mucmm__blur(ctx, shape, rank, raw, out));
-    for (int64_t j = 0; j < s->cols; j++)
-        out[j] = (float)(((double)out[j] - v->mean[j]) / v->scale[j]);
+    for (int64_t j = 0; v->origin && j < s->cols; j++)
+        out[j] = (float)((double)out[j] - v->origin[j]);
+    if (v->adjust)
+        TRY(mucmm__scale_features(ctx, v, s->data[s->view], s->rows + i, 1, out));
+    else
+        for (int64_t j = 0; j < s->cols; j++)
+            out[j] = (float)(((double)out[j] - v->mean[j]) / v->scale[j]);
 done:
     mucmm__free(raw);
     return status;
@@ -166,7 +173,8 @@ static mucmm_status given_row(mucmm_ctx *ctx, const mucmm__samples *s, float *ro
     if (s->encoded)
         return mucmm_data_read_raw(ctx, d, &at, 1, &(mucmm_mat){row, 1, s->cols, s->cols});
     if (s->m->view[s->view].adjust)
-        return mucmm_data_read(ctx, d, &at, 1, &(mucmm_mat){row, 1, s->cols, s->cols});
+        return mucmm__data_read_less(ctx, d, s->m->view[s->view].origin, &at, 1,
+                                     &(mucmm_mat){row, 1, s->cols, s->cols});
     return mucmm__features(ctx, &s->m->view[s->view], d, &at, 1, row);
 }
 
@@ -186,9 +194,10 @@ mucmm_status mucmm__baselines_start(mucmm_ctx *ctx, const mucmm__samples *s, muc
     else if (s->p->baseline != MUCMM_BASELINE_ZERO)
         TRY(mean_row(ctx, s, out->row));
     else
-        for (int64_t j = 0; j < s->cols && !s->encoded && !out->each; j++) {
-            double zero = v->robust ? mucmm__robust_value(v->robust, j, 0) : 0;
-            out->row[j] = (float)((zero - v->mean[j]) / v->scale[j]);
+        for (int64_t j = 0; j < s->cols && !s->encoded; j++) {
+            double zero = -origin_at(v, j);
+            zero = v->robust && !out->each ? mucmm__robust_value(v->robust, j, zero) : zero;
+            out->row[j] = (float)(out->each ? zero : (zero - v->mean[j]) / v->scale[j]);
         }
 done:
     return status;

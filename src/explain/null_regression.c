@@ -3,6 +3,8 @@
  * The regression of the inputs on u, whose rows are permuted against them. */
 #include "explain/null_regression.h"
 
+#include "io/data.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -66,6 +68,15 @@ done:
     return status;
 }
 
+/* Raw; less the origin of the view's columns, of which no covariance knows. */
+static mucmm_status read_inputs(mucmm_ctx *ctx, const mucmm__samples *s, const mucmm_data *training,
+                                const int64_t *rows, int64_t n, const mucmm_mat *out)
+{
+    if (s->encoded)
+        return mucmm_data_read_raw(ctx, training, rows, n, out);
+    return mucmm__data_read_less(ctx, training, s->m->view[s->view].origin, rows, n, out);
+}
+
 mucmm_status mucmm__null_regression(mucmm_ctx *ctx, const mucmm_null *null, const mucmm__samples *s,
                                     float *maps, mucmm__explained *e)
 {
@@ -85,8 +96,8 @@ mucmm_status mucmm__null_regression(mucmm_ctx *ctx, const mucmm_null *null, cons
         for (int64_t j = 0; j < b; j++)
             chunk[j] = i + j;
         TRY(mucmm__progress(ctx, "inputs against permuted rows", i, null->rows, NULL));
-        TRY(mucmm_data_read_raw(ctx, null->training[s->view], chunk, b,
-                                &(mucmm_mat){x, b, s->cols, s->cols}));
+        TRY(read_inputs(ctx, s, null->training[s->view], chunk, b,
+                        &(mucmm_mat){x, b, s->cols, s->cols}));
         TRY(mucmm__moments_push(ctx, moments, &(mucmm_cmat){x, b, s->cols, s->cols},
                                 &(mucmm_cmat){y + i * width, b, width, width}));
     }

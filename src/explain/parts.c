@@ -48,12 +48,13 @@ static mucmm_status find_mean(mucmm_ctx *ctx, mucmm_parts *p)
 {
     mucmm_status status = MUCMM_OK;
     const mucmm__samples *s = &p->e->s;
+    const double *origin = s->m->view[s->view].origin;
 
     if (s->n == 0)
         return MUCMM_OK;
     if (s->m->view[s->view].adjust && !s->encoded) { /* of rows without their covariates' effect */
         for (int64_t j = 0; j < s->cols; j++)
-            p->mean[j] = (float)s->m->view[s->view].mean[j];
+            p->mean[j] = (float)(s->m->view[s->view].mean[j] + (origin ? origin[j] : 0));
         return MUCMM_OK;
     }
     TRY(mucmm_data_read_raw(ctx, s->data[s->view], s->rows, 1,

@@ -408,7 +408,7 @@ bool mucmm__is_infinite(const char *s)
     return is_one_of(s, infinite);
 }
 
-static mucmm_status parse_number(reader *r, int64_t column, float *out)
+static mucmm_status parse_number(reader *r, int64_t column, double *out)
 {
     char *s = mucmm__trim(r->field);
 
@@ -421,8 +421,8 @@ static mucmm_status parse_number(reader *r, int64_t column, float *out)
         return fail_cell(r, MUCMM_ENUMERIC, column, "is infinite; every value must be finite");
     if (!mucmm__is_decimal(s))
         return fail_cell(r, MUCMM_EFORMAT, column, "is not a number");
-    *out = strtof_l(s, NULL, r->c_locale);
-    if (!isfinite(*out))
+    *out = strtod_l(s, NULL, r->c_locale);
+    if (!isfinite((float)*out))
         return fail_cell(r, MUCMM_ENUMERIC, column, "is beyond the range of float (3.4e38)");
     return MUCMM_OK;
 }
@@ -448,7 +448,7 @@ done:
     return status;
 }
 
-static mucmm_status read_cell(reader *r, int64_t column, float **next)
+static mucmm_status read_cell(reader *r, int64_t column, double **next)
 {
     mucmm_status status = MUCMM_OK;
     mucmm__table *t = r->table;
@@ -496,7 +496,7 @@ static mucmm_status read_row(reader *r)
     mucmm_status status = MUCMM_OK;
     mucmm__table *t = r->table;
     int64_t line = r->line, n = 0;
-    float *next;
+    double *next;
 
     TRY(grow_rows(r));
     next = t->values + t->rows * t->cols;

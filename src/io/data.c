@@ -76,9 +76,9 @@ static void set_table(mucmm_data *d, const mucmm__table *t)
     d->cols = d->shape[0] = t->cols;
     d->rank = 1;
     d->values = (const unsigned char *)t->values;
-    d->type = MUCMM_F32;
-    d->column_step = sizeof(float);
-    d->row_step = t->cols * (int64_t)sizeof(float);
+    d->type = MUCMM_F64;
+    d->column_step = sizeof *t->values;
+    d->row_step = t->cols * d->column_step;
 }
 
 /* First axis = rows. In Fortran order the other axes have to be looked up column by column. */
@@ -145,8 +145,7 @@ static mucmm_status parse_text(mucmm_ctx *ctx, const mucmm__map *file, const muc
     return fail_empty_rows(ctx, d, table.n_empty, first);
 }
 
-static void read_row(const mucmm_data *d, int64_t row, const int64_t *columns, int64_t cols,
-                     float *out);
+static void read_row(const mucmm_data *d, int64_t row, const double *origin, float *out);
 
 /* How many rows of a file hold nothing but NaN, and the first of them; marked [n] unless NULL.
  * x [cols] is room for a row. */
@@ -156,7 +155,7 @@ static int64_t find_empty_rows(const mucmm_data *d, float *x, bool *marked, int6
 
     for (int64_t i = 0; i < d->n; i++) {
         int64_t j = 0;
-        read_row(d, i, NULL, d->cols, x);
+        read_row(d, i, NULL, x);
         while (j < d->cols && isnan(x[j]))
             j++;
         if (j < d->cols)
@@ -373,6 +372,7 @@ mucmm_status mucmm__data_changed(mucmm_ctx *ctx, const mucmm_data *from,
 
     if (status == MUCMM_OK) {
         (*out)->change = change;
+        (*out)->origin = from->origin;
         (*out)->change_arg = arg;
     }
     return status;
@@ -454,6 +454,7 @@ int64_t mucmm_data_missing(const mucmm_data *d)
 typedef struct read_job {
     const mucmm_data *data, *base;
     const int64_t *rows;
+    const double *origin; /* or NULL */
     mucmm_mat out;
     _Atomic int64_t first_bad; /* smallest i whose row holds a value that is not finite */
 } read_job;
@@ -503,26 +504,40 @@ static bool all_finite(const float *x, int64_t n)
     return !bad[0];
 }
 
-/* columns [cols] of a base, -1 = 0; NULL: all as they are. */
-static void read_row(const mucmm_data *d, int64_t row, const int64_t *columns, int64_t cols,
-                     float *out)
+double mucmm__data_number(const mucmm_data *d, int64_t row, int64_t j)
 {
-    const mucmm__number_type *number = &mucmm__number_types[d->type];
-    const unsigned char *p = d->values + row * d->row_step;
+    const mucmm_data *base = mucmm__data_base(d);
+    int64_t column = column_of(d, j);
 
-    if (columns)
-        for (int64_t j = 0; j < cols; j++)
-            if (columns[j] < 0)
+    return column < 0
+               ? 0
+               : mucmm__number_types[base->type].load(
+                     base->values + row * base->row_step + column_offset(base, column), base->swap);
+}
+
+/* A row of the base into the columns of d. */
+static void read_row(const mucmm_data *d, int64_t row, const double *origin, float *out)
+{
+    const mucmm_data *base = mucmm__data_base(d);
+    const mucmm__number_type *number = &mucmm__number_types[base->type];
+    const unsigned char *p = base->values + row * base->row_step;
+
+    if (origin)
+        for (int64_t j = 0; j < d->cols; j++)
+            out[j] = (float)(mucmm__data_number(d, row, j) - origin[j]);
+    else if (d->columns)
+        for (int64_t j = 0; j < d->cols; j++)
+            if (d->columns[j] < 0)
                 out[j] = 0;
             else
-                number->convert(p + column_offset(d, columns[j]), 0, d->swap, 1, out + j);
-    else if (d->column_at)
+                number->convert(p + column_offset(base, d->columns[j]), 0, base->swap, 1, out + j);
+    else if (base->column_at)
         for (int64_t j = 0; j < d->cols; j++)
-            number->convert(p + d->column_at[j], 0, d->swap, 1, out + j);
-    else if (d->type == MUCMM_F32 && !d->swap && d->column_step == sizeof *out)
+            number->convert(p + base->column_at[j], 0, base->swap, 1, out + j);
+    else if (base->type == MUCMM_F32 && !base->swap && base->column_step == sizeof *out)
         memcpy(out, p, (size_t)d->cols * sizeof *out);
     else
-        number->convert(p, d->column_step, d->swap, d->cols, out);
+        number->convert(p, base->column_step, base->swap, d->cols, out);
 }
 
 static void read_block(void *arg, int64_t first, int64_t last)
@@ -530,13 +545,13 @@ static void read_block(void *arg, int64_t first, int64_t last)
     read_job *job = arg;
     const mucmm_data *d = job->base;
     int64_t cols = job->data->cols;
-    bool check = mucmm__number_types[d->type].is_float;
+    bool check = mucmm__number_types[d->type].is_float || job->origin;
 
     for (int64_t i = first; i < last; i++) {
         float *out = job->out.data + i * job->out.stride;
         int64_t seen;
 
-        read_row(d, source_row(job, i), job->data->columns, cols, out);
+        read_row(job->data, source_row(job, i), job->origin, out);
         if (!check || all_finite(out, cols))
             continue;
         seen = atomic_load(&job->first_bad);
@@ -572,9 +587,8 @@ static mucmm_status fail_nonfinite(mucmm_ctx *ctx, const read_job *job)
     j = 0;
     while (isfinite(x[j]))
         j++;
+    value = mucmm__data_number(job->data, row, j);
     j = column_of(job->data, j);
-    value = mucmm__number_types[d->type].load(d->values + row * d->row_step + column_offset(d, j),
-                                              d->swap);
     snprintf(place, sizeof place, d->table.line ? ":%" PRId64 : ": row %" PRId64,
              d->table.line ? d->table.line[row] : row);
     snprintf(column, sizeof column, "column %" PRId64, j);
@@ -589,8 +603,18 @@ static mucmm_status fail_nonfinite(mucmm_ctx *ctx, const read_job *job)
 mucmm_status mucmm_data_read(mucmm_ctx *ctx, const mucmm_data *d, const int64_t *rows, int64_t n,
                              const mucmm_mat *out)
 {
+    return mucmm__data_read_less(ctx, d, NULL, rows, n, out);
+}
+
+mucmm_status mucmm__data_read_less(mucmm_ctx *ctx, const mucmm_data *d, const double *origin,
+                                   const int64_t *rows, int64_t n, const mucmm_mat *out)
+{
     mucmm_status status = MUCMM_OK;
-    read_job job = {.data = d, .base = mucmm__data_base(d), .rows = rows, .out = *out};
+    read_job job = {.data = d,
+                    .base = mucmm__data_base(d),
+                    .rows = rows,
+                    .origin = origin ? origin : d->origin,
+                    .out = *out};
 
     if (out->rows < n || out->cols != d->cols || out->stride < out->cols)
         return mucmm__fail(ctx, MUCMM_ESHAPE,

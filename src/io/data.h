@@ -25,7 +25,7 @@ int64_t mucmm__array_offset(const mucmm__array *a, int32_t first, int64_t index)
 
 /* ---- a table read from text -------------------------------------------------------- */
 typedef struct mucmm__table {
-    float *values; /* [rows, cols] */
+    double *values; /* [rows, cols] */
     int64_t rows, cols;
     char *text;         /* all names, each ended by a NUL      */
     int64_t *column_at; /* [cols] offsets into text            */
@@ -104,6 +104,7 @@ struct mucmm_data {
     /* Done to a row of this object that has been read; data made of it do not have it. */
     void (*change)(const void *arg, int64_t row, float *x);
     const void *change_arg;
+    const double *origin;    /* [cols] taken off when they are read, before that; or NULL */
     mucmm_table *covariates; /* [n] rows that belong to these; NULL: none are known */
 
     /* Subsets by name (mucmm__data_select), which live as long as this one; each has its owner and
@@ -149,6 +150,21 @@ mucmm_status mucmm__data_select(mucmm_ctx *ctx, const mucmm_data *d, const mucmm
 bool mucmm__data_has_names(const mucmm_data *d, const mucmm__wanted *w);
 /* How a name is kept: as it is, but for what is no text (mucmm_text_printable). */
 mucmm_status mucmm__name_make(mucmm_ctx *ctx, const char *name, char **out);
+/* ---- origins: what is taken off in double, before a number becomes a float ----------------- */
+/* The same rows less origin [cols], which is borrowed; data made of it by mucmm__data_changed have
+ * it too. */
+mucmm_status mucmm__data_centred(mucmm_ctx *ctx, const mucmm_data *from, const double *origin,
+                                 mucmm_data **out);
+/* The number itself in column j of d and row `row` of its base. */
+double mucmm__data_number(const mucmm_data *d, int64_t row, int64_t j);
+/* As mucmm_data_read, less origin [cols] (NULL: what d itself takes off, if anything). */
+mucmm_status mucmm__data_read_less(mucmm_ctx *ctx, const mucmm_data *d, const double *origin,
+                                   const int64_t *rows, int64_t n, const mucmm_mat *out);
+/* Near the means of columns whose rows rows[0..n) would lose digits as floats, 0 elsewhere, into
+ * *origin [cols] (mucmm__alloc); NULL if no column would. Rows that lack the view, and NaN, do not
+ * count. */
+mucmm_status mucmm__data_origin(mucmm_ctx *ctx, const mucmm_data *d, const int64_t *rows, int64_t n,
+                                double **origin);
 
 /* Rows [n, cols] in memory that the data object takes over (mucmm__alloc). */
 mucmm_status mucmm__data_own(mucmm_ctx *ctx, const char *label, float *values, int64_t n,

@@ -4,6 +4,8 @@
  * are recognized. */
 #include "model/digest.h"
 
+#include "io/data.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,7 +125,8 @@ static mucmm_status hash_view(mucmm_ctx *ctx, const mucmm_data *data, const mucm
             to[b] = i;
             b += mucmm_data_has(data, from[b]);
         }
-        TRY(mucmm_data_read(ctx, data, from, b, &(mucmm_mat){x, b, cols, cols}));
+        TRY(mucmm__data_read_less(ctx, data, scaling->origin, from, b,
+                                  &(mucmm_mat){x, b, cols, cols}));
         mucmm__parallel_range(ctx, b, 64, hash_range,
                               &(hash_job){x, cols, to, hash, scaling, sketch});
     }

@@ -20,9 +20,9 @@ typedef struct mucmm__digest {
     bool counting;    /* the keys only count: 1, 2, 3 or s01, s02, s03 */
 } mucmm__digest;
 
-/* How a view is scaled: h = (x - mean) / scale, [p]. */
+/* How a view is scaled: h = (x - origin - mean) / scale, [p]; origin NULL = 0. */
 typedef struct mucmm__scaling {
-    const double *mean, *scale;
+    const double *mean, *scale, *origin;
 } mucmm__scaling;
 
 /* Of rows fitted [n_fitted] and held_out [n_held_out] of the views of a fit. *d has to be dropped

@@ -163,9 +163,12 @@ static uint64_t fingerprint(const mucmm__fit *f)
     hash = hash_bytes(hash, p.hidden, sizeof p.hidden[0] * (size_t)p.n_hidden);
     if (p.robust != MUCMM_ROBUST_NONE)
         hash = hash_bytes(hash, &p.robust, sizeof p.robust);
-    for (int32_t m = 0; m < f->model->n_views; m++)
-        hash =
-            hash_bytes(hash, f->model->view[m].mean, sizeof(double) * (size_t)f->model->view[m].p);
+    for (int32_t m = 0; m < f->model->n_views; m++) {
+        const mucmm__view_info *v = &f->model->view[m];
+        hash = hash_bytes(hash, v->mean, sizeof(double) * (size_t)v->p);
+        if (v->origin)
+            hash = hash_bytes(hash, v->origin, sizeof(double) * (size_t)v->p);
+    }
     return hash_bytes(hash, f->cov[0], sizeof(double) * (size_t)total);
 }
 
@@ -432,6 +435,8 @@ static void fit_drop(mucmm__fit *f)
     mucmm__small_sample_drop(f);
     mucmm__fit_adjust_drop(f);
     mucmm__fit_robust_drop(f);
+    for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)
+        mucmm_data_free(f->centred[m]);
     mucmm__cross_drop(f->cross);
     mucmm_model_free(f->model);
 }
@@ -457,14 +462,36 @@ done:
     return status;
 }
 
+/* Of the training rows; the rows of a fit inside another have lost theirs already. */
+static mucmm_status take_origins(mucmm__fit *f)
+{
+    mucmm_status status = MUCMM_OK;
+    const int64_t *rows = f->some ? f->some : f->train;
+    int64_t n = f->some ? f->n_some : f->n_train;
+
+    for (int32_t m = 0; m < f->model->n_views && !f->inside; m++) {
+        double **origin = &f->model->view[m].origin;
+        TRY(mucmm__data_origin(f->ctx, f->data[m], rows, n, origin));
+        if (!*origin)
+            continue;
+        TRY(mucmm__data_centred(f->ctx, f->data[m], *origin, &f->centred[m]));
+        f->data[m] = f->centred[m];
+    }
+done:
+    return status;
+}
+
 /* Which rows train, and what is made of all of them by these. */
 static mucmm_status split_rows(mucmm__fit *f)
 {
-    mucmm_status status = mucmm__split_rows(f, mucmm_data_rows(f->data[0]));
+    mucmm_status status = MUCMM_OK;
 
-    if (status == MUCMM_OK)
-        status = mucmm__fit_robust(f);
-    return status == MUCMM_OK ? mucmm__fit_adjust(f) : status;
+    TRY(mucmm__split_rows(f, mucmm_data_rows(f->data[0])));
+    TRY(take_origins(f));
+    TRY(mucmm__fit_robust(f));
+    TRY(mucmm__fit_adjust(f));
+done:
+    return status;
 }
 
 /* From the views to their covariances and numbers of dimensions. */

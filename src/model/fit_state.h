@@ -50,8 +50,9 @@ typedef struct mucmm__fit {
     mucmm_model *model;
     const mucmm_data *given[MUCMM_MAX_VIEWS];
     const mucmm_data
-        *data[MUCMM_MAX_VIEWS];          /* mapped and adjusted already, where that is asked for */
-    mucmm_data *mapped[MUCMM_MAX_VIEWS]; /* by robust maps */
+        *data[MUCMM_MAX_VIEWS];           /* mapped and adjusted already, where that is asked for */
+    mucmm_data *centred[MUCMM_MAX_VIEWS]; /* less their origins */
+    mucmm_data *mapped[MUCMM_MAX_VIEWS];  /* by robust maps */
     mucmm__adjusted adjusted[MUCMM_MAX_VIEWS];
     int64_t n_train, n_choosing, n_held_out, batch;
     int64_t *train, *choosing, *held_out; /* numbers of rows that have all views; train ascending,

@@ -139,7 +139,7 @@ done:
 void mucmm__model_scaling(const mucmm_model *m, mucmm__scaling scaling[MUCMM_MAX_VIEWS])
 {
     for (int32_t i = 0; i < MUCMM_MAX_VIEWS; i++)
-        scaling[i] = (mucmm__scaling){m->view[i].mean, m->view[i].scale};
+        scaling[i] = (mucmm__scaling){m->view[i].mean, m->view[i].scale, m->view[i].origin};
 }
 
 mucmm_status mucmm__model_recognize(mucmm_ctx *ctx, const mucmm_model *m,
@@ -172,6 +172,7 @@ void mucmm_model_free(mucmm_model *m)
         mucmm__robust_free(m->view[i].robust);
         mucmm__free(m->view[i].scale);
         mucmm__free(m->view[i].slopes);
+        mucmm__free(m->view[i].origin);
         mucmm__free(m->view[i].covariance);
         mucmm__free(m->view[i].description);
         for (int64_t j = 0; m->view[i].columns && j < m->view[i].p; j++)

@@ -43,6 +43,7 @@ typedef struct mucmm__view_info {
     const struct mucmm__adjust
         *adjust; /* the model's: x less slopes [d, p]' z before that; or NULL */
     double *slopes;
+    double *origin;               /* [p] taken off x in double, before all that; or NULL */
     struct mucmm__robust *robust; /* the map of x before all that, or NULL */
     float *covariance;            /* [p, p] of h on the training rows, or NULL         */
     double variance;              /* trace of that covariance                          */

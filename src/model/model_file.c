@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define FORMAT "mucmm"
-#define FORMAT_VERSION 1
+#define FORMAT_VERSION 2
 
 /* Tensors of a model, in the order of the file. */
 typedef struct tensor_list {
@@ -170,7 +170,7 @@ static mucmm_status list_tensors(mucmm_ctx *ctx, const mucmm_model *m, tensor_li
 
     *list = (tensor_list){
         .room =
-            m->n_views * (7 + 2 * (4 * per_head + 6) + MUCMM__LATER * (per_head + 3)) + 2 * 6 + 2};
+            m->n_views * (8 + 2 * (4 * per_head + 6) + MUCMM__LATER * (per_head + 3)) + 2 * 6 + 2};
     TRY(mucmm__alloc(ctx, list->room, sizeof *list->items, &list->items));
     TRY(mucmm__alloc(ctx, list->room, sizeof *list->names, &list->names));
     for (int32_t i = 0; i < m->n_views; i++) {
@@ -179,6 +179,9 @@ static mucmm_status list_tensors(mucmm_ctx *ctx, const mucmm_model *m, tensor_li
         list_add(list, name, MUCMM_F64, v->p, -1, v->mean);
         snprintf(name, sizeof name, "%s.scale", v->name);
         list_add(list, name, MUCMM_F64, v->p, -1, v->scale);
+        snprintf(name, sizeof name, "%s.origin", v->name);
+        if (v->origin)
+            list_add(list, name, MUCMM_F64, v->p, -1, v->origin);
         snprintf(name, sizeof name, "%s.slopes", v->name);
         if (v->slopes)
             list_add(list, name, MUCMM_F64, v->adjust->d, v->p, v->slopes);
@@ -210,12 +213,21 @@ typedef struct saving {
     tensor_list list;
 } saving;
 
+/* The first version that reads it rightly: 1 knows of no origin. */
+static int version_of(const mucmm_model *m)
+{
+    for (int32_t i = 0; i < m->n_views; i++)
+        if (m->view[i].origin)
+            return FORMAT_VERSION;
+    return 1;
+}
+
 static mucmm_status start_saving(mucmm_ctx *ctx, const mucmm_model *m, saving *s)
 {
     const char *const metadata[6] = {"format",   FORMAT,  "format_version",
                                      s->version, "model", m->json};
 
-    snprintf(s->version, sizeof s->version, "%d", FORMAT_VERSION);
+    snprintf(s->version, sizeof s->version, "%d", version_of(m));
     memcpy(s->metadata, metadata, sizeof metadata);
     return list_tensors(ctx, m, &s->list);
 }
@@ -317,11 +329,12 @@ static mucmm_status check_scale(mucmm_ctx *ctx, const mucmm_model *m)
                 return mucmm__fail(ctx, MUCMM_EFORMAT,
                                    "tensor '%s.scale' holds a number that is not positive",
                                    v->name);
-            if (v->scale[j] < LEAST_SCALE || v->scale[j] > LARGEST || fabs(v->mean[j]) > LARGEST)
+            if (v->scale[j] < LEAST_SCALE || v->scale[j] > LARGEST || fabs(v->mean[j]) > LARGEST ||
+                (v->origin && fabs(v->origin[j]) > LARGEST))
                 return mucmm__fail(ctx, MUCMM_EFORMAT,
-                                   "tensor '%s.mean' or '%s.scale' holds a number that rows of "
-                                   "floats do not have",
-                                   v->name, v->name);
+                                   "tensor '%s.mean', '%s.scale' or '%s.origin' holds a number "
+                                   "that rows of floats do not have",
+                                   v->name, v->name, v->name);
         }
     return MUCMM_OK;
 }

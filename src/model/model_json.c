@@ -239,6 +239,8 @@ static json_t *view_json(mucmm__json_build *b, const mucmm__view_info *v)
             mucmm__json_add(b, names, mucmm__json_string(v->columns[j]));
         mucmm__json_set(b, o, "column_names", names);
     }
+    if (v->origin)
+        mucmm__json_set(b, o, "origin", json_boolean(true));
     if (v->robust)
         mucmm__json_set(b, o, "robust_knots", json_integer(v->robust->knots));
     return o;

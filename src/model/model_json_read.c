@@ -518,6 +518,10 @@ static mucmm_status read_view(mucmm_ctx *ctx, const json_t *o, int64_t k, int64_
         TRY(claim(ctx, room, v->p, (size_t)v->p * sizeof *v->covariance));
     if (covariance)
         TRY(mucmm__alloc(ctx, v->p * v->p, sizeof *v->covariance, &v->covariance));
+    if (json_is_true(json_object_get(o, "origin"))) {
+        TRY(claim(ctx, room, v->p, sizeof *v->origin));
+        TRY(mucmm__alloc(ctx, v->p, sizeof *v->origin, &v->origin));
+    }
     if (json_object_get(o, "robust_knots")) {
         int64_t knots;
         TRY(get_integer(ctx, o, "robust_knots", 2, MUCMM__MOST_KNOTS, &knots));

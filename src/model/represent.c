@@ -179,7 +179,9 @@ mucmm_status mucmm__features(mucmm_ctx *ctx, const mucmm__view_info *v, const mu
                              const int64_t *rows, int64_t n, float *h)
 {
     mucmm_mat out = {h, n, v->p, v->p};
-    mucmm_status status = mucmm_data_read(ctx, data, rows, n, &out);
+    /* the rows of a fit take off what is theirs when they are read */
+    mucmm_status status =
+        mucmm__data_read_less(ctx, data, data->origin ? data->origin : v->origin, rows, n, &out);
 
     return status == MUCMM_OK ? mucmm__scale_features(ctx, v, data, rows, n, h) : status;
 }
