@@ -414,7 +414,7 @@ static void test_hashes_differ(void **state)
     }
     CHECK_OK(ctx, mucmm_data_wrap(ctx, &(mucmm_cmat){x, N, COLS, COLS}, "x", NULL, 0, &data));
     CHECK_OK(ctx, mucmm__digest_make(ctx, 1, (const mucmm_data *[]){data},
-                                     &(mucmm__scaling){zeros, ones}, rows, N, NULL, 0, &d));
+                                     &(mucmm__scaling){zeros, ones, NULL}, rows, N, NULL, 0, &d));
     for (int64_t i = 0; i < N; i++)
         rows[i] = d.view[0][i];
     mucmm__sort_rows(rows, N);
