@@ -389,7 +389,7 @@ def transform_predicts_a_view_that_is_not_given():
 def score_without_a_view():
     both = json.loads(succeeds('score', 'mlp.mucmm', *UNSEEN, '--json').stdout)
     one = json.loads(succeeds('score', 'mlp.mucmm', *UNSEEN[:2], '--json').stdout)
-    check(set(one) == SUMMARY_KEYS | {'linear', 'rows'}, list(one))
+    check(set(one) == SUMMARY_KEYS | {'linear', 'rows', 'samples'}, list(one))
     for part, whole in ((one, both), (one['linear'], both['linear'])):
         left = part['views']['left']  # which of its variates are significant, one view cannot tell
         check({k: left[k] for k in SHARES} == {k: whole['views']['left'][k] for k in SHARES}, part['views'])
@@ -811,7 +811,7 @@ def rows_of_the_fit_testify_to_nothing():
 @test
 def score_json_has_the_keys_of_the_contract():
     root = json.loads(succeeds('score', 'mlp.mucmm', *UNSEEN, '--json', '--permutations', '50').stdout)
-    check(set(root) == SUMMARY_KEYS | {'linear', 'rows'}, list(root))
+    check(set(root) == SUMMARY_KEYS | {'linear', 'rows', 'samples'}, list(root))
     check(root['rows'] == {'given': 150, 'new': 150, 'held_out': 0, 'fitted': 0, 'recognition': 'sure'}, root['rows'])
     check(set(root['linear']) == SUMMARY_KEYS, list(root['linear']))
     for part in (root, root['linear']):
@@ -826,7 +826,7 @@ def score_json_has_the_keys_of_the_contract():
             check(all(1 / 51 - 1e-9 <= p <= 1 for p in part['leakage'][key].values()), part['leakage'])
         check(abs(part['leakage']['linear_chance']['left'] - 4 / 149) < 1e-4, part['leakage'])  # 2 views x 2 of 150 rows
         for view in ('left', 'right'):
-            check(set(part['views'][view]) == SHARES | {'shared_share', 'redundancy'}, part['views'])
+            check(set(part['views'][view]) == SHARES | {'shared_share', 'redundancy', 'unshared_share'}, part['views'])
             check(0 < part['views'][view]['redundancy'] < part['views'][view]['shared_share'], part['views'])
     root = json.loads(succeeds('score', 'mlp.mucmm', *UNSEEN, '--json', '--permutations', '0').stdout)
     check(root['p_values'] == [None, None] and root['significant'] == 0, root['p_values'])
@@ -862,7 +862,7 @@ def three_views_say_which_of_them_carry_a_component():
     text = succeeds(*scored).stdout
     check('views that carry a component (heads, these rows)' in text, text)
     root = json.loads(succeeds(*scored, '--json').stdout)
-    check(set(root) == SUMMARY_KEYS | {'linear', 'rows', 'carried_by', 'pairs'}, list(root))
+    check(set(root) == SUMMARY_KEYS | {'linear', 'rows', 'samples', 'carried_by', 'pairs'}, list(root))
     check(root['carried_by'][:2] == [['left', 'right', 'third'], ['left', 'right']], root['carried_by'])
     check(set(root['pairs']) == {'left,right', 'left,third', 'right,third'}, root['pairs'])
     mean = [sum(pair['correlations'][j] for pair in root['pairs'].values()) / 3 for j in range(3)]
