@@ -8,15 +8,16 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 const option fit_options[] = {
     OPTION_VIEW,
     {"common", 0, OPTION_AUTO, true, AT(common), 1, 1000000, "K|auto",
      "dimensions of the common representation; auto = what is significant on rows that did not "
      "train"},
-    {"individual", 0, OPTION_AUTO, true, AT(individual), 0, 1000000, "Q|auto",
+    {"individual", 0, OPTION_VIEW_COUNTS, true, AT(individual), 0, 1000000, "Q|auto",
      "dimensions of every view's individual one; 0 = none; auto = what rebuilds rows that "
-     "did not train best"},
+     "did not train best; or of each view: 5,3 or labs=5,text=auto"},
     OPTION_OUTPUT(true, "MODEL", "model file to write"),
     {"head", 0, OPTION_CHOICE, false, AT(head), 0, 0, "linear|mlp|auto",
      "closed form, trained networks, or these only where they say more on rows that did not train "
@@ -101,11 +102,33 @@ static void set_real(double *to, double given)
         *to = given;
 }
 
+/* The numbers of all views, or of each in their order; by names if these are given. */
+static int fill_individual(const view_counts *given, const inputs *in, mucmm_fit_params *p)
+{
+    p->individual = given->value[0] == COUNT_AUTO ? MUCMM_AUTO : given->value[0];
+    if (given->n == 1 && !given->name[0][0])
+        return 0;
+    p->n_view_individual = given->n;
+    for (int32_t i = 0; i < given->n; i++) {
+        int32_t at = given->name[i][0] ? 0 : i;
+        while (given->name[i][0] && at < in->n && strcmp(in->views[at].name, given->name[i]) != 0)
+            at++;
+        if (at >= in->n || (given->name[i][0] != 0) != (given->name[0][0] != 0) ||
+            given->n != in->n) {
+            return fail(EXIT_USAGE,
+                        "--individual: %d number%s for %d views; give one for all, or one for each "
+                        "view, in their order or all by name (NAME=Q,...)",
+                        given->n, given->n == 1 ? "" : "s", in->n);
+        }
+        p->view_individual[at] = given->value[i] == COUNT_AUTO ? MUCMM_AUTO : given->value[i];
+    }
+    return 0;
+}
+
 static void fill_params(const settings *given, mucmm_fit_params *p)
 {
     mucmm_fit_params_init(p);
     p->common = given->common == COUNT_AUTO ? MUCMM_AUTO : given->common;
-    p->individual = given->individual == COUNT_AUTO ? MUCMM_AUTO : given->individual;
     p->head = given->head >= 0 ? (mucmm_head_kind)given->head : p->head;
     p->scaling = given->scale >= 0 ? (mucmm_scaling)given->scale : p->scaling;
     p->robust = given->robust >= 0 ? (mucmm_robust)given->robust : p->robust;
@@ -321,6 +344,7 @@ int run_fit(const settings *given)
                     &in));
     TRY(inputs_groups(&s, given, &in));
     fill_params(given, &p);
+    TRY(fill_individual(&given->individual, &in, &p));
     p.groups = in.groups;
     s.checkpoint = given->checkpoint;
     TRY(check(&s, mucmm_fit(s.ctx, in.views, in.n, &p, &m)));

@@ -221,6 +221,47 @@ static bool take_pair(const option *o, const char *text, pairs *out)
     return true;
 }
 
+/* One of a list of numbers of views, `length` letters: NUMBER or NAME=NUMBER. */
+static bool take_view_count(const option *o, const char *text, size_t length, view_counts *out)
+{
+    const char *equals = memchr(text, '=', length);
+    size_t name = equals ? (size_t)(equals - text) : 0;
+    char word[24];
+
+    if (out->n == MUCMM_MAX_VIEWS) {
+        print_error("--%s is given for more than %d views", o->name, MUCMM_MAX_VIEWS);
+        return false;
+    }
+    if (equals && !good_name(text, name)) {
+        print_error("--%s: '%.*s' is not NAME=NUMBER", o->name, (int)length, text);
+        return false;
+    }
+    snprintf(out->name[out->n], MAX_NAME, "%.*s", (int)name, text);
+    if (equals && !is_new(o, (const char *)out->name, MAX_NAME, out->n))
+        return false;
+    name += equals ? 1 : 0;
+    snprintf(word, sizeof word, "%.*s", (int)(length - name), text + name);
+    out->value[out->n] = COUNT_AUTO;
+    if (strcmp(word, "auto") != 0 && !take_count(o, word, &out->value[out->n]))
+        return false;
+    out->n++;
+    return true;
+}
+
+static bool take_view_counts(const option *o, const char *text, view_counts *out)
+{
+    out->n = 0;
+    for (const char *at = text; *at || at == text;) {
+        size_t length = strcspn(at, ",");
+        if (!take_view_count(o, at, length, out))
+            return false;
+        at += length + (at[length] == ',');
+        if (!*at)
+            break;
+    }
+    return true;
+}
+
 static bool take_tensor(const option *o, const char *text, tensor_pairs *out)
 {
     const char *equals = strchr(text, '=');
@@ -273,6 +314,8 @@ static bool take_value(const option *o, const char *text, settings *out)
         return take_real(o, text, at);
     case OPTION_COUNTS:
         return take_counts(o, text, at);
+    case OPTION_VIEW_COUNTS:
+        return take_view_counts(o, text, at);
     case OPTION_CHOICE:
         return take_choice(o, text, at);
     case OPTION_PAIRS:
@@ -289,15 +332,34 @@ static bool take_value(const option *o, const char *text, settings *out)
 
 void options_none(settings *s)
 {
-    int64_t *whole[] = {
-        &s->common,         &s->individual,    &s->epochs,      &s->individual_epochs,
-        &s->batch,          &s->seed,          &s->threads,     &s->permutations,
-        &s->shown,          &s->features,      &s->steps,       &s->repeats,
-        &s->train_pairs,    &s->head,          &s->scale,       &s->method,
-        &s->representation, &s->figures,       &s->part,        &s->missing,
-        &s->memory,         &s->noise_samples, &s->null_models, &s->null_rows,
-        &s->stages,         &s->top,           &s->bootstrap,   &s->restarts,
-        &s->folds};
+    int64_t *whole[] = {&s->common,
+                        &s->epochs,
+                        &s->individual_epochs,
+                        &s->batch,
+                        &s->seed,
+                        &s->threads,
+                        &s->permutations,
+                        &s->shown,
+                        &s->features,
+                        &s->steps,
+                        &s->repeats,
+                        &s->train_pairs,
+                        &s->head,
+                        &s->scale,
+                        &s->method,
+                        &s->representation,
+                        &s->figures,
+                        &s->part,
+                        &s->missing,
+                        &s->memory,
+                        &s->noise_samples,
+                        &s->null_models,
+                        &s->null_rows,
+                        &s->stages,
+                        &s->top,
+                        &s->bootstrap,
+                        &s->restarts,
+                        &s->folds};
     double *reals[] = {&s->validation,  &s->ridge,        &s->learning_rate, &s->weight_decay,
                        &s->input_noise, &s->independence, &s->noise,         &s->mask};
 
@@ -376,6 +438,8 @@ static bool is_given(const option *o, const settings *s)
         return !isnan(*(const double *)at);
     if (o->kind == OPTION_COUNTS)
         return ((const counts *)at)->n >= 0;
+    if (o->kind == OPTION_VIEW_COUNTS)
+        return ((const view_counts *)at)->n > 0;
     if (o->kind == OPTION_TEXT)
         return *(const char *const *)at != NULL;
     if (o->kind == OPTION_PAIRS)
@@ -475,6 +539,17 @@ static void put_counts(FILE *out, const counts *c)
         fputs(" ''", out);
 }
 
+static void put_view_counts(FILE *out, const view_counts *c)
+{
+    for (int32_t i = 0; i < c->n; i++) {
+        fprintf(out, "%c%s%s", i == 0 ? ' ' : ',', c->name[i], c->name[i][0] ? "=" : "");
+        if (c->value[i] == COUNT_AUTO)
+            fputs("auto", out);
+        else
+            fprintf(out, "%" PRId64, c->value[i]);
+    }
+}
+
 static void put_pairs(FILE *out, const option *o, const pairs *p)
 {
     for (int32_t i = 0; i < p->n; i++) {
@@ -505,6 +580,8 @@ static void put_option(FILE *out, const option *o, const settings *s)
         put_real(out, o, *(const double *)at);
     else if (o->kind == OPTION_COUNTS)
         put_counts(out, at);
+    else if (o->kind == OPTION_VIEW_COUNTS)
+        put_view_counts(out, at);
     else if (o->kind != OPTION_FLAG)
         put_count(out, o, *(const int64_t *)at);
 }

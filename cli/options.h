@@ -25,6 +25,14 @@ typedef struct counts {
     int64_t value[MUCMM_MAX_HIDDEN];
 } counts;
 
+/* A number of all views, or one of each: 16, auto, 5,3, labs=5,text=auto. Numbers may be
+ * COUNT_AUTO; a name is empty where none is given. */
+typedef struct view_counts {
+    int32_t n; /* 0 = not given */
+    int64_t value[MUCMM_MAX_VIEWS];
+    char name[MUCMM_MAX_VIEWS][MAX_NAME];
+} view_counts;
+
 /* TENSOR=VALUE, given once or more. Names of tensors hold anything but '='. */
 typedef struct tensor_pairs {
     int32_t n;
@@ -48,13 +56,14 @@ typedef struct settings {
     const char *output, *key, *checkpoint, *samples, *score, *data, *wrt, *cache, *encoder, *pool,
         *label, *group, *metadata, *image_encoder, *text_encoder, *baseline, *covariates,
         *training_covariates, *adjust, *csv;
-    int64_t common, individual, epochs, individual_epochs, batch, seed, threads;
+    int64_t common, epochs, individual_epochs, batch, seed, threads;
     int64_t shown, permutations, features, steps, repeats, train_pairs, noise_samples;
     int64_t null_models, null_rows, top;
     int64_t head, scale, robust, method, figures, representation, part, memory, stages, missing;
     int64_t bootstrap, restarts, folds, adjust_nonlinear;
     double validation, ridge, learning_rate, weight_decay, input_noise, independence, noise, mask;
     counts hidden;
+    view_counts individual;
     const struct option *table; /* of the command, to name options in messages */
     bool json, verbose, tensors, vjp, skip_bad, check, parts;
 } settings;
@@ -62,16 +71,17 @@ typedef struct settings {
 enum { COUNT_AUTO = -2 };
 
 typedef enum option_kind {
-    OPTION_FLAG,    /* bool                                                     */
-    OPTION_TEXT,    /* const char *                                             */
-    OPTION_COUNT,   /* int64_t                                                  */
-    OPTION_AUTO,    /* int64_t: a count, or COUNT_AUTO for "auto"                 */
-    OPTION_REAL,    /* double; or a word of `value`, "R|one|two": -1, -2         */
-    OPTION_COUNTS,  /* counts: 512,512                                          */
-    OPTION_CHOICE,  /* int64_t: place of the word in `value`, "linear|mlp"      */
-    OPTION_PAIRS,   /* pairs                                                    */
-    OPTION_TENSORS, /* tensor_pairs */
-    OPTION_TEXTS    /* texts */
+    OPTION_FLAG,        /* bool                                                     */
+    OPTION_TEXT,        /* const char *                                             */
+    OPTION_COUNT,       /* int64_t                                                  */
+    OPTION_AUTO,        /* int64_t: a count, or COUNT_AUTO for "auto"                 */
+    OPTION_REAL,        /* double; or a word of `value`, "R|one|two": -1, -2         */
+    OPTION_COUNTS,      /* counts: 512,512                                          */
+    OPTION_VIEW_COUNTS, /* view_counts: 16, auto, 5,3, labs=5,text=auto             */
+    OPTION_CHOICE,      /* int64_t: place of the word in `value`, "linear|mlp"      */
+    OPTION_PAIRS,       /* pairs                                                    */
+    OPTION_TENSORS,     /* tensor_pairs */
+    OPTION_TEXTS        /* texts */
 } option_kind;
 
 typedef struct option {

@@ -305,6 +305,16 @@ static void print_carriers(const mucmm_model *m, const summary_column *columns, 
     }
 }
 
+/* Has any view individual variates? */
+static bool any_individual(const mucmm_model *m)
+{
+    bool any = false;
+
+    for (int32_t v = 0; v < mucmm_model_views(m); v++)
+        any = any || mucmm_model_individual(m, v) > 0;
+    return any;
+}
+
 static void print_shares(const mucmm_model *m, const summary_column *columns, int n)
 {
     bool tested = false;
@@ -323,6 +333,8 @@ static void print_shares(const mucmm_model *m, const summary_column *columns, in
     printf("share of the view's variance\n");
     for (int32_t v = 0; v < mucmm_model_views(m); v++)
         for (size_t p = 0; p < sizeof parts / sizeof *parts; p++) {
+            if (parts[p].value == pick_individual && mucmm_model_individual(m, v) == 0)
+                continue;
             snprintf(label, sizeof label, "%s, %s", mucmm_model_view_name(m, v), parts[p].name);
             print_row(parts[p].value == pick_redundancy ? parts[p].name : label, columns, n,
                       parts[p].value, v);
@@ -334,8 +346,12 @@ static void print_leakage(const mucmm_model *m, const summary_column *columns, i
     int32_t views = mucmm_model_views(m);
     char label[2 * MAX_NAME + 32];
 
+    if (!any_individual(m))
+        return;
     print_title_line("dependence left (0 = none)", columns, n);
     for (int32_t v = 0; v < views; v++) {
+        if (mucmm_model_individual(m, v) == 0)
+            continue;
         snprintf(label, sizeof label, "%s on common, linear", mucmm_model_view_name(m, v));
         print_tested(label, columns, n, pick_linear, pick_linear_p, v);
         print_row("  by chance", columns, n, pick_linear_chance, v);
@@ -345,6 +361,8 @@ static void print_leakage(const mucmm_model *m, const summary_column *columns, i
     for (int32_t v = 0; v < views; v++)
         for (int32_t w = v + 1; w < views; w++) {
             int64_t pair = (int64_t)v * views + w;
+            if (mucmm_model_individual(m, v) == 0 || mucmm_model_individual(m, w) == 0)
+                continue;
             snprintf(label, sizeof label, "%s on %s", mucmm_model_view_name(m, v),
                      mucmm_model_view_name(m, w));
             print_tested(label, columns, n, pick_pair, pick_pair_p, pair);
@@ -362,9 +380,13 @@ static void print_completeness(const mucmm_model *m, const summary_column *colum
         {"linear", pick_complete}, {"any kind", pick_complete_any}, {"effective rank", pick_rank}};
     char label[MAX_NAME + 64];
 
+    if (!any_individual(m))
+        return;
     printf("individual part: share rebuilt of what the common part leaves\n");
     for (int32_t v = 0; v < mucmm_model_views(m); v++)
         for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
+            if (mucmm_model_individual(m, v) == 0)
+                continue;
             int used = snprintf(label, sizeof label, "%s, %s", mucmm_model_view_name(m, v),
                                 figures[i].name);
             if (figures[i].value == pick_rank)

@@ -49,6 +49,14 @@ static int64_t count_or_auto(int64_t x)
     return x == MUCMM_AUTO ? COUNT_AUTO : x;
 }
 
+static void individual_settings(const mucmm_fit_params *p, view_counts *out)
+{
+    out->n = p->n_view_individual > 0 ? p->n_view_individual : 1;
+    for (int32_t i = 0; i < out->n; i++)
+        out->value[i] =
+            count_or_auto(p->n_view_individual > 0 ? p->view_individual[i] : p->individual);
+}
+
 static void hidden_settings(const mucmm_fit_params *p, const mucmm_fit_params *usual, settings *out)
 {
     bool same = p->n_hidden == usual->n_hidden;
@@ -86,7 +94,7 @@ static void fit_settings(const mucmm_model *m, settings *out)
 
     mucmm_fit_params_init(&usual);
     out->common = count_or_auto(p->common);
-    out->individual = count_or_auto(p->individual);
+    individual_settings(p, &out->individual);
     out->head = other_count(p->head, usual.head);
     out->scale = other_count(p->scaling, usual.scaling);
     out->robust = other_count(p->robust, usual.robust);

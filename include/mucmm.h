@@ -423,7 +423,8 @@ typedef struct mucmm_fit_params {
     mucmm_head_kind head;             /* default MUCMM_HEAD_AUTO                                  */
     mucmm_scaling scaling;            /* one divisor per view (default) or per column             */
     int64_t common;                   /* k, >= 1, or MUCMM_AUTO; required                         */
-    int64_t individual;               /* q of every view, >= 0, or MUCMM_AUTO; required           */
+    int64_t individual;               /* q of every view, >= 0 (of a view whose columns leave less,
+                                         what they leave), or MUCMM_AUTO; required           */
     int32_t n_hidden;                 /* hidden layers of an MLP head, 0..MUCMM_MAX_HIDDEN        */
     int64_t hidden[MUCMM_MAX_HIDDEN]; /* their widths; default 512, 512                 */
     int64_t common_epochs;            /* 0 = 20, or more if that is less than 180 steps           */
@@ -480,6 +481,11 @@ typedef struct mucmm_fit_params {
                         nothing: so few rows do not feed networks                               */
     int32_t repeats; /* of the folds, each time drawn anew; 0 (default) = 10, or fewer where that
                         takes long                                                              */
+    int32_t n_view_individual; /* 0 (default): `individual` is for all views; else the number of
+                                  views, and it counts for none of them                         */
+    int64_t view_individual[MUCMM_MAX_VIEWS]; /* q of each view, >= 0, or MUCMM_AUTO. Of more than
+                                  two views one that has fewer columns than common + its q carries
+                                  at most the components that its q leaves room for            */
 } mucmm_fit_params;
 #define MUCMM_SMALL_SAMPLE 300
 #define MUCMM_MAX_FOLDS 100

@@ -436,8 +436,8 @@ static inline void individual_of_all(mucmm_ctx *ctx, const problem *t, const dou
                 for (int64_t a = 0; a < t->p[l]; a++)
                     cross[i * others + at + j] +=
                         cov[(start[v] + i) * total + start[l] + a] * w[l][a * k + j];
-    CHECK_OK(ctx, mucmm__closed_form_individual_of_all(ctx, t->p[v], own, k, w[v], others, cross, q,
-                                                       "test", u, &found));
+    CHECK_OK(ctx, mucmm__closed_form_individual_of_all(ctx, t->p[v], own, k, w[v], others, cross, 0,
+                                                       q, "test", u, &found));
     for (int64_t i = t->p[v] - 1; i >= 0; i--)
         for (int64_t j = q - 1; j >= 0; j--)
             u[i * q + j] = j < found ? u[i * found + j] : 0;

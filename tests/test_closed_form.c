@@ -447,8 +447,8 @@ static void test_linear_refusals(void **state)
 
     (void)state;
     add_ridge(cov, total, 1);
-    expect(ctx, mucmm__closed_form_common(ctx, 3, p, three_names, cov, 0, 4, 4, rho, w),
-           MUCMM_ESHAPE, "right has 3 columns");
+    expect(ctx, mucmm__closed_form_common(ctx, 3, p, three_names, cov, 0, 5, 5, rho, w),
+           MUCMM_ESHAPE, "left has 4 columns");
     cov[4 * total + 4] = 0;
     expect(ctx, mucmm__closed_form_common(ctx, 3, p, three_names, cov, 0, 2, 2, rho, w),
            MUCMM_ENUMERIC,
@@ -595,7 +595,7 @@ static void check_beside_all(mucmm_ctx *ctx, const many *t, int32_t m, int64_t a
     }
     memcpy(cross, t->cross[m], (size_t)(p * others) * sizeof *x);
     CHECK_OK(ctx, mucmm__closed_form_individual_of_all(ctx, p, t->own[m], t->k, t->w[m], others,
-                                                       cross, asked, "view", u, &q));
+                                                       cross, 0, asked, "view", u, &q));
     assert_int_equal(q, want);
     for (int64_t j = 0; j < q; j++)
         for (int64_t d = 0; d < all; d++) {
@@ -646,7 +646,7 @@ static void test_two_views_without_a_ridge_are_as_they_were(void **state)
     (void)state;
     CHECK_OK(ctx, mucmm__closed_form_individual(ctx, 10, t.own[0], 2, t.w[0], 5, "view", plain));
     CHECK_OK(ctx, mucmm__closed_form_individual_of_all(ctx, 10, t.own[0], 2, t.w[0], 2, t.cross[0],
-                                                       5, "view", u, &found));
+                                                       0, 5, "view", u, &found));
     assert_int_equal(found, 5);
     for (int i = 0; i < 50; i++)
         CHECK_CLOSE(u[i], plain[i], 1e-12);
@@ -692,7 +692,7 @@ static void test_individual_parts_report_failed_allocations(void **state)
         assert_int_equal(mucmm_ctx_create(&params, &ctx), MUCMM_OK);
         heap.fail_at = heap.calls + at;
         memcpy(cross, t.cross[0], 8 * 4 * sizeof *cross);
-        status = mucmm__closed_form_individual_of_all(ctx, 8, t.own[0], 2, t.w[0], 4, cross, 2,
+        status = mucmm__closed_form_individual_of_all(ctx, 8, t.own[0], 2, t.w[0], 4, cross, 0, 2,
                                                       "view", u, &found);
         assert_true(status == MUCMM_ENOMEM || (status == MUCMM_OK && at > 10));
         assert_int_equal(found, status == MUCMM_OK ? 2 : 0);

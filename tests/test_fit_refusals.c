@@ -30,7 +30,9 @@ static void test_fit_refuses_parameters_out_of_range(void **state)
             "9 common dimensions are asked for, but view 'left' has only 8");
     REFUSED(common, -2, MUCMM_EARG, "the number of common dimensions is -2");
     REFUSED(individual, -2, MUCMM_EARG, "the number of individual dimensions is -2");
-    REFUSED(individual, 7, MUCMM_ESHAPE, "2 common and 7 individual dimensions");
+    REFUSED(n_view_individual, -1, MUCMM_EARG, "the number of numbers of individual dimensions");
+    REFUSED(n_view_individual, MUCMM_MAX_VIEWS + 1, MUCMM_EARG, "individual dimensions is 17");
+    REFUSED(n_view_individual, 1, MUCMM_ESHAPE, "1 numbers of individual dimensions for 2 views");
     REFUSED(n_hidden, -1, MUCMM_EARG, "the number of hidden layers");
     REFUSED(n_hidden, MUCMM_MAX_HIDDEN + 1, MUCMM_EARG, "the number of hidden layers");
     REFUSED(hidden[1], 0, MUCMM_EARG, "a hidden layer's width is 0");

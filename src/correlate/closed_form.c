@@ -12,20 +12,40 @@
  * rounding below this. */
 #define UNSEEN 1e-13
 
+/* Of a component, whose parts in all views have squares that add up to 1: a view with less has no
+ * part in it but rounding. */
+#define NO_PART 1e-20
+/* Of the square of its part in a view: if the components that the view carries tell so much of it,
+ * it is none of its own. */
+#define TOLD (1 - 1e-4)
+
 /* ---- common ------------------------------------------------------------------------ */
+
+/* The view that leaves the fewest components: of two the narrower one, of more the second widest,
+ * as a component needs two views. */
+static int32_t decisive(int32_t n_views, const int64_t *p)
+{
+    int32_t widest = 0, second = -1;
+
+    for (int32_t m = 1; m < n_views; m++)
+        widest = p[m] > p[widest] ? m : widest;
+    for (int32_t m = 0; m < n_views; m++)
+        if (m != widest && (second < 0 || p[m] > p[second]))
+            second = m;
+    return second;
+}
 
 static mucmm_status check_common(mucmm_ctx *ctx, int32_t n_views, const int64_t *p,
                                  const char *const *names, double ridge, int64_t k, int64_t k_all)
 {
-    int32_t narrow = 0;
+    int32_t narrow;
 
     if (n_views < 2 || n_views > MUCMM_MAX_VIEWS)
         return mucmm__fail(ctx, MUCMM_EARG, "%" PRId32 " views; from 2 to %d are possible", n_views,
                            MUCMM_MAX_VIEWS);
     if (!(ridge >= 0 && isfinite(ridge)))
         return mucmm__fail(ctx, MUCMM_EARG, "ridge = %g; it must be 0 or more", ridge);
-    for (int32_t m = 1; m < n_views; m++)
-        narrow = p[m] < p[narrow] ? m : narrow;
+    narrow = decisive(n_views, p);
     if (k < 0 || k_all < 1 || k > k_all || k_all > p[narrow])
         return mucmm__fail(ctx, MUCMM_ESHAPE,
                            "%" PRId64 " common components of %" PRId64
@@ -34,16 +54,74 @@ static mucmm_status check_common(mucmm_ctx *ctx, int32_t n_views, const int64_t 
     return MUCMM_OK;
 }
 
+static double column_square(int64_t p, int64_t k, const double *w, int64_t j)
+{
+    double square = 0;
+
+    for (int64_t i = 0; i < p; i++)
+        square += w[i * k + j] * w[i * k + j];
+    return square;
+}
+
 /* Columns of w [p, k] to unit length: in whitened coordinates that is variance 1. */
 static void normalize_columns(int64_t p, int64_t k, double *w)
 {
     for (int64_t j = 0; j < k; j++) {
-        double square = 0;
+        double square = column_square(p, k, w, j);
         for (int64_t i = 0; i < p; i++)
-            square += w[i * k + j] * w[i * k + j];
-        for (int64_t i = 0; square > 0 && i < p; i++)
-            w[i * k + j] /= sqrt(square);
+            w[i * k + j] = square > NO_PART ? w[i * k + j] / sqrt(square) : 0;
     }
+}
+
+/* rest [p, k] less its parts along its column j. */
+static void take_out(int64_t p, int64_t k, double *rest, int64_t j)
+{
+    double square = column_square(p, k, rest, j);
+
+    for (int64_t l = 0; l < k; l++) {
+        double along = 0;
+        for (int64_t i = 0; i < p; i++)
+            along += rest[i * k + j] * rest[i * k + l] / square;
+        for (int64_t i = 0; l != j && i < p; i++)
+            rest[i * k + l] -= along * rest[i * k + j];
+    }
+    for (int64_t i = 0; i < p; i++)
+        rest[i * k + j] = 0;
+}
+
+/* A view that carries fewer than k components, w [p, k] its parts in each: one by one that of which
+ * the largest part is left beside those before it; the others' columns are 0. */
+static mucmm_status choose_carried(mucmm_ctx *ctx, int64_t p, int64_t k, int64_t carried, double *w)
+{
+    mucmm_status status = MUCMM_OK;
+    double *rest = NULL;
+    bool *carries = NULL;
+
+    TRY(mucmm__alloc(ctx, p * k, sizeof *rest, &rest));
+    TRY(mucmm__alloc(ctx, k, sizeof *carries, &carries));
+    memcpy(rest, w, (size_t)(p * k) * sizeof *w);
+    for (int64_t n = 0; n < carried; n++) {
+        int64_t best = -1;
+        double most = NO_PART;
+        for (int64_t j = 0; j < k; j++) {
+            double left = column_square(p, k, rest, j);
+            if (left > most && left > (1 - TOLD) * column_square(p, k, w, j)) {
+                most = left;
+                best = j;
+            }
+        }
+        if (best < 0)
+            break;
+        carries[best] = true;
+        take_out(p, k, rest, best);
+    }
+    for (int64_t j = 0; j < k; j++)
+        for (int64_t i = 0; i < p && !carries[j]; i++)
+            w[i * k + j] = 0;
+done:
+    mucmm__free(rest);
+    mucmm__free(carries);
+    return status;
 }
 
 double mucmm__column_sign(int64_t p, int64_t k, const double *w, int64_t j)
@@ -65,19 +143,25 @@ static void scale_column(int64_t p, int64_t k, double *w, int64_t j, double fact
 
 /* z [P, k_all] whitened -> weights[m] [p_m, k], a common sign per component. */
 static mucmm_status take_weights(mucmm_ctx *ctx, const mucmm__whitened *v, int64_t k, int64_t k_all,
-                                 const double *z, double *const *weights)
+                                 const int64_t *carried, const double *z, double *const *weights)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t row = 0;
+    int64_t row = 0, most;
 
     for (int32_t m = 0; m < v->n; m++) {
         for (int64_t i = 0; i < v->dims[m]; i++, row++)
             memcpy(weights[m] + i * k, z + row * k_all, (size_t)k * sizeof *z);
+        most = carried && carried[m] < v->dims[m] ? carried[m] : v->dims[m];
+        if (most < k)
+            TRY(choose_carried(ctx, v->dims[m], k, most, weights[m]));
         normalize_columns(v->dims[m], k, weights[m]);
         TRY(mucmm__solve_lower(ctx, true, v->dims[m], k, v->factor[m], weights[m]));
     }
     for (int64_t j = 0; j < k; j++) {
-        double sign = mucmm__column_sign(v->dims[0], k, weights[0], j);
+        int32_t first = 0; /* that has a part in it */
+        while (first < v->n - 1 && column_square(v->dims[first], k, weights[first], j) == 0)
+            first++;
+        double sign = mucmm__column_sign(v->dims[first], k, weights[first], j);
         for (int32_t m = 0; m < v->n; m++)
             scale_column(v->dims[m], k, weights[m], j, sign);
     }
@@ -173,6 +257,15 @@ mucmm_status mucmm__closed_form_common(mucmm_ctx *ctx, int32_t n_views, const in
                                        int64_t k, int64_t k_all, double *rho,
                                        double *const *weights)
 {
+    return mucmm__closed_form_common_of(ctx, n_views, p, names, cov, ridge, k, k_all, NULL, rho,
+                                        weights);
+}
+
+mucmm_status mucmm__closed_form_common_of(mucmm_ctx *ctx, int32_t n_views, const int64_t *p,
+                                          const char *const *names, const double *cov, double ridge,
+                                          int64_t k, int64_t k_all, const int64_t *carried,
+                                          double *rho, double *const *weights)
+{
     mucmm__whitened v = {0};
     double *z = NULL;
     mucmm_status status = MUCMM_OK;
@@ -184,7 +277,7 @@ mucmm_status mucmm__closed_form_common(mucmm_ctx *ctx, int32_t n_views, const in
     TRY(mucmm__whitened_solve(ctx, &v, k_all, rho, z));
     if (n_views > 2 && k > 1)
         TRY(turn_to_factors(ctx, &v, k, k_all, rho, z));
-    TRY(take_weights(ctx, &v, k, k_all, z, weights));
+    TRY(take_weights(ctx, &v, k, k_all, carried, z, weights));
 done:
     mucmm__whitened_drop(&v);
     mucmm__free(z);
@@ -199,7 +292,8 @@ done:
  * What the variates d of other views still say of that part, X = Cov((I - B'W')h, d), is taken out
  * in the same way, with their best predictions Z'h from h in the place of c: G = X'S^-1 X = A
  * diag(g) A', Z = S^-1 X A g^-1/2, Y = X A g^-1/2, Y'Z = I, E less Y Y', individual = (I - W B)(I -
- * Z Y') Q diag(e)^-1/2. X'individual = 0 holds also where S^-1 is only near. */
+ * Z Y') Q diag(e)^-1/2. X'individual = 0 holds also where S^-1 is only near. Where that would leave
+ * fewer than q directions, g no larger than chance is not taken out. */
 typedef struct residual {
     int64_t p, k, q, denied; /* denied: columns of z, y */
     double *sw;              /* [p, k] S W */
@@ -310,10 +404,11 @@ done:
 
 /* r->z, r->y and E of the variates of other views; x [p, others] is destroyed. */
 static mucmm_status deny_others(mucmm_ctx *ctx, residual *r, const double *cov,
-                                const double *weights, int64_t others, double *x, const char *name)
+                                const double *weights, int64_t others, double *x, double chance,
+                                const char *name)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t p = r->p, d;
+    int64_t p = r->p, d, room = p - r->k - r->q;
     double *z = NULL, *gram = NULL, *g = NULL, *turn = NULL;
 
     TRY(mucmm__alloc(ctx, p * others, sizeof *z, &z));
@@ -329,7 +424,8 @@ static mucmm_status deny_others(mucmm_ctx *ctx, residual *r, const double *cov,
             gram[i * others + j] = gram[j * others + i] =
                 (gram[i * others + j] + gram[j * others + i]) / 2;
     TRY(mucmm__eigen(ctx, others, gram, others, g, turn));
-    while (r->denied < others && r->denied < p - r->k && g[r->denied] > UNSEEN)
+    while (r->denied < others && r->denied < p - r->k && g[r->denied] > UNSEEN &&
+           (r->denied < room || g[r->denied] > chance))
         r->denied++;
     d = r->denied;
     for (int64_t i = 0; i < others; i++)
@@ -405,8 +501,9 @@ static mucmm_status check_variance(mucmm_ctx *ctx, residual *r, const double *co
 
 mucmm_status mucmm__closed_form_individual_of_all(mucmm_ctx *ctx, int64_t p, const double *cov,
                                                   int64_t k, const double *weights, int64_t others,
-                                                  double *cross, int64_t q, const char *name,
-                                                  double *individual, int64_t *found)
+                                                  double *cross, double chance, int64_t q,
+                                                  const char *name, double *individual,
+                                                  int64_t *found)
 {
     residual r = {.p = p, .k = k, .q = q};
     mucmm_status status = MUCMM_OK;
@@ -422,7 +519,7 @@ mucmm_status mucmm__closed_form_individual_of_all(mucmm_ctx *ctx, int64_t p, con
     TRY(residual_init(ctx, &r));
     TRY(residual_covariance(ctx, &r, cov, weights, name));
     if (others > 0)
-        TRY(deny_others(ctx, &r, cov, weights, others, cross, name));
+        TRY(deny_others(ctx, &r, cov, weights, others, cross, chance, name));
     most = q < p - k - r.denied ? q : p - k - r.denied;
     TRY(mucmm__alloc(ctx, p * most, sizeof *vectors, &vectors));
     status = mucmm__eigen(ctx, p, r.e, most, r.value, vectors);
@@ -446,6 +543,6 @@ mucmm_status mucmm__closed_form_individual(mucmm_ctx *ctx, int64_t p, const doub
 {
     int64_t found;
 
-    return mucmm__closed_form_individual_of_all(ctx, p, cov, k, weights, 0, NULL, q, name,
+    return mucmm__closed_form_individual_of_all(ctx, p, cov, k, weights, 0, NULL, 0, q, name,
                                                 individual, &found);
 }

@@ -91,19 +91,28 @@ mucmm_status mucmm__whiten_rows_vjp(mucmm_ctx *ctx, const mucmm__block *y, const
 /* ---- the linear setting in closed form (section 4) --------------------------------- */
 
 /* cov [P, P]: the joint covariance of all views, P = sum p_m. ridge is added to every diagonal
- * (absolute units). rho [k_max], k_max = min_m p_m or fewer if asked: the k_all leading
+ * (absolute units). rho [k_max], k_max = min_m p_m, of more than two views the second largest p_m,
+ * or fewer if asked: the k_all leading
  * correlations; weights[m] [p_m, k]: canonical weights W_m, each column scaled so that the variate
  * W_m' h has variance 1 under cov + ridge (so W' (S+rI) W = I for M = 2); signs: column sums of
  * weights[0] positive, (an exact zero sum: first nonzero entry positive). For M = 2 through the
  * singular values of L1^-1 S12 L2^-T; else the generalized eigenproblem, whose k leading vectors
  * are then turned so that the pairs of views are as diagonal in them as can be (method, section 4),
  * the k leading rho with them; their sum stays. A view that has no part in a component has a
- * variate of noise. ENUMERIC names the view (names[m]) whose covariance is not positive definite,
- * and says to raise the ridge. */
+ * variate of noise. One with fewer columns than k carries p_m of the components, those of which it
+ * has the largest parts that are not told by the others it carries; its other weights are 0.
+ * ENUMERIC names the view (names[m]) whose covariance is not positive definite, and says to raise
+ * the ridge. */
 mucmm_status mucmm__closed_form_common(mucmm_ctx *ctx, int32_t n_views, const int64_t *p,
                                        const char *const *names, const double *cov, double ridge,
                                        int64_t k, int64_t k_all, double *rho,
                                        double *const *weights);
+
+/* The same, but view m carries at most carried[m] >= 1 components (NULL: all that it can). */
+mucmm_status mucmm__closed_form_common_of(mucmm_ctx *ctx, int32_t n_views, const int64_t *p,
+                                          const char *const *names, const double *cov, double ridge,
+                                          int64_t k, int64_t k_all, const int64_t *carried,
+                                          double *rho, double *const *weights);
 
 /* +1 or -1: the sign of the sum of column j of w [p, k], of its first nonzero entry if that is 0.
  */
@@ -124,11 +133,14 @@ mucmm_status mucmm__closed_form_individual(mucmm_ctx *ctx, int64_t p, const doub
 
 /* The same, and Cov(u, d) = 0 for the variates d of other views too: cross [p, others] = Cov(h, d)
  * under cov, variates of variance 1; destroyed. individual [p, found], found <= q: each direction
- * that d has in h beyond c is one less for u. */
+ * that d has in h beyond c is one less for u. Where q leaves no room for all of them, those go
+ * first whose squared correlations are largest, and as few are denied as q asks for, but all that
+ * are larger than chance. */
 mucmm_status mucmm__closed_form_individual_of_all(mucmm_ctx *ctx, int64_t p, const double *cov,
                                                   int64_t k, const double *weights, int64_t others,
-                                                  double *cross, int64_t q, const char *name,
-                                                  double *individual, int64_t *found);
+                                                  double *cross, double chance, int64_t q,
+                                                  const char *name, double *individual,
+                                                  int64_t *found);
 
 /* ---- pairing permutation test (section 5) ------------------------------------------ */
 

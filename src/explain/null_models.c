@@ -111,6 +111,7 @@ static mucmm_fit_params refit_params(const mucmm_null *null)
     p.ridge = m->ridge;
     p.common = m->k; /* a model that was loaded has it only there */
     p.individual = 0;
+    p.n_view_individual = 0;
     p.bootstrap = p.restarts = 0;
     p.checkpoint = NULL;
     p.groups = null->group;

@@ -3,6 +3,7 @@
  * How many dimensions of a small sample: the common ones by the exact test, beside a curve of
  * cross-fitted correlations; the individual ones by rows that choose. */
 #include "model/cross_work.h"
+#include "model/view_dimensions.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -19,14 +20,14 @@ enum {
 /* The most that every view leaves room for. */
 static int64_t room_for_common(const mucmm__fit *f)
 {
-    int64_t room = MOST_COMMON, q = f->p->individual > 0 ? f->p->individual : 0;
+    int64_t room, dims[MUCMM_MAX_VIEWS] = {0};
 
     for (int32_t m = 0; m < f->model->n_views; m++) {
         int64_t p = f->model->view[m].p, n = f->n_train - f->n_train / f->folds - 2;
-        int64_t dims = (p < n ? p : n) - q;
-        room = dims < room ? dims : room;
+        dims[m] = p < n ? p : n;
     }
-    return room < 1 ? 1 : room;
+    room = mucmm__room_for_common(f, dims);
+    return room < 1 ? 1 : room < MOST_COMMON ? room : MOST_COMMON;
 }
 
 /* Cross-fitted correlations of the leading components, with standard errors, into d. */
@@ -41,7 +42,7 @@ static mucmm_status take_curve(mucmm__fit *f, mucmm_dimensions *d)
     mucmm__cross_fold_params(f, f->model, &p);
     p.head = MUCMM_HEAD_LINEAR;
     p.common = d->candidates;
-    p.individual = 0;
+    p.individual = p.n_view_individual = 0;
     TRY(mucmm__cross_fit_before(f, &p, false, &model));
     TRY(mucmm__cross_run_folds(f, model, d->common, &x));
     TRY(mucmm__cross_result_create(f->ctx, d->candidates, 0, &r));
@@ -120,16 +121,14 @@ static mucmm_status choose_individual(mucmm__fit *f, mucmm_fit_params *p)
     probe.individual = MUCMM_AUTO;
     probe.validation = fmin(0.5, fmax(CHOOSING_SHARE, (LEAST_CHOOSING + .5) / (double)f->n_train));
     TRY(mucmm__cross_fit_before(f, &probe, true, &model));
-    p->individual = model->params.individual;
     for (int32_t m = 0; m < f->model->n_views; m++) {
         f->model->view[m].q = model->view[m].q;
-        p->individual =
-            m == 0 || model->view[m].q > p->individual ? model->view[m].q : p->individual;
         d->chosen[m] = model->dimensions.chosen[m];
         d->n_errors[m] = model->dimensions.n_errors[m];
         d->error[m] = model->dimensions.error[m];
         model->dimensions.error[m] = NULL;
     }
+    p->individual = mucmm__most_individual(f->model);
 done:
     mucmm_model_free(model);
     return status;

@@ -46,6 +46,7 @@ bool mucmm__cross_enough_rows(const mucmm_fit_params *p, double ridge, int64_t n
     int64_t k = p->common == MUCMM_AUTO ? 1 : p->common;
     int64_t q = p->individual == MUCMM_AUTO ? 0 : p->individual;
 
+    q = q < widest - k ? q : widest - k; /* no view has more */
     return n > k + q + 2 && (ridge != 0 || n > widest + 1);
 }
 

@@ -9,6 +9,7 @@
 #include "model/fit_stages.h"
 #include "model/represent.h"
 #include "model/small_sample.h"
+#include "model/view_dimensions.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -53,18 +54,18 @@ done:
  * if the columns of a view are the limit. */
 static int64_t candidates(const mucmm__fit *f, const char **more)
 {
-    int64_t most = MOST_COMMON;
+    int64_t most = MOST_COMMON, dims[MUCMM_MAX_VIEWS] = {0}, room;
+    bool asked = false;
 
     *more = "a number for `common` asks for more";
-
     for (int32_t m = 0; m < f->model->n_views; m++) {
-        int64_t dims = f->offset[m + 1] - f->offset[m];
-        if (f->p->individual > 0)
-            dims -= f->p->individual;
-        if (dims <= most) {
-            most = dims;
-            *more = f->p->individual > 0 ? "a smaller `individual` leaves room for more" : NULL;
-        }
+        dims[m] = f->offset[m + 1] - f->offset[m];
+        asked = asked || f->model->view[m].q > 0;
+    }
+    room = mucmm__room_for_common(f, dims);
+    if (room <= most) {
+        most = room;
+        *more = asked ? "a smaller `individual` leaves room for more" : NULL;
     }
     if (f->p->head != MUCMM_HEAD_LINEAR) {
         int64_t fit = mucmm__batch_dimensions(f);
@@ -305,11 +306,11 @@ static mucmm_status rebuild_create(mucmm__fit *f, int32_t m, const double *a, in
 {
     mucmm_status status = MUCMM_OK;
     int64_t dims = f->offset[m + 1] - f->offset[m], room;
-    double *z = NULL, *loadings = NULL;
+    double *z = NULL, *loadings = NULL, *own = NULL;
 
     r->n = f->n_choosing < MOST_ROWS ? f->n_choosing : MOST_ROWS;
     r->p = f->model->view[m].p;
-    r->k = f->model->k;
+    TRY(mucmm__carried_columns(f->ctx, dims, f->model->k, stride, a, &own, &r->k));
     r->folds = r->p < FOLDS ? r->p : FOLDS;
     r->least = NO_VARIANCE * f->model->view[m].variance / (double)r->p;
     room = r->p - (r->p + r->folds - 1) / r->folds; /* columns outside a fold */
@@ -326,7 +327,7 @@ static mucmm_status rebuild_create(mucmm__fit *f, int32_t m, const double *a, in
     TRY(mucmm__alloc(f->ctx, dims * r->width, sizeof *z, &z));
     TRY(mucmm__alloc(f->ctx, r->p * r->width, sizeof *loadings, &loadings));
     mucmm__rng_permutation(mucmm__rng_key(f->p->seed, STREAM_COLUMNS), r->column, r->p);
-    TRY(find_loadings(f, m, a, stride, r, z));
+    TRY(find_loadings(f, m, own, r->k, r, z));
     TRY(mucmm__from_coordinates(f, m, r->width, z, loadings));
     for (int64_t j = 0; j < r->p; j++)
         memcpy(r->loadings + j * r->width, loadings + r->column[j] * r->width,
@@ -334,6 +335,7 @@ static mucmm_status rebuild_create(mucmm__fit *f, int32_t m, const double *a, in
     TRY(read_rows(f, m, r));
     TRY(fold_products(f, r));
 done:
+    mucmm__free(own);
     mucmm__free(z);
     mucmm__free(loadings);
     return status;
@@ -427,9 +429,9 @@ static int64_t fewest(const rebuild *r, double *error)
     return best;
 }
 
-/* d->chosen[m]; *room falls to what the view has. */
+/* d->chosen[m], and q of the view, which is that as far as it has room. */
 static mucmm_status choose_individual(mucmm__fit *f, int32_t m, const double *a, int64_t stride,
-                                      mucmm__dimensions *d, int64_t *room)
+                                      mucmm__dimensions *d)
 {
     mucmm_status status = MUCMM_OK;
     rebuild r = {0};
@@ -439,7 +441,7 @@ static mucmm_status choose_individual(mucmm__fit *f, int32_t m, const double *a,
     TRY(all_errors(f, &r));
     d->n_errors[m] = r.most + 1;
     d->chosen[m] = fewest(&r, d->error[m]);
-    *room = r.varied < *room ? r.varied : *room;
+    f->model->view[m].q = d->chosen[m] < r.varied ? d->chosen[m] : r.varied;
     if (d->chosen[m] == MOST_INDIVIDUAL)
         mucmm__warn(
             f->ctx,
@@ -459,7 +461,7 @@ mucmm_status mucmm__choose_dimensions(mucmm__fit *f, mucmm_fit_params *p)
     mucmm_status status = MUCMM_OK;
     mucmm__dimensions *d = &f->model->dimensions;
     double *a[MUCMM_MAX_VIEWS] = {0};
-    int64_t stride = p->common, room = INT64_MAX, q = 0;
+    int64_t stride = p->common;
 
     if (p->common != MUCMM_AUTO && p->individual != MUCMM_AUTO)
         return MUCMM_OK;
@@ -479,13 +481,10 @@ mucmm_status mucmm__choose_dimensions(mucmm__fit *f, mucmm_fit_params *p)
     f->model->k = p->common;
     if (p->individual != MUCMM_AUTO)
         goto done;
-    for (int32_t m = 0; m < f->model->n_views; m++) {
-        TRY(choose_individual(f, m, a[m], stride, d, &room));
-        q = d->chosen[m] > q ? d->chosen[m] : q;
-    }
-    p->individual = q < room ? q : room;
     for (int32_t m = 0; m < f->model->n_views; m++)
-        f->model->view[m].q = p->individual;
+        if (mucmm__individual_asked(p, m) == MUCMM_AUTO)
+            TRY(choose_individual(f, m, a[m], stride, d));
+    p->individual = mucmm__most_individual(f->model);
 done:
     for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)
         mucmm__free(a[m]);

@@ -24,6 +24,7 @@
 #include "model/represent.h"
 #include "model/small_sample.h"
 #include "model/summary.h"
+#include "model/view_dimensions.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -62,30 +63,6 @@ done:
     return status;
 }
 
-static mucmm_status check_dimensions(mucmm__fit *f, const mucmm_view *views)
-{
-    const mucmm_fit_params *p = f->p;
-    int64_t k = p->common == MUCMM_AUTO ? 1 : p->common;
-    int64_t q = p->individual == MUCMM_AUTO ? 0 : p->individual;
-
-    for (int32_t i = 0; i < f->model->n_views; i++) {
-        int64_t cols = mucmm_data_cols(views[i].data);
-        if (k > cols)
-            return mucmm__fail(f->ctx, MUCMM_ESHAPE,
-                               "%" PRId64
-                               " common dimensions are asked for, but view '%s' has only "
-                               "%" PRId64 " columns; give a smaller `common`",
-                               k, views[i].name, cols);
-        if (q > cols - k)
-            return mucmm__fail(f->ctx, MUCMM_ESHAPE,
-                               "%" PRId64 " common and %" PRId64 " individual dimensions are asked "
-                               "for, but view '%s' has only %" PRId64 " columns; give a smaller "
-                               "`individual`",
-                               k, q, views[i].name, cols);
-    }
-    return MUCMM_OK;
-}
-
 /* ---- a run ------------------------------------------------------------------------- */
 
 /* FNV-1a; ties a checkpoint to its options and data. */
@@ -116,6 +93,9 @@ static uint64_t fingerprint_asked(const mucmm_fit_params *p, const mucmm_view *v
     hash = hash_bytes(hash, p->hidden, sizeof p->hidden[0] * (size_t)p->n_hidden);
     if (p->robust != MUCMM_ROBUST_NONE)
         hash = hash_bytes(hash, &p->robust, sizeof p->robust);
+    if (p->n_view_individual > 0)
+        hash = hash_bytes(hash, p->view_individual,
+                          sizeof p->view_individual[0] * (size_t)p->n_view_individual);
     if (p->groups)
         hash =
             hash_bytes(hash, p->groups, sizeof *p->groups * (size_t)mucmm_data_rows(views[0].data));
@@ -163,6 +143,8 @@ static uint64_t fingerprint(const mucmm__fit *f)
     hash = hash_bytes(hash, p.hidden, sizeof p.hidden[0] * (size_t)p.n_hidden);
     if (p.robust != MUCMM_ROBUST_NONE)
         hash = hash_bytes(hash, &p.robust, sizeof p.robust);
+    for (int32_t m = 1; m < f->model->n_views; m++)
+        hash = hash_bytes(hash, &f->model->view[m].q, sizeof f->model->view[m].q);
     for (int32_t m = 0; m < f->model->n_views; m++) {
         const mucmm__view_info *v = &f->model->view[m];
         hash = hash_bytes(hash, v->mean, sizeof(double) * (size_t)v->p);
@@ -201,7 +183,8 @@ static mucmm_status start_model(mucmm__fit *f, const mucmm_view *views, int32_t 
         mucmm__view_info *v = &m->view[i];
         f->data[i] = f->given[i] = views[i].data;
         v->p = mucmm_data_cols(views[i].data);
-        v->q = f->p->individual == MUCMM_AUTO ? 0 : f->p->individual;
+        v->q = mucmm__individual_asked(f->p, i);
+        v->q = v->q == MUCMM_AUTO ? 0 : v->q;
         if (f->inside && f->inside->like)
             v->q = f->inside->like->view[i].q;
         v->rank = mucmm_data_shape(views[i].data, v->shape);
@@ -503,7 +486,7 @@ static mucmm_status start_fit(mucmm__fit *f, const mucmm_view *views, int32_t n_
     TRY(mucmm__alloc(f->ctx, 1, sizeof *f->model, &f->model));
     TRY(start_model(f, views, n_views));
     TRY(split_rows(f));
-    TRY(check_dimensions(f, views));
+    TRY(mucmm__check_dimensions(f));
     TRY(mucmm__choose_batch(f)); /* before all rows are read */
     if (f->some && f->small_sample) {
         if (p->ridge < 0)
@@ -513,6 +496,7 @@ static mucmm_status start_fit(mucmm__fit *f, const mucmm_view *views, int32_t n_
     TRY(f->small_sample ? mucmm__small_sample(f) : mucmm__scale_views(f));
     TRY(mucmm__exact_ridge(f, p));
     TRY(f->folds > 0 ? mucmm__cross_fit_dimensions(f, p) : mucmm__choose_dimensions(f, p));
+    mucmm__cap_individual(f);
     TRY(mucmm__choose_batch(f));
     mucmm__resolve_epochs(f, p);
     f->model->ridge_chosen = f->ridge_asked == MUCMM_RIDGE_CHOSEN;
@@ -572,6 +556,7 @@ static mucmm_status fit_all(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_v
     f.ridge_asked = p.ridge;
     TRY(mucmm__fit_params_check(ctx, &p));
     TRY(check_views(ctx, views, n_views));
+    TRY(mucmm__individual_list(ctx, &p, n_views));
     if (p.learning_rate == 0)
         p.learning_rate = 2e-3;
     TRY(mucmm__cross_fit_begin(&f, views, n_views, &p));

@@ -5,8 +5,10 @@
 
 #include "model/fit_ridge.h"
 #include "model/small_sample.h"
+#include "model/view_dimensions.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 /* The columns of w [p, k] change sign where those of by [q, k] have a negative sum. */
@@ -45,17 +47,32 @@ static void pad_columns(int64_t dims, int64_t found, int64_t q, double *u)
             u[i * q + j] = j < found ? u[i * found + j] : 0;
 }
 
+/* Trained heads have all q, and models of folds those of the model that they are compared with. */
+static bool keeps_q(const mucmm__fit *f)
+{
+    return f->p->head == MUCMM_HEAD_MLP || (f->inside && f->inside->like);
+}
+
 static void warn_of_fewer(const mucmm__fit *f, int32_t m, int64_t found)
 {
     const mucmm__view_info *v = &f->model->view[m];
 
     if (found < v->q)
-        mucmm__warn(f->ctx,
-                    "view '%s': the closed form has %" PRId64 " of the %" PRId64 " individual "
-                    "dimensions, the others are zero: what the common variates of all views "
-                    "correlate with takes up the rest of its columns or rows; give a smaller "
-                    "`common` or `individual`",
-                    v->name, found, v->q);
+        mucmm__warn(
+            f->ctx,
+            "view '%s': the closed form has %" PRId64 " of the %" PRId64 " individual "
+            "dimensions%s: what the common variates of all views correlate with takes up the "
+            "rest of its columns or rows; give a smaller `common` or `individual`",
+            v->name, found, v->q, keeps_q(f) ? ", the others are zero" : "");
+}
+
+/* The edge of the squared correlations of two independent blocks of so many columns on the training
+ * rows. */
+static double chance_correlation(const mucmm__fit *f, int64_t left, int64_t others)
+{
+    double n = (double)f->n_train, edge = sqrt((double)left / n) + sqrt((double)others / n);
+
+    return edge * edge;
 }
 
 /* a[m] [dims, k]: the common weights of the views' coordinates. Of two views u needs nothing more
@@ -64,10 +81,10 @@ static void warn_of_fewer(const mucmm__fit *f, int32_t m, int64_t found)
 static mucmm_status individual_weights(mucmm__fit *f, int32_t m, double *const *a)
 {
     mucmm_status status = MUCMM_OK;
-    const mucmm__view_info *v = &f->model->view[m];
+    mucmm__view_info *v = &f->model->view[m];
     int64_t total = f->offset[f->model->n_views], dims = f->offset[m + 1] - f->offset[m];
-    int64_t others = f->model->n_views > 2 ? (f->model->n_views - 1) * f->model->k : 0, found;
-    double *cov = NULL, *cross = NULL, *u = NULL, *weights = NULL;
+    int64_t others = f->model->n_views > 2 ? (f->model->n_views - 1) * f->model->k : 0, found, k;
+    double *cov = NULL, *cross = NULL, *u = NULL, *weights = NULL, *own = NULL;
 
     if (v->q == 0)
         return mucmm__head_empty(f->ctx, v->p, &f->model->linear.view[m].individual);
@@ -80,10 +97,18 @@ static mucmm_status individual_weights(mucmm__fit *f, int32_t m, double *const *
                (size_t)dims * sizeof *cov);
     if (others > 0)
         TRY(cross_covariance(f, m, a, cross));
-    TRY(mucmm__closed_form_individual_of_all(f->ctx, dims, cov, f->model->k, a[m], others, cross,
-                                             v->q, v->name, u, &found));
-    pad_columns(dims, found, v->q, u);
+    TRY(mucmm__carried_columns(f->ctx, dims, f->model->k, f->model->k, a[m], &own, &k));
+    TRY(mucmm__closed_form_individual_of_all(f->ctx, dims, cov, k, own, others, cross,
+                                             chance_correlation(f, dims - k, others), v->q, v->name,
+                                             u, &found));
     warn_of_fewer(f, m, found);
+    if (!keeps_q(f))
+        v->q = found;
+    if (v->q == 0)
+        TRY(mucmm__head_empty(f->ctx, v->p, &f->model->linear.view[m].individual));
+    if (v->q == 0)
+        goto done;
+    pad_columns(dims, found, v->q, u);
     TRY(mucmm__from_coordinates(f, m, v->q, u, weights));
     fix_signs(v->p, weights, v->p, v->q, weights);
     TRY(mucmm__linear_head(f->ctx, v->p, v->q, weights, &f->model->linear.view[m].individual));
@@ -92,6 +117,7 @@ done:
     mucmm__free(cross);
     mucmm__free(u);
     mucmm__free(weights);
+    mucmm__free(own);
     return status;
 }
 

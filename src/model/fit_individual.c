@@ -9,6 +9,7 @@
 #include "model/represent.h"
 #include "model/summary.h"
 #include "model/train.h"
+#include "model/view_dimensions.h"
 
 #include <math.h>
 #include <string.h>
@@ -47,6 +48,8 @@ static mucmm_status train_heads(mucmm__fit *f, mucmm__individual *w, const mucmm
     if (t->epoch == 0)
         mucmm__individual_start(f, w, nets, &f->stage[MUCMM__STAGE_TRANSPORT], t);
     for (int32_t m = 0; m < f->model->n_views; m++) {
+        if (f->model->view[m].q == 0)
+            continue;
         mucmm__mlp_decay_mask(&w->head[m].net, t->mask + w->head[m].params);
         mucmm__mlp_decay_mask(&w->net[m].net, t->mask + w->net[m].params);
         mucmm__mlp_decay_mask(&w->decoder[m].net, t->mask + w->decoder[m].params);
@@ -70,6 +73,16 @@ static void front_drop(front *x)
 {
     for (int32_t i = 0; i < MUCMM_MAX_CANDIDATES; i++)
         mucmm__individual_heads_drop(&x->heads[i]);
+}
+
+/* How many views have individual variates. */
+static int32_t views_with(const mucmm__fit *f)
+{
+    int32_t n = 0;
+
+    for (int32_t m = 0; m < f->model->n_views; m++)
+        n += f->model->view[m].q > 0;
+    return n;
 }
 
 /* v [n, q] of a candidate for rows of a part. */
@@ -113,13 +126,15 @@ static mucmm_status complete(mucmm__fit *f, mucmm__individual *w, const mucmm__i
             mucmm__free(v[m]);
             v[m] = NULL;
             TRY(mucmm__alloc(f->ctx, n * f->model->view[m].q, sizeof **v, &v[m]));
-            TRY(outputs_of(f, w, m, (mucmm__rows)part, g, v[m]));
+            if (f->model->view[m].q > 0)
+                TRY(outputs_of(f, w, m, (mucmm__rows)part, g, v[m]));
         }
         TRY(mucmm__completeness(f->ctx, f->model, f->data, rows, n, f->p->groups, w->c_all[part], v,
                                 f->p->seed, &s));
         *share = 0;
         for (int32_t m = 0; m < f->model->n_views; m++)
-            *share += fmax(linear[m], nonlinear[m]) / f->model->n_views;
+            if (f->model->view[m].q > 0)
+                *share += fmax(linear[m], nonlinear[m]) / views_with(f);
     }
 done:
     for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)
@@ -132,7 +147,7 @@ static mucmm_status judge(mucmm__fit *f, mucmm__individual *w, mucmm_candidate_k
 {
     mucmm_status status = MUCMM_OK;
     mucmm_candidate *at = &x->at[x->n];
-    double value, views = f->model->n_views;
+    double value, views = views_with(f);
 
     *at = (mucmm_candidate){.kind = kind};
     TRY(mucmm__individual_judge(f, w, &x->heads[x->n], &value));
@@ -160,6 +175,8 @@ static mucmm_status take_stage(mucmm__fit *f, const mucmm__individual *w, mucmm_
 
     for (int32_t m = 0; m < f->model->n_views; m++) {
         bool trained = stage >= MUCMM__STAGE_INDIVIDUAL;
+        if (f->model->view[m].q == 0)
+            continue;
         TRY(mucmm__part_head(f, trained ? &w->net[m] : &nets[m], t->best_params, t->best_stats,
                              &g->net[m]));
         if (trained)
@@ -229,7 +246,9 @@ static mucmm_status keep(mucmm__fit *f, mucmm__individual *w, mucmm__individual_
     f->model->individual_closed = kind == MUCMM_CANDIDATE_RESIDUAL && f->model->start < 0;
     for (int32_t m = 0; m < f->model->n_views; m++) {
         mucmm__view_heads *out = &f->model->heads.view[m];
-        if (f->model->individual_closed)
+        if (f->model->view[m].q == 0)
+            TRY(mucmm__head_empty(f->ctx, f->model->view[m].p, &out->individual));
+        else if (f->model->individual_closed)
             TRY(mucmm__head_copy(f->ctx, &f->model->linear.view[m].individual, &out->individual));
         else
             TRY(mucmm__individual_canonical(f, w, m, g, out));
@@ -246,7 +265,7 @@ mucmm_status mucmm__fit_individual(mucmm__fit *f)
     int64_t n_params, n_stats;
     int32_t chosen;
 
-    if (f->p->individual == 0)
+    if (!mucmm__any_individual(f->model))
         return empty_heads(f);
     TRY(mucmm__individual_create(f, &w, &n_params, &n_stats));
     TRY(make_front(f, &w, n_params, n_stats, &x));

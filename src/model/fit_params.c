@@ -36,6 +36,43 @@ static mucmm_status check_range(mucmm_ctx *ctx, const char *name, double value, 
     return MUCMM_OK;
 }
 
+static mucmm_status check_individual(mucmm_ctx *ctx, const mucmm_fit_params *p)
+{
+    mucmm_status status = MUCMM_OK;
+    const char *what = "the number of individual dimensions";
+    const double large = 1e9;
+
+    TRY(check_range(ctx, "the number of numbers of individual dimensions", p->n_view_individual, 0,
+                    MUCMM_MAX_VIEWS));
+    for (int32_t i = 0; i < p->n_view_individual; i++)
+        if (p->view_individual[i] != MUCMM_AUTO)
+            TRY(check_range(ctx, what, (double)p->view_individual[i], 0, large));
+    if (p->n_view_individual == 0 && p->individual != MUCMM_AUTO)
+        TRY(check_range(ctx, what, (double)p->individual, 0, large));
+done:
+    return status;
+}
+
+mucmm_status mucmm__individual_list(mucmm_ctx *ctx, mucmm_fit_params *p, int32_t n_views)
+{
+    int64_t most = 0;
+    bool any = false;
+
+    if (p->n_view_individual == 0)
+        return MUCMM_OK;
+    if (p->n_view_individual != n_views)
+        return mucmm__fail(ctx, MUCMM_ESHAPE,
+                           "%d numbers of individual dimensions for %d views; give one for each "
+                           "view, or one for all",
+                           p->n_view_individual, n_views);
+    for (int32_t i = 0; i < n_views; i++) {
+        any = any || p->view_individual[i] == MUCMM_AUTO;
+        most = p->view_individual[i] > most ? p->view_individual[i] : most;
+    }
+    p->individual = any ? MUCMM_AUTO : most;
+    return MUCMM_OK;
+}
+
 static mucmm_status check_folds(mucmm_ctx *ctx, const mucmm_fit_params *p)
 {
     mucmm_status status = MUCMM_OK;
@@ -68,9 +105,7 @@ mucmm_status mucmm__fit_params_check(mucmm_ctx *ctx, const mucmm_fit_params *p)
                            (int)p->robust);
     if (p->common != MUCMM_AUTO)
         TRY(check_range(ctx, "the number of common dimensions", (double)p->common, 1, large));
-    if (p->individual != MUCMM_AUTO)
-        TRY(check_range(ctx, "the number of individual dimensions", (double)p->individual, 0,
-                        large));
+    TRY(check_individual(ctx, p));
     TRY(check_range(ctx, "the number of hidden layers", p->n_hidden, 0, MUCMM_MAX_HIDDEN));
     for (int i = 0; i < p->n_hidden; i++)
         TRY(check_range(ctx, "a hidden layer's width", (double)p->hidden[i], 1, 1 << 20));

@@ -8,6 +8,7 @@
 
 #include "model/represent.h"
 #include "model/small_sample.h"
+#include "model/view_dimensions.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -90,15 +91,16 @@ done:
 static mucmm_status solve(mucmm__fit *f, const double *cov, double ridge, double *rho,
                           double *const *weights)
 {
-    int64_t p[MUCMM_MAX_VIEWS];
+    int64_t p[MUCMM_MAX_VIEWS], carried[MUCMM_MAX_VIEWS];
     const char *names[MUCMM_MAX_VIEWS];
 
     for (int32_t m = 0; m < f->model->n_views; m++) {
         p[m] = f->offset[m + 1] - f->offset[m];
         names[m] = f->model->view[m].name;
+        carried[m] = mucmm__carried(f, m, f->model->k);
     }
-    return mucmm__closed_form_common(f->ctx, f->model->n_views, p, names, cov, ridge, f->model->k,
-                                     f->model->k, rho, weights);
+    return mucmm__closed_form_common_of(f->ctx, f->model->n_views, p, names, cov, ridge,
+                                        f->model->k, f->model->k, carried, rho, weights);
 }
 
 mucmm_status mucmm__solve_own(mucmm__fit *f, const double *given, double *rho,

@@ -8,6 +8,7 @@
  */
 #include "model/individual.h"
 #include "model/train.h"
+#include "model/view_dimensions.h"
 
 #include "model/checkpoint.h"
 
@@ -48,10 +49,12 @@ static mucmm_status work_init(mucmm__fit *f, mucmm__individual *individual, cons
                               int64_t batch, transport_work *w)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t q = f->p->individual, width = mucmm__transport_width(q);
+    int64_t q = mucmm__most_individual(f->model), width = mucmm__transport_width(q);
 
     *w = (transport_work){.w = individual, .part = part, .batch = batch};
     for (int32_t m = 0; m < f->model->n_views; m++) {
+        if (f->model->view[m].q == 0)
+            continue;
         TRY(mucmm__tape_create(f->ctx, &part[m].net, batch, &w->tape[m]));
         TRY(mucmm__alloc(f->ctx, batch * f->model->k, sizeof(float), &w->c[m]));
     }
@@ -78,7 +81,7 @@ static double row_loss(int64_t q, const float *o, const float *r, float *t)
 static void take_batch(mucmm__fit *f, const transport_work *w, int32_t m, const int64_t *rows,
                        int64_t step)
 {
-    int64_t n = w->batch, k = f->model->k, q = f->p->individual;
+    int64_t n = w->batch, k = f->model->k, q = f->model->view[m].q;
     uint64_t key =
         mucmm__rng_key(f->p->seed, mucmm__stream(MUCMM__STAGE_TRANSPORT) + 500000 + (uint64_t)m);
 
@@ -96,12 +99,15 @@ static mucmm_status transport_step(mucmm__fit *f, mucmm__trainer *t, void *arg, 
 {
     mucmm_status status = MUCMM_OK;
     transport_work *w = arg;
-    int64_t n = w->batch, q = f->p->individual, width = mucmm__transport_width(q);
-    double scale = 1 / ((double)n * (double)q);
+    int64_t n = w->batch;
 
     *loss = 0;
     for (int32_t m = 0; m < f->model->n_views; m++) {
         const mucmm__part *g = &w->part[m];
+        int64_t q = f->model->view[m].q, width = mucmm__transport_width(q);
+        double scale = 1 / ((double)n * (double)q);
+        if (q == 0)
+            continue;
         take_batch(f, w, m, rows, t->step);
         TRY(mucmm__mlp_forward_train(f->ctx, &g->net, t->params + g->params, t->stats + g->stats, n,
                                      w->c[m], w->tape[m], w->o));
@@ -125,11 +131,14 @@ static mucmm_status transport_evaluate(mucmm__fit *f, mucmm__trainer *t, void *a
 {
     mucmm_status status = MUCMM_OK;
     transport_work *w = arg;
-    int64_t k = f->model->k, q = f->p->individual, width = mucmm__transport_width(q);
+    int64_t k = f->model->k;
     mucmm__head net = {0};
 
     *value = 0;
     for (int32_t m = 0; m < f->model->n_views; m++) {
+        int64_t q = f->model->view[m].q, width = mucmm__transport_width(q);
+        if (q == 0)
+            continue;
         const float *c = w->w->c_all[MUCMM__CHOOSING][m];
         const float *r = w->w->r_all[MUCMM__CHOOSING][m];
         TRY(mucmm__part_head(f, &w->part[m], t->params, t->stats, &net));
@@ -153,7 +162,8 @@ static mucmm_status layouts(mucmm__fit *f, mucmm__part *parts, int64_t *n_params
 
     *n_params = *n_stats = 0;
     for (int32_t m = 0; m < f->model->n_views; m++) {
-        TRY(mucmm__transport_layout(f->ctx, f->model->k, f->p->individual, &parts[m].net));
+        if (f->model->view[m].q > 0)
+            TRY(mucmm__transport_layout(f->ctx, f->model->k, f->model->view[m].q, &parts[m].net));
         parts[m].params = *n_params;
         parts[m].stats = *n_stats;
         *n_params += parts[m].net.n_params;
@@ -167,10 +177,11 @@ done:
 static void start(mucmm__fit *f, const mucmm__part *parts, mucmm__trainer *t)
 {
     for (int32_t m = 0; m < f->model->n_views; m++)
-        mucmm__mlp_init_zero(&parts[m].net,
-                             mucmm__rng_key(f->p->seed, mucmm__stream(MUCMM__STAGE_TRANSPORT) +
-                                                            600000 + (uint64_t)m),
-                             t->params + parts[m].params, t->stats + parts[m].stats);
+        if (f->model->view[m].q > 0)
+            mucmm__mlp_init_zero(&parts[m].net,
+                                 mucmm__rng_key(f->p->seed, mucmm__stream(MUCMM__STAGE_TRANSPORT) +
+                                                                600000 + (uint64_t)m),
+                                 t->params + parts[m].params, t->stats + parts[m].stats);
 }
 
 static int64_t batch_size(const mucmm__fit *f)
@@ -208,7 +219,8 @@ mucmm_status mucmm__fit_transport(mucmm__fit *f, mucmm__individual *individual,
     if (t->epoch == 0)
         start(f, parts, t);
     for (int32_t m = 0; m < f->model->n_views; m++)
-        mucmm__mlp_decay_mask(&parts[m].net, t->mask + parts[m].params);
+        if (f->model->view[m].q > 0)
+            mucmm__mlp_decay_mask(&parts[m].net, t->mask + parts[m].params);
     TRY(mucmm__train(f, stage, &problem));
     f->stage_now = stage + 1;
     TRY(mucmm__checkpoint_save(f));

@@ -43,11 +43,15 @@ static mucmm_status linear_terms(mucmm__fit *f, mucmm__individual *w, double *va
 
     for (int32_t m = 0; m < f->model->n_views; m++) {
         int64_t size = w->u[m].rows * w->u[m].cols;
+        if (size == 0)
+            continue;
         TRY(mucmm__correlation_min(f->ctx, &w->u[m], &w->c[m], LINEAR_RIDGE, &k_value, w->d_u,
                                    NULL));
         *value += ALPHA * k_value;
         add(w->d_u, size, ALPHA, w->du[m].data);
         for (int32_t l = 0; l < m; l++) {
+            if (w->u[l].cols == 0)
+                continue;
             TRY(mucmm__correlation_min(f->ctx, &w->u[m], &w->u[l], LINEAR_RIDGE, &k_value, w->d_u,
                                        w->d_other));
             *value += ALPHA * k_value;
@@ -144,6 +148,14 @@ static double reconstruction(const float *h, int64_t size, int64_t n, double var
     return sum * scale;
 }
 
+/* Of a view without individual variates the losses of the others need its c alone. */
+static mucmm_status take_common(mucmm__individual *w, int32_t m, int64_t n, const float *c)
+{
+    w->c[m].rows = w->u[m].rows = w->du[m].rows = n;
+    mucmm__to_double(c, n * w->c[m].cols, w->c[m].data);
+    return MUCMM_OK;
+}
+
 /* raw outputs -> u[m] whitened, as the canonical form will have them, by their own covariance or
  * by the one that is there; joint[m] = [c, u] for the decoder. */
 static mucmm_status take_outputs(mucmm__fit *f, mucmm__individual *w, int32_t m, int64_t n,
@@ -232,8 +244,10 @@ static mucmm_status encode(mucmm__fit *f, mucmm__individual *w, mucmm__trainer *
     const mucmm__part *g = &w->head[m], *net = &w->net[m];
     int64_t n = w->rows, q = w->u[m].cols;
 
-    TRY(mucmm__batch_features(f, m, rows, n, MUCMM__STAGE_INDIVIDUAL, t->step, w->h[m], w->x[m]));
     pick(w->c_all[MUCMM__TRAINING][m], f->model->k, rows, n, w->c32[m]);
+    if (q == 0)
+        return take_common(w, m, n, w->c32[m]);
+    TRY(mucmm__batch_features(f, m, rows, n, MUCMM__STAGE_INDIVIDUAL, t->step, w->h[m], w->x[m]));
     pick(w->r_all[MUCMM__TRAINING][m], q, rows, n, w->r[m]);
     TRY(mucmm__mlp_forward_train(f->ctx, &g->net, t->params + g->params, t->stats + g->stats, n,
                                  w->x[m], w->head_tape[m], w->raw));
@@ -278,11 +292,15 @@ mucmm_status mucmm__individual_step(mucmm__fit *f, mucmm__trainer *t, void *arg,
     TRY(take_shared(f, w, w->rows));
     TRY(linear_terms(f, w, loss));
     for (int32_t m = 0; m < f->model->n_views; m++) {
+        if (w->u[m].cols == 0)
+            continue;
         uint64_t stream = mucmm__stream(MUCMM__STAGE_INDIVIDUAL) + 700000 +
                           (uint64_t)(t->step * f->model->n_views + m);
         TRY(kernel_term(f, w, m, mucmm__rng_key(f->p->seed, stream), loss));
     }
     for (int32_t m = 0; m < f->model->n_views; m++) {
+        if (w->u[m].cols == 0)
+            continue;
         TRY(decode(f, w, t, m, loss));
         TRY(pull(f, w, t, m));
     }
@@ -338,6 +356,8 @@ static mucmm_status encode_choosing(mucmm__fit *f, mucmm__individual *w,
     const float *c = w->c_all[MUCMM__CHOOSING][m] + first * f->model->k;
     const float *r = w->r_all[MUCMM__CHOOSING][m] + first * w->u[m].cols;
 
+    if (w->u[m].cols == 0)
+        return take_common(w, m, n, c);
     if (g->head[m].net.out > 0 || g->decoder[m].net.out > 0)
         TRY(mucmm__features(f->ctx, &f->model->view[m], f->data[m], f->choosing + first, n,
                             w->h[m]));
@@ -396,7 +416,8 @@ mucmm_status mucmm__individual_judge(mucmm__fit *f, mucmm__individual *w,
     *value = w->unexplained = 0;
     for (int32_t m = 0; m < f->model->n_views; m++) {
         w->leak[m] = w->leak_sd[m] = 0;
-        TRY(learn_whitening(f, w, g, m));
+        if (w->u[m].cols > 0)
+            TRY(learn_whitening(f, w, g, m));
     }
     for (int64_t b = 0; b < blocks; b++) {
         int64_t first = b * f->n_choosing / blocks, n = (b + 1) * f->n_choosing / blocks - first;
@@ -405,7 +426,8 @@ mucmm_status mucmm__individual_judge(mucmm__fit *f, mucmm__individual *w,
             TRY(encode_choosing(f, w, g, m, first, n));
         TRY(take_shared(f, w, n));
         for (int32_t m = 0; m < f->model->n_views; m++)
-            TRY(judge_choosing(f, w, &g->decoder[m], m, n, &loss));
+            if (w->u[m].cols > 0)
+                TRY(judge_choosing(f, w, &g->decoder[m], m, n, &loss));
         w->unexplained += loss * (double)n / (double)f->n_choosing;
     }
     *value -= w->unexplained;
@@ -433,6 +455,8 @@ mucmm_status mucmm__individual_evaluate(mucmm__fit *f, mucmm__trainer *t, void *
     mucmm__individual_heads g = {0};
 
     for (int32_t m = 0; m < f->model->n_views; m++) {
+        if (w->u[m].cols == 0)
+            continue;
         TRY(mucmm__part_head(f, &w->head[m], t->params, t->stats, &g.head[m]));
         TRY(mucmm__part_head(f, &w->net[m], t->params, t->stats, &g.net[m]));
         TRY(mucmm__part_head(f, &w->decoder[m], t->params, t->stats, &g.decoder[m]));

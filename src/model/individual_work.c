@@ -4,6 +4,7 @@
 #include "model/fit_rows.h"
 #include "model/individual.h"
 #include "model/represent.h"
+#include "model/view_dimensions.h"
 
 #include <string.h>
 
@@ -82,6 +83,8 @@ static mucmm_status layouts(mucmm__fit *f, mucmm__individual *w, int64_t *n_para
     for (int32_t m = 0; m < f->model->n_views; m++) {
         int64_t p = f->model->view[m].p, q = f->model->view[m].q, k = f->model->k;
         int64_t narrow[MUCMM_MAX_HIDDEN] = {0}, decoder[MUCMM_MAX_HIDDEN] = {0};
+        if (q == 0)
+            continue;
         for (int i = 0; i < f->p->n_hidden; i++) {
             int64_t wanted = f->p->hidden[i];
             narrow[i] = head_width(f, p, wanted);
@@ -107,16 +110,18 @@ static mucmm_status view_buffers(mucmm__fit *f, mucmm__individual *w, int32_t m)
 
     w->c[m] = (mucmm__block){NULL, n, k};
     w->u[m] = w->du[m] = (mucmm__block){NULL, n, q};
+    TRY(mucmm__alloc(ctx, n * k, sizeof(double), &w->c[m].data));
+    TRY(mucmm__alloc(ctx, n * k, sizeof(float), &w->c32[m]));
+    if (q == 0)
+        return MUCMM_OK;
     TRY(mucmm__tape_create(ctx, &w->head[m].net, n, &w->head_tape[m]));
     TRY(mucmm__tape_create(ctx, &w->net[m].net, n, &w->net_tape[m]));
     TRY(mucmm__tape_create(ctx, &w->decoder[m].net, n, &w->decoder_tape[m]));
     TRY(mucmm__alloc(ctx, n * p, sizeof(float), &w->h[m]));
     TRY(mucmm__alloc(ctx, n * p, sizeof(float), &w->x[m]));
-    TRY(mucmm__alloc(ctx, n * k, sizeof(float), &w->c32[m]));
     TRY(mucmm__alloc(ctx, n * q, sizeof(float), &w->r[m]));
     TRY(mucmm__alloc(ctx, n * mucmm__transport_width(q), sizeof(float), &w->o[m]));
     TRY(mucmm__alloc(ctx, n * (k + q), sizeof(float), &w->joint[m]));
-    TRY(mucmm__alloc(ctx, n * k, sizeof(double), &w->c[m].data));
     TRY(mucmm__alloc(ctx, n * q, sizeof(double), &w->u[m].data));
     TRY(mucmm__alloc(ctx, n * q, sizeof(double), &w->du[m].data));
     TRY(mucmm__alloc(ctx, q, sizeof(double), &w->mean[m]));
@@ -141,6 +146,8 @@ static mucmm_status represent_rows(mucmm__fit *f, mucmm__individual *w, int32_t 
         r = w->r_all[part][m];
         TRY(mucmm__represent(f->ctx, f->model, &f->model->heads, m, f->data[m], rows, n_all, c,
                              NULL));
+        if (v->q == 0)
+            continue;
         if (part == MUCMM__TRAINING)
             TRY(mucmm__individual_residual(f, w, m));
         for (int64_t i = 0; i < n_all; i += w->rows) {
@@ -157,7 +164,8 @@ done:
 static mucmm_status shared_buffers(mucmm__fit *f, mucmm__individual *w)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t n = w->rows, d = w->features, k = f->model->k, widest = 0, q = f->p->individual, e;
+    int64_t n = w->rows, d = w->features, k = f->model->k, widest = 0, e;
+    int64_t q = mucmm__most_individual(f->model);
 
     for (int32_t m = 0; m < f->model->n_views; m++)
         widest = f->model->view[m].p > widest ? f->model->view[m].p : widest;
@@ -211,6 +219,8 @@ void mucmm__individual_start(mucmm__fit *f, const mucmm__individual *w, const mu
 {
     for (int32_t m = 0; m < f->model->n_views; m++) {
         const mucmm__part *head = &w->head[m], *net = &w->net[m], *decoder = &w->decoder[m];
+        if (f->model->view[m].q == 0)
+            continue;
         uint64_t stream = mucmm__stream(MUCMM__STAGE_INDIVIDUAL) + 500000 + (uint64_t)(2 * m);
         mucmm__mlp_init_zero(&head->net, mucmm__rng_key(f->p->seed, stream),
                              t->params + head->params, t->stats + head->stats);

@@ -359,15 +359,22 @@ done:
     return status;
 }
 
+static mucmm_status take_count_or_auto(mucmm_ctx *ctx, const json_t *x, const char *key, int64_t lo,
+                                       int64_t *out)
+{
+    const char *word = json_string_value(x);
+
+    if (!(word && strcmp(word, "auto") == 0) &&
+        !(json_is_integer(x) && json_integer_value(x) >= lo))
+        return wrong(ctx, key, "is missing or out of range");
+    *out = word ? MUCMM_AUTO : json_integer_value(x);
+    return MUCMM_OK;
+}
+
 static mucmm_status get_count_or_auto(mucmm_ctx *ctx, const json_t *o, const char *key, int64_t lo,
                                       int64_t *out)
 {
-    const char *word = json_string_value(json_object_get(o, key));
-
-    if (!word || strcmp(word, "auto") != 0)
-        return get_integer(ctx, o, key, lo, INT64_MAX, out);
-    *out = MUCMM_AUTO;
-    return MUCMM_OK;
+    return take_count_or_auto(ctx, json_object_get(o, key), key, lo, out);
 }
 
 /* Place of a word among n. */
@@ -397,6 +404,26 @@ static mucmm_status read_counts(mucmm_ctx *ctx, const json_t *o, mucmm_fit_param
     p->folds = (int32_t)folds;
     p->repeats = (int32_t)repeats;
     p->restarts = (int32_t)restarts;
+done:
+    return status;
+}
+
+/* Only in files of fits that were given one of each view. */
+static mucmm_status read_view_individual(mucmm_ctx *ctx, const json_t *o, int32_t n_views,
+                                         mucmm_fit_params *p)
+{
+    mucmm_status status = MUCMM_OK;
+    const char *key = "view_individual";
+    const json_t *list = json_object_get(o, key);
+
+    if (!list)
+        return MUCMM_OK;
+    if (!json_is_array(list) || json_array_size(list) != (size_t)n_views)
+        return wrong(ctx, key, "is no list of a number of each view");
+    p->n_view_individual = n_views;
+    for (int32_t i = 0; i < n_views; i++)
+        TRY(take_count_or_auto(ctx, json_array_get(list, (size_t)i), key, 0,
+                               &p->view_individual[i]));
 done:
     return status;
 }
@@ -476,8 +503,8 @@ done:
     return status;
 }
 
-static mucmm_status read_view(mucmm_ctx *ctx, const json_t *o, int64_t k, int64_t *room,
-                              mucmm__view_info *v)
+static mucmm_status read_view(mucmm_ctx *ctx, const json_t *o, int64_t k, int32_t n_views,
+                              int64_t *room, mucmm__view_info *v)
 {
     mucmm_status status = MUCMM_OK;
     const json_t *shape = json_object_get(o, "shape");
@@ -492,8 +519,9 @@ static mucmm_status read_view(mucmm_ctx *ctx, const json_t *o, int64_t k, int64_
         json_array_size(shape) > MUCMM_MAX_RANK)
         return wrong(ctx, "views", "holds a view without a shape");
     TRY(mucmm__strdup(ctx, name, &v->name));
-    TRY(get_integer(ctx, o, "columns", k, INT32_MAX, &v->p));
-    TRY(get_integer(ctx, o, "individual", 0, v->p - k, &v->q));
+    /* of more than two views some may carry fewer components than there are */
+    TRY(get_integer(ctx, o, "columns", n_views > 2 ? 1 : k, INT32_MAX, &v->p));
+    TRY(get_integer(ctx, o, "individual", 0, n_views > 2 ? v->p - 1 : v->p - k, &v->q));
     TRY(get_range(ctx, o, "variance", 0, LARGE, &v->variance));
     if (json_object_get(o, "ridge")) /* not in the first files */
         TRY(get_range(ctx, o, "ridge", 0, LARGE, &v->ridge));
@@ -751,7 +779,8 @@ static mucmm_status read_views(mucmm_ctx *ctx, const json_t *o, int64_t *room, m
         return wrong(ctx, "views", "is missing or has another length");
     for (int32_t i = 0; i < (int32_t)json_array_size(views); i++) {
         m->n_views = i + 1;
-        TRY(read_view(ctx, json_array_get(views, (size_t)i), m->k, room, &m->view[i]));
+        TRY(read_view(ctx, json_array_get(views, (size_t)i), m->k, (int32_t)json_array_size(views),
+                      room, &m->view[i]));
         for (int32_t j = 0; j < i; j++)
             if (strcmp(m->view[i].name, m->view[j].name) == 0)
                 return wrong(ctx, "views", "holds two views of one name");
@@ -831,6 +860,7 @@ static mucmm_status read_model(mucmm_ctx *ctx, const json_t *o, int64_t room, mu
     TRY(read_params(ctx, o, &m->params));
     TRY(check_params(ctx, m));
     TRY(read_views(ctx, o, &room, m));
+    TRY(read_view_individual(ctx, json_object_get(o, "params"), m->n_views, &m->params));
     TRY(read_adjustment(ctx, o, &room, m));
     TRY(read_representation(ctx, m, o, "linear", &room, &m->linear));
     if (json_object_get(o, "heads"))

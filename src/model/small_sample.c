@@ -99,8 +99,7 @@ static mucmm_status find_basis(mucmm__fit *f, int32_t m, const double *h, int64_
     mucmm_status status = MUCMM_OK;
     const mucmm__view_info *v = &f->model->view[m];
     int64_t n = f->n_train;
-    int64_t k = f->p->common == MUCMM_AUTO ? 1 : f->p->common;
-    int64_t q = f->p->individual == MUCMM_AUTO ? 0 : f->p->individual;
+    int64_t k = f->p->common == MUCMM_AUTO ? 1 : f->p->common, q = v->q;
     double *copy = NULL, *u = NULL, *s = NULL;
 
     if (f->p->ridge == 0)
@@ -118,6 +117,8 @@ static mucmm_status find_basis(mucmm__fit *f, int32_t m, const double *h, int64_
     /* centred rows span at least one direction less than there are */
     for (*dims = 0; *dims < n && s[*dims] > (double)v->p * DBL_EPSILON * s[0];)
         ++*dims;
+    if (f->model->n_views > 2) /* such a view carries fewer */
+        k = 1;
     if (k + q > *dims)
         TRY(mucmm__fail(f->ctx, MUCMM_ESHAPE,
                         "%" PRId64 " common and %" PRId64
