@@ -11,6 +11,9 @@
 #include <math.h>
 #include <string.h>
 
+/* So much larger than its edge the largest of many chance correlations may come out. */
+#define MARGIN 1.5
+
 /* The columns of w [p, k] change sign where those of by [q, k] have a negative sum. */
 static void fix_signs(int64_t q, const double *by, int64_t p, int64_t k, double *w)
 {
@@ -72,7 +75,7 @@ static double chance_correlation(const mucmm__fit *f, int64_t left, int64_t othe
 {
     double n = (double)f->n_train, edge = sqrt((double)left / n) + sqrt((double)others / n);
 
-    return edge * edge;
+    return MARGIN * edge * edge;
 }
 
 /* a[m] [dims, k]: the common weights of the views' coordinates. Of two views u needs nothing more

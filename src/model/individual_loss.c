@@ -56,7 +56,7 @@ static mucmm_status linear_terms(mucmm__fit *f, mucmm__individual *w, double *va
                                        w->d_other));
             *value += ALPHA * k_value;
             add(w->d_u, size, ALPHA, w->du[m].data);
-            add(w->d_other, size, ALPHA, w->du[l].data);
+            add(w->d_other, w->u[l].rows * w->u[l].cols, ALPHA, w->du[l].data);
         }
     }
 done:
