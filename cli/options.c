@@ -357,6 +357,7 @@ void options_none(settings *s)
                         &s->null_rows,
                         &s->stages,
                         &s->top,
+                        &s->measure,
                         &s->bootstrap,
                         &s->restarts,
                         &s->folds};

@@ -55,17 +55,17 @@ typedef struct settings {
     texts tensor;
     const char *output, *key, *checkpoint, *samples, *score, *data, *wrt, *cache, *encoder, *pool,
         *label, *group, *metadata, *image_encoder, *text_encoder, *baseline, *covariates,
-        *training_covariates, *adjust, *csv;
+        *training_covariates, *adjust, *csv, *query, *gallery;
     int64_t common, epochs, individual_epochs, batch, seed, threads;
     int64_t shown, permutations, features, steps, repeats, train_pairs, noise_samples;
-    int64_t null_models, null_rows, top;
+    int64_t null_models, null_rows, top, measure;
     int64_t head, scale, robust, method, figures, representation, part, memory, stages, missing;
     int64_t bootstrap, restarts, folds, adjust_nonlinear;
     double validation, ridge, learning_rate, weight_decay, input_noise, independence, noise, mask;
     counts hidden;
     view_counts individual;
     const struct option *table; /* of the command, to name options in messages */
-    bool json, verbose, tensors, vjp, skip_bad, check, parts;
+    bool json, verbose, tensors, vjp, skip_bad, check, parts, paired, bibtex;
 } settings;
 
 enum { COUNT_AUTO = -2 };

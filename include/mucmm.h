@@ -1007,6 +1007,95 @@ MUCMM_API mucmm_status mucmm_loadings_text(mucmm_ctx *ctx, const mucmm_loadings 
 MUCMM_API mucmm_status mucmm_loadings_csv(mucmm_ctx *ctx, const mucmm_loadings *l, char **out);
 MUCMM_API mucmm_status mucmm_loadings_json(mucmm_ctx *ctx, const mucmm_loadings *l, char **out);
 
+/* ---- a methods paragraph ----------------------------------------------------------- */
+
+/* What was done in the fit, with its numbers, for the methods section of a paper, and the
+ * references that it names: as text, as JSON (software, version, paragraph, references: key, text,
+ * bibtex), and the references with the software as BibTeX. *out for mucmm_text_free. */
+MUCMM_API mucmm_status mucmm_model_cite_text(mucmm_ctx *ctx, const mucmm_model *m, char **out);
+MUCMM_API mucmm_status mucmm_model_cite_json(mucmm_ctx *ctx, const mucmm_model *m, char **out);
+MUCMM_API mucmm_status mucmm_model_cite_bibtex(mucmm_ctx *ctx, const mucmm_model *m, char **out);
+
+/* ---- matching ---------------------------------------------------------------------- */
+
+/* For every row of one view the rows of another that go with it best, by the common part alone.
+ * Read-only after creation. */
+typedef struct mucmm_matches mucmm_matches;
+
+typedef enum mucmm_match_measure {
+    /* The log likelihood ratio of the two rows' common variates, together against each on its own,
+     * Gaussian, in nats (as mucmm_scores_match): what tells partners from others best where the
+     * variates are near to Gaussian */
+    MUCMM_MATCH_LIKELIHOOD = 0,
+    MUCMM_MATCH_COSINE = 1 /* their cosine, each weighted by the root of its correlation */
+} mucmm_match_measure;
+
+#define MUCMM_MATCH_MAX_TOP 100000
+
+typedef struct mucmm_match_params {
+    uint32_t struct_size;
+    int64_t top; /* matches of a row, 1 to MUCMM_MATCH_MAX_TOP, or the whole gallery; default 10 */
+    mucmm_representation representation; /* default MUCMM_HEADS                                  */
+    mucmm_match_measure measure;         /* default MUCMM_MATCH_LIKELIHOOD                       */
+    int32_t paired; /* 1: the partner of a row is the gallery's row of the same number; 0 (default):
+                       the one of the same key, if both have keys; else none is known            */
+    uint64_t seed;  /* of the bootstrap of the mean reciprocal rank; default 1                   */
+} mucmm_match_params;
+
+MUCMM_API void mucmm_match_params_init_sized(mucmm_match_params *p, size_t size);
+#define mucmm_match_params_init(p) mucmm_match_params_init_sized((p), sizeof *(p))
+
+typedef struct mucmm_match_hit {
+    int64_t row;       /* of the gallery; -1: there are no more */
+    double similarity; /* by the measure, a float               */
+} mucmm_match_hit;
+
+/* How well partners are found. A later version may have more at its end: take it by its address.
+ * Of the rows with a partner that the model was not fitted to; of all, if it was fitted to all. */
+typedef struct mucmm_recall {
+    int64_t pairs;     /* 0: no partner is known, and the rest is NaN                            */
+    int64_t gallery;   /* rows that have the view                                                */
+    int64_t fitted;    /* rows with a partner that the model was fitted to                       */
+    int32_t in_sample; /* 1: all of them                                                         */
+    /* share of the rows whose partner is the first, among the first 5 and 10; 95 % (Wilson). Rows
+     * that are as near as the partner, to rounding, count as nearer */
+    double recall_1, recall_1_low, recall_1_high;
+    double recall_5, recall_5_low, recall_5_high;
+    double recall_10, recall_10_low, recall_10_high;
+    /* mean of 1/rank, with the 2.5 % and 97.5 % quantile of 1000 bootstrap samples of the rows */
+    double reciprocal, reciprocal_low, reciprocal_high;
+    double median_rank;
+} mucmm_recall;
+
+/* query and gallery: rows of two different views of the model, any number of either, which need not
+ * be paired. Memory: k + 1 floats a row of the query and its hits; the gallery is read once, in
+ * blocks. The correlations that weigh are those of the fit's cross-fitted or (at least 20) held-out
+ * rows, else of its training rows. EARG one is no view of the model, or both are the same; ESHAPE
+ * paired, and the numbers of rows differ, or nobody has the view. */
+MUCMM_API mucmm_status mucmm_matches_create(mucmm_ctx *ctx, const mucmm_model *m,
+                                            const mucmm_view *query, const mucmm_view *gallery,
+                                            const mucmm_match_params *params, mucmm_matches **out);
+MUCMM_API void mucmm_matches_free(mucmm_matches *x);
+MUCMM_API int64_t mucmm_matches_rows(const mucmm_matches *x); /* of the query */
+/* Matches of a row: the top that were asked for, or as many as the gallery has. */
+MUCMM_API int64_t mucmm_matches_top(const mucmm_matches *x);
+/* [top] of a row, the nearest first, of equals the first row; NULL out of range. A row that lacks
+ * the view has none (row -1). */
+MUCMM_API const mucmm_match_hit *mucmm_matches_of(const mucmm_matches *x, int64_t row);
+/* The partner in the gallery, -1 = not known; its rank from 1, 0 = not known. */
+MUCMM_API int64_t mucmm_matches_partner(const mucmm_matches *x, int64_t row);
+MUCMM_API int64_t mucmm_matches_rank(const mucmm_matches *x, int64_t row);
+MUCMM_API const mucmm_recall *mucmm_matches_recall(const mucmm_matches *x);
+/* What was found for people and as JSON; all matches as csv: query, rank, match, similarity,
+ * partner (yes, no; empty: not known). query and match are keys, files or texts of the data given,
+ * row numbers where it has none or is NULL; ESHAPE: of another number of rows. *out for
+ * mucmm_text_free. */
+MUCMM_API mucmm_status mucmm_matches_text(mucmm_ctx *ctx, const mucmm_matches *x, char **out);
+MUCMM_API mucmm_status mucmm_matches_json(mucmm_ctx *ctx, const mucmm_matches *x, char **out);
+MUCMM_API mucmm_status mucmm_matches_csv(mucmm_ctx *ctx, const mucmm_matches *x,
+                                         const mucmm_data *query, const mucmm_data *gallery,
+                                         char **out);
+
 /* ---- explain ----------------------------------------------------------------------- */
 
 /* X(name, value, word): s_C of the sample; e_m; s_m; c_{m,j} and u_{m,j}, j = params.component; s_C
@@ -2208,7 +2297,8 @@ typedef enum mucmm_section {
     MUCMM_SECTION_AGAIN = 1024,     /* how to make the page again; none if params.again is NULL   */
     MUCMM_SECTION_GLOSSARY = 2048,  /* the words                                                  */
     MUCMM_SECTION_COUPLING = 4096,  /* which word goes with which spot; behind the samples        */
-    MUCMM_SECTION_ALL = 8191
+    MUCMM_SECTION_METHODS = 8192,   /* a methods paragraph and its references                     */
+    MUCMM_SECTION_ALL = 16383
 } mucmm_section;
 
 #define MUCMM_REPORT_MAX_SHOWN 100

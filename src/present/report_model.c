@@ -84,6 +84,9 @@ static const section sections[] = {
      mucmm__report_components},
     {MUCMM_SECTION_TRAINING, "Training", NULL, mucmm__report_training},
     {MUCMM_SECTION_FITTED, "What was fitted on what", NULL, mucmm__report_fitted},
+    {MUCMM_SECTION_METHODS, "Methods",
+     "What was done in the fit, for the methods section of a paper, and what it refers to.",
+     mucmm__report_methods},
     {MUCMM_SECTION_AGAIN, "Make it again", NULL, mucmm__report_again},
     {MUCMM_SECTION_GLOSSARY, "Words used here", NULL, mucmm__report_glossary},
 };

@@ -78,6 +78,7 @@ mucmm_status mucmm__report_coupling(const mucmm__page *p);
 mucmm_status mucmm__report_components(const mucmm__page *p);
 mucmm_status mucmm__report_training(const mucmm__page *p);
 mucmm_status mucmm__report_fitted(const mucmm__page *p);
+mucmm_status mucmm__report_methods(const mucmm__page *p);
 mucmm_status mucmm__report_again(const mucmm__page *p);
 mucmm_status mucmm__report_glossary(const mucmm__page *p);
 

@@ -224,6 +224,18 @@ done:
 
 /* ---- how to make it again ---------------------------------------------------------- */
 
+mucmm_status mucmm__report_methods(const mucmm__page *p)
+{
+    mucmm_status status = MUCMM_OK;
+    char *text = NULL;
+
+    TRY(mucmm_model_cite_text(p->ctx, p->m, &text));
+    TRY(mucmm_report_code(p->ctx, p->r, text));
+done:
+    mucmm__free(text);
+    return status;
+}
+
 mucmm_status mucmm__report_again(const mucmm__page *p)
 {
     mucmm_status status = MUCMM_OK;
