@@ -176,8 +176,12 @@ int print_json(json_t *root);
     X(explain)                                                                                     \
     X(loadings)                                                                                    \
     X(match)                                                                                       \
-    X(cite) X(relate) X(report) X(info) X(check_gradient) X(bench) X(demo) X(graph_info)           \
-        X(graph_run) X(graph_vjp) X(graph_ops) X(bench_graph) X(encode)
+    X(cite)                                                                                        \
+    X(relate)                                                                                      \
+    X(report)                                                                                      \
+    X(info)                                                                                        \
+    X(check_gradient)                                                                              \
+    X(bench) X(demo) X(graph_info) X(graph_run) X(graph_vjp) X(graph_ops) X(bench_graph) X(encode)
 #define X(name)                                                                                    \
     extern const option name##_options[];                                                          \
     int run_##name(const settings *given);

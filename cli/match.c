@@ -42,13 +42,13 @@ typedef struct side {
     mucmm_view view;
 } side;
 
-static int split_name(const char *option, const char *text, bool study, side *to)
+static int split_name(const char *word, const char *text, bool study, side *to)
 {
     const char *equals = strchr(text, '=');
     size_t n = equals ? (size_t)(equals - text) : strlen(text);
 
     if (n == 0 || n >= sizeof to->name || (equals && !equals[1]) || (!equals && !study))
-        return fail(EXIT_USAGE, "--%s: '%s' is not NAME=FILE", option, shown(text));
+        return fail(EXIT_USAGE, "--%s: '%s' is not NAME=FILE", word, shown(text));
     snprintf(to->name, sizeof to->name, "%.*s", (int)n, text);
     to->file = equals ? equals + 1 : NULL;
     return 0;

@@ -22,7 +22,7 @@ def compile_alone(compiler, language, flags, include, folders):
 
 
 # Read-only after creation; what the functions listed beside them change is what they are for.
-SHARED = {'data': [], 'model': [], 'views': [], 'graph': [], 'source': [], 'encoder': [], 'tokens': [], 'table': [], 'relate': [], 'loadings': [],
+SHARED = {'data': [], 'model': [], 'views': [], 'graph': [], 'source': [], 'encoder': [], 'tokens': [], 'table': [], 'relate': [], 'loadings': [], 'matches': [],
           'study': ['mucmm_study_encode']}
 
 

@@ -1323,6 +1323,42 @@ done:
     return status;
 }
 
+static mucmm_status m_matches(mucmm_ctx *c)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_match_params p;
+    mucmm_matches *x = NULL;
+    char *words[3] = {NULL, NULL, NULL};
+
+    mucmm_match_params_init(&p);
+    p.paired = 1;
+    status = mucmm_matches_create(c, model, &q.view[0], &q.view[1], &p, &x);
+    GONE(status, x);
+    TRY(status);
+    TRY(mucmm_matches_text(c, x, &words[0]));
+    TRY(mucmm_matches_csv(c, x, q.data[0], q.data[1], &words[1]));
+    TRY(mucmm_matches_json(c, x, &words[2]));
+done:
+    for (int i = 0; i < 3; i++)
+        mucmm_text_free(words[i]);
+    mucmm_matches_free(x);
+    return status;
+}
+
+static mucmm_status m_cite(mucmm_ctx *c)
+{
+    mucmm_status status = MUCMM_OK;
+    char *words[3] = {NULL, NULL, NULL};
+
+    TRY(mucmm_model_cite_text(c, rich_model, &words[0]));
+    TRY(mucmm_model_cite_json(c, rich_model, &words[1]));
+    TRY(mucmm_model_cite_bibtex(c, rich_model, &words[2]));
+done:
+    for (int i = 0; i < 3; i++)
+        mucmm_text_free(words[i]);
+    return status;
+}
+
 static mucmm_status m_model_components_csv(mucmm_ctx *c)
 {
     char *text = (char *)more_numbers;
@@ -1716,6 +1752,13 @@ static const swept table[] = {
     CALL(scores_components_csv),
     CALL(model_components_csv),
     CALL(variates_csv),
+    {"mucmm_matches_create", m_matches, NULL},
+    {"mucmm_matches_text", m_matches, NULL},
+    {"mucmm_matches_csv", m_matches, NULL},
+    {"mucmm_matches_json", m_matches, NULL},
+    {"mucmm_model_cite_text", m_cite, NULL},
+    {"mucmm_model_cite_json", m_cite, NULL},
+    {"mucmm_model_cite_bibtex", m_cite, NULL},
     {"mucmm_loadings_create", m_loadings, NULL},
     {"mucmm_loadings_text", m_loadings, NULL},
     {"mucmm_loadings_csv", m_loadings, NULL},

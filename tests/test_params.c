@@ -66,6 +66,7 @@ INIT(mucmm_data_params)
 INIT(mucmm_array)
 INIT(mucmm_table_params)
 INIT(mucmm_loadings_params)
+INIT(mucmm_match_params)
 INIT(mucmm_relate_params)
 INIT(mucmm_fit_params)
 INIT(mucmm_score_params)
@@ -142,6 +143,15 @@ static mucmm_status use_table_open_memory(void *p)
     mucmm_status status = mucmm_table_open_memory(ctx, "a\n1\n", 4, NULL, p, &t);
 
     mucmm_table_free(t);
+    return status;
+}
+
+static mucmm_status use_matches(void *p)
+{
+    mucmm_matches *x = NULL;
+    mucmm_status status = mucmm_matches_create(ctx, model, &q.view[0], &q.view[1], p, &x);
+
+    mucmm_matches_free(x);
     return status;
 }
 
@@ -591,6 +601,7 @@ static const sized all[] = {
     SIZED(mucmm_array, set_array, TAKES, {"mucmm_data_adopt", use_data_adopt}),
     SIZED(mucmm_table_params, NULL, TAKES, {"mucmm_table_open", use_table_open},
           {"mucmm_table_open_memory", use_table_open_memory}),
+    SIZED(mucmm_match_params, NULL, TAKES, {"mucmm_matches_create", use_matches}),
     SIZED(mucmm_loadings_params, NULL, TAKES, {"mucmm_loadings_create", use_loadings}),
     SIZED(mucmm_relate_params, NULL, TAKES, {"mucmm_relate_create", use_relate}),
     SIZED(mucmm_fit_params, set_fit, TAKES, {"mucmm_fit", use_fit}),

@@ -321,11 +321,21 @@ static void say_individual(paragraph *p)
 
 /* ---- what testifies ---------------------------------------------------------------- */
 
+/* Is there a p-value? Of rows that all trained it is the exact test's, also without folds. */
+static const double *p_values(const paragraph *p)
+{
+    return p->cross ? p->cross->p_values : p->s->p_values;
+}
+
+static bool tested(const paragraph *p)
+{
+    return p->s->components > 0 && isfinite(p_values(p)[0]) &&
+           (!p->cross || p->cross->permutations > 0);
+}
+
 static void say_test(paragraph *p)
 {
-    bool tested = p->s->components > 0 && isfinite(p->s->p_values[0]);
-
-    if (!tested)
+    if (!tested(p))
         return;
     if (p->cross && !p->trained) {
         put(p, " Components were tested in turn by ");
@@ -351,23 +361,30 @@ static void say_test(paragraph *p)
     put(p, ".");
 }
 
-static void say_found_correlations(paragraph *p)
+static void say_significant(paragraph *p)
+{
+    int64_t significant = 0;
+
+    if (!tested(p))
+        return;
+    for (int64_t j = 0; j < p->s->components; j++)
+        significant += p_values(p)[j] <= MUCMM_SIGNIFICANT;
+    put(p, " ");
+    put_count(p, significant);
+    put(p, " of ");
+    put_counted(p, p->s->components, "component");
+    put(p, significant == 1 ? " was" : " were");
+    put(p, " significant (p <= 0.05).");
+}
+
+static void say_correlations(paragraph *p)
 {
     const mucmm_summary *s = p->s;
-    bool tested = s->components > 0 && isfinite(s->p_values[0]);
     int64_t n = s->components < LISTED ? s->components : LISTED;
 
     if (s->components == 0 || !isfinite(s->correlations[0]))
         return;
-    if (tested) {
-        put(p, " ");
-        put_count(p, s->significant);
-        put(p, " of ");
-        put_counted(p, s->components, "component");
-        put(p, s->significant == 1 ? " was" : " were");
-        put(p, " significant (p <= 0.05).");
-    }
-    put(p, p->cross                              ? " The cross-fitted correlation"
+    put(p, p->cross && p->cross->folds > 0       ? " The cross-fitted correlation"
            : p->m->rows[MUCMM_ROWS_HELD_OUT] > 0 ? " The held-out correlation"
                                                  : " The in-sample correlation");
     put(p, s->components == 1 ? " is " : "s are ");
@@ -404,7 +421,7 @@ static void say_stability(paragraph *p)
 
 void mucmm__cite_paragraph(mucmm__text *t, const mucmm_model *m, bool used[MUCMM__REFERENCES])
 {
-    const bool judged = m->cross_fit || m->rows[MUCMM_ROWS_HELD_OUT] > 0;
+    const bool judged = m->cross_fit ? m->cross_fit->folds > 0 : m->rows[MUCMM_ROWS_HELD_OUT] > 0;
     const mucmm__solution *r = m->heads.rho ? &m->heads : &m->linear;
     paragraph p = {.t = t,
                    .m = m,
@@ -413,8 +430,8 @@ void mucmm__cite_paragraph(mucmm__text *t, const mucmm_model *m, bool used[MUCMM
                    .cross = m->cross_fit,
                    .s = r->summary[judged ? MUCMM_ROWS_HELD_OUT : MUCMM_ROWS_TRAIN]};
     void (*const sentences[])(paragraph *) = {
-        say_views,  say_rows,       say_robust, say_adjusted,           say_scaling,
-        say_common, say_individual, say_test,   say_found_correlations, say_stability};
+        say_views,      say_rows, say_robust,      say_adjusted,     say_scaling,  say_common,
+        say_individual, say_test, say_significant, say_correlations, say_stability};
 
     for (size_t i = 0; i < sizeof sentences / sizeof *sentences; i++)
         sentences[i](&p);
