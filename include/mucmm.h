@@ -1024,8 +1024,8 @@ typedef struct mucmm_matches mucmm_matches;
 
 typedef enum mucmm_match_measure {
     /* The log likelihood ratio of the two rows' common variates, together against each on its own,
-     * Gaussian, in nats (as mucmm_scores_match): what tells partners from others best where the
-     * variates are near to Gaussian */
+     * Gaussian with the components' correlations, in nats: what tells partners from others best
+     * where the variates are near to Gaussian */
     MUCMM_MATCH_LIKELIHOOD = 0,
     MUCMM_MATCH_COSINE = 1 /* their cosine, each weighted by the root of its correlation */
 } mucmm_match_measure;

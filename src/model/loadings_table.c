@@ -44,10 +44,12 @@ const mucmm_loading *mucmm_loadings_list(const mucmm_loadings *l, int64_t *n)
 
 const char *mucmm_loadings_column(const mucmm_loadings *l, int32_t view, int64_t column)
 {
-    if (view < 0 || view >= l->model->n_views || !l->names[view] || column < 0 ||
+    const char *name = mucmm_model_view_column(l->model, view, column);
+
+    if (name || view < 0 || view >= l->model->n_views || !l->names[view] || column < 0 ||
         column >= l->model->view[view].p)
-        return NULL;
-    return l->names[view][column];
+        return name;
+    return l->names[view][column]; /* the model knows none */
 }
 
 /* ---- a view of a representation ---------------------------------------------------- */
