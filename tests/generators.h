@@ -424,6 +424,7 @@ static inline void individual_of_all(mucmm_ctx *ctx, const problem *t, const dou
     int64_t others = t->n_views > 2 ? (t->n_views - 1) * k : 0, start[MUCMM_MAX_VIEWS + 1] = {0},
             at = 0, found;
     double *own = test_doubles(t->p[v] * t->p[v]), *cross = test_doubles(t->p[v] * others);
+    double edge = sqrt((double)(t->p[v] - k) / (double)t->n) + sqrt((double)others / (double)t->n);
 
     for (int32_t l = 0; l < t->n_views; l++)
         start[l + 1] = start[l] + t->p[l];
@@ -436,8 +437,8 @@ static inline void individual_of_all(mucmm_ctx *ctx, const problem *t, const dou
                 for (int64_t a = 0; a < t->p[l]; a++)
                     cross[i * others + at + j] +=
                         cov[(start[v] + i) * total + start[l] + a] * w[l][a * k + j];
-    CHECK_OK(ctx, mucmm__closed_form_individual_of_all(ctx, t->p[v], own, k, w[v], others, cross, 0,
-                                                       q, "test", u, &found));
+    CHECK_OK(ctx, mucmm__closed_form_individual_of_all(ctx, t->p[v], own, k, w[v], others, cross,
+                                                       1.5 * edge * edge, q, "test", u, &found));
     for (int64_t i = t->p[v] - 1; i >= 0; i--)
         for (int64_t j = q - 1; j >= 0; j--)
             u[i * q + j] = j < found ? u[i * found + j] : 0;
