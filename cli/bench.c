@@ -29,6 +29,7 @@ const option bench_options[] = {
      "train: widths of the hidden layers"},
     {"view", 0, OPTION_PAIRS, false, AT(view), 0, 0, "NAME=FILE", "closed-form: rows of a view"},
     OPTION_KEY,
+    OPTION_TABLES,
     OPTION_COVARIATES,
     OPTION_END,
 };

@@ -16,6 +16,7 @@ const option check_gradient_options[] = {
     {"samples", 0, OPTION_TEXT, false, AT(samples), 0, 0, "0,5,9",
      "rows to check at, also as 0-4 (default: the first 3)"},
     OPTION_KEY,
+    OPTION_TABLES,
     OPTION_COVARIATES,
     OPTION_PART,
     OPTION_CACHE,

@@ -94,6 +94,8 @@ uint64_t memory_of(const settings *given);
 /* Training rows of a view of the study; NULL without a study. */
 int inputs_training(session *s, const inputs *in, const char *view, mucmm_data **out);
 
+/* The options that say what is read of tables; missing is 0. */
+void table_params(const settings *given, mucmm_data_params *p);
 /* A table of what is known of the rows, by the key column that is given. */
 int table_open(session *s, const settings *given, const char *path, mucmm_table **out);
 

@@ -54,6 +54,7 @@ const option explain_options[] = {
     {"memory", 0, OPTION_COUNT, false, AT(memory), 1, 1e9, "MIB",
      "memory for the activations of a study's encoders (default 1024)"},
     OPTION_KEY,
+    OPTION_TABLES,
     OPTION_GROUP,
     OPTION_METADATA,
     OPTION_COVARIATES,

@@ -70,9 +70,8 @@ int training_open(session *s, const settings *given, const inputs *in, const cha
         return inputs_training(s, in, view, out);
     if (!path)
         return 0;
-    mucmm_data_params_init(&opened);
-    opened.key = given->key;
-    opened.skip = given->group;
+    table_params(given, &opened);
+    opened.columns = opened.ignore = opened.transpose = NULL; /* which are of the views given */
     TRY(check(s, mucmm_data_open(s->ctx, path, &opened, out)));
     if (takes > 0 || given->training_covariates || (given->covariates && given->key))
         TRY(attach_known(s, given, view, out));
@@ -91,9 +90,7 @@ static int open_files(session *s, const settings *given, const mucmm_model *m, m
     const char *names[MUCMM_MAX_VIEWS];
     mucmm_data_params p;
 
-    mucmm_data_params_init(&p);
-    p.key = given->key;
-    p.skip = given->group;
+    table_params(given, &p);
     for (int32_t i = 0; i < mucmm_model_views(m); i++)
         if (!find_pair(&given->training, mucmm_model_view_name(m, i)))
             return fail(EXIT_USAGE,

@@ -45,6 +45,10 @@ const option fit_options[] = {
     {"checkpoint", 0, OPTION_TEXT, false, AT(checkpoint), 0, 0, "FILE",
      "keep the state there, and resume from it if it exists"},
     OPTION_KEY,
+    OPTION_TABLES,
+    {"allow-ids", 0, OPTION_FLAG, false, AT(allow_ids), 0, 0, NULL,
+     "take columns that seem to be no measurements: row numbers, identifiers, the same in two "
+     "views"},
     OPTION_GROUP,
     OPTION_METADATA,
     OPTION_MISSING,
@@ -137,6 +141,7 @@ static void fill_params(const settings *given, mucmm_fit_params *p)
         for (int32_t i = 0; i < given->hidden.n; i++)
             p->hidden[i] = given->hidden.value[i];
     }
+    p->allow_ids = given->allow_ids;
     set_count(&p->common_epochs, given->epochs);
     set_count(&p->individual_epochs, given->epochs);
     set_count(&p->individual_epochs, given->individual_epochs);

@@ -7,15 +7,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What is read of tables. */
+void table_params(const settings *given, mucmm_data_params *p)
+{
+    mucmm_data_params_init(p);
+    p->key = given->key;
+    p->skip = given->group;
+    p->columns = given->columns;
+    p->ignore = given->ignore;
+    p->categories = given->categories;
+    p->transpose = given->transpose;
+    p->header = given->no_header ? MUCMM_HEADER_NO : given->header > 0 ? (int32_t)given->header : 0;
+    p->decimal = given->decimal > 0 ? (int32_t)given->decimal : 0;
+}
+
 static int open_files(session *s, const settings *given, inputs *out)
 {
     const char *names[MUCMM_MAX_VIEWS];
     mucmm_data_params p;
 
-    mucmm_data_params_init(&p);
-    p.key = given->key;
+    table_params(given, &p);
     p.missing = given->missing == MISSING_ALLOW;
-    p.skip = given->group;
     for (int32_t i = 0; i < given->view.n; i++)
         names[i] = given->view.name[i];
     return check(
@@ -97,6 +109,7 @@ int table_open(session *s, const settings *given, const char *path, mucmm_table 
 
     mucmm_table_params_init(&p);
     p.key = given->key;
+    p.header = given->header == MUCMM_HEADER_YES ? MUCMM_HEADER_YES : MUCMM_HEADER_AUTO;
     return check(s, mucmm_table_open(s->ctx, path, &p, out));
 }
 

@@ -13,6 +13,7 @@ const option loadings_options[] = {
     {"top", 0, OPTION_COUNT, false, AT(top), 1, 1e9, "N",
      "of each variate the N columns of the largest loadings (default: all)"},
     OPTION_KEY,
+    OPTION_TABLES,
     OPTION_COVARIATES,
     OPTION_MISSING,
     OPTION_PART,

@@ -55,17 +55,18 @@ typedef struct settings {
     texts tensor;
     const char *output, *key, *checkpoint, *samples, *score, *data, *wrt, *cache, *encoder, *pool,
         *label, *group, *metadata, *image_encoder, *text_encoder, *baseline, *covariates,
-        *training_covariates, *adjust, *csv, *query, *gallery;
+        *training_covariates, *adjust, *csv, *query, *gallery, *columns, *ignore, *categories,
+        *transpose;
     int64_t common, epochs, individual_epochs, batch, seed, threads;
     int64_t shown, permutations, features, steps, repeats, train_pairs, noise_samples;
     int64_t null_models, null_rows, top, measure;
     int64_t head, scale, robust, method, figures, representation, part, memory, stages, missing;
-    int64_t bootstrap, restarts, folds, adjust_nonlinear;
+    int64_t header, decimal, bootstrap, restarts, folds, adjust_nonlinear;
     double validation, ridge, learning_rate, weight_decay, input_noise, independence, noise, mask;
     counts hidden;
     view_counts individual;
     const struct option *table; /* of the command, to name options in messages */
-    bool json, verbose, tensors, vjp, skip_bad, check, parts, paired, bibtex;
+    bool json, verbose, tensors, vjp, skip_bad, check, parts, paired, bibtex, no_header, allow_ids;
 } settings;
 
 enum { COUNT_AUTO = -2 };
@@ -152,6 +153,54 @@ enum { MISSING_REFUSE, MISSING_ALLOW };
             "rows that lack a view: an error (default), or used for what they have. A row lacks "  \
             "a "                                                                                   \
             "view if its key is not in the view's table, or if it has no value there"              \
+    }
+/* What is read of the tables of the views. */
+#define OPTION_TABLES                                                                              \
+    {"columns",                                                                                    \
+     0,                                                                                            \
+     OPTION_TEXT,                                                                                  \
+     false,                                                                                        \
+     AT(columns),                                                                                  \
+     0,                                                                                            \
+     0,                                                                                            \
+     "NAMES",                                                                                      \
+     "csv columns that are features, such as a,b*,left:c (* anything, view:name of one view); "    \
+     "default: all that hold numbers"},                                                            \
+        {"ignore", 0,          OPTION_TEXT,                                                        \
+         false,    AT(ignore), 0,                                                                  \
+         0,        "NAMES",    "csv columns that are none; names as in --columns"},                \
+        {"categories",                                                                             \
+         0,                                                                                        \
+         OPTION_TEXT,                                                                              \
+         false,                                                                                    \
+         AT(categories),                                                                           \
+         0,                                                                                        \
+         0,                                                                                        \
+         "NAMES",                                                                                  \
+         "csv columns of categories: one column of 0 and 1 for every level"},                      \
+        {"header",                                                                                 \
+         0,                                                                                        \
+         OPTION_CHOICE,                                                                            \
+         false,                                                                                    \
+         AT(header),                                                                               \
+         0,                                                                                        \
+         0,                                                                                        \
+         "auto|yes|no",                                                                            \
+         "is the first line of a csv its header? (default: yes, but a line of numbers is asked "   \
+         "about)"},                                                                                \
+        {"no-header", 0, OPTION_FLAG, false, AT(no_header), 0, 0, NULL, "as --header no"},         \
+        {"decimal",                                                                                \
+         0,                                                                                        \
+         OPTION_CHOICE,                                                                            \
+         false,                                                                                    \
+         AT(decimal),                                                                              \
+         0,                                                                                        \
+         0,                                                                                        \
+         "auto|point|comma",                                                                       \
+         "what stands before the decimals of a csv (default: told by its numbers)"},               \
+    {                                                                                              \
+        "transpose", 0, OPTION_TEXT, false, AT(transpose), 0, 0, "VIEWS",                          \
+            "views whose csv has samples in columns; * for all"                                    \
     }
 #define OPTION_THREADS                                                                             \
     {                                                                                              \

@@ -17,6 +17,7 @@ const option relate_options[] = {
      "of which variates (default heads)"},
     OPTION_SEED,
     OPTION_KEY,
+    OPTION_TABLES,
     OPTION_GROUP,
     OPTION_COVARIATES,
     OPTION_PART,

@@ -21,6 +21,7 @@ const option report_options[] = {
      "permutations behind the p-values; 0 = none (default 1000)"},
     OPTION_SEED,
     OPTION_KEY,
+    OPTION_TABLES,
     OPTION_GROUP,
     OPTION_METADATA,
     OPTION_COVARIATES,

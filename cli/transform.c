@@ -18,6 +18,7 @@ const option transform_options[] = {
      "the trained heads (default) or the closed form"},
     {"method", 0, OPTION_CHOICE, false, AT(representation), 0, 0, "heads|linear", NULL},
     OPTION_KEY,
+    OPTION_TABLES,
     OPTION_COVARIATES,
     OPTION_MISSING,
     OPTION_PART,

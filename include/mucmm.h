@@ -211,6 +211,21 @@ MUCMM_API int64_t mucmm_dtype_size(mucmm_dtype t);
 
 typedef struct mucmm_data mucmm_data;
 
+/* Is the first line of a table its header? Auto: yes, unless it holds numbers alone, which is an
+ * error (EFORMAT); but 0, 1, 2, .. or 1, 2, 3, .. are names that programs give. */
+typedef enum mucmm_header {
+    MUCMM_HEADER_AUTO = 0,
+    MUCMM_HEADER_YES = 1,
+    MUCMM_HEADER_NO = 2
+} mucmm_header;
+/* What stands before the decimals of a table. Auto: the comma where all numbers that have decimals
+ * have it, unless they could be thousands as well (EFORMAT). */
+typedef enum mucmm_decimal {
+    MUCMM_DECIMAL_AUTO = 0,
+    MUCMM_DECIMAL_POINT = 1,
+    MUCMM_DECIMAL_COMMA = 2
+} mucmm_decimal;
+
 typedef struct mucmm_data_params {
     uint32_t struct_size;
     const char *key;  /* csv/tsv: name of the column that identifies a row; NULL =
@@ -220,6 +235,18 @@ typedef struct mucmm_data_params {
                          (default): it is an error, as single such cells always are */
     const char *skip; /* csv/tsv: name of a column that is no feature, where there is one:
                          what it holds need be no numbers; NULL (default) = none       */
+    /* csv/tsv: lists of names with commas between them; * stands for anything, and of
+     * mucmm_views_open view:name is a column of that view alone. EARG: one that no column has.
+     * Columns of texts are no features whatever is asked for: left out, and said.            */
+    const char *columns;    /* only these are features; NULL (default) = all                */
+    const char *ignore;     /* these are none; NULL (default)                                */
+    const char *categories; /* instead of each, a column NAME=LEVEL of 0 and 1 for every level;
+                               NULL (default)                                               */
+    int32_t header;         /* mucmm_header; without one columns have no names, and are called
+                               1, 2, .. by key, columns and so on                           */
+    int32_t decimal;        /* mucmm_decimal                                                 */
+    const char *transpose;  /* not NULL: samples are columns, features rows; of mucmm_views_open
+                               the names of such views, or *                                */
 } mucmm_data_params;
 
 MUCMM_API void mucmm_data_params_init_sized(mucmm_data_params *p, size_t size);
@@ -311,6 +338,7 @@ typedef struct mucmm_table_params {
     uint32_t struct_size;
     const char *key; /* name of the column that identifies a row, which is then no column of the
                         table; NULL: a first column without a name, if there is one, else none */
+    int32_t header;  /* mucmm_header */
 } mucmm_table_params;
 
 MUCMM_API void mucmm_table_params_init_sized(mucmm_table_params *p, size_t size);
@@ -486,6 +514,9 @@ typedef struct mucmm_fit_params {
     int64_t view_individual[MUCMM_MAX_VIEWS]; /* q of each view, >= 0, or MUCMM_AUTO. Of more than
                                   two views one that has fewer columns than common + its q carries
                                   at most the components that its q leaves room for            */
+    int32_t allow_ids; /* 0 (default): EARG where a column cannot be a measurement: it counts the
+                          rows, is named as an identifier and tells all rows apart by whole
+                          numbers, or is the same in two views; 1: all are taken */
 } mucmm_fit_params;
 #define MUCMM_SMALL_SAMPLE 300
 #define MUCMM_MAX_FOLDS 100

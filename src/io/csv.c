@@ -15,7 +15,8 @@
 typedef struct reader {
     mucmm_ctx *ctx;
     const char *name;
-    const unsigned char *p, *end;
+    const unsigned char *bytes, *p, *end;
+    size_t size;
     unsigned char delimiter;
     locale_t c_locale; /* so that 0.5 is a number whatever the program's locale is */
     int64_t line, field_line;
@@ -27,8 +28,16 @@ typedef struct reader {
     int64_t *names; /* [n_columns] offsets into table->text */
     int64_t n_columns, names_room;
     int64_t key_column;  /* whose fields are the row's key; -1 = none              */
-    int64_t skip_column; /* neither key nor feature: row names beside a key; or -1 */
-    int64_t left_out;    /* neither, as asked for; or -1 */
+    unsigned char *kind; /* [n_columns] of column_kind */
+
+    const mucmm_data_params *asked;
+    mucmm_header header;
+    bool looked, again;   /* the whole table has been looked at; its rows must be read once more */
+    bool comma;           /* stands before the decimals */
+    mucmm__strings seen;  /* all cells, if it was looked at */
+    bool *is_text;        /* [n_columns] a column without a number */
+    const char ***levels; /* [n_columns][n_levels] of a category, sorted */
+    int64_t *n_levels;
 
     int64_t missing;                /* cells of the row without a value      */
     int64_t hole_column, hole_line; /* the first of them, and how it is spelled */
@@ -39,6 +48,9 @@ typedef struct reader {
     mucmm__strings *strings; /* only of a table of texts */
 } reader;
 
+enum column_kind { FEATURE, KEY, LEFT_OUT, TEXTS, CATEGORY };
+enum { MOST_LEVELS = 1000 };
+
 void mucmm__table_drop(mucmm__table *t)
 {
     mucmm__free(t->values);
@@ -47,6 +59,7 @@ void mucmm__table_drop(mucmm__table *t)
     mucmm__free(t->key_at);
     mucmm__free(t->line);
     mucmm__free(t->empty);
+    mucmm__free(t->category);
     *t = (mucmm__table){0};
 }
 
@@ -168,9 +181,9 @@ static unsigned char choose_delimiter(const reader *r)
     static const unsigned char candidates[] = {',', '\t', ';'};
     int64_t count[sizeof candidates] = {0};
     size_t best = 0;
-    bool quoted = false;
+    bool quoted = false, numbers = true;
 
-    if (mucmm__ends_with(r->name, ".tsv"))
+    if (mucmm__ends_with(r->name, ".tsv") || mucmm__ends_with(r->name, ".tsv.gz"))
         return '\t';
     for (const unsigned char *p = r->p; p < r->end; p++) {
         quoted ^= *p == '"';
@@ -178,7 +191,10 @@ static unsigned char choose_delimiter(const reader *r)
             break;
         for (size_t k = 0; k < sizeof candidates; k++)
             count[k] += !quoted && *p == candidates[k];
+        numbers = numbers && strchr("0123456789+-.,;eE \"", *p) && *p;
     }
+    if (numbers && count[2] > 0) /* 1,5;2,25 */
+        return ';';
     for (size_t k = 1; k < sizeof candidates; k++)
         if (count[k] > count[best])
             best = k;
@@ -189,6 +205,21 @@ static const char *column_name(const void *arg, int64_t i)
 {
     const reader *r = arg;
     return r->table->text + r->names[i];
+}
+
+static int64_t find_column(const reader *r, const char *name)
+{
+    for (int64_t i = 0; name && i < r->n_columns; i++)
+        if (strcmp(column_name(r, i), name) == 0)
+            return i;
+    return -1;
+}
+
+static bool only_line_ends(const unsigned char *p, const unsigned char *end)
+{
+    while (p < end && (*p == '\n' || *p == '\r'))
+        p++;
+    return p == end;
 }
 
 static mucmm_status read_names(reader *r)
@@ -204,12 +235,115 @@ static mucmm_status read_names(reader *r)
         TRY(read_field(r));
         TRY(keep_field(r, &r->names[r->n_columns]));
         r->n_columns++;
-        if (r->field_size == 0 && r->n_columns > 1)
+        if (r->field_size == 0 && r->n_columns > 1 && r->header != MUCMM_HEADER_NO)
             TRY(mucmm__fail(r->ctx, MUCMM_EFORMAT,
                             "%s:1: column %" PRId64 " has no name; only the first may have none "
                             "(it holds the names of the rows)",
                             r->name, r->n_columns));
     } while (!r->record_ended);
+done:
+    return status;
+}
+
+/* Without a header columns are called 1, 2, .., and the first line is one of the rows. */
+static mucmm_status make_names(reader *r)
+{
+    mucmm_status status = MUCMM_OK;
+
+    r->text_size = 0;
+    for (int64_t i = 0; i < r->n_columns; i++) {
+        char name[24];
+        r->field_size = 0;
+        TRY(append(r, (unsigned char *)name,
+                   (size_t)snprintf(name, sizeof name, "%" PRId64, i + 1)));
+        TRY(keep_field(r, &r->names[i]));
+    }
+done:
+    return status;
+}
+
+/* "1,5": what a decimal is where the comma stands for the point. */
+static bool is_comma_decimal(const char *s)
+{
+    const char *comma = strchr(s, ',');
+    char copy[64];
+
+    if (!comma || strlen(s) >= sizeof copy || strchr(s, '.'))
+        return false;
+    memcpy(copy, s, strlen(s) + 1);
+    copy[comma - s] = '.';
+    return mucmm__is_decimal(copy);
+}
+
+static bool is_numeric(const char *s)
+{
+    while (*s == ' ')
+        s++;
+    return mucmm__is_decimal(s) || is_comma_decimal(s) || (*s && mucmm__is_missing(s)) ||
+           mucmm__is_infinite(s);
+}
+
+/* 0, 1, 2, .. or 1, 2, 3, ..: what programs name columns that have no names. */
+static bool names_count(const reader *r)
+{
+    int64_t first = column_name(r, 0)[0] == '\0';
+    int64_t from = first < r->n_columns ? strcmp(column_name(r, first), "0") != 0 : 0;
+    char want[24];
+
+    for (int64_t i = first; i < r->n_columns; i++) {
+        snprintf(want, sizeof want, "%" PRId64, i - first + from);
+        if (strcmp(column_name(r, i), want) != 0)
+            return false;
+    }
+    return r->n_columns - first >= 3;
+}
+
+/* Is a name of letters above a number in the second line? Then the first is a header. */
+static mucmm_status is_above_numbers(reader *r, bool *above)
+{
+    mucmm_status status = MUCMM_OK;
+    const unsigned char *p = r->p;
+    int64_t line = r->line, i = 0;
+
+    *above = false;
+    r->record_ended = r->p == r->end || only_line_ends(r->p, r->end);
+    for (; !r->record_ended && i < r->n_columns; i++) {
+        TRY(read_field(r));
+        *above = *above || (!is_numeric(column_name(r, i)) && r->field[0] && is_numeric(r->field));
+    }
+done:
+    r->p = p;
+    r->line = line;
+    return status;
+}
+
+/* A first line of numbers, with or without texts above texts, is a row that would be lost. */
+static mucmm_status check_is_header(reader *r)
+{
+    mucmm_status status = MUCMM_OK;
+    const char *key = r->asked ? r->asked->key : NULL;
+    int64_t numbers = 0, first = -1;
+    bool above = false;
+    char quoted[MUCMM__QUOTE];
+
+    for (int64_t i = 0; i < r->n_columns; i++)
+        if (is_numeric(column_name(r, i))) {
+            first = first < 0 ? i : first;
+            numbers++;
+        }
+    if (numbers == 0 || column_name(r, 0)[0] == '\0' || names_count(r) ||
+        (key && find_column(r, key) >= 0 && !is_numeric(key)))
+        return MUCMM_OK;
+    if (numbers < r->n_columns)
+        TRY(is_above_numbers(r, &above));
+    if (!above)
+        TRY(mucmm__fail(r->ctx, MUCMM_EFORMAT,
+                        "%s:1: the header holds numbers where names are expected (%" PRId64
+                        " of %" PRId64 ", such as '%s'): if this is the first row, say that there "
+                        "is no header (`header` no); if these are names, such as years or masses, "
+                        "say that it is one (`header` yes)",
+                        r->name, numbers, r->n_columns,
+                        mucmm__quote(quoted, column_name(r, first))));
 done:
     return status;
 }
@@ -233,6 +367,11 @@ done:
     return status;
 }
 
+static const char *first_cell(const void *arg, int64_t row)
+{
+    return mucmm__strings_cell(arg, row, 0);
+}
+
 static mucmm_status fail_unknown_key(reader *r, const char *key)
 {
     char list[600] = "", quoted[MUCMM__QUOTE];
@@ -247,48 +386,66 @@ static mucmm_status fail_unknown_key(reader *r, const char *key)
                        r->name, mucmm__quote(quoted, key), list);
 }
 
-static int64_t find_column(const reader *r, const char *name)
+/* What a column is by its name and by what was asked for. */
+static unsigned char kind_of(reader *r, int64_t i)
 {
-    for (int64_t i = 0; name && i < r->n_columns; i++)
-        if (strcmp(column_name(r, i), name) == 0)
-            return i;
-    return -1;
+    const mucmm_data_params *p = r->asked;
+    const char *name = column_name(r, i);
+    uint64_t *used = r->table->used;
+    bool wanted = !p->columns || mucmm__list_find(p->columns, name, &used[0]) >= 0;
+    bool ignored = p->ignore && mucmm__list_find(p->ignore, name, &used[1]) >= 0;
+
+    if (p->categories && mucmm__list_find(p->categories, name, &used[2]) >= 0)
+        return CATEGORY;
+    if (!wanted || ignored || (p->skip && strcmp(p->skip, name) == 0))
+        return LEFT_OUT;
+    return r->is_text && r->is_text[i] ? TEXTS : FEATURE;
 }
 
-static mucmm_status choose_columns(reader *r, const char *key, const char *skip)
+/* No two rows have the same cell in the first column. */
+static mucmm_status is_telling(reader *r, bool *telling)
 {
-    bool unnamed = column_name(r, 0)[0] == '\0';
-    int64_t i = find_column(r, key);
+    mucmm_status status = MUCMM_OK;
+    mucmm__index index = {0};
 
-    r->key_column = unnamed ? 0 : -1;
-    r->skip_column = -1;
-    r->left_out = find_column(r, skip);
-    if (!key)
-        return MUCMM_OK;
-    if (i < 0)
+    *telling = true;
+    TRY(mucmm__index_init(r->ctx, &index, r->seen.rows, first_cell, &r->seen));
+    for (int64_t i = 0; i < r->seen.rows && *telling; i++)
+        *telling = first_cell(&r->seen, i)[0] && mucmm__index_insert(&index, i) < 0;
+done:
+    mucmm__index_drop(&index);
+    return status;
+}
+
+static mucmm_status choose_columns(reader *r)
+{
+    mucmm_status status = MUCMM_OK;
+    const char *key = r->asked->key;
+    bool unnamed = column_name(r, 0)[0] == '\0', names_rows = unnamed;
+    int64_t at = find_column(r, key);
+
+    if (key && at < 0)
         return fail_unknown_key(r, key);
-    r->key_column = i;
-    r->skip_column = unnamed && i > 0 ? 0 : -1;
-    r->table->keyed = true;
-    return MUCMM_OK;
-}
-
-static bool is_feature(const reader *r, int64_t column)
-{
-    return column != r->key_column && column != r->skip_column && column != r->left_out;
-}
-
-static bool only_line_ends(const unsigned char *p, const unsigned char *end)
-{
-    while (p < end && (*p == '\n' || *p == '\r'))
-        p++;
-    return p == end;
+    TRY(mucmm__realloc(r->ctx, 0, r->n_columns, 1, &r->kind));
+    for (int64_t i = 0; i < r->n_columns; i++)
+        r->kind[i] = kind_of(r, i);
+    if (!key && r->kind[0] == TEXTS)
+        TRY(is_telling(r, &names_rows));
+    r->kind[0] = unnamed ? LEFT_OUT : r->kind[0]; /* names of the rows, beside a key */
+    r->key_column = key ? at : names_rows ? 0 : -1;
+    r->table->keyed = key != NULL;
+    r->table->row_names = !key && names_rows;
+    if (r->key_column >= 0)
+        r->kind[r->key_column] = KEY;
+done:
+    return status;
 }
 
 /* Names of all columns, all different. */
 static mucmm_status read_first_line(reader *r)
 {
     mucmm_status status = MUCMM_OK;
+    const unsigned char *rows;
 
     if (only_line_ends(r->p, r->end))
         return mucmm__fail(r->ctx, MUCMM_EFORMAT, "%s: the file has only empty lines", r->name);
@@ -299,22 +456,59 @@ static mucmm_status read_first_line(reader *r)
     if (r->end - r->p >= 3 && memcmp(r->p, "\xef\xbb\xbf", 3) == 0)
         r->p += 3;
     r->delimiter = choose_delimiter(r);
+    rows = r->p;
     TRY(read_names(r));
+    if (r->header == MUCMM_HEADER_NO) {
+        TRY(make_names(r));
+        r->p = rows;
+        r->line = 1;
+    } else if (r->header == MUCMM_HEADER_AUTO)
+        TRY(check_is_header(r));
     TRY(check_names_differ(r));
 done:
     return status;
 }
 
-static mucmm_status read_header(reader *r, const char *key, const char *skip)
+/* Names NAME=LEVEL of a category's columns. */
+static mucmm_status name_levels(reader *r, int64_t i)
 {
     mucmm_status status = MUCMM_OK;
     mucmm__table *t = r->table;
 
+    for (int64_t l = 0; l < r->n_levels[i]; l++) {
+        const char *parts[] = {column_name(r, i), "=", r->levels[i][l]};
+        r->field_size = 0;
+        for (int k = 0; k < 3; k++)
+            TRY(append(r, (const unsigned char *)parts[k], strlen(parts[k])));
+        t->category[t->cols] = true;
+        TRY(keep_field(r, &t->column_at[t->cols++]));
+    }
+done:
+    return status;
+}
+
+static mucmm_status look(reader *r);
+
+static mucmm_status read_header(reader *r)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__table *t = r->table;
+    int64_t most;
+
     TRY(read_first_line(r));
-    TRY(choose_columns(r, key, skip));
-    TRY(mucmm__alloc(r->ctx, r->n_columns, sizeof *t->column_at, &t->column_at));
+    if (r->asked->categories && !r->looked)
+        TRY(look(r));
+    TRY(choose_columns(r));
+    most = r->n_columns;
+    for (int64_t i = 0; r->levels && i < r->n_columns; i++)
+        most += r->n_levels[i];
+    TRY(mucmm__alloc(r->ctx, most, sizeof *t->column_at, &t->column_at));
+    if (r->levels)
+        TRY(mucmm__alloc(r->ctx, most, sizeof *t->category, &t->category));
     for (int64_t i = 0; i < r->n_columns; i++)
-        if (is_feature(r, i))
+        if (r->kind[i] == CATEGORY)
+            TRY(name_levels(r, i));
+        else if (r->kind[i] == FEATURE)
             t->column_at[t->cols++] = r->names[i];
     if (t->cols == 0)
         TRY(mucmm__fail(r->ctx, MUCMM_EFORMAT, "%s:1: no column of numbers beside the key",
@@ -408,6 +602,21 @@ bool mucmm__is_infinite(const char *s)
     return is_one_of(s, infinite);
 }
 
+/* A cell that is no number: maybe none of its column is, or all have a decimal comma. */
+static mucmm_status look_again(reader *r, int64_t column)
+{
+    mucmm_status status = MUCMM_OK;
+    bool comma = r->comma;
+
+    if (!r->looked) {
+        TRY(look(r));
+        r->again = r->is_text[column] || r->comma != comma;
+    }
+    status = r->again ? MUCMM_EFORMAT : fail_cell(r, MUCMM_EFORMAT, column, "is not a number");
+done:
+    return status;
+}
+
 static mucmm_status parse_number(reader *r, int64_t column, double *out)
 {
     char *s = mucmm__trim(r->field);
@@ -419,8 +628,12 @@ static mucmm_status parse_number(reader *r, int64_t column, double *out)
     }
     if (mucmm__is_infinite(s))
         return fail_cell(r, MUCMM_ENUMERIC, column, "is infinite; every value must be finite");
+    if (r->comma && is_comma_decimal(s))
+        *strchr(s, ',') = '.';
+    else if (r->comma && strchr(s, '.'))
+        return fail_cell(r, MUCMM_EFORMAT, column, "is no number with a decimal comma");
     if (!mucmm__is_decimal(s))
-        return fail_cell(r, MUCMM_EFORMAT, column, "is not a number");
+        return look_again(r, column);
     *out = strtod_l(s, NULL, r->c_locale);
     if (!isfinite((float)*out))
         return fail_cell(r, MUCMM_ENUMERIC, column, "is beyond the range of float (3.4e38)");
@@ -448,13 +661,28 @@ done:
     return status;
 }
 
+/* 1 for the cell's level, 0 for the others. */
+static void read_category(reader *r, int64_t column, double **next)
+{
+    const char *s = mucmm__trim(r->field);
+    bool missing = mucmm__is_missing(s);
+
+    for (int64_t l = 0; l < r->n_levels[column]; l++) {
+        if (missing)
+            note_hole(r, column);
+        *(*next)++ = missing ? NAN : strcmp(s, r->levels[column][l]) == 0;
+    }
+}
+
 static mucmm_status read_cell(reader *r, int64_t column, double **next)
 {
     mucmm_status status = MUCMM_OK;
     mucmm__table *t = r->table;
 
-    if (is_feature(r, column))
+    if (r->kind[column] == FEATURE)
         TRY(parse_number(r, column, (*next)++));
+    if (r->kind[column] == CATEGORY)
+        read_category(r, column, next);
     if (column == r->key_column) {
         if (t->keyed && r->field_size == 0)
             TRY(fail_cell(r, MUCMM_EFORMAT, column, "is no key; it must not be empty"));
@@ -536,27 +764,6 @@ done:
     return status;
 }
 
-mucmm_status mucmm__csv_parse(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
-                              size_t size, const char *key, const char *skip, mucmm__table *out)
-{
-    mucmm_status status = MUCMM_OK;
-    reader r = {.ctx = ctx, .name = name, .p = bytes, .end = bytes + size, .table = out};
-
-    *out = (mucmm__table){0};
-    r.c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    if (!r.c_locale)
-        return mucmm__fail(ctx, MUCMM_ENOMEM, "%s: out of memory: no C locale", name);
-    TRY(read_header(&r, key, skip));
-    TRY(read_rows(&r, read_row, &out->rows));
-done:
-    freelocale(r.c_locale);
-    mucmm__free(r.field);
-    mucmm__free(r.names);
-    if (status != MUCMM_OK)
-        mucmm__table_drop(out);
-    return status;
-}
-
 /* ---- tables of texts --------------------------------------------------------------- */
 
 void mucmm__strings_drop(mucmm__strings *t)
@@ -609,12 +816,17 @@ done:
 }
 
 mucmm_status mucmm__strings_parse(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
-                                  size_t size, mucmm__strings *out)
+                                  size_t size, mucmm_header header, mucmm__strings *out)
 {
     mucmm_status status = MUCMM_OK;
     mucmm__table table = {0}; /* holds the text */
-    reader r = {
-        .ctx = ctx, .name = name, .p = bytes, .end = bytes + size, .table = &table, .strings = out};
+    reader r = {.ctx = ctx,
+                .name = name,
+                .p = bytes,
+                .end = bytes + size,
+                .header = header,
+                .table = &table,
+                .strings = out};
 
     *out = (mucmm__strings){0};
     TRY(read_first_line(&r));
@@ -628,5 +840,275 @@ done:
     mucmm__free(r.names);
     if (status != MUCMM_OK)
         mucmm__strings_drop(out);
+    return status;
+}
+
+/* ---- looking at a whole table ------------------------------------------------------- */
+
+static char *seen_cell(const reader *r, int64_t row, int64_t column)
+{
+    return mucmm__trim(r->seen.text + r->seen.at[(row + 1) * r->seen.cols + column]);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static mucmm_status find_levels(reader *r, int64_t column)
+{
+    mucmm_status status = MUCMM_OK;
+    const char **cell = NULL;
+    char quoted[MUCMM__QUOTE];
+    int64_t n = 0, levels = 0;
+
+    TRY(mucmm__alloc(r->ctx, r->seen.rows, sizeof *cell, &cell));
+    for (int64_t i = 0; i < r->seen.rows; i++)
+        if (!mucmm__is_missing(seen_cell(r, i, column)))
+            cell[n++] = seen_cell(r, i, column);
+    qsort(cell, (size_t)n, sizeof *cell, compare_names);
+    for (int64_t i = 0; i < n; i++)
+        if (levels == 0 || strcmp(cell[i], cell[levels - 1]) != 0)
+            cell[levels++] = cell[i];
+    if (levels > MOST_LEVELS)
+        TRY(mucmm__fail(
+            r->ctx, MUCMM_EFORMAT,
+            "%s: column '%s' has %" PRId64 " different cells; a category has at most %d", r->name,
+            mucmm__quote(quoted, column_name(r, column)), levels, MOST_LEVELS));
+    r->n_levels[column] = levels;
+    r->levels[column] = cell;
+    cell = NULL;
+done:
+    mucmm__free(cell);
+    return status;
+}
+
+/* 1,234 may be a number with three decimals or one with thousands. */
+static bool may_be_thousands(const char *s)
+{
+    s += *s == '+' || *s == '-';
+    return *s != '0' && strchr(s, ',') - s <= 3 && strlen(strchr(s, ',')) == 4 &&
+           count_digits(strchr(s, ',') + 1) == 3;
+}
+
+typedef struct decimals {
+    int64_t commas,
+        clear; /* cells with a decimal comma; those of which nothing else can be thought */
+    const char *comma, *point;
+    int64_t comma_line, point_line;
+} decimals;
+
+static void count_cell(decimals *d, const char *cell, int64_t line)
+{
+    if (is_comma_decimal(cell)) {
+        d->commas++;
+        d->clear += !may_be_thousands(cell);
+        d->comma = cell;
+        d->comma_line = line;
+    } else if (mucmm__is_decimal(cell) && strchr(cell, '.')) {
+        d->point = cell;
+        d->point_line = line;
+    }
+}
+
+static mucmm_status choose_decimal(reader *r, const decimals *d)
+{
+    char comma[MUCMM__QUOTE], point[MUCMM__QUOTE];
+
+    if (d->commas == 0 || r->asked->decimal != MUCMM_DECIMAL_AUTO)
+        return MUCMM_OK;
+    if (d->point)
+        return mucmm__fail(r->ctx, MUCMM_EFORMAT,
+                           "%s: numbers have a decimal comma ('%s' in line %" PRId64
+                           ") and a decimal point ('%s' in line %" PRId64
+                           "): say which it is (`decimal`)",
+                           r->name, mucmm__quote(comma, d->comma), d->comma_line,
+                           mucmm__quote(point, d->point), d->point_line);
+    if (d->clear == 0)
+        return mucmm__fail(r->ctx, MUCMM_EFORMAT,
+                           "%s:%" PRId64
+                           ": '%s' has a comma before decimals, or between thousands: "
+                           "say that it is a decimal comma (`decimal` comma), or write numbers "
+                           "without thousands",
+                           r->name, d->comma_line, mucmm__quote(comma, d->comma));
+    r->comma = true;
+    return MUCMM_OK;
+}
+
+/* Is there no number in the column, and a text? */
+static bool look_at_column(reader *r, int64_t j, decimals *d)
+{
+    int64_t numbers = 0, texts = 0;
+
+    for (int64_t i = 0; i < r->seen.rows; i++) {
+        const char *cell = seen_cell(r, i, j);
+        if (mucmm__is_missing(cell))
+            continue;
+        count_cell(d, cell, r->seen.line[i]);
+        if (is_numeric(cell))
+            numbers++;
+        else
+            texts++;
+    }
+    return numbers == 0 && texts > 0;
+}
+
+/* Which columns hold texts, the levels of categories, what stands before decimals. */
+static mucmm_status look(reader *r)
+{
+    mucmm_status status = MUCMM_OK;
+    uint64_t used = 0;
+    decimals d = {0};
+
+    r->looked = true;
+    TRY(mucmm__strings_parse(r->ctx, r->name, r->bytes, r->size,
+                             r->header == MUCMM_HEADER_NO ? r->header : MUCMM_HEADER_YES,
+                             &r->seen));
+    TRY(mucmm__alloc(r->ctx, r->n_columns, sizeof *r->is_text, &r->is_text));
+    for (int64_t j = 0; j < r->n_columns; j++)
+        if (!r->kind || r->kind[j] == FEATURE)
+            r->is_text[j] = look_at_column(r, j, &d);
+    TRY(choose_decimal(r, &d));
+    if (!r->asked->categories)
+        return MUCMM_OK;
+    TRY(mucmm__alloc(r->ctx, r->n_columns, sizeof *r->levels, &r->levels));
+    TRY(mucmm__alloc(r->ctx, r->n_columns, sizeof *r->n_levels, &r->n_levels));
+    for (int64_t j = 0; j < r->n_columns; j++)
+        if (mucmm__list_find(r->asked->categories, column_name(r, j), &used) >= 0)
+            TRY(find_levels(r, j));
+done:
+    return status;
+}
+
+/* ---- a table of numbers -------------------------------------------------------------- */
+
+/* The line that says which columns of texts are left out. */
+static void say_texts(const reader *r)
+{
+    char list[400] = "", quoted[MUCMM__QUOTE];
+    size_t used = 0;
+    int64_t texts = 0;
+
+    for (int64_t i = 0; i < r->n_columns; i++)
+        if (r->is_text && r->is_text[i] &&
+            (r->kind[i] == TEXTS ||
+             (r->kind[i] == KEY && !r->table->keyed && column_name(r, i)[0]))) {
+            texts++;
+            if (used < sizeof list - MUCMM__QUOTE - 8)
+                used += (size_t)snprintf(list + used, sizeof list - used, "%s'%s'",
+                                         used ? ", " : "", mucmm__quote(quoted, column_name(r, i)));
+        }
+    if (texts > 0)
+        mucmm__warn(r->ctx,
+                    "%s: no features, as they hold texts: %" PRId64 " column%s, %s (`key` pairs "
+                    "rows by one, `categories` makes numbers of one, `ignore` says nothing of it)",
+                    r->name, texts, texts == 1 ? "" : "s", list);
+}
+
+static mucmm_status parse_once(reader *r)
+{
+    mucmm_status status = MUCMM_OK;
+
+    mucmm__table_drop(r->table);
+    r->again = false;
+    r->p = r->bytes;
+    r->n_columns = r->text_size = r->text_room = r->rows_room = 0;
+    TRY(read_header(r));
+    TRY(read_rows(r, read_row, &r->table->rows));
+done:
+    return status;
+}
+
+static void reader_drop(reader *r)
+{
+    for (int64_t j = 0; r->levels && j < r->seen.cols; j++)
+        mucmm__free(r->levels[j]);
+    mucmm__free(r->levels);
+    mucmm__free(r->n_levels);
+    mucmm__free(r->is_text);
+    mucmm__free(r->kind);
+    mucmm__strings_drop(&r->seen);
+    freelocale(r->c_locale);
+    mucmm__free(r->field);
+    mucmm__free(r->names);
+}
+
+mucmm_status mucmm__csv_parse(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
+                              size_t size, const mucmm_data_params *p, mucmm__table *out)
+{
+    mucmm_status status = MUCMM_OK;
+    reader r = {.ctx = ctx,
+                .name = name,
+                .bytes = bytes,
+                .size = size,
+                .end = bytes + size,
+                .asked = p,
+                .header = (mucmm_header)p->header,
+                .comma = p->decimal == MUCMM_DECIMAL_COMMA,
+                .table = out};
+
+    *out = (mucmm__table){0};
+    r.c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    if (!r.c_locale)
+        return mucmm__fail(ctx, MUCMM_ENOMEM, "%s: out of memory: no C locale", name);
+    status = parse_once(&r);
+    while (r.again)
+        status = parse_once(&r);
+    if (status != MUCMM_OK)
+        goto done;
+    say_texts(&r);
+    if (r.header == MUCMM_HEADER_NO && !out->category) {
+        mucmm__free(out->column_at);
+        out->column_at = NULL;
+    }
+done:
+    reader_drop(&r);
+    if (status != MUCMM_OK)
+        mucmm__table_drop(out);
+    return status;
+}
+
+/* ---- samples in columns -------------------------------------------------------------- */
+
+/* Puts one byte where there is room. */
+static void put(unsigned char *out, size_t *n, char c)
+{
+    if (out)
+        out[*n] = (unsigned char)c;
+    ++*n;
+}
+
+/* Every cell in quotes but for empty ones; out NULL: the size alone. */
+static size_t put_transposed(const mucmm__strings *t, unsigned char *out)
+{
+    size_t n = 0;
+
+    for (int64_t j = 0; j < t->cols; j++)
+        for (int64_t i = -1; i < t->rows; i++) {
+            put(out, &n, '"');
+            for (const char *c = mucmm__strings_cell(t, i, j); *c; c++) {
+                if (*c == '"')
+                    put(out, &n, '"');
+                put(out, &n, *c);
+            }
+            put(out, &n, '"');
+            put(out, &n, i + 1 < t->rows ? ',' : '\n');
+        }
+    return n;
+}
+
+mucmm_status mucmm__csv_transpose(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
+                                  size_t size, unsigned char **out, size_t *out_size)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__strings t = {0};
+
+    *out = NULL;
+    TRY(mucmm__strings_parse(ctx, name, bytes, size, MUCMM_HEADER_YES, &t));
+    *out_size = put_transposed(&t, NULL);
+    TRY(mucmm__alloc(ctx, (int64_t)*out_size, 1, out));
+    put_transposed(&t, *out);
+done:
+    mucmm__strings_drop(&t);
     return status;
 }

@@ -125,13 +125,36 @@ static mucmm_status fail_empty_rows(mucmm_ctx *ctx, const mucmm_data *d, int64_t
                        d->label, n, d->n, place);
 }
 
+/* The table of a file, which may be compressed or have its samples in columns. */
+static mucmm_status parse_csv(mucmm_ctx *ctx, const mucmm__map *file, const mucmm_data_params *p,
+                              const char *label, mucmm__table *table)
+{
+    mucmm_status status = MUCMM_OK;
+    unsigned char *plain = NULL, *turned = NULL;
+    const unsigned char *bytes = file->data;
+    size_t size = file->size;
+
+    if (mucmm__is_gzip(bytes, size)) {
+        TRY(mucmm__gunzip(ctx, label, bytes, size, &plain, &size));
+        bytes = plain;
+    }
+    if (p->transpose) {
+        TRY(mucmm__csv_transpose(ctx, label, bytes, size, &turned, &size));
+        bytes = turned;
+    }
+    TRY(mucmm__csv_parse(ctx, label, bytes, size, p, table));
+done:
+    mucmm__free(plain);
+    mucmm__free(turned);
+    return status;
+}
+
 static mucmm_status parse_text(mucmm_ctx *ctx, const mucmm__map *file, const mucmm_data_params *p,
                                mucmm_data *d)
 {
     mucmm__table table;
     int64_t first = 0;
-    mucmm_status status = mucmm__csv_parse(ctx, d->label, file->data, file->size, p ? p->key : NULL,
-                                           p ? p->skip : NULL, &table);
+    mucmm_status status = parse_csv(ctx, file, p, d->label, &table);
 
     if (status != MUCMM_OK)
         return status;
@@ -213,7 +236,10 @@ static mucmm_status parse(mucmm_ctx *ctx, const mucmm__map *file, const mucmm_da
     if (file->size == 0)
         return mucmm__fail(ctx, MUCMM_EFORMAT, "%s: the file is empty", d->label);
     if (mucmm__is_npy(file->data, file->size) || mucmm__is_idx(file->data, file->size) ||
-        mucmm__is_gzip(file->data, file->size)) {
+        (mucmm__is_gzip(file->data, file->size) && !mucmm__is_table_name(d->label))) {
+        if (p && p->transpose)
+            return mucmm__fail(ctx, MUCMM_EARG,
+                               "%s: cannot be transposed; only .csv and .tsv files are", d->label);
         if (p && p->key)
             return mucmm__fail(ctx, MUCMM_EARG,
                                "%s: has no key column; only .csv and .tsv files have keys",
@@ -221,10 +247,10 @@ static mucmm_status parse(mucmm_ctx *ctx, const mucmm__map *file, const mucmm_da
         status = parse_array(ctx, file, d);
         return status == MUCMM_OK && p && p->missing ? mucmm__data_mark_empty(ctx, d) : status;
     }
-    if (mucmm__ends_with(d->label, ".csv") || mucmm__ends_with(d->label, ".tsv"))
+    if (mucmm__is_table_name(d->label))
         return parse_text(ctx, file, p, d);
     return mucmm__fail(ctx, MUCMM_EUNSUPPORTED,
-                       "%s: not a kind this program reads (.npy, .csv, .tsv, .idx, .idx.gz)",
+                       "%s: not a kind this program reads (.npy, .csv[.gz], .tsv[.gz], .idx[.gz])",
                        d->label);
 }
 
@@ -238,6 +264,10 @@ static mucmm_status open_file(mucmm_ctx *ctx, const char *name, const mucmm_data
 
     mucmm_data_params_init(&p);
     TRY(mucmm__params_take(ctx, "mucmm_data_params", params, &p, sizeof p));
+    if (p.header < MUCMM_HEADER_AUTO || p.header > MUCMM_HEADER_NO ||
+        p.decimal < MUCMM_DECIMAL_AUTO || p.decimal > MUCMM_DECIMAL_COMMA)
+        return mucmm__fail(ctx, MUCMM_EARG, "%s: `header` %d and `decimal` %d are 0, 1 or 2", name,
+                           p.header, p.decimal);
     TRY(mucmm__data_create(ctx, name, &d));
     TRY(parse(ctx, file, &p, d));
     if (map && !d->owned && !d->table.values) {
@@ -259,8 +289,8 @@ mucmm_status mucmm__data_open_memory(mucmm_ctx *ctx, const char *name,
     return open_file(ctx, name, params, &(mucmm__map){bytes, size}, NULL, out);
 }
 
-mucmm_status mucmm_data_open(mucmm_ctx *ctx, const char *path, const mucmm_data_params *params,
-                             mucmm_data **out)
+mucmm_status mucmm__data_open(mucmm_ctx *ctx, const char *path, const mucmm_data_params *params,
+                              mucmm_data **out)
 {
     mucmm_status status = MUCMM_OK;
     mucmm__map map = {NULL, 0};
@@ -272,6 +302,43 @@ mucmm_status mucmm_data_open(mucmm_ctx *ctx, const char *path, const mucmm_data_
     TRY(open_file(ctx, path, params, &map, &map, out));
 done:
     mucmm__map_close(&map);
+    return status;
+}
+
+mucmm_status mucmm__check_used(mucmm_ctx *ctx, const mucmm_data_params *p, const mucmm_data *d,
+                               const uint64_t used[3])
+{
+    const char *lists[] = {p->columns, p->ignore, p->categories};
+    static const char *const names[] = {"columns", "ignore", "categories"};
+    char item[MUCMM__ITEM], quoted[MUCMM__QUOTE];
+
+    for (int k = 0; k < 3; k++)
+        for (int64_t i = 0; i < 64 && mucmm__list_item(lists[k], i, item); i++)
+            if (item[0] && !(used[k] >> i & 1))
+                return mucmm__fail(
+                    ctx, MUCMM_EARG,
+                    "%s: no column is '%s', which `%s` names; columns have the names "
+                    "of the table's header, without one the numbers 1, 2, ..",
+                    mucmm_data_label(d), mucmm__quote(quoted, item), names[k]);
+    return MUCMM_OK;
+}
+
+mucmm_status mucmm_data_open(mucmm_ctx *ctx, const char *path, const mucmm_data_params *params,
+                             mucmm_data **out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_data_params p;
+
+    *out = NULL;
+    mucmm_data_params_init(&p);
+    TRY(mucmm__params_take(ctx, "mucmm_data_params", params, &p, sizeof p));
+    TRY(mucmm__data_open(ctx, path, &p, out));
+    TRY(mucmm__check_used(ctx, &p, *out, (*out)->table.used));
+done:
+    if (status != MUCMM_OK) {
+        mucmm_data_free(*out);
+        *out = NULL;
+    }
     return status;
 }
 

@@ -34,6 +34,9 @@ typedef struct mucmm__table {
     bool keyed;         /* a key column was asked for          */
     bool *empty;        /* [rows] no cell of the row has a value; NULL if there is no such row */
     int64_t n_empty;
+    bool *category;   /* [cols] a column NAME=LEVEL; NULL: there are none */
+    bool row_names;   /* the keys are those of a first column of texts */
+    uint64_t used[3]; /* which of the first 64 columns, ignore, categories stand for a column */
 } mucmm__table;
 
 void mucmm__table_drop(mucmm__table *t);
@@ -66,11 +69,27 @@ mucmm_status mucmm__idx_parse(mucmm_ctx *ctx, const char *name, const unsigned c
 /* The whole .idx file that a gzip file holds; freed with mucmm__free. */
 mucmm_status mucmm__idx_inflate(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
                                 size_t size, unsigned char **out, size_t *out_size);
-/* key and skip as in mucmm_data_params; key "" is a first column without a name. */
+/* By mucmm_data_params; key "" is a first column without a name. */
 mucmm_status mucmm__csv_parse(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
-                              size_t size, const char *key, const char *skip, mucmm__table *out);
+                              size_t size, const mucmm_data_params *p, mucmm__table *out);
 mucmm_status mucmm__strings_parse(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
-                                  size_t size, mucmm__strings *out);
+                                  size_t size, mucmm_header header, mucmm__strings *out);
+/* The text of a table whose rows are the columns of this one; freed with mucmm__free. */
+mucmm_status mucmm__csv_transpose(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
+                                  size_t size, unsigned char **out, size_t *out_size);
+/* What a gzip file holds; freed with mucmm__free. */
+mucmm_status mucmm__gunzip(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
+                           size_t size, unsigned char **out, size_t *out_size);
+bool mucmm__is_table_name(const char *name); /* .csv, .tsv, .csv.gz, .tsv.gz */
+
+/* Item i of a list with commas, in out (cut to 255 bytes, with the spaces around it taken off);
+ * false: there are not so many. */
+enum { MUCMM__ITEM = 256 };
+bool mucmm__list_item(const char *list, int64_t i, char out[MUCMM__ITEM]);
+/* Does the pattern, in which * stands for anything, stand for the name? */
+bool mucmm__pattern_fits(const char *pattern, const char *name);
+/* Which item of the list stands for the name, -1 = none; marked in used unless NULL. */
+int64_t mucmm__list_find(const char *list, const char *name, uint64_t *used);
 bool mucmm__is_npy(const unsigned char *bytes, size_t size);
 bool mucmm__is_idx(const unsigned char *bytes, size_t size);
 bool mucmm__is_gzip(const unsigned char *bytes, size_t size);
@@ -126,6 +145,14 @@ mucmm_data *mucmm__data_keep(const mucmm_data *d);
 
 /* An empty one; label copied, or NULL. */
 mucmm_status mucmm__data_create(mucmm_ctx *ctx, const char *label, mucmm_data **out);
+/* As mucmm_data_open, but columns, ignore and categories may stand for nothing. */
+mucmm_status mucmm__data_open(mucmm_ctx *ctx, const char *path, const mucmm_data_params *params,
+                              mucmm_data **out);
+/* EARG: one of them stands for no column of d, or of all that used is of. */
+mucmm_status mucmm__check_used(mucmm_ctx *ctx, const mucmm_data_params *p, const mucmm_data *d,
+                               const uint64_t used[3]);
+/* EARG: a column is no measurement (mucmm_fit_params.allow_ids). */
+mucmm_status mucmm__check_ids(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_views);
 /* Rows of nothing but NaN lack the view. EFORMAT: all are. */
 mucmm_status mucmm__data_mark_empty(mucmm_ctx *ctx, mucmm_data *d);
 

@@ -178,6 +178,42 @@ done:
     return status;
 }
 
+static mucmm_status inflate_all(inflater *f, unsigned char **out, size_t *out_size)
+{
+    mucmm_status status = MUCMM_OK;
+    size_t room = 0, got = 1;
+
+    *out_size = 0;
+    while (got > 0) {
+        if (*out_size == room) {
+            room = 2 * room + 4096;
+            TRY(mucmm__realloc(f->ctx, (int64_t)*out_size, (int64_t)room, 1, out));
+        }
+        TRY(inflate_some(f, *out + *out_size, room - *out_size, &got));
+        *out_size += got;
+    }
+done:
+    return status;
+}
+
+mucmm_status mucmm__gunzip(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
+                           size_t size, unsigned char **out, size_t *out_size)
+{
+    inflater f = {.ctx = ctx, .name = name, .rest = bytes, .n_rest = size};
+    mucmm_status status;
+
+    *out = NULL;
+    if (inflateInit2(&f.z, 15 + 16) != Z_OK) /* 32 KiB window, gzip */
+        return mucmm__fail(ctx, MUCMM_ENOMEM, "%s: out of memory in zlib", name);
+    status = inflate_all(&f, out, out_size);
+    inflateEnd(&f.z);
+    if (status != MUCMM_OK) {
+        mucmm__free(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
 mucmm_status mucmm__idx_inflate(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
                                 size_t size, unsigned char **out, size_t *out_size)
 {

@@ -237,15 +237,20 @@ mucmm_status mucmm_table_open_memory(mucmm_ctx *ctx, const void *text, size_t si
     mucmm_table_params p;
     mucmm__strings parsed = {0};
     mucmm_table *t = NULL;
+    unsigned char *plain = NULL;
     int64_t key;
 
     *out = NULL;
     label = label ? label : "table";
     mucmm_table_params_init(&p);
     TRY(mucmm__params_take(ctx, "mucmm_table_params", params, &p, sizeof p));
+    if (mucmm__is_gzip(text, size) && mucmm__is_table_name(label)) {
+        TRY(mucmm__gunzip(ctx, label, text, size, &plain, &size));
+        text = plain;
+    }
     if (mucmm__is_npy(text, size) || mucmm__is_idx(text, size) || mucmm__is_gzip(text, size))
         TRY(mucmm__fail(ctx, MUCMM_EUNSUPPORTED, "%s: not a table of text (.csv, .tsv)", label));
-    TRY(mucmm__strings_parse(ctx, label, text, size, &parsed));
+    TRY(mucmm__strings_parse(ctx, label, text, size, (mucmm_header)p.header, &parsed));
     TRY(create(ctx, label, parsed.rows, parsed.cols, &t));
     t->text = parsed;
     parsed = (mucmm__strings){0};
@@ -261,6 +266,7 @@ mucmm_status mucmm_table_open_memory(mucmm_ctx *ctx, const void *text, size_t si
     *out = t;
     t = NULL;
 done:
+    mucmm__free(plain);
     mucmm__strings_drop(&parsed);
     mucmm_table_free(t);
     return status;

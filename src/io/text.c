@@ -23,6 +23,74 @@ bool mucmm__ends_with(const char *name, const char *end)
     return n >= m && strncasecmp(name + n - m, end, m) == 0;
 }
 
+bool mucmm__is_table_name(const char *name)
+{
+    return mucmm__ends_with(name, ".csv") || mucmm__ends_with(name, ".tsv") ||
+           mucmm__ends_with(name, ".csv.gz") || mucmm__ends_with(name, ".tsv.gz");
+}
+
+/* ---- lists of names and patterns --------------------------------------------------- */
+
+bool mucmm__list_item(const char *list, int64_t i, char out[MUCMM__ITEM])
+{
+    const char *end;
+    size_t n;
+
+    for (; i > 0 && list; i--) {
+        list = strchr(list, ',');
+        list = list ? list + 1 : NULL;
+    }
+    if (!list)
+        return false;
+    end = strchr(list, ',');
+    n = end ? (size_t)(end - list) : strlen(list);
+    n = n < MUCMM__ITEM ? n : MUCMM__ITEM - 1;
+    while (n > 0 && *list == ' ') {
+        list++;
+        n--;
+    }
+    while (n > 0 && list[n - 1] == ' ')
+        n--;
+    memcpy(out, list, n);
+    out[n] = '\0';
+    return true;
+}
+
+bool mucmm__pattern_fits(const char *pattern, const char *name)
+{
+    const char *star = NULL, *from = NULL; /* the last * and where its match began */
+
+    while (*name)
+        if (*pattern == '*') {
+            star = pattern++;
+            from = name;
+        } else if (*pattern == *name) {
+            pattern++;
+            name++;
+        } else if (star) {
+            pattern = star + 1;
+            name = ++from;
+        } else
+            return false;
+    while (*pattern == '*')
+        pattern++;
+    return !*pattern;
+}
+
+int64_t mucmm__list_find(const char *list, const char *name, uint64_t *used)
+{
+    char item[MUCMM__ITEM];
+    int64_t found = -1;
+
+    for (int64_t i = 0; mucmm__list_item(list, i, item); i++)
+        if (item[0] && mucmm__pattern_fits(item, name)) {
+            found = found < 0 ? i : found;
+            if (used && i < 64)
+                *used |= (uint64_t)1 << i;
+        }
+    return found;
+}
+
 /* ---- hash index: open addressing, at most half full -------------------------------- */
 
 mucmm_status mucmm__index_init(mucmm_ctx *ctx, mucmm__index *x, int64_t n,

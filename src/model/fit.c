@@ -557,6 +557,8 @@ static mucmm_status fit_all(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_v
     TRY(mucmm__fit_params_check(ctx, &p));
     TRY(check_views(ctx, views, n_views));
     TRY(mucmm__individual_list(ctx, &p, n_views));
+    if (!unjudged && !p.allow_ids)
+        TRY(mucmm__check_ids(ctx, views, n_views));
     if (p.learning_rate == 0)
         p.learning_rate = 2e-3;
     TRY(mucmm__cross_fit_begin(&f, views, n_views, &p));

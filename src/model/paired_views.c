@@ -4,6 +4,7 @@
  * what tells one row from another. */
 #include "encode/encode.h"
 #include "io/table.h"
+#include "model/open_views.h"
 #include "model/represent.h"
 
 #include <inttypes.h>
@@ -121,6 +122,20 @@ static mucmm_status pair_by_key(mucmm_ctx *ctx, mucmm_views *v, bool all)
     return status;
 }
 
+static mucmm_status pair_rows(mucmm_ctx *ctx, mucmm_views *v, const mucmm_data_params *p)
+{
+    mucmm_status status = p->key ? pair_by_key(ctx, v, p->missing)
+                                 : mucmm__pair_row_names(ctx, v->data, v->n, p->missing);
+
+    for (int32_t i = 0; i < v->n; i++)
+        v->list[i].data = v->data[i];
+    if (status == MUCMM_OK)
+        status = check_rows(ctx, v);
+    return status == MUCMM_OK || status == MUCMM_ENOMEM
+               ? status
+               : mucmm__say_turned(ctx, v->list, v->n, status);
+}
+
 mucmm_status mucmm_views_open(mucmm_ctx *ctx, const char *const *names, const char *const *paths,
                               int32_t n, const mucmm_data_params *params, mucmm_views **out)
 {
@@ -129,6 +144,7 @@ mucmm_status mucmm_views_open(mucmm_ctx *ctx, const char *const *names, const ch
     mucmm_data_params p;
     mucmm_views *v = NULL;
     mucmm_data *data;
+    uint64_t used[3] = {0, 0, 0};
 
     *out = NULL;
     TRY(check_number(ctx, n));
@@ -139,12 +155,11 @@ mucmm_status mucmm_views_open(mucmm_ctx *ctx, const char *const *names, const ch
     TRY(mucmm__check_view_names(ctx, named, n));
     TRY(mucmm__alloc(ctx, 1, sizeof *v, &v));
     for (int32_t i = 0; i < n; i++) {
-        TRY(mucmm_data_open(ctx, paths[i], &p, &data));
+        TRY(mucmm__open_view(ctx, names, paths, n, i, &p, used, &data));
         TRY(add(ctx, v, names[i], data));
     }
-    if (p.key)
-        TRY(pair_by_key(ctx, v, p.missing));
-    TRY(check_rows(ctx, v));
+    TRY(mucmm__check_used(ctx, &p, v->data[0], used));
+    TRY(pair_rows(ctx, v, &p));
     *out = v;
     v = NULL;
 done:
