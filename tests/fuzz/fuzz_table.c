@@ -68,6 +68,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         try_pairs(ctx, &p, bytes, size);
         try_mixed(ctx, p.missing ? NULL : "id", bytes, size);
     }
+    p.key = NULL;
+    for (int i = 0; i < 9; i++) { /* every header with every decimal, and what else can be asked */
+        mucmm_data *d;
+        p.header = i % 3;
+        p.decimal = i / 3;
+        p.columns = i & 1 ? "*a*,1,2" : NULL;
+        p.ignore = i & 2 ? "b*,2" : NULL;
+        p.categories = i & 4 ? "*" : NULL;
+        p.transpose = i == 3 || i == 8 ? "" : NULL;
+        if (mucmm__data_open_memory(ctx, "x.csv", &p, bytes, size, &d) == MUCMM_OK)
+            fuzz_read(ctx, d);
+        mucmm_data_free(d);
+    }
     mucmm_ctx_free(ctx);
     return 0;
 }
