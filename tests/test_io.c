@@ -307,7 +307,7 @@ static void test_io_unknown_kinds_are_refused(void **state)
 
     (void)state;
     check_message(open_bytes("x.txt", NULL, "a,b\n1,2\n", 8, &d), MUCMM_EUNSUPPORTED,
-                  "x.txt: not a kind this program reads (.npy, .csv, .tsv, .idx, .idx.gz)");
+                  "x.txt: not a kind this program reads (.npy, .csv[.gz], .tsv[.gz], .idx[.gz])");
     check_message(open_bytes("x.idx", NULL, "\0\0\x07\x01\0\0\0\1", 8, &d), MUCMM_EUNSUPPORTED,
                   "not a kind");
     CHECK_OK(ctx, open_bytes("X.CSV", NULL, "a,b\n1,2\n", 8, &d));

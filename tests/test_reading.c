@@ -285,7 +285,7 @@ static mucmm_status sweep_asked(mucmm_ctx *c)
     assert_int_equal(d == NULL, status != MUCMM_OK);
     mucmm_data_free(d);
     if (status == MUCMM_OK)
-        status = open_asked(c, "s.csv", (asked){.transpose = "", .header = MUCMM_HEADER_YES}, &d);
+        status = open_asked(c, "t.csv", (asked){.transpose = "", .header = MUCMM_HEADER_YES}, &d);
     mucmm_data_free(d);
     return status;
 }
@@ -294,6 +294,7 @@ static void test_reading_out_of_memory(void **state)
 {
     (void)state;
     put_text("s.csv", "id;sex;a;b\nx;1;1,5;t\ny;2;2;u\n");
+    put_text("t.csv", "g;s;t\n\"q\"\"\";1,5;2\n");
     sweep(sweep_asked);
 }
 
