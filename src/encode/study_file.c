@@ -89,8 +89,7 @@ static mucmm_status read_table(mucmm_ctx *ctx, mucmm_study *s, mucmm__descriptio
     mucmm__quote(d->bad_key, "table");
     TRY(mucmm__path_join(ctx, s->folder, name, &s->table_path));
     TRY(mucmm__map_open(ctx, s->table_path, &map));
-    TRY(mucmm__strings_parse(ctx, s->table_path, map.data, map.size, MUCMM_HEADER_AUTO,
-                              &s->table));
+    TRY(mucmm__strings_parse(ctx, s->table_path, map.data, map.size, MUCMM_HEADER_AUTO, &s->table));
     s->n = s->table.rows;
     d->bad_key[0] = '\0';
 done:
