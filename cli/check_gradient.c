@@ -17,6 +17,7 @@ const option check_gradient_options[] = {
      "rows to check at, also as 0-4 (default: the first 3)"},
     OPTION_KEY,
     OPTION_TABLES,
+    OPTION_MISSING,
     OPTION_COVARIATES,
     OPTION_PART,
     OPTION_CACHE,

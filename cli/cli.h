@@ -89,6 +89,8 @@ int groups_read(session *s, const settings *given, const mucmm_views *views, con
 /* Those of its rows, in->groups. */
 int inputs_groups(session *s, const settings *given, inputs *in);
 void inputs_close(inputs *in);
+/* What becomes of empty cells; the limits stay as they are where nothing is said of them. */
+void missing_of(const settings *given, int32_t *missing, double *row, double *column);
 /* Bytes that --memory gives; 0 = the default. */
 uint64_t memory_of(const settings *given);
 /* Training rows of a view of the study; NULL without a study. */

@@ -55,6 +55,7 @@ const option explain_options[] = {
      "memory for the activations of a study's encoders (default 1024)"},
     OPTION_KEY,
     OPTION_TABLES,
+    OPTION_MISSING,
     OPTION_GROUP,
     OPTION_METADATA,
     OPTION_COVARIATES,

@@ -211,6 +211,20 @@ static void print_incomplete(const mucmm_model *m)
     printf("\n");
 }
 
+/* What empty cells are filled with. */
+static void print_imputation(const mucmm_model *m)
+{
+    mucmm_imputation of;
+
+    for (int32_t v = 0; v < mucmm_model_views(m); v++)
+        if (mucmm_model_imputation(m, v, &of) && of.empty > 0)
+            printf("empty cells of %s: %" PRId64 " in %" PRId64
+                   " training rows, filled by %s%" PRId64
+                   " factors of its columns; R2 of hidden cells %.2f\n",
+                   mucmm_model_view_name(m, v), of.empty, of.rows,
+                   of.r2 > 0 ? "" : "their means; more than ", of.r2 > 0 ? of.factors : 0, of.r2);
+}
+
 static void print_front(const mucmm_model *m)
 {
     int32_t n;
@@ -300,6 +314,7 @@ static void print_fit(const mucmm_model *m, const char *path)
                shown(path), columns[0].summary->rows, mucmm_model_about(m)->choosing_rows,
                columns[1].summary->rows);
     print_incomplete(m);
+    print_imputation(m);
     print_dimensions(m);
     print_summaries(m, columns, 4);
     print_cross_fit(m);

@@ -4,8 +4,16 @@
  */
 #include "cli.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+void missing_of(const settings *given, int32_t *missing, double *row, double *column)
+{
+    *missing = given->missing > 0 ? (int32_t)given->missing : MUCMM_MISSING_REFUSE;
+    *row = isnan(given->missing_row) ? *row : given->missing_row;
+    *column = isnan(given->missing_column) ? *column : given->missing_column;
+}
 
 /* What is read of tables. */
 void table_params(const settings *given, mucmm_data_params *p)
@@ -19,6 +27,7 @@ void table_params(const settings *given, mucmm_data_params *p)
     p->transpose = given->transpose;
     p->header = given->no_header ? MUCMM_HEADER_NO : given->header > 0 ? (int32_t)given->header : 0;
     p->decimal = given->decimal > 0 ? (int32_t)given->decimal : 0;
+    missing_of(given, &p->missing, &p->missing_row, &p->missing_column);
 }
 
 static int open_files(session *s, const settings *given, inputs *out)
@@ -27,7 +36,6 @@ static int open_files(session *s, const settings *given, inputs *out)
     mucmm_data_params p;
 
     table_params(given, &p);
-    p.missing = given->missing == MISSING_ALLOW;
     for (int32_t i = 0; i < given->view.n; i++)
         names[i] = given->view.name[i];
     return check(
@@ -58,6 +66,7 @@ static int open_study_views(session *s, const settings *given, mucmm_part usual,
     p.cache = given->cache;
     p.memory = memory_of(given);
     p.skip_bad = given->skip_bad;
+    missing_of(given, &p.missing, &p.missing_row, &p.missing_column);
     TRY(check(s, mucmm_study_encode(s->ctx, out->study, &p)));
     out->part = choose_part(given, out->study, usual);
     TRY(check(s, mucmm_views_of_study(s->ctx, out->study, out->part, &out->paired)));
@@ -71,8 +80,6 @@ static int check_given(const settings *given, const char *study)
         return fail(EXIT_USAGE, "give a study file ('%s') or --view, not both", study);
     if (study && given->key)
         return fail(EXIT_USAGE, "--key is for --view; the rows of a study are paired by position");
-    if (study && given->missing >= 0)
-        return fail(EXIT_USAGE, "--missing is for --view; the rows of a study have all views");
     if (!study && given->view.n == 0)
         return fail(EXIT_USAGE, "views are missing: --view NAME=FILE for each, or a study file");
     if (!study && (given->part >= 0 || given->cache || given->skip_bad))

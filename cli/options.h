@@ -63,6 +63,7 @@ typedef struct settings {
     int64_t head, scale, robust, method, figures, representation, part, memory, stages, missing;
     int64_t header, decimal, bootstrap, restarts, folds, adjust_nonlinear;
     double validation, ridge, learning_rate, weight_decay, input_noise, independence, noise, mask;
+    double missing_row, missing_column;
     counts hidden;
     view_counts individual;
     const struct option *table; /* of the command, to name options in messages */
@@ -146,13 +147,33 @@ typedef struct option {
             "by the key column or by position"                                                     \
     }
 /* Places in its choice. */
-enum { MISSING_REFUSE, MISSING_ALLOW };
+enum { MISSING_REFUSE, MISSING_ALLOW, MISSING_DROP };
 #define OPTION_MISSING                                                                             \
+    {"missing",                                                                                    \
+     0,                                                                                            \
+     OPTION_CHOICE,                                                                                \
+     false,                                                                                        \
+     AT(missing),                                                                                  \
+     0,                                                                                            \
+     0,                                                                                            \
+     "refuse|allow|drop",                                                                          \
+     "cells without a value, rows that lack a view: an error (default); filled, and used "         \
+     "for what they have; or dropped from all views. A row lacks a view if its key is not "        \
+     "in the view's table, or if it has no value there"},                                          \
+        {"missing-row",                                                                            \
+         0,                                                                                        \
+         OPTION_REAL,                                                                              \
+         false,                                                                                    \
+         AT(missing_row),                                                                          \
+         0,                                                                                        \
+         1,                                                                                        \
+         "R",                                                                                      \
+         "with --missing allow: a row with more than this share of its cells empty lacks "         \
+         "the view (default .5)"},                                                                 \
     {                                                                                              \
-        "missing", 0, OPTION_CHOICE, false, AT(missing), 0, 0, "refuse|allow",                     \
-            "rows that lack a view: an error (default), or used for what they have. A row lacks "  \
-            "a "                                                                                   \
-            "view if its key is not in the view's table, or if it has no value there"              \
+        "missing-column", 0, OPTION_REAL, false, AT(missing_column), 0, 1, "R",                    \
+            "with --missing allow: a column with more than this share empty is an error (default " \
+            ".5)"                                                                                  \
     }
 /* What is read of the tables of the views. */
 #define OPTION_TABLES                                                                              \

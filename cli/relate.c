@@ -19,6 +19,7 @@ const option relate_options[] = {
     OPTION_KEY,
     OPTION_TABLES,
     OPTION_GROUP,
+    OPTION_MISSING,
     OPTION_COVARIATES,
     OPTION_PART,
     OPTION_CACHE,

@@ -22,6 +22,7 @@ const option report_options[] = {
     OPTION_SEED,
     OPTION_KEY,
     OPTION_TABLES,
+    OPTION_MISSING,
     OPTION_GROUP,
     OPTION_METADATA,
     OPTION_COVARIATES,
@@ -91,6 +92,7 @@ static void fit_settings(const mucmm_model *m, settings *out)
 {
     const mucmm_fit_params *p = mucmm_model_params(m);
     const mucmm_model_facts *facts = mucmm_model_about(m);
+    mucmm_imputation imputation;
     mucmm_fit_params usual;
 
     mucmm_fit_params_init(&usual);
@@ -108,6 +110,9 @@ static void fit_settings(const mucmm_model *m, settings *out)
     if (p->folds == 0 && facts->training_rows < MUCMM_SMALL_SAMPLE)
         out->folds = 0; /* some of these few rows were held out */
     out->missing = facts->incomplete ? MISSING_ALLOW : -1;
+    for (int32_t i = 0; i < mucmm_model_views(m); i++)
+        if (mucmm_model_imputation(m, i, &imputation))
+            out->missing = MISSING_ALLOW;
     training_settings(p, &usual, out);
 }
 

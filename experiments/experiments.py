@@ -19,6 +19,7 @@ import threadpoolctl
 import adjust as covariates
 import generators
 import groups as repeated
+import missing_cells as cells
 import moving as scenes
 import null as nothing_shared
 import sample_numbers
@@ -52,6 +53,12 @@ def raw(sample, view):
 
 
 # ---- the experiments ---------------------------------------------------------------------------
+
+@experiment([1, 2, 3, 4, 5])
+def missing_cells(o, seed):
+    """Cells missing at random. The seed varies data, holes and splits."""
+    return cells.missing_cells(o, seed, folder(o, seed))
+
 
 @experiment([1, 2, 3, 4, 5])
 def adjust(o, seed):

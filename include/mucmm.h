@@ -226,13 +226,22 @@ typedef enum mucmm_decimal {
     MUCMM_DECIMAL_COMMA = 2
 } mucmm_decimal;
 
+/* What becomes of empty cells. Infinity is an error always. */
+typedef enum mucmm_missing {
+    MUCMM_MISSING_REFUSE = 0, /* they are an error */
+    MUCMM_MISSING_ALLOW = 1,  /* a row without any value lacks the view; single cells are read as
+                                 NaN, and filled by what a fit learns from the other cells of its
+                                 training rows (docs/method.md, section 1)                      */
+    MUCMM_MISSING_DROP = 2    /* a row with an empty cell lacks the view; mucmm_views_open keeps the
+                                 rows that have all views                                       */
+} mucmm_missing;
+
 typedef struct mucmm_data_params {
     uint32_t struct_size;
     const char *key;  /* csv/tsv: name of the column that identifies a row; NULL =
                          pair by position. The key column is not a feature.    */
-    int32_t missing;  /* 1: a row without any value (every cell of the table empty, NA
-                         or NaN; every number of the array NaN) lacks this view; 0
-                         (default): it is an error, as single such cells always are */
+    int32_t missing;  /* of mucmm_missing: cells that are empty (of a table nothing, NA, NaN,
+                         NULL, N/A or #N/A; of an array NaN). Default: an error        */
     const char *skip; /* csv/tsv: name of a column that is no feature, where there is one:
                          what it holds need be no numbers; NULL (default) = none       */
     /* csv/tsv: lists of names with commas between them; * stands for anything, and of
@@ -247,6 +256,10 @@ typedef struct mucmm_data_params {
     int32_t decimal;        /* mucmm_decimal                                                 */
     const char *transpose;  /* not NULL: samples are columns, features rows; of mucmm_views_open
                                the names of such views, or *                                */
+    double missing_row;    /* with MUCMM_MISSING_ALLOW: a row with more than this share of its cells
+                              empty lacks the view; 0 to 1, default .5 */
+    double missing_column; /* and a column with more than this share, of the rows that have the
+                              view, is an error; 0 to 1, default .5 */
 } mucmm_data_params;
 
 MUCMM_API void mucmm_data_params_init_sized(mucmm_data_params *p, size_t size);
@@ -287,6 +300,7 @@ typedef struct mucmm_array {
                                     frees it; NULL = the memory outlives the data. Not called
                                     when mucmm_data_adopt fails: then it stays the caller's   */
     void *user;
+    double missing_row, missing_column; /* as in mucmm_data_params                            */
 } mucmm_array;
 
 MUCMM_API void mucmm_array_init_sized(mucmm_array *a, size_t size);
@@ -321,8 +335,11 @@ MUCMM_API const char *mucmm_data_key(const mucmm_data *d, int64_t i);
 /* 1: row i has this view; 0: it lacks it. How many lack it. */
 MUCMM_API int32_t mucmm_data_has(const mucmm_data *d, int64_t i);
 MUCMM_API int64_t mucmm_data_missing(const mucmm_data *d);
+/* How many of row i's cells are empty; 0 where it lacks the view. */
+MUCMM_API int64_t mucmm_data_empty(const mucmm_data *d, int64_t i);
 
-/* Copies rows rows[0..n) (or, if rows is NULL, rows 0..n) into out [n, cols].
+/* Copies rows rows[0..n) (or, if rows is NULL, rows 0..n) into out [n, cols]; NaN where a cell is
+ * empty and may be.
  * ENUMERIC a value is NaN, infinite or beyond float (message: file, row, column); EUNSUPPORTED a
  * row holds nothing but NaN; EARG a row lacks this view. */
 MUCMM_API mucmm_status mucmm_data_read(mucmm_ctx *ctx, const mucmm_data *d, const int64_t *rows,
@@ -554,6 +571,14 @@ MUCMM_API int32_t mucmm_model_views(const mucmm_model *m);
 MUCMM_API const char *mucmm_model_view_name(const mucmm_model *m, int32_t view);
 MUCMM_API int32_t mucmm_model_view_index(const mucmm_model *m, const char *name); /* -1 if none */
 MUCMM_API int64_t mucmm_model_view_cols(const mucmm_model *m, int32_t view);
+/* What a view's empty cells are filled with (docs/method.md, section 1). */
+typedef struct mucmm_imputation {
+    int64_t factors;     /* that columns have in common; 1 with r2 0: each is filled by its mean */
+    int64_t rows, empty; /* training rows that have the view, and their empty cells             */
+    double r2;           /* of training cells that were hidden from it: 1 = exact, 0 = the means */
+} mucmm_imputation;
+/* 1 and *out; 0 where the model knows nothing to fill cells with, as no cell might be empty. */
+MUCMM_API int32_t mucmm_model_imputation(const mucmm_model *m, int32_t view, mucmm_imputation *out);
 /* Name of a view's column j as it is kept (mucmm_text_printable): NULL if it has none. Rows that a
  * model is given are matched by these names: other columns are left out, and said; a column that is
  * missing is an error (ESHAPE) with the name that is nearest. Where the model or the rows have no
@@ -2184,6 +2209,9 @@ typedef struct mucmm_study_params {
                           study file                                                          */
     uint64_t memory;   /* as in mucmm_encode_params */
     int32_t skip_bad;  /* 1: a row that is bad in one view is left out of all, with a warning */
+    int32_t missing;   /* of mucmm_missing, of files of features: default an error; with
+                          MUCMM_MISSING_DROP a row that lacks a view or a cell is left out of all */
+    double missing_row, missing_column; /* as in mucmm_data_params */
 } mucmm_study_params;
 
 MUCMM_API void mucmm_study_params_init_sized(mucmm_study_params *p, size_t size);
@@ -2253,6 +2281,14 @@ MUCMM_API mucmm_status mucmm_views_attach(mucmm_ctx *ctx, const mucmm_views *vie
 
 MUCMM_API int32_t mucmm_views_count(const mucmm_views *v);
 MUCMM_API int64_t mucmm_views_rows(const mucmm_views *v);
+/* What is missing in rows, added up over the views. */
+typedef struct mucmm_missing_counts {
+    int64_t cells;   /* empty cells of rows that have the view                          */
+    int64_t rows;    /* rows of a view with such cells                                  */
+    int64_t sparse;  /* rows of a view's file that lack it, because too many cells are empty */
+    int64_t dropped; /* rows that were left out (MUCMM_MISSING_DROP)                     */
+} mucmm_missing_counts;
+MUCMM_API mucmm_missing_counts mucmm_views_missing(const mucmm_views *v);
 MUCMM_API const mucmm_view *mucmm_views_list(const mucmm_views *v); /* [count], belongs to v */
 /* NULL if the rows are none of a study; which rows of it. */
 MUCMM_API const mucmm_study *mucmm_views_study(const mucmm_views *v);

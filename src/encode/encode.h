@@ -278,6 +278,8 @@ void mucmm__cache_drop(mucmm_ctx *ctx, mucmm__cache *c);
 
 /* study.c: the same study, for another who will free it. */
 mucmm_study *mucmm__study_keep(const mucmm_study *s);
+/* Rows that MUCMM_MISSING_DROP left out. */
+int64_t mucmm__study_dropped(const mucmm_study *s);
 
 /* ---- encoded.c, encoded_pass.c, encode_rows.c: encoded data (encoded.h has the rest) */
 

@@ -10,7 +10,8 @@
 
 void mucmm_study_params_init_sized(mucmm_study_params *p, size_t size)
 {
-    mucmm__params_init(p, size, &(mucmm_study_params){.struct_size = 0}, sizeof *p);
+    mucmm__params_init(p, size, &(mucmm_study_params){.missing_row = .5, .missing_column = .5},
+                       sizeof *p);
 }
 
 mucmm_status mucmm_study_load(mucmm_ctx *ctx, const char *path, mucmm_study **out)
@@ -73,6 +74,21 @@ void mucmm_study_free(mucmm_study *s)
     mucmm__free(s);
 }
 
+/* What lacks a view of features is in no view. */
+static void drop_rows(mucmm_study *s)
+{
+    for (int64_t i = 0; i < s->n; i++) {
+        for (int32_t m = 0; m < s->n_views; m++)
+            s->bad[i] = s->bad[i] || (s->view[m].data && !mucmm_data_has(s->view[m].data, i));
+        s->dropped += s->bad[i];
+    }
+}
+
+int64_t mucmm__study_dropped(const mucmm_study *s)
+{
+    return s->dropped;
+}
+
 mucmm_status mucmm_study_encode(mucmm_ctx *ctx, mucmm_study *s, const mucmm_study_params *params)
 {
     mucmm_status status = MUCMM_OK;
@@ -83,8 +99,10 @@ mucmm_status mucmm_study_encode(mucmm_ctx *ctx, mucmm_study *s, const mucmm_stud
     if (s->opened)
         return MUCMM_OK;
     for (int32_t i = 0; i < s->n_views; i++)
-        TRY(mucmm__study_view_open(ctx, s, &s->view[i], p.skip_bad));
+        TRY(mucmm__study_view_open(ctx, s, &s->view[i], &p));
     TRY(mucmm__alloc(ctx, s->n, sizeof *s->bad, &s->bad));
+    if (p.missing == MUCMM_MISSING_DROP)
+        drop_rows(s);
     if (s->has_split)
         TRY(mucmm__study_split(ctx, s));
     for (int32_t i = 0; i < s->n_views; i++)

@@ -34,6 +34,7 @@ struct mucmm_study {
     bool opened;
     int64_t n, skipped;
     bool *bad, *test;            /* [n] */
+    int64_t dropped;             /* rows that were left out as they lack a view or a cell */
     int64_t *rows[3], n_rows[3]; /* by mucmm_part */
 };
 
@@ -46,7 +47,7 @@ mucmm_status mucmm__study_locate(mucmm_ctx *ctx, mucmm_status status, const mucm
 
 /* Everything of a view that can fail before the work: files, networks, rows that are not there. */
 mucmm_status mucmm__study_view_open(mucmm_ctx *ctx, mucmm_study *s, mucmm__study_view *v,
-                                    bool skip_bad);
+                                    const mucmm_study_params *params);
 /* Learns from the training part what is learnt of a view. */
 mucmm_status mucmm__study_view_fit(mucmm_ctx *ctx, mucmm_study *s, mucmm__study_view *v);
 /* Encodes all rows; s->bad gains those that cannot be read. */

@@ -66,14 +66,20 @@ done:
 }
 
 static mucmm_status open_file(mucmm_ctx *ctx, mucmm_study *s, mucmm__study_view *v,
-                              mucmm_data **out)
+                              const mucmm_study_params *params, mucmm_data **out)
 {
     mucmm_status status = MUCMM_OK;
+    mucmm_data_params p;
     const char *file = json_string_value(json_object_get(v->d.root, "file"));
     char *path = NULL;
 
     TRY(mucmm__path_join(ctx, s->folder, file, &path));
-    TRY(mucmm_data_open(ctx, path, NULL, out));
+    mucmm_data_params_init(&p);
+    p.missing_row = params->missing_row;
+    p.missing_column = params->missing_column;
+    if (!json_object_get(v->d.root, "encoder")) /* of a network all inputs are needed */
+        p.missing = params->missing;
+    TRY(mucmm_data_open(ctx, path, &p, out));
     if (s->n == 0)
         s->n = mucmm_data_rows(*out);
     if (mucmm_data_rows(*out) != s->n)
@@ -150,12 +156,12 @@ done:
 }
 
 mucmm_status mucmm__study_view_open(mucmm_ctx *ctx, mucmm_study *s, mucmm__study_view *v,
-                                    bool skip_bad)
+                                    const mucmm_study_params *params)
 {
     mucmm_status status = MUCMM_OK;
 
     if (v->d.kind == MUCMM_SOURCE_ROWS) {
-        TRY(open_file(ctx, s, v, &v->data));
+        TRY(open_file(ctx, s, v, params, &v->data));
         if (!json_object_get(v->d.root, "encoder"))
             return MUCMM_OK;
         TRY(mucmm_source_wrap(ctx, v->data, &v->source));
@@ -166,7 +172,7 @@ mucmm_status mucmm__study_view_open(mucmm_ctx *ctx, mucmm_study *s, mucmm__study
     status = mucmm__encoder_describe(ctx, &v->d, &v->encoder);
     if (status != MUCMM_OK)
         TRY(mucmm__study_locate(ctx, status, s, "views", v->name, v->d.bad_key));
-    if (!skip_bad)
+    if (!params->skip_bad)
         TRY(mucmm__source_check(ctx, v->source));
 done:
     return status;

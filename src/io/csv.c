@@ -591,7 +591,8 @@ char *mucmm__trim(char *s)
 
 bool mucmm__is_missing(const char *s)
 {
-    static const char *const missing[] = {"", "na", "nan", "+nan", "-nan", NULL};
+    static const char *const missing[] = {"",     "na",  "nan",  "+nan", "-nan",
+                                          "null", "n/a", "#n/a", NULL};
     return is_one_of(s, missing);
 }
 
@@ -692,7 +693,17 @@ done:
     return status;
 }
 
-/* All of the row's cells have values, or none. */
+/* Where the row's first empty cell is. */
+static void write_hole(const reader *r, char *out)
+{
+    char name[MUCMM__QUOTE], text[MUCMM__QUOTE];
+
+    snprintf(out, sizeof r->table->hole, "%" PRId64 ": column %" PRId64 " ('%s'): '%s'",
+             r->hole_line, r->hole_column + 1, mucmm__quote(name, column_name(r, r->hole_column)),
+             mucmm__quote(text, r->hole));
+}
+
+/* A row in which some cells have values, or none. */
 static mucmm_status end_row(reader *r)
 {
     mucmm_status status = MUCMM_OK;
@@ -700,10 +711,11 @@ static mucmm_status end_row(reader *r)
 
     if (r->missing == 0)
         return MUCMM_OK;
-    if (r->missing < t->cols)
-        return fail_at(r, MUCMM_EUNSUPPORTED, r->hole_line, r->hole_column, r->hole,
-                       "is a missing value, and the row has others: remove the row or fill it in; "
-                       "only a whole row may be missing (`missing` allow)");
+    if (r->missing < t->cols) {
+        if (!t->hole[0])
+            write_hole(r, t->hole);
+        return MUCMM_OK;
+    }
     if (!t->empty)
         TRY(mucmm__alloc(r->ctx, r->rows_room, sizeof *t->empty, &t->empty));
     t->empty[t->rows] = true;

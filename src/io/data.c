@@ -11,7 +11,8 @@
 
 void mucmm_data_params_init_sized(mucmm_data_params *p, size_t size)
 {
-    mucmm__params_init(p, size, &(mucmm_data_params){.struct_size = 0}, sizeof *p);
+    mucmm__params_init(p, size, &(mucmm_data_params){.missing_row = .5, .missing_column = .5},
+                       sizeof *p);
 }
 
 /* ---- making and freeing ------------------------------------------------------------ */
@@ -58,6 +59,8 @@ void mucmm_data_free(mucmm_data *d)
     mucmm__table_drop(&d->table);
     mucmm__free(d->owned);
     mucmm__free(d->missing);
+    mucmm__free(d->empty);
+    mucmm_data_free(d->before);
     mucmm__free(d->column_at);
     mucmm__free(d->rows);
     mucmm__free(d->columns);
@@ -121,7 +124,8 @@ static mucmm_status fail_empty_rows(mucmm_ctx *ctx, const mucmm_data *d, int64_t
     return mucmm__fail(ctx, MUCMM_EUNSUPPORTED,
                        "%s: %" PRId64 " of %" PRId64
                        " rows hold no value (the first is %s); remove "
-                       "them, or allow rows that lack a view (`missing` allow)",
+                       "or drop them (`missing` drop), or allow rows that lack a view (`missing` "
+                       "allow)",
                        d->label, n, d->n, place);
 }
 
@@ -159,20 +163,25 @@ static mucmm_status parse_text(mucmm_ctx *ctx, const mucmm__map *file, const muc
     if (status != MUCMM_OK)
         return status;
     set_table(d, &table);
-    d->missing = table.empty;
-    d->table.empty = NULL;
-    if (table.n_empty == 0 || (p && p->missing && table.n_empty < d->n))
+    if (p && p->missing)
+        return mucmm__data_mark_empty(ctx, d, p);
+    if (table.hole[0])
+        return mucmm__fail(ctx, MUCMM_EUNSUPPORTED,
+                           "%s:%s is a missing value, and the row has others: fill it in, or allow "
+                           "empty cells (`missing` allow), or drop such rows (`missing` drop)",
+                           d->label, table.hole);
+    if (table.n_empty == 0)
         return MUCMM_OK;
-    while (!d->missing[first])
+    while (!table.empty[first])
         first++;
     return fail_empty_rows(ctx, d, table.n_empty, first);
 }
 
 static void read_row(const mucmm_data *d, int64_t row, const double *origin, float *out);
 
-/* How many rows of a file hold nothing but NaN, and the first of them; marked [n] unless NULL.
- * x [cols] is room for a row. */
-static int64_t find_empty_rows(const mucmm_data *d, float *x, bool *marked, int64_t *first)
+/* How many rows of a file hold nothing but NaN, and the first of them. x [cols] is room for a row.
+ */
+static int64_t find_empty_rows(const mucmm_data *d, float *x, int64_t *first)
 {
     int64_t empty = 0;
 
@@ -184,26 +193,103 @@ static int64_t find_empty_rows(const mucmm_data *d, float *x, bool *marked, int6
         if (j < d->cols)
             continue;
         *first = empty++ > 0 ? *first : i;
-        if (marked)
-            marked[i] = true;
     }
     return empty;
 }
 
-mucmm_status mucmm__data_mark_empty(mucmm_ctx *ctx, mucmm_data *d)
+/* empty [n] and filled [cols]: cells without a value of each row, and rows that have one in each
+ * column, of rows with no more than `most` cells empty; returns how many of these there are. */
+static int64_t count_empty(const mucmm_data *d, float *x, int64_t most, int32_t *empty,
+                           int64_t *filled)
+{
+    int64_t rows = 0;
+
+    for (int64_t i = 0; i < d->n; i++) {
+        read_row(d, i, NULL, x);
+        empty[i] = 0;
+        for (int64_t j = 0; j < d->cols; j++)
+            empty[i] += isnan(x[j]) != 0;
+        if (empty[i] > most)
+            continue;
+        rows++;
+        for (int64_t j = 0; j < d->cols; j++)
+            filled[j] += !isnan(x[j]);
+    }
+    return rows;
+}
+
+static mucmm_status check_columns(mucmm_ctx *ctx, const mucmm_data *d, const mucmm_data_params *p,
+                                  const int64_t *filled, int64_t rows)
+{
+    char quoted[MUCMM__QUOTE], name[MUCMM__QUOTE + 8] = "";
+
+    for (int64_t j = 0; j < d->cols; j++) {
+        if ((double)(rows - filled[j]) <= p->missing_column * (double)rows)
+            continue;
+        if (mucmm_data_column(d, j))
+            snprintf(name, sizeof name, " ('%s')", mucmm__quote(quoted, mucmm_data_column(d, j)));
+        return mucmm__fail(ctx, MUCMM_EUNSUPPORTED,
+                           "%s: column %" PRId64 "%s is empty in %" PRId64 " of %" PRId64
+                           " rows; a share of %g may be (`missing_column`): leave it out, or raise "
+                           "the limit",
+                           d->label, j, name, rows - filled[j], rows, p->missing_column);
+    }
+    return MUCMM_OK;
+}
+
+/* Of a file that is not only NaN, the rows with more than most empty cells lack the view. */
+static mucmm_status mark_rows(mucmm_ctx *ctx, mucmm_data *d, int64_t most, int64_t rows)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t first = 0, empty;
+    bool some = false;
+
+    if (rows < d->n)
+        TRY(mucmm__alloc(ctx, d->n, sizeof *d->missing, &d->missing));
+    for (int64_t i = 0; i < d->n; i++)
+        if (d->empty[i] > most) {
+            d->missing[i] = true;
+            d->sparse += d->empty[i] < d->cols;
+        } else
+            some = some || d->empty[i] > 0;
+    if (some)
+        goto done;
+    mucmm__free(d->empty);
+    d->empty = NULL;
+done:
+    return status;
+}
+
+mucmm_status mucmm__data_mark_empty(mucmm_ctx *ctx, mucmm_data *d, const mucmm_data_params *p)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t rows, most, *filled = NULL;
     float *x = NULL;
 
+    if (!(p->missing_row >= 0 && p->missing_row <= 1 && p->missing_column >= 0 &&
+          p->missing_column <= 1))
+        return mucmm__fail(ctx, MUCMM_EARG,
+                           "%s: missing_row %g and missing_column %g are not "
+                           "shares from 0 to 1",
+                           d->label, p->missing_row, p->missing_column);
+    d->allows = p->missing == MUCMM_MISSING_ALLOW;
     if (!mucmm__number_types[d->type].is_float)
         return MUCMM_OK;
+    most = d->allows ? (int64_t)(p->missing_row * (double)d->cols) : 0;
+    most = most < d->cols ? most : d->cols - 1;
     TRY(mucmm__alloc(ctx, d->cols, sizeof *x, &x));
-    TRY(mucmm__alloc(ctx, d->n, sizeof *d->missing, &d->missing));
-    empty = find_empty_rows(d, x, d->missing, &first);
-    if (empty == d->n)
-        TRY(fail_empty_rows(ctx, d, empty, first));
+    TRY(mucmm__alloc(ctx, d->cols, sizeof *filled, &filled));
+    TRY(mucmm__alloc(ctx, d->n, sizeof *d->empty, &d->empty));
+    rows = count_empty(d, x, most, d->empty, filled);
+    if (rows == 0)
+        TRY(mucmm__fail(ctx, MUCMM_EFORMAT, "%s: no row %s", d->label,
+                        most == d->cols - 1 ? "holds a value"
+                        : d->allows         ? "has values in enough of its cells (`missing_row`)"
+                                            : "is without an empty cell"));
+    if (d->allows)
+        TRY(check_columns(ctx, d, p, filled, rows));
+    TRY(mark_rows(ctx, d, most, rows));
 done:
+    mucmm__free(filled);
     mucmm__free(x);
     return status;
 }
@@ -245,7 +331,7 @@ static mucmm_status parse(mucmm_ctx *ctx, const mucmm__map *file, const mucmm_da
                                "%s: has no key column; only .csv and .tsv files have keys",
                                d->label);
         status = parse_array(ctx, file, d);
-        return status == MUCMM_OK && p && p->missing ? mucmm__data_mark_empty(ctx, d) : status;
+        return status == MUCMM_OK && p && p->missing ? mucmm__data_mark_empty(ctx, d, p) : status;
     }
     if (mucmm__is_table_name(d->label))
         return parse_text(ctx, file, p, d);
@@ -438,6 +524,7 @@ mucmm_status mucmm__data_changed(mucmm_ctx *ctx, const mucmm_data *from,
     mucmm_status status = mucmm_data_subset(ctx, from, NULL, from->n, out);
 
     if (status == MUCMM_OK) {
+        (*out)->before = from->change ? mucmm__data_keep(from) : NULL;
         (*out)->change = change;
         (*out)->origin = from->origin;
         (*out)->change_arg = arg;
@@ -506,6 +593,13 @@ int32_t mucmm_data_has(const mucmm_data *d, int64_t i)
     return row >= 0 && !(missing && missing[row]);
 }
 
+int64_t mucmm_data_empty(const mucmm_data *d, int64_t i)
+{
+    const int32_t *empty = mucmm__data_base(d)->empty;
+
+    return empty && mucmm_data_has(d, i) ? empty[mucmm__data_row(d, i)] : 0;
+}
+
 int64_t mucmm_data_missing(const mucmm_data *d)
 {
     int64_t n = 0;
@@ -571,6 +665,17 @@ static bool all_finite(const float *x, int64_t n)
     return !bad[0];
 }
 
+/* No infinity, and no NaN where no cell may be empty. */
+static bool all_good(const float *x, int64_t n, bool allows)
+{
+    if (!allows)
+        return all_finite(x, n);
+    for (int64_t j = 0; j < n; j++)
+        if (isinf(x[j]))
+            return false;
+    return true;
+}
+
 double mucmm__data_number(const mucmm_data *d, int64_t row, int64_t j)
 {
     const mucmm_data *base = mucmm__data_base(d);
@@ -619,7 +724,7 @@ static void read_block(void *arg, int64_t first, int64_t last)
         int64_t seen;
 
         read_row(job->data, source_row(job, i), job->origin, out);
-        if (!check || all_finite(out, cols))
+        if (!check || all_good(out, cols, d->empty))
             continue;
         seen = atomic_load(&job->first_bad);
         while (i < seen && !atomic_compare_exchange_weak(&job->first_bad, &seen, i))
@@ -628,13 +733,19 @@ static void read_block(void *arg, int64_t first, int64_t last)
     }
 }
 
+static void change_row(const mucmm_data *d, int64_t row, float *x)
+{
+    if (d->before)
+        change_row(d->before, row, x);
+    d->change(d->change_arg, row, x);
+}
+
 static void change_block(void *arg, int64_t first, int64_t last)
 {
     const read_job *job = arg;
 
     for (int64_t i = first; i < last; i++)
-        job->data->change(job->data->change_arg, job->rows ? job->rows[i] : i,
-                          job->out.data + i * job->out.stride);
+        change_row(job->data, job->rows ? job->rows[i] : i, job->out.data + i * job->out.stride);
 }
 
 static mucmm_status fail_nonfinite(mucmm_ctx *ctx, const read_job *job)
@@ -648,11 +759,11 @@ static mucmm_status fail_nonfinite(mucmm_ctx *ctx, const read_job *job)
     while (j < cols && isnan(x[j]))
         j++;
     if (j == cols && !job->data->columns) {
-        int64_t empty = find_empty_rows(d, x, NULL, &first);
+        int64_t empty = find_empty_rows(d, x, &first);
         return fail_empty_rows(ctx, d, empty, first);
     }
     j = 0;
-    while (isfinite(x[j]))
+    while (isfinite(x[j]) || (d->empty && isnan(x[j])))
         j++;
     value = mucmm__data_number(job->data, row, j);
     j = column_of(job->data, j);

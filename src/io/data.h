@@ -8,6 +8,9 @@
 #include "io/io.h"
 #include "io/number.h"
 
+/* Room for a name in a message. */
+#define MUCMM__QUOTE 64
+
 /* ---- an array as it lies in a file ------------------------------------------------- */
 
 typedef struct mucmm__array {
@@ -37,6 +40,8 @@ typedef struct mucmm__table {
     bool *category;   /* [cols] a column NAME=LEVEL; NULL: there are none */
     bool row_names;   /* the keys are those of a first column of texts */
     uint64_t used[3]; /* which of the first 64 columns, ignore, categories stand for a column */
+    char hole[4 * MUCMM__QUOTE]; /* the first empty cell of a row that has others, for messages; or
+                                    "" */
 } mucmm__table;
 
 void mucmm__table_drop(mucmm__table *t);
@@ -55,8 +60,8 @@ int64_t mucmm__strings_column(const mucmm__strings *t, const char *name); /* -1 
 
 /* A cell without the spaces and tabs around it, which are cut off in place. */
 char *mucmm__trim(char *s);
-/* What a trimmed cell is: no value ("", NA, NaN, in letters of either case); infinity; a decimal
- * number and nothing else, so no hexadecimal and no thousands separator. */
+/* What a trimmed cell is: no value ("", NA, NaN, NULL, N/A, #N/A, in letters of either case);
+ * infinity; a decimal number and nothing else, so no hexadecimal and no thousands separator. */
 bool mucmm__is_missing(const char *s);
 bool mucmm__is_infinite(const char *s);
 bool mucmm__is_decimal(const char *s);
@@ -118,12 +123,16 @@ struct mucmm_data {
     mucmm__table table;          /* or if parsed                              */
     void (*release)(void *user); /* or who wants to know that they are not used any more */
     void *release_user;
-    bool *missing; /* [n] rows without any value; NULL if there is none */
+    bool *missing;  /* [n] rows that lack the view; NULL if there is none       */
+    bool allows;    /* a cell may be empty                                      */
+    int64_t sparse; /* rows that lack it because they have too few cells          */
+    int32_t *empty; /* [n] how many are, of rows that have the view; NULL if none */
 
     /* Done to a row of this object that has been read; data made of it do not have it. */
     void (*change)(const void *arg, int64_t row, float *x);
     const void *change_arg;
     const double *origin;    /* [cols] taken off when they are read, before that; or NULL */
+    mucmm_data *before;      /* whose change is done first, or NULL */
     mucmm_table *covariates; /* [n] rows that belong to these; NULL: none are known */
 
     /* Subsets by name (mucmm__data_select), which live as long as this one; each has its owner and
@@ -153,10 +162,13 @@ mucmm_status mucmm__check_used(mucmm_ctx *ctx, const mucmm_data_params *p, const
                                const uint64_t used[3]);
 /* EARG: a column is no measurement (mucmm_fit_params.allow_ids). */
 mucmm_status mucmm__check_ids(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_views);
-/* Rows of nothing but NaN lack the view. EFORMAT: all are. */
-mucmm_status mucmm__data_mark_empty(mucmm_ctx *ctx, mucmm_data *d);
+/* Which cells are empty, and which rows lack the view: those with nothing but NaN, or with more
+ * than the share p->missing_row of it. EFORMAT: all are; a column has more than p->missing_column.
+ */
+mucmm_status mucmm__data_mark_empty(mucmm_ctx *ctx, mucmm_data *d, const mucmm_data_params *p);
 
-/* The same rows, which `change` makes others when they are read; arg is borrowed. */
+/* The same rows, which `change` makes others when they are read, after what is done to those of
+ * from; arg is borrowed. */
 mucmm_status mucmm__data_changed(mucmm_ctx *ctx, const mucmm_data *from,
                                  void (*change)(const void *arg, int64_t row, float *x),
                                  const void *arg, mucmm_data **out);
@@ -209,7 +221,6 @@ static inline const mucmm_data *mucmm__data_base(const mucmm_data *d)
 }
 
 /* ---- names ------------------------------------------------------------------------- */
-#define MUCMM__QUOTE 64
 /* s cut to fit into a message, which shows control characters as such. Returns out. */
 const char *mucmm__quote(char out[MUCMM__QUOTE], const char *s);
 /* Letters that have to be changed, added or taken away to make b of a (their first 96). */

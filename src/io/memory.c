@@ -9,7 +9,9 @@
 
 void mucmm_array_init_sized(mucmm_array *a, size_t size)
 {
-    mucmm__params_init(a, size, &(mucmm_array){.dtype = MUCMM_F32}, sizeof *a);
+    mucmm__params_init(a, size,
+                       &(mucmm_array){.dtype = MUCMM_F32, .missing_row = .5, .missing_column = .5},
+                       sizeof *a);
 }
 
 static mucmm_status check(mucmm_ctx *ctx, const mucmm_array *a)
@@ -117,7 +119,10 @@ mucmm_status mucmm_data_adopt(mucmm_ctx *ctx, const mucmm_array *array, mucmm_da
     set_numbers(d, &a);
     TRY(set_names(ctx, &a, &d->table));
     if (a.missing && a.rows)
-        TRY(mucmm__data_mark_empty(ctx, d));
+        TRY(mucmm__data_mark_empty(ctx, d,
+                                   &(mucmm_data_params){.missing = a.missing,
+                                                        .missing_row = a.missing_row,
+                                                        .missing_column = a.missing_column}));
     d->release = a.release; /* from here nothing fails */
     d->release_user = a.user;
     *out = d;

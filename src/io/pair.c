@@ -86,7 +86,7 @@ static mucmm_status check_keys(mucmm_ctx *ctx, const mucmm_data *d, const mucmm_
     return mucmm__fail(ctx, MUCMM_EFORMAT,
                        "%s%s: key '%s' is not in %s (%" PRId64 " of %" PRId64
                        " keys are not); all files must have the same keys, or rows that lack a "
-                       "view be allowed (`missing` allow)",
+                       "view be allowed (`missing` allow) or dropped (`missing` drop)",
                        mucmm_data_label(d), key_prefix(d, first, prefix),
                        mucmm__quote(quoted, key_name(d, first)), mucmm_data_label(other), lost,
                        d->n);

@@ -43,13 +43,14 @@ static uint32_t fold(uint64_t hash)
     return h > 0 ? h : 1;
 }
 
-/* -0 is 0. */
+/* -0 is 0, and NaN, an empty cell, always the same. */
 static inline uint64_t hash_value(uint64_t hash, float x)
 {
     float value = x + 0.0f;
     uint32_t bits;
 
     memcpy(&bits, &value, sizeof bits);
+    bits = isnan(value) ? 0x7fc00000 : bits;
     hash = (hash ^ bits) * 0x9e3779b97f4a7c15u;
     return hash ^ hash >> 32;
 }
@@ -76,7 +77,7 @@ static float sketch_values(const mucmm__scaling *s, const float *x, int64_t n)
     double sum = 0;
 
     for (int64_t j = 0; j < n; j++) {
-        double h = ((double)x[j] - s->mean[j]) / s->scale[j];
+        double h = isnan(x[j]) ? 0 : ((double)x[j] - s->mean[j]) / s->scale[j];
         sum += mix((uint64_t)j) & 1 ? h : -h;
     }
     return (float)(sum / sqrt((double)n));

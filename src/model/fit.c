@@ -10,6 +10,7 @@
 #include "model/dimensions.h"
 #include "model/fit_adjust.h"
 #include "model/fit_closed_form.h"
+#include "model/fit_impute.h"
 #include "model/fit_individual.h"
 #include "model/fit_moments.h"
 #include "model/fit_params.h"
@@ -418,6 +419,7 @@ static void fit_drop(mucmm__fit *f)
     mucmm__small_sample_drop(f);
     mucmm__fit_adjust_drop(f);
     mucmm__fit_robust_drop(f);
+    mucmm__fit_impute_drop(f);
     for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)
         mucmm_data_free(f->centred[m]);
     mucmm__cross_drop(f->cross);
@@ -471,6 +473,7 @@ static mucmm_status split_rows(mucmm__fit *f)
 
     TRY(mucmm__split_rows(f, mucmm_data_rows(f->data[0])));
     TRY(take_origins(f));
+    TRY(mucmm__fit_impute(f));
     TRY(mucmm__fit_robust(f));
     TRY(mucmm__fit_adjust(f));
 done:

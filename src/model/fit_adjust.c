@@ -6,7 +6,7 @@
  * other folds each view would get errors that follow z, and rows of the same z would share them. */
 #include "model/fit_adjust.h"
 
-#include "model/robust.h"
+#include "io/data.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -67,8 +67,6 @@ static void take_out(const void *arg, int64_t row, float *x)
 {
     const mucmm__adjusted *v = arg;
 
-    if (v->robust) /* this takes the place of the change that only maps */
-        mucmm__robust_row(v->robust, x);
     mucmm__adjust_row(v->d, v->p, v->z + row * v->d, v->slopes, x);
 }
 
@@ -123,7 +121,6 @@ static mucmm_status adjust_view(mucmm__fit *f, int32_t m, int64_t *unknown)
     TRY(mucmm__alloc(f->ctx, v->d * v->p, sizeof *info->slopes, &info->slopes));
     TRY(view_regression(f, m, info->slopes));
     v->slopes = info->slopes;
-    v->robust = info->robust;
     info->adjust = f->model->adjust;
     TRY(mucmm__data_changed(f->ctx, f->data[m], take_out, v, &v->data));
     f->data[m] = v->data;
@@ -167,6 +164,10 @@ mucmm_status mucmm__fit_adjust_again(mucmm_ctx *ctx, const mucmm__fit *f, int32_
 {
     mucmm_status status = MUCMM_OK;
     const mucmm__adjusted *all = &f->adjusted[m];
+    /* rows as they were before all of it was taken out */
+    const mucmm_data *from = f->data[m]->before ? f->data[m]->before
+                             : f->centred[m]    ? f->centred[m]
+                                                : f->given[m];
     double *slopes = NULL;
 
     *v = *all;
@@ -177,7 +178,7 @@ mucmm_status mucmm__fit_adjust_again(mucmm_ctx *ctx, const mucmm__fit *f, int32_
     TRY(regress(ctx, f->data[m], v->p, v->d, v->z, rows, n, slopes));
     for (int64_t i = 0; i < v->d * v->p; i++)
         slopes[i] += all->slopes[i];
-    TRY(mucmm__data_changed(ctx, f->data[m], take_out, v, &v->data));
+    TRY(mucmm__data_changed(ctx, from, take_out, v, &v->data));
 done:
     return status;
 }

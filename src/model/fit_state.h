@@ -22,7 +22,6 @@ typedef struct mucmm__adjusted {
     int64_t d, p;
     double *z;            /* [all rows, d]; of rows that lack the view nothing is read */
     const double *slopes; /* [d, p], the model's, or a fold's own */
-    const struct mucmm__robust *robust; /* the map before that, or NULL */
     mucmm_data *data;
 } mucmm__adjusted;
 
@@ -52,6 +51,7 @@ typedef struct mucmm__fit {
     const mucmm_data
         *data[MUCMM_MAX_VIEWS];           /* mapped and adjusted already, where that is asked for */
     mucmm_data *centred[MUCMM_MAX_VIEWS]; /* less their origins */
+    mucmm_data *filled[MUCMM_MAX_VIEWS];  /* empty cells by what is expected of them */
     mucmm_data *mapped[MUCMM_MAX_VIEWS];  /* by robust maps */
     mucmm__adjusted adjusted[MUCMM_MAX_VIEWS];
     int64_t n_train, n_choosing, n_held_out, batch;

@@ -5,6 +5,7 @@
 
 #include "model/adjust.h"
 #include "model/cross_fit.h"
+#include "model/impute.h"
 #include "model/represent.h"
 #include "model/robust.h"
 #include "model/stability.h"
@@ -162,6 +163,16 @@ void mucmm__dimensions_drop(mucmm__dimensions *d)
         mucmm__free(d->error[m]);
 }
 
+int32_t mucmm_model_imputation(const mucmm_model *m, int32_t view, mucmm_imputation *out)
+{
+    const mucmm__imputer *f = view >= 0 && view < m->n_views ? m->view[view].imputer : NULL;
+
+    *out = (mucmm_imputation){0};
+    if (f)
+        *out = (mucmm_imputation){f->rank, f->rows, f->empty, f->r2};
+    return f != NULL;
+}
+
 void mucmm_model_free(mucmm_model *m)
 {
     if (!m || atomic_fetch_sub(&m->keepers, 1) > 0)
@@ -170,6 +181,7 @@ void mucmm_model_free(mucmm_model *m)
         mucmm__free(m->view[i].name);
         mucmm__free(m->view[i].mean);
         mucmm__robust_free(m->view[i].robust);
+        mucmm__imputer_free(m->view[i].imputer);
         mucmm__free(m->view[i].scale);
         mucmm__free(m->view[i].slopes);
         mucmm__free(m->view[i].origin);

@@ -33,6 +33,7 @@ typedef struct mucmm__solution {
 
 struct mucmm__adjust;
 struct mucmm__robust;
+struct mucmm__imputer;
 
 typedef struct mucmm__view_info {
     char *name;
@@ -45,12 +46,14 @@ typedef struct mucmm__view_info {
     double *slopes;
     double *origin;               /* [p] taken off x in double, before all that; or NULL */
     struct mucmm__robust *robust; /* the map of x before all that, or NULL */
-    float *covariance;            /* [p, p] of h on the training rows, or NULL         */
-    double variance;              /* trace of that covariance                          */
-    double ridge;                 /* of the closed form                                */
-    int64_t rows;                 /* training rows that have the view; 0 in the first files */
-    char *description;            /* how the rows were encoded (JSON), or NULL         */
-    char **columns;               /* [p] their names (mucmm__name_make), or NULL       */
+    struct mucmm__imputer
+        *imputer;      /* fills empty cells of x before that; NULL: there may be none */
+    float *covariance; /* [p, p] of h on the training rows, or NULL         */
+    double variance;   /* trace of that covariance                          */
+    double ridge;      /* of the closed form                                */
+    int64_t rows;      /* training rows that have the view; 0 in the first files */
+    char *description; /* how the rows were encoded (JSON), or NULL         */
+    char **columns;    /* [p] their names (mucmm__name_make), or NULL       */
 } mucmm__view_info;
 
 typedef mucmm_epoch mucmm__epoch;

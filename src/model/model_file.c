@@ -2,6 +2,7 @@
  *
  * The model file: safetensors, one list of tensors for writing and for reading. */
 #include "model/adjust.h"
+#include "model/impute.h"
 #include "model/model_json.h"
 #include "model/robust.h"
 
@@ -161,6 +162,19 @@ static void list_drop(tensor_list *list)
     mucmm__free(list->names);
 }
 
+static void list_imputer(tensor_list *list, const mucmm__view_info *v)
+{
+    const mucmm__imputer *f = v->imputer;
+    const char *const names[] = {"mean", "scale", "noise", "weights"};
+    double *const tensors[] = {f->mean, f->scale, f->noise, f->weights};
+    char name[128];
+
+    for (int i = 0; i < 4; i++) {
+        snprintf(name, sizeof name, "%s.impute.%s", v->name, names[i]);
+        list_add(list, name, MUCMM_F64, v->p, i == 3 ? f->rank : -1, tensors[i]);
+    }
+}
+
 /* Every tensor of the model with where its numbers lie. */
 static mucmm_status list_tensors(mucmm_ctx *ctx, const mucmm_model *m, tensor_list *list)
 {
@@ -170,7 +184,7 @@ static mucmm_status list_tensors(mucmm_ctx *ctx, const mucmm_model *m, tensor_li
 
     *list = (tensor_list){
         .room =
-            m->n_views * (8 + 2 * (4 * per_head + 6) + MUCMM__LATER * (per_head + 3)) + 2 * 6 + 2};
+            m->n_views * (12 + 2 * (4 * per_head + 6) + MUCMM__LATER * (per_head + 3)) + 2 * 6 + 2};
     TRY(mucmm__alloc(ctx, list->room, sizeof *list->items, &list->items));
     TRY(mucmm__alloc(ctx, list->room, sizeof *list->names, &list->names));
     for (int32_t i = 0; i < m->n_views; i++) {
@@ -191,6 +205,8 @@ static mucmm_status list_tensors(mucmm_ctx *ctx, const mucmm_model *m, tensor_li
             snprintf(name, sizeof name, "%s.robust.to", v->name);
             list_add(list, name, MUCMM_F32, v->p, v->robust->knots, v->robust->to);
         }
+        if (v->imputer)
+            list_imputer(list, v);
         snprintf(name, sizeof name, "%s.covariance", v->name);
         if (v->covariance)
             list_add(list, name, MUCMM_F32, v->p, v->p, v->covariance);
@@ -404,9 +420,12 @@ static mucmm_status load_model(mucmm_ctx *ctx, const mucmm__safetensors *file, s
     for (int64_t i = 0; i < list.n; i++)
         TRY(load_tensor(ctx, file, &list.items[i]));
     TRY(check_scale(ctx, m));
-    for (int32_t i = 0; i < m->n_views; i++)
+    for (int32_t i = 0; i < m->n_views; i++) {
         if (m->view[i].robust)
             TRY(mucmm__robust_check(ctx, m->view[i].name, m->view[i].robust));
+        if (m->view[i].imputer)
+            TRY(mucmm__imputer_ready(ctx, m->view[i].name, m->view[i].imputer));
+    }
     TRY(check_correlations(ctx, m));
     TRY(check_loadings(ctx, m));
     TRY(check_digest(ctx, m));

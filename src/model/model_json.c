@@ -7,6 +7,7 @@
 #include "encode/encode.h"
 #include "model/adjust_json.h"
 #include "model/cross_fit_json.h"
+#include "model/impute.h"
 #include "model/model_json_words.h"
 #include "model/robust.h"
 #include "model/stability.h"
@@ -248,6 +249,14 @@ static json_t *view_json(mucmm__json_build *b, const mucmm__view_info *v)
         mucmm__json_set(b, o, "origin", json_boolean(true));
     if (v->robust)
         mucmm__json_set(b, o, "robust_knots", json_integer(v->robust->knots));
+    if (v->imputer) {
+        json_t *f = json_object();
+        mucmm__json_set(b, f, "factors", json_integer(v->imputer->rank));
+        mucmm__json_set(b, f, "rows", json_integer(v->imputer->rows));
+        mucmm__json_set(b, f, "empty_cells", json_integer(v->imputer->empty));
+        mucmm__json_set(b, f, "r2", mucmm__json_real(v->imputer->r2));
+        mucmm__json_set(b, o, "imputer", f);
+    }
     return o;
 }
 

@@ -9,6 +9,7 @@
 #include "model/adjust_json.h"
 #include "model/cross_fit_json.h"
 #include "model/fit_params.h"
+#include "model/impute.h"
 #include "model/model_json_words.h"
 #include "model/robust.h"
 #include "model/stability.h"
@@ -503,6 +504,26 @@ done:
     return status;
 }
 
+/* What fills empty cells; its tensors come later. */
+static mucmm_status read_imputer(mucmm_ctx *ctx, const json_t *parent, int64_t *room,
+                                 mucmm__view_info *v)
+{
+    mucmm_status status = MUCMM_OK;
+    const json_t *o = json_object_get(parent, "imputer");
+    int64_t rank;
+
+    if (!o)
+        return MUCMM_OK;
+    TRY(get_integer(ctx, o, "factors", 1, MUCMM__MOST_FACTORS, &rank));
+    TRY(claim(ctx, room, v->p, (size_t)(rank + 3) * sizeof(double)));
+    TRY(mucmm__imputer_alloc(ctx, v->p, rank, &v->imputer));
+    TRY(get_integer(ctx, o, "rows", 0, MOST_ROWS, &v->imputer->rows));
+    TRY(get_integer(ctx, o, "empty_cells", 0, INT64_MAX, &v->imputer->empty));
+    TRY(get_range(ctx, o, "r2", 0, 1, &v->imputer->r2));
+done:
+    return status;
+}
+
 static mucmm_status read_view(mucmm_ctx *ctx, const json_t *o, int64_t k, int32_t n_views,
                               int64_t *room, mucmm__view_info *v)
 {
@@ -556,6 +577,7 @@ static mucmm_status read_view(mucmm_ctx *ctx, const json_t *o, int64_t k, int32_
         TRY(claim(ctx, room, v->p, 2 * (size_t)knots * sizeof(float)));
         TRY(mucmm__robust_alloc(ctx, v->p, knots, &v->robust));
     }
+    TRY(read_imputer(ctx, o, room, v));
 done:
     return status;
 }

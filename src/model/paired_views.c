@@ -18,6 +18,7 @@ struct mucmm_views {
     mucmm_study *study; /* NULL: the rows are none of a study */
     mucmm_part part;
     mucmm_table *table; /* what was attached, of all rows; or NULL */
+    int64_t dropped;    /* rows that were left out as they lack a view or a cell */
 };
 
 /* ---- making and freeing ------------------------------------------------------------ */
@@ -136,6 +137,58 @@ static mucmm_status pair_rows(mucmm_ctx *ctx, mucmm_views *v, const mucmm_data_p
                : mucmm__say_turned(ctx, v->list, v->n, status);
 }
 
+static void say_missing(mucmm_ctx *ctx, const mucmm_views *v)
+{
+    mucmm_missing_counts c = mucmm_views_missing(v);
+
+    if (c.dropped > 0)
+        mucmm__warn(ctx,
+                    "%" PRId64 " rows lack a view or a cell and are dropped; %" PRId64 " are left",
+                    c.dropped, mucmm_views_rows(v));
+    if (c.cells > 0)
+        mucmm__warn(ctx,
+                    "%" PRId64 " cells in %" PRId64 " rows of the views are empty and are "
+                    "filled by what the model expects of them",
+                    c.cells, c.rows);
+    if (c.sparse > 0 && c.dropped == 0)
+        mucmm__warn(ctx,
+                    "%" PRId64 " rows of a view have too many empty cells (`missing_row`) and "
+                    "count as rows that lack it",
+                    c.sparse);
+}
+
+/* Only the rows that have all views. */
+static mucmm_status drop_rows(mucmm_ctx *ctx, mucmm_views *v)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t n = mucmm_views_rows(v), kept = 0, *rows = NULL;
+    mucmm_data *data;
+
+    TRY(mucmm__alloc(ctx, n, sizeof *rows, &rows));
+    for (int64_t i = 0; i < n; i++) {
+        bool all = true;
+        for (int32_t m = 0; m < v->n; m++)
+            all = all && mucmm_data_has(v->data[m], i);
+        rows[kept] = i;
+        kept += all;
+    }
+    v->dropped = n - kept;
+    if (kept == 0)
+        TRY(mucmm__fail(ctx, MUCMM_EFORMAT,
+                        "every one of %" PRId64
+                        " rows lacks a view or a cell; nothing is left when "
+                        "they are dropped",
+                        n));
+    for (int32_t m = 0; m < v->n && kept < n; m++) {
+        TRY(mucmm_data_subset(ctx, v->data[m], rows, kept, &data));
+        mucmm_data_free(v->data[m]);
+        v->list[m].data = v->data[m] = data;
+    }
+done:
+    mucmm__free(rows);
+    return status;
+}
+
 mucmm_status mucmm_views_open(mucmm_ctx *ctx, const char *const *names, const char *const *paths,
                               int32_t n, const mucmm_data_params *params, mucmm_views **out)
 {
@@ -160,6 +213,9 @@ mucmm_status mucmm_views_open(mucmm_ctx *ctx, const char *const *names, const ch
     }
     TRY(mucmm__check_used(ctx, &p, v->data[0], used));
     TRY(pair_rows(ctx, v, &p));
+    if (p.missing == MUCMM_MISSING_DROP)
+        TRY(drop_rows(ctx, v));
+    say_missing(ctx, v);
     *out = v;
     v = NULL;
 done:
@@ -182,6 +238,8 @@ mucmm_status mucmm_views_of_study(mucmm_ctx *ctx, const mucmm_study *study, mucm
         TRY(mucmm_study_view(ctx, study, i, part, &data));
         TRY(add(ctx, v, mucmm_study_view_name(study, i), data));
     }
+    v->dropped = mucmm__study_dropped(study);
+    say_missing(ctx, v);
     *out = v;
     v = NULL;
 done:
@@ -228,6 +286,7 @@ mucmm_status mucmm_views_match(mucmm_ctx *ctx, const mucmm_views *from, const mu
     TRY(mucmm_model_match_names(ctx, m, names, from->n, all));
     TRY(mucmm__alloc(ctx, 1, sizeof *v, &v));
     v->part = from->part;
+    v->dropped = from->dropped;
     v->study = from->study ? mucmm__study_keep(from->study) : NULL;
     v->table = from->table ? mucmm__table_keep(from->table) : NULL;
     for (int32_t view = 0; view < m->n_views; view++)
@@ -335,6 +394,7 @@ mucmm_status mucmm_views_attach(mucmm_ctx *ctx, const mucmm_views *from, const m
     TRY(mucmm_table_match(ctx, t, from, &matched));
     TRY(mucmm__alloc(ctx, 1, sizeof *v, &v));
     v->part = from->part;
+    v->dropped = from->dropped;
     v->study = from->study ? mucmm__study_keep(from->study) : NULL;
     v->table = mucmm__table_keep(t);
     for (int32_t i = 0; i < from->n; i++) {
@@ -395,6 +455,20 @@ done:
 int32_t mucmm_views_count(const mucmm_views *v)
 {
     return v->n;
+}
+
+mucmm_missing_counts mucmm_views_missing(const mucmm_views *v)
+{
+    mucmm_missing_counts c = {.dropped = v->dropped};
+
+    for (int32_t m = 0; m < v->n; m++) {
+        for (int64_t i = 0; i < mucmm_views_rows(v); i++) {
+            c.cells += mucmm_data_empty(v->data[m], i);
+            c.rows += mucmm_data_empty(v->data[m], i) > 0;
+        }
+        c.sparse += mucmm__data_base(v->data[m])->sparse;
+    }
+    return c;
 }
 
 int64_t mucmm_views_rows(const mucmm_views *v)

@@ -6,7 +6,9 @@
 #include "model/represent.h"
 #include "core/vmath.h"
 #include "encode/encoded.h"
+#include "io/data.h"
 #include "model/adjust.h"
+#include "model/impute.h"
 #include "model/robust.h"
 
 #include <math.h>
@@ -149,7 +151,7 @@ typedef struct scale_args {
     const mucmm__view_info *v;
     float *h;
     const double *z; /* [n, d], or NULL */
-    bool map;
+    bool fill, map;
 } scale_args;
 
 SIMD_CLONES static void scale_row(int64_t p, const double *mean, const double *scale, float *row)
@@ -167,6 +169,8 @@ static void scale_rows(void *arg, int64_t first, int64_t last)
 
     for (int64_t i = first; i < last; i++) {
         float *row = a->h + i * p;
+        if (a->fill)
+            mucmm__impute_row(a->v->imputer, row);
         if (a->map)
             mucmm__robust_row(a->v->robust, row);
         if (a->z)
@@ -186,14 +190,37 @@ mucmm_status mucmm__features(mucmm_ctx *ctx, const mucmm__view_info *v, const mu
     return status == MUCMM_OK ? mucmm__scale_features(ctx, v, data, rows, n, h) : status;
 }
 
+/* A model that was fitted to rows without empty cells knows nothing to fill them with. */
+static mucmm_status check_filled(mucmm_ctx *ctx, const mucmm__view_info *v, const mucmm_data *data,
+                                 const int64_t *rows, int64_t n)
+{
+    int64_t first = -1, some = 0;
+
+    if (v->imputer || data->change || !mucmm__data_base(data)->empty)
+        return MUCMM_OK;
+    for (int64_t i = 0; i < n; i++)
+        if (mucmm_data_empty(data, rows ? rows[i] : i) > 0) {
+            first = first < 0 ? (rows ? rows[i] : i) : first;
+            some++;
+        }
+    if (some == 0)
+        return MUCMM_OK;
+    return mucmm__fail(ctx, MUCMM_EUNSUPPORTED,
+                       "%s: row %lld of view '%s' has empty cells, and the model has not learnt "
+                       "what to fill them with; drop such rows (`missing` drop), or fit the model "
+                       "with `missing` allow",
+                       mucmm_data_label(data), (long long)first, v->name);
+}
+
 mucmm_status mucmm__scale_features(mucmm_ctx *ctx, const mucmm__view_info *v,
                                    const mucmm_data *data, const int64_t *rows, int64_t n, float *h)
 {
     mucmm_status status = MUCMM_OK;
-    /* the rows of a fit are mapped and adjusted when they are read */
-    scale_args args = {v, h, NULL, v->robust && !data->change};
+    /* the rows of a fit are filled, mapped and adjusted when they are read */
+    scale_args args = {v, h, NULL, v->imputer && !data->change, v->robust && !data->change};
     double *z = NULL;
 
+    TRY(check_filled(ctx, v, data, rows, n));
     if (v->adjust && !data->change) {
         TRY(mucmm__alloc(ctx, n * v->adjust->d, sizeof *z, &z));
         TRY(mucmm__adjust_design(ctx, v->adjust, data->covariates, rows, n, NULL, z));
@@ -202,6 +229,28 @@ mucmm_status mucmm__scale_features(mucmm_ctx *ctx, const mucmm__view_info *v,
     mucmm__parallel_range(ctx, n, 64, scale_rows, &args);
 done:
     mucmm__free(z);
+    return status;
+}
+
+/* What empty cells are filled with follows the cells that are there. */
+static mucmm_status empty_vjp(mucmm_ctx *ctx, const mucmm__view_info *v, const mucmm_data *data,
+                              const int64_t *rows, int64_t n, float *dx)
+{
+    mucmm_status status = MUCMM_OK;
+    float *x = NULL;
+
+    if (!v->imputer || data->change || !mucmm__data_base(data)->empty)
+        return MUCMM_OK;
+    TRY(mucmm__alloc(ctx, v->p, sizeof *x, &x));
+    for (int64_t i = 0; i < n; i++) {
+        int64_t row = rows ? rows[i] : i;
+        if (mucmm_data_empty(data, row) == 0)
+            continue;
+        TRY(mucmm_data_read(ctx, data, &row, 1, &(mucmm_mat){x, 1, v->p, v->p}));
+        mucmm__impute_vjp(v->imputer, x, dx + i * v->p);
+    }
+done:
+    mucmm__free(x);
     return status;
 }
 
@@ -215,7 +264,7 @@ mucmm_status mucmm__features_vjp(mucmm_ctx *ctx, const mucmm__view_info *v, cons
     for (int64_t i = 0; i < n * v->p; i++)
         dx[i] = (float)((double)dh[i] / v->scale[i % v->p]);
     if (!v->robust)
-        return MUCMM_OK;
+        return empty_vjp(ctx, v, data, rows, n, dx);
     TRY(mucmm__alloc(ctx, v->p, sizeof *taken, &taken));
     if (v->adjust) {
         TRY(mucmm__alloc(ctx, n * v->adjust->d, sizeof *z, &z));
@@ -232,6 +281,7 @@ mucmm_status mucmm__features_vjp(mucmm_ctx *ctx, const mucmm__view_info *v, cons
                 (float)((double)dx[i * v->p + j] * mucmm__robust_slope(v->robust, j, y));
         }
     }
+    TRY(empty_vjp(ctx, v, data, rows, n, dx));
 done:
     mucmm__free(z);
     mucmm__free(taken);

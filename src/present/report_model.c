@@ -141,7 +141,8 @@ static mucmm_status check_scores(mucmm_ctx *ctx, const mucmm__page *p)
     if (complete != p->rows)
         return mucmm__fail(ctx, MUCMM_ESHAPE,
                            "report: %" PRId64 " of the %" PRId64
-                           " rows lack a view; a report needs rows that have all",
+                           " rows lack a view; a report needs rows that have all (`missing` "
+                           "drop)",
                            p->rows - complete, p->rows);
     return MUCMM_OK;
 }

@@ -440,12 +440,15 @@ def missing_rows_are_refused_with_their_number():
     right = views('il.csv', 'r.csv') + ['--key', 'id']
     fails(1, ['r.csv:', '100 of 500 keys', '--missing allow'], *linear(*right))
     fails(2, ['--missing', "'maybe'", 'refuse|allow'], *linear(*incomplete, '--missing', 'maybe'))
-    fails(2, ['--missing', 'study'], 'fit', 's.json', '--common', '2', '--individual', '2', '--missing', 'allow', '-o', 'x')
     with open('ir.csv') as f:
         lines = f.read().splitlines()
     with open('ir.csv', 'w') as f:
         f.write('\n'.join(lines[:5] + [lines[5].rsplit(',', 1)[0] + ','] + lines[6:]) + '\n')
-    fails(1, ['ir.csv:6', "'g7'", 'the row has others', '--missing allow'], *linear(*incomplete, '--missing', 'allow'))
+    fails(1, ['ir.csv:6', "'g7'", 'the row has others', '--missing allow'], *linear(*incomplete))
+    table = succeeds(*linear(*incomplete, '--missing', 'allow')).stdout
+    check('empty cells of right: 1 in ' in table, table[:400])
+    table = succeeds(*linear(*incomplete, '--missing', 'drop'))
+    check('158 rows lack a view or a cell and are dropped; 342 are left' in table.stderr, table.stderr)
     with open('ir.csv', 'w') as f:
         f.write('\n'.join(lines + [lines[3]]) + '\n')
     fails(1, ['ir.csv:502', "'s2'", 'already in line 4'], *linear(*incomplete, '--missing', 'allow'))
@@ -454,6 +457,14 @@ def missing_rows_are_refused_with_their_number():
     fails(1, ['0 rows that have all views'], *linear(*incomplete, '--missing', 'allow'))
     write_keyed('ir.csv', ['g%d' % j for j in range(8)], [None] * 500, ['s%d' % i for i in range(500)])
     fails(1, ['ir.csv: no row holds a value'], *linear(*incomplete, '--missing', 'allow'))
+
+
+@test
+def commands_that_read_views_have_the_options_that_messages_advise():
+    for command in ['fit', 'transform', 'score', 'explain', 'report', 'relate', 'check-gradient', 'loadings']:
+        text = succeeds('help', command).stdout
+        for option in ['--view', '--key', '--missing', '--missing-row', '--missing-column']:
+            check(re.search(option + r'[ \n]', text), command + ' lacks ' + option)
 
 
 @test
