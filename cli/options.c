@@ -361,8 +361,8 @@ void options_none(settings *s)
                         &s->bootstrap,
                         &s->restarts,
                         &s->folds};
-    double *reals[] = {&s->validation,  &s->ridge,        &s->learning_rate, &s->weight_decay,
-                       &s->input_noise, &s->independence, &s->noise,         &s->mask,
+    double *reals[] = {&s->validation,  &s->ridge,         &s->learning_rate, &s->weight_decay,
+                       &s->input_noise, &s->independence,  &s->noise,         &s->mask,
                        &s->missing_row, &s->missing_column};
 
     *s = (settings){0};
