@@ -300,7 +300,10 @@ static void say_candidate(paragraph *p)
 static void say_individual(paragraph *p)
 {
     int64_t most = 0;
+    bool found = false;
 
+    for (int32_t v = 0; v < p->m->n_views; v++)
+        found = found || p->m->dimensions.n_errors[v] > 0;
     for (int32_t v = 0; v < p->m->n_views; v++)
         most = p->m->view[v].q > most ? p->m->view[v].q : most;
     if (most == 0)
@@ -313,9 +316,9 @@ static void say_individual(paragraph *p)
     }
     put(p, " holds so many ");
     say_candidate(p);
-    if (p->m->params.individual != MUCMM_AUTO)
+    if (!found)
         return;
-    put(p, " Their numbers are those that rebuild columns that were not seen best ");
+    put(p, " Numbers that were not given are those that rebuild columns that were not seen best ");
     cite(p, MUCMM__REF_OWEN, "(bi-cross-validation, Owen and Perry 2009).");
 }
 

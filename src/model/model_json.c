@@ -154,7 +154,7 @@ static json_t *count_or_auto(int64_t count)
 
 json_t *mucmm__fit_params_json(mucmm__json_build *b, const mucmm_fit_params *p)
 {
-    json_t *o = json_object(), *hidden = json_array(), *list = json_array();
+    json_t *o = json_object(), *hidden = json_array();
 
     for (int32_t i = 0; i < p->n_hidden; i++)
         mucmm__json_add(b, hidden, json_integer(p->hidden[i]));
@@ -164,11 +164,12 @@ json_t *mucmm__fit_params_json(mucmm__json_build *b, const mucmm_fit_params *p)
         mucmm__json_set(b, o, "robust", mucmm__json_string(mucmm__robust_names[p->robust]));
     mucmm__json_set(b, o, "common", count_or_auto(p->common));
     mucmm__json_set(b, o, "individual", count_or_auto(p->individual));
-    for (int32_t i = 0; i < p->n_view_individual; i++)
-        mucmm__json_add(b, list, count_or_auto(p->view_individual[i]));
-    if (p->n_view_individual > 0)
-        mucmm__json_set(b, o, "view_individual", json_incref(list));
-    json_decref(list);
+    if (p->n_view_individual > 0) { /* an array that is not put cannot be missed */
+        json_t *list = json_array();
+        for (int32_t i = 0; i < p->n_view_individual; i++)
+            mucmm__json_add(b, list, count_or_auto(p->view_individual[i]));
+        mucmm__json_set(b, o, "view_individual", list);
+    }
     mucmm__json_set(b, o, "hidden", hidden);
     mucmm__json_set(b, o, "common_epochs", json_integer(p->common_epochs));
     mucmm__json_set(b, o, "individual_epochs", json_integer(p->individual_epochs));
