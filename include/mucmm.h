@@ -2168,6 +2168,13 @@ MUCMM_API mucmm_source_kind mucmm_data_source_kind(const mucmm_data *d);
 MUCMM_API double mucmm_data_rate(const mucmm_data *d);
 /* File name or text of a row; NULL if the data has none. */
 MUCMM_API const char *mucmm_data_item(const mucmm_data *d, int64_t row);
+/* What stands for a row that is numbers alone, by the study's key "show": a text, or the file of a
+ * picture; NULL: nothing. */
+MUCMM_API const char *mucmm_data_shown(const mucmm_data *d, int64_t row);
+/* Its picture, rgb [height, width, 3] or NULL to ask for the size; *height 0: there is none. */
+MUCMM_API mucmm_status mucmm_data_shown_picture(mucmm_ctx *ctx, const mucmm_data *d, int64_t row,
+                                                int64_t *height, int64_t *width,
+                                                unsigned char *rgb);
 /* Row of the source that is row i (others may have been skipped). */
 MUCMM_API int64_t mucmm_data_source_row(const mucmm_data *d, int64_t i);
 /* Text: the pieces of a row, one for each of the encoder's tokens ("" for padding); of a bag of

@@ -20,6 +20,7 @@ static const mucmm__key view_keys[] = {
     {"kind", ANY},
     /* where the rows are */
     {"file", ROWS},
+    {"show", ROWS},
     {"column", IMAGE | TEXT | AUDIO},
     {"folder", IMAGE | AUDIO},
     {"suffix", IMAGE | AUDIO},

@@ -110,6 +110,11 @@ mucmm_status mucmm_study_encode(mucmm_ctx *ctx, mucmm_study *s, const mucmm_stud
     for (int32_t i = 0; i < s->n_views; i++)
         if (s->view[i].encoder)
             TRY(mucmm__study_view_encode(ctx, s, &s->view[i], &p));
+    for (int32_t i = 0; i < s->n_views; i++) {
+        s->view[i].data->shown = s->view[i].shown;
+        s->view[i].data->shown_free = mucmm__shown_free;
+        s->view[i].shown = NULL;
+    }
     TRY(mucmm__study_list_rows(ctx, s));
     s->opened = true;
 done:

@@ -9,13 +9,18 @@
 
 #include "encode/encode.h"
 
+/* What stands for rows of numbers; NULL is fine. */
+typedef struct mucmm__shown mucmm__shown;
+void mucmm__shown_free(mucmm__shown *s);
+
 typedef struct mucmm__study_view {
     const char *name; /* belongs to root */
     char *description;
     mucmm__description d; /* root is borrowed */
     mucmm_source *source; /* while the study is being opened */
     mucmm_encoder *encoder;
-    mucmm_data *data; /* all rows, once opened */
+    mucmm_data *data;    /* all rows, once opened */
+    mucmm__shown *shown; /* what stands for them, until the data has it */
 } mucmm__study_view;
 
 struct mucmm_study {
@@ -45,6 +50,11 @@ mucmm_status mucmm__study_read(mucmm_ctx *ctx, mucmm_study *s);
 mucmm_status mucmm__study_locate(mucmm_ctx *ctx, mucmm_status status, const mucmm_study *s,
                                  const char *parent, const char *view, const char *key);
 
+/* The table's column of that name. EARG: the key's value is none, with the nearest. */
+mucmm_status mucmm__study_column(mucmm_ctx *ctx, const mucmm_study *s, mucmm__description *d,
+                                 const char *key, const char *name, int64_t *out);
+/* v->shown from the view's key "show". */
+mucmm_status mucmm__study_show(mucmm_ctx *ctx, mucmm_study *s, mucmm__study_view *v);
 /* Everything of a view that can fail before the work: files, networks, rows that are not there. */
 mucmm_status mucmm__study_view_open(mucmm_ctx *ctx, mucmm_study *s, mucmm__study_view *v,
                                     const mucmm_study_params *params);

@@ -98,8 +98,8 @@ done:
 }
 
 /* A column of the table, or EARG with the nearest. */
-static mucmm_status find_column(mucmm_ctx *ctx, const mucmm_study *s, mucmm__description *d,
-                                const char *key, const char *name, int64_t *out)
+mucmm_status mucmm__study_column(mucmm_ctx *ctx, const mucmm_study *s, mucmm__description *d,
+                                 const char *key, const char *name, int64_t *out)
 {
     mucmm_status status = MUCMM_OK;
     const char **words = NULL, *near;
@@ -143,7 +143,7 @@ static mucmm_status read_split(mucmm_ctx *ctx, mucmm_study *s, mucmm__descriptio
     if (!(s->split_test > 0 && s->split_test < 1))
         return mucmm__key_fail(ctx, d, "test", "must be a share of the rows between 0 and 1");
     if (column)
-        TRY(find_column(ctx, s, d, "column", column, &s->split_column));
+        TRY(mucmm__study_column(ctx, s, d, "column", column, &s->split_column));
     s->has_split = true;
 done:
     return status;
@@ -168,7 +168,7 @@ static mucmm_status check_columns(mucmm_ctx *ctx, const mucmm_study *s, mucmm__s
         const json_t *one = json_is_array(value) ? json_array_get(value, i) : value;
         if (!json_is_string(one))
             return mucmm__key_fail(ctx, &v->d, "column", "must be the name of a column");
-        TRY(find_column(ctx, s, &v->d, "column", json_string_value(one), &column));
+        TRY(mucmm__study_column(ctx, s, &v->d, "column", json_string_value(one), &column));
     }
 done:
     return status;

@@ -162,6 +162,7 @@ mucmm_status mucmm__study_view_open(mucmm_ctx *ctx, mucmm_study *s, mucmm__study
 
     if (v->d.kind == MUCMM_SOURCE_ROWS) {
         TRY(open_file(ctx, s, v, params, &v->data));
+        TRY(mucmm__study_show(ctx, s, v));
         if (!json_object_get(v->d.root, "encoder"))
             return MUCMM_OK;
         TRY(mucmm_source_wrap(ctx, v->data, &v->source));
@@ -182,6 +183,8 @@ void mucmm__study_view_drop(mucmm__study_view *v)
 {
     mucmm_source_free(v->source);
     mucmm_encoder_free(v->encoder);
+    mucmm__shown_free(v->shown);
+    v->shown = NULL;
     v->source = NULL;
     v->encoder = NULL;
 }

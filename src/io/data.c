@@ -53,6 +53,8 @@ void mucmm_data_free(mucmm_data *d)
     }
     if (d->encoded)
         d->encoded_free(d->encoded);
+    if (d->shown)
+        d->shown_free(d->shown);
     mucmm_data_free(d->base);
     mucmm_table_free(d->covariates);
     mucmm__map_close(&d->map);

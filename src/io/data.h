@@ -144,6 +144,8 @@ struct mucmm_data {
     /* What encode/ knows of the raw inputs behind the rows; freed with the data. */
     void *encoded;
     void (*encoded_free)(void *encoded);
+    struct mucmm__shown *shown; /* and what stands for rows that are numbers alone, or NULL */
+    void (*shown_free)(struct mucmm__shown *s);
     /* What explain/ has computed from the raw inputs, set once: their mean; NULL: not asked yet. */
     float *_Atomic raw_mean;
 };

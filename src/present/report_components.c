@@ -32,7 +32,8 @@ done:
 
 /* ---- the ends ---------------------------------------------------------------------- */
 
-/* The first view of `row` that is a picture, as a thumbnail; *shown false: there is none. */
+/* The first view of `row` that is a picture, or has one that stands for it, as a thumbnail; or the
+ * text that does. *shown false: there is none. */
 static mucmm_status show_thumbnail(const mucmm__page *p, int64_t row, const char *line, bool *shown)
 {
     mucmm_status status = MUCMM_OK;
@@ -46,8 +47,10 @@ static mucmm_status show_thumbnail(const mucmm__page *p, int64_t row, const char
         mucmm_display_free(d);
         TRY(mucmm_display_of_values(p->ctx, p->view[v].data, &row, 1, MUCMM_MAP_GRADIENT, NULL,
                                     NULL, &look, &d));
-        if (mucmm_display_look(d) != MUCMM_LOOK_PICTURE)
+        if (mucmm_display_look(d) != MUCMM_LOOK_PICTURE) {
+            TRY(mucmm__gallery_shown(p, p->view[v].data, row, line, true, shown));
             continue;
+        }
         mucmm_display_cells(d, 0, &rows, &cols);
         TRY(mucmm__alloc(p->ctx, 3 * rows * cols, 1, &rgb));
         TRY(mucmm_display_picture(p->ctx, d, 0, rgb));

@@ -5,11 +5,19 @@
 
 #include "present/display.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { SHOWN_SIDE = 120, SHOWN_BARS = 8, TRAINING_ROWS = 400, STEPS = 8, TABLE_STEPS = 32 };
+enum {
+    SHOWN_SIDE = 120,
+    SHOWN_BARS = 8,
+    TRAINING_ROWS = 400,
+    STEPS = 8,
+    TABLE_STEPS = 32,
+    MOST_NAMELESS = 12
+};
 
 mucmm_display_params mucmm__gallery_look(void)
 {
@@ -117,6 +125,32 @@ done:
     return status;
 }
 
+/* ---- what stands for a row ---------------------------------------------------------- */
+
+mucmm_status mucmm__gallery_shown(const mucmm__page *p, const mucmm_data *data, int64_t row,
+                                  const char *line, bool small, bool *shown)
+{
+    mucmm_status status = MUCMM_OK;
+    const char *text = mucmm_data_shown(data, row);
+    unsigned char *rgb = NULL;
+    int64_t height, width;
+    char words[PAGE_LABEL + 512];
+
+    *shown = text != NULL;
+    TRY(mucmm_data_shown_picture(p->ctx, data, row, &height, &width, NULL));
+    if (height > 0) {
+        TRY(mucmm__alloc(p->ctx, 3 * height * width, 1, &rgb));
+        TRY(mucmm_data_shown_picture(p->ctx, data, row, &height, &width, rgb));
+        TRY(mucmm_report_picture(p->ctx, p->r, line, rgb, height, width, small));
+    } else if (text) {
+        snprintf(words, sizeof words, "%s: %s", line, text);
+        TRY(mucmm_report_line(p->ctx, p->r, words));
+    }
+done:
+    mucmm__free(rgb);
+    return status;
+}
+
 /* ---- one view in a card ------------------------------------------------------------ */
 
 static mucmm_status show_map(const mucmm__page *p, int32_t v, const mucmm_display *d, int64_t i,
@@ -141,6 +175,30 @@ static mucmm_status show_map(const mucmm__page *p, int32_t v, const mucmm_displa
         TRY(mucmm_report_ticks(p->ctx, p->r, 0, 0, NULL, 0, NULL, 0));
 done:
     mucmm__free(rgb);
+    return status;
+}
+
+/* Columns as bars, under what stands for the row; many that have no names say nothing. */
+static mucmm_status show_bars(const mucmm__page *p, int32_t v, const mucmm_display *d, int64_t i,
+                              const char *caption)
+{
+    mucmm_status status = MUCMM_OK;
+    const char *const *labels = NULL, *name = p->view[v].name;
+    const float *values = NULL;
+    int64_t n = mucmm_display_labels(d, i, &labels, &values);
+    char line[PAGE_LABEL];
+    bool shown;
+
+    TRY(mucmm__gallery_shown(p, d->data, i, name, false, &shown));
+    if (d->cols <= MOST_NAMELESS || mucmm_data_column(p->view[v].data, 0)) {
+        TRY(mucmm_report_bars(p->ctx, p->r, caption, labels, values,
+                              n < SHOWN_BARS ? n : SHOWN_BARS, mucmm_display_scale(d)));
+    } else if (!shown) {
+        snprintf(line, sizeof line, "%s: a row of %" PRId64 " numbers without names", name,
+                 d->cols);
+        TRY(mucmm_report_line(p->ctx, p->r, line));
+    }
+done:
     return status;
 }
 
@@ -172,8 +230,7 @@ mucmm_status mucmm__gallery_show(const mucmm__page *p, int32_t v, const mucmm_di
             snprintf(caption, sizeof caption,
                      "%s: what each column adds to the %s score, from that of the mean row on",
                      p->view[v].name, what);
-        return mucmm_report_bars(p->ctx, p->r, caption, labels, values,
-                                 n < SHOWN_BARS ? n : SHOWN_BARS, scale);
+        return show_bars(p, v, d, i, caption);
     case MUCMM_LOOK_PICTURE:
     case MUCMM_LOOK_SOUND:
         break;

@@ -13,6 +13,10 @@ mucmm_display_params mucmm__gallery_look(void);
  * NULL where such maps need none, or there is no study. p: with the map and the baseline. */
 mucmm_status mucmm__gallery_training(const mucmm__page *p, int32_t v,
                                      const mucmm_explain_params *params, mucmm_data **out);
+/* What stands for row `row` of data (mucmm_data_shown), in the card that is open: its picture under
+ * the line, or its text behind it. */
+mucmm_status mucmm__gallery_shown(const mucmm__page *p, const mucmm_data *data, int64_t row,
+                                  const char *line, bool small, bool *shown);
 /* How a view looks. */
 mucmm_status mucmm__gallery_looks(const mucmm__page *p, int32_t v, mucmm_look *out);
 /* Maps of n rows of view v; params: score and component, the rest is the page's. */
