@@ -1219,6 +1219,13 @@ static mucmm_status m_data_picture(mucmm_ctx *c)
     return mucmm_data_picture(c, pictures, 0, &height, &width, rgb);
 }
 
+static mucmm_status m_data_shown_picture(mucmm_ctx *c)
+{
+    int64_t height, width;
+
+    return mucmm_data_shown_picture(c, pictures, 0, &height, &width, rgb);
+}
+
 static mucmm_status m_study_load(mucmm_ctx *c)
 {
     mucmm_study *s;
@@ -1743,6 +1750,7 @@ static const swept table[] = {
     CALL(data_read_raw),
     CALL(data_tokens),
     CALL(data_picture),
+    CALL(data_shown_picture),
     CALL(study_load),
     CALL(study_encode),
     CALL(study_view),

@@ -220,7 +220,7 @@ static mucmm_study *small_study(void)
              "{\"table\": \"s.csv\", \"split\": {\"test\": 0.5}, \"views\": {\"words\": {\"kind\": "
              "\"text\", \"column\": \"text\", \"tokenizer\": \"words\", \"min_rows\": 1, "
              "\"encoder\": \"tf-idf\"}, "
-             "\"numbers\": {\"kind\": \"table\", \"file\": \"x.csv\"}}}");
+             "\"numbers\": {\"kind\": \"table\", \"file\": \"x.csv\", \"show\": \"text\"}}}");
     CHECK_OK(ctx, mucmm_study_load(ctx, in_folder("s.json"), &s));
     return s;
 }
@@ -251,6 +251,10 @@ static void test_views_of_a_study(void **state)
     snprintf(cell, sizeof cell, "%d", (int)row + 1);
     assert_string_equal(mucmm_views_cell(v, 1, "id"), cell);
     assert_string_equal(mucmm_views_sample(v, 1, "id"), cell);
+    assert_string_equal(mucmm_data_shown(mucmm_views_list(v)[1].data, 1),
+                        mucmm_views_cell(v, 1, "text"));
+    assert_null(mucmm_data_shown(mucmm_views_list(v)[1].data, 2));
+    assert_null(mucmm_data_shown(mucmm_views_list(v)[0].data, 1));
     assert_null(mucmm_views_cell(v, 1, "none"));
     assert_null(mucmm_views_cell(v, 2, "id"));
     assert_null(mucmm_views_cell(v, 1, NULL));
@@ -265,6 +269,33 @@ static void test_views_of_a_study(void **state)
     if (d)
         closedir(d);
     rmdir(in_folder("cache"));
+}
+
+/* A picture that is not there, a column that is not, a kind that cannot be shown. */
+static void test_what_cannot_be_shown(void **state)
+{
+    static const char *const show[][2] = {
+        {"{\"kind\": \"image\", \"column\": \"text\"}", "cannot read"},
+        {"\"txt\"", "did you mean 'text'?"},
+        {"{\"kind\": \"audio\", \"column\": \"text\"}", "must be the name of a column of texts"},
+        {"{\"kind\": \"image\", \"column\": \"text\", \"size\": -1}", "'size'"},
+        {"7", "must be the name of a column of texts"}};
+    char text[400];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof show / sizeof *show; i++) {
+        mucmm_study *s = NULL;
+        snprintf(text, sizeof text,
+                 "{\"table\": \"s.csv\", \"views\": {\"numbers\": {\"kind\": \"table\", "
+                 "\"file\": \"x.csv\", \"show\": %s}}}",
+                 show[i][0]);
+        put_text("t.json", text);
+        CHECK_OK(ctx, mucmm_study_load(ctx, in_folder("t.json"), &s));
+        assert_int_not_equal(mucmm_study_encode(ctx, s, NULL), MUCMM_OK);
+        assert_non_null(strstr(mucmm_ctx_message(ctx), show[i][1]));
+        mucmm_study_free(s);
+    }
+    unlink(in_folder("t.json"));
 }
 
 /* ---- a model's order --------------------------------------------------------------- */
@@ -360,6 +391,7 @@ int main(void)
         cmocka_unit_test(test_samples_by_number),
         cmocka_unit_test(test_file_names),
         cmocka_unit_test(test_views_of_a_study),
+        cmocka_unit_test(test_what_cannot_be_shown),
         cmocka_unit_test(test_views_in_the_order_of_a_model),
         cmocka_unit_test(test_every_failed_allocation_is_reported),
     };

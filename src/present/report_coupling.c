@@ -139,6 +139,10 @@ static mucmm_status show_pair(const mucmm__page *p, int32_t a, int32_t b, const 
     mucmm_coupling *c = NULL;
     shown_side *s = NULL;
 
+    for (int side = 0; side < 2; side++)
+        if (mucmm__gallery_nameless(p, view[side]))
+            return mucmm__page_say(p, "%s and %s: the columns of %s have no names to point at.",
+                                   p->view[a].name, p->view[b].name, p->view[view[side]].name);
     TRY(pair_params(p, view, training, &params));
     status = mucmm_coupling_create(p->ctx, p->m, p->view, p->n_views, a, b, rows, n, &params, &c);
     if (status == MUCMM_EUNSUPPORTED) {

@@ -178,6 +178,15 @@ done:
     return status;
 }
 
+bool mucmm__gallery_nameless(const mucmm__page *p, int32_t v)
+{
+    const mucmm_data *data = p->view[v].data;
+
+    return mucmm_data_source_kind(data) == MUCMM_SOURCE_ROWS && !mucmm_data_description(data) &&
+           mucmm__layout_of_data(data).kind == MUCMM__LAYOUT_COLUMNS &&
+           mucmm_data_cols(data) > MOST_NAMELESS && !mucmm_data_column(data, 0);
+}
+
 /* Columns as bars, under what stands for the row; many that have no names say nothing. */
 static mucmm_status show_bars(const mucmm__page *p, int32_t v, const mucmm_display *d, int64_t i,
                               const char *caption)
@@ -190,7 +199,7 @@ static mucmm_status show_bars(const mucmm__page *p, int32_t v, const mucmm_displ
     bool shown;
 
     TRY(mucmm__gallery_shown(p, d->data, i, name, false, &shown));
-    if (d->cols <= MOST_NAMELESS || mucmm_data_column(p->view[v].data, 0)) {
+    if (!mucmm__gallery_nameless(p, v)) {
         TRY(mucmm_report_bars(p->ctx, p->r, caption, labels, values,
                               n < SHOWN_BARS ? n : SHOWN_BARS, mucmm_display_scale(d)));
     } else if (!shown) {

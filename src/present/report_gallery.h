@@ -13,6 +13,9 @@ mucmm_display_params mucmm__gallery_look(void);
  * NULL where such maps need none, or there is no study. p: with the map and the baseline. */
 mucmm_status mucmm__gallery_training(const mucmm__page *p, int32_t v,
                                      const mucmm_explain_params *params, mucmm_data **out);
+/* Are its columns many and without names, as those of embeddings, so that nothing is said by them?
+ */
+bool mucmm__gallery_nameless(const mucmm__page *p, int32_t v);
 /* What stands for row `row` of data (mucmm_data_shown), in the card that is open: its picture under
  * the line, or its text behind it. */
 mucmm_status mucmm__gallery_shown(const mucmm__page *p, const mucmm_data *data, int64_t row,
