@@ -292,6 +292,7 @@ mucmm_status mucmm_views_match(mucmm_ctx *ctx, const mucmm_views *from, const mu
     for (int32_t view = 0; view < m->n_views; view++)
         for (int32_t i = 0; i < from->n; i++)
             if (mucmm_model_view_index(m, names[i]) == view) {
+                TRY(mucmm__match_source(ctx, m, view, from->data[i]));
                 TRY(mucmm__model_select(ctx, m, view, from->data[i], &data));
                 TRY(add(ctx, v, names[i], mucmm__data_keep(data)));
             }

@@ -46,6 +46,15 @@ static mucmm__wanted wanted_of(const mucmm_model *m, int32_t view)
     return (mucmm__wanted){v->name, (const char *const *)v->columns, v->p};
 }
 
+mucmm_status mucmm__match_source(mucmm_ctx *ctx, const mucmm_model *m, int32_t view,
+                                 const mucmm_data *data)
+{
+    mucmm_status status = mucmm__encoded_match(ctx, data, m->view[view].description);
+
+    return status == MUCMM_OK ? status
+                              : mucmm__prefix(ctx, status, "view '%s'", m->view[view].name);
+}
+
 mucmm_status mucmm__model_select(mucmm_ctx *ctx, const mucmm_model *m, int32_t view,
                                  const mucmm_data *data, const mucmm_data **out)
 {
@@ -80,9 +89,9 @@ static mucmm_status match_one(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_
     }
     if (data[i])
         return mucmm__fail(ctx, MUCMM_EARG, "view '%s' is given twice", v->name);
-    status = mucmm__encoded_match(ctx, v->data, m->view[i].description);
+    status = mucmm__match_source(ctx, m, i, v->data);
     if (status != MUCMM_OK)
-        return mucmm__prefix(ctx, status, "view '%s'", v->name);
+        return status;
     return mucmm__model_select(ctx, m, i, v->data, &data[i]);
 }
 

@@ -19,6 +19,9 @@ mucmm_status mucmm__match_given(mucmm_ctx *ctx, const mucmm_model *m, const mucm
 mucmm_status mucmm__match_views(mucmm_ctx *ctx, const mucmm_model *m, const mucmm_view *views,
                                 int32_t n_views, const mucmm_data **data);
 
+/* Were the rows encoded as the model's view was? The message names the view. */
+mucmm_status mucmm__match_source(mucmm_ctx *ctx, const mucmm_model *m, int32_t view,
+                                 const mucmm_data *data);
 /* The columns that the model's view was fitted on, of data: mucmm__data_select. */
 mucmm_status mucmm__model_select(mucmm_ctx *ctx, const mucmm_model *m, int32_t view,
                                  const mucmm_data *data, const mucmm_data **out);
