@@ -220,6 +220,18 @@ static int64_t count_empty(const mucmm_data *d, float *x, int64_t most, int32_t 
     return rows;
 }
 
+static mucmm_status fail_all_rows(mucmm_ctx *ctx, const mucmm_data *d)
+{
+    bool some = false;
+
+    for (int64_t i = 0; i < d->n; i++)
+        some = some || d->empty[i] < d->cols;
+    return mucmm__fail(ctx, MUCMM_EFORMAT, "%s: no row %s", d->label,
+                       !some       ? "holds a value"
+                       : d->allows ? "has values in enough of its cells (`missing_row`)"
+                                   : "is without an empty cell");
+}
+
 static mucmm_status check_columns(mucmm_ctx *ctx, const mucmm_data *d, const mucmm_data_params *p,
                                   const int64_t *filled, int64_t rows)
 {
@@ -283,10 +295,7 @@ mucmm_status mucmm__data_mark_empty(mucmm_ctx *ctx, mucmm_data *d, const mucmm_d
     TRY(mucmm__alloc(ctx, d->n, sizeof *d->empty, &d->empty));
     rows = count_empty(d, x, most, d->empty, filled);
     if (rows == 0)
-        TRY(mucmm__fail(ctx, MUCMM_EFORMAT, "%s: no row %s", d->label,
-                        most == d->cols - 1 ? "holds a value"
-                        : d->allows         ? "has values in enough of its cells (`missing_row`)"
-                                            : "is without an empty cell"));
+        TRY(fail_all_rows(ctx, d));
     if (d->allows)
         TRY(check_columns(ctx, d, p, filled, rows));
     TRY(mark_rows(ctx, d, most, rows));
