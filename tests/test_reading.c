@@ -7,6 +7,8 @@
 
 #include <zlib.h>
 
+enum { ROWS = 40 };
+
 typedef struct asked {
     const char *key, *columns, *ignore, *categories;
     int32_t header, decimal;
@@ -129,6 +131,9 @@ static void test_decimal_commas(void **state)
     check_refused("a;b\n1,234;2\n", (asked){0}, MUCMM_EFORMAT, "or between thousands");
     check_read("x.csv", "a;b\n1,234;2\n", (asked){.decimal = MUCMM_DECIMAL_COMMA}, "a b", 1, 2,
                (float[]){1.234f, 2});
+    check_refused("a\n1,5\n", (asked){0}, MUCMM_EFORMAT, "say so (`decimal` comma)");
+    check_read("x.csv", "a\n1,5\n", (asked){.decimal = MUCMM_DECIMAL_COMMA}, "a", 1, 1,
+               (float[]){1.5f});
     check_refused("a;b\n1,5;2\n", (asked){.decimal = MUCMM_DECIMAL_POINT}, MUCMM_EFORMAT,
                   "'1,5' is not a number");
     check_refused("a;b\n1,5;2.5\n", (asked){.decimal = MUCMM_DECIMAL_COMMA}, MUCMM_EFORMAT,
@@ -193,6 +198,50 @@ static void test_columns_of_one_view(void **state)
     check_message(open_two("a,b\n1,2\n", "a,c,d\n3,4,5\n", &p, &v), MUCMM_EARG, "is 'l:c'");
 }
 
+/* New rows have fewer levels, or others. */
+static void test_levels_are_matched_by_name(void **state)
+{
+    static char text[2][ROWS * 24];
+    const char *level = "sex=";
+    mucmm_data *d[2], *few;
+    mucmm_fit_params p;
+    mucmm_model *m;
+    float all[ROWS], some[2];
+    int used[2] = {0, 0};
+
+    (void)state;
+    for (int i = -1; i < ROWS; i++)
+        for (int v = 0; v < 2; v++)
+            used[v] +=
+                i < 0 ? sprintf(text[v] + used[v], v ? "b,c\n" : "sex,a\n")
+                : v   ? sprintf(text[v] + used[v], "%g,%g\n", sin(i) + (i % 3 == 1), cos(3. * i))
+                      : sprintf(text[v] + used[v], "%c,%g\n", "mfx"[i % 3], sin(i + 2. * (i % 2)));
+    put_text("l.csv", text[0]);
+    put_text("r.csv", text[1]);
+    CHECK_OK(ctx, open_asked(ctx, "l.csv", (asked){.categories = "sex"}, &d[0]));
+    CHECK_OK(ctx, open_asked(ctx, "r.csv", (asked){0}, &d[1]));
+    mucmm_fit_params_init(&p);
+    p.common = 1;
+    p.head = MUCMM_HEAD_LINEAR;
+    CHECK_OK(ctx, mucmm_fit(ctx, (mucmm_view[]){{"l", d[0]}, {"r", d[1]}}, 2, &p, &m));
+    assert_int_equal(strncmp(mucmm_model_view_column(m, 0, 0), level, strlen(level)), 0);
+    CHECK_OK(ctx,
+             mucmm_transform(ctx, m, MUCMM_LINEAR, 0, d[0], &(mucmm_mat){all, ROWS, 1, 1}, NULL));
+    mucmm_data_free(d[0]);
+    sprintf(text[0], "a,sex\n%g,m\n%g,y\n", sin(0), sin(3));
+    put_text("l.csv", text[0]);
+    CHECK_OK(ctx, open_asked(ctx, "l.csv", (asked){.categories = "sex"}, &few));
+    CHECK_OK(ctx, mucmm_transform(ctx, m, MUCMM_LINEAR, 0, few, &(mucmm_mat){some, 2, 1, 1}, NULL));
+    CHECK_CLOSE(some[0], all[0], 1e-5);
+    mucmm_data_free(few);
+    CHECK_OK(ctx, open_asked(ctx, "l.csv", (asked){0}, &few));
+    check_message(mucmm_transform(ctx, m, MUCMM_LINEAR, 0, few, &(mucmm_mat){some, 2, 1, 1}, NULL),
+                  MUCMM_ESHAPE, "and its categories (`categories`)");
+    mucmm_data_free(few);
+    mucmm_data_free(d[1]);
+    mucmm_model_free(m);
+}
+
 static void test_rows_that_have_names(void **state)
 {
     mucmm_views *v;
@@ -216,8 +265,6 @@ static void test_rows_that_have_names(void **state)
 }
 
 /* ---- no measurements ------------------------------------------------------------------- */
-
-enum { ROWS = 40 };
 
 /* Two views of three columns; `at` in both is made by kind. */
 static mucmm_status fit_with(const char *name, int kind, int32_t allow)
@@ -307,6 +354,7 @@ int main(void)
                                        cmocka_unit_test(test_samples_in_columns),
                                        cmocka_unit_test(test_compressed_tables),
                                        cmocka_unit_test(test_columns_of_one_view),
+                                       cmocka_unit_test(test_levels_are_matched_by_name),
                                        cmocka_unit_test(test_rows_that_have_names),
                                        cmocka_unit_test(test_columns_that_are_no_measurements),
                                        cmocka_unit_test(test_reading_out_of_memory)};

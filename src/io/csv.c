@@ -198,6 +198,8 @@ static unsigned char choose_delimiter(const reader *r)
     for (size_t k = 1; k < sizeof candidates; k++)
         if (count[k] > count[best])
             best = k;
+    if (count[best] == 0 && r->comma) /* one column of such numbers */
+        return ';';
     return candidates[best];
 }
 
@@ -727,8 +729,11 @@ done:
 static mucmm_status fail_length(const reader *r, int64_t line, int64_t n)
 {
     return mucmm__fail(r->ctx, MUCMM_EFORMAT,
-                       "%s:%" PRId64 ": %" PRId64 " fields, the header has %" PRId64, r->name, line,
-                       n, r->n_columns);
+                       "%s:%" PRId64 ": %" PRId64 " fields, the header has %" PRId64 "%s", r->name,
+                       line, n, r->n_columns,
+                       n == 2 && r->n_columns == 1 && r->delimiter == ','
+                           ? "; if the comma stands before decimals, say so (`decimal` comma)"
+                           : "");
 }
 
 static mucmm_status read_row(reader *r)

@@ -59,14 +59,16 @@ static const char *wanted_name(const void *arg, int64_t i)
 
 /* ---- a mapping of columns ----------------------------------------------------------- */
 
+enum { MISSING = -1, ZEROS = -2 };
+
 typedef struct selection {
     mucmm_ctx *ctx;
     const mucmm_data *d;
     const mucmm__wanted *w;
-    int64_t *columns; /* [w->n] columns of d, -1: not there */
-    bool *taken;      /* [d->cols]                          */
-    int64_t found;
-    char *name; /* room for a name of d */
+    int64_t *columns;     /* [w->n] columns of d, or one of the above */
+    bool *taken;          /* [d->cols]                          */
+    int64_t found, zeros; /* wanted names that are columns of d; that are levels it does not have */
+    char *name;           /* room for a name of d */
     int64_t room;
 } selection;
 
@@ -80,7 +82,7 @@ static mucmm_status find_columns(selection *s)
 
     TRY(mucmm__index_init(s->ctx, &index, s->w->n, wanted_name, s->w));
     for (int64_t i = 0; i < s->w->n; i++) {
-        s->columns[i] = -1;
+        s->columns[i] = MISSING;
         mucmm__index_insert(&index, i);
     }
     for (int64_t j = 0; j < d->cols; j++) {
@@ -102,6 +104,32 @@ static mucmm_status find_columns(selection *s)
 done:
     mucmm__index_drop(&index);
     return status;
+}
+
+/* Is it NAME=LEVEL, and d has NAME in other levels? Then this level is nowhere: 0. */
+static bool is_other_level(const selection *s, const char *wanted)
+{
+    const bool *category = mucmm__data_base(s->d)->table.category;
+    const char *level = strrchr(wanted, '=');
+    size_t n = level ? (size_t)(level + 1 - wanted) : 0;
+
+    for (int64_t j = 0; category && level && j < s->d->cols; j++) {
+        int64_t at = s->d->columns ? s->d->columns[j] : j;
+        if (at >= 0 && category[at] &&
+            strncmp(kept_name(s->d, j, s->name, (size_t)s->room), wanted, n) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Levels that d's categories do not have. */
+static void find_levels(selection *s)
+{
+    for (int64_t i = 0; i < s->w->n; i++)
+        if (s->columns[i] == MISSING && is_other_level(s, s->w->names[i])) {
+            s->columns[i] = ZEROS;
+            s->zeros++;
+        }
 }
 
 /* The name among those that nobody wants which is nearest to a missing one; NULL = none is near. */
@@ -139,11 +167,11 @@ static void list_left(const selection *s, char *out, size_t size)
 
 static mucmm_status fail_missing(selection *s)
 {
-    int64_t lost = s->w->n - s->found, i = 0;
+    int64_t lost = s->w->n - s->found - s->zeros, i = 0;
     char name[MUCMM__QUOTE], near[MUCMM__QUOTE], hint[2 * MUCMM__QUOTE], left[512] = "none";
     const char *nearest;
 
-    while (s->columns[i] >= 0)
+    while (s->columns[i] != MISSING)
         i++;
     nearest = nearest_left(s, s->w->names[i], near);
     if (s->found < s->d->cols)
@@ -152,9 +180,10 @@ static mucmm_status fail_missing(selection *s)
     return mucmm__fail(s->ctx, MUCMM_ESHAPE,
                        "%s: view '%s' has no column '%s'%s: %" PRId64 " of the %" PRId64
                        " columns that the model was fitted on are missing; columns that it does "
-                       "not know: %s. Columns are matched by name: give them the model's",
+                       "not know: %s. Columns are matched by name: give them the model's%s",
                        mucmm_data_label(s->d), s->w->view, mucmm__quote(name, s->w->names[i]), hint,
-                       lost, s->w->n, left);
+                       lost, s->w->n, left,
+                       strchr(s->w->names[i], '=') ? ", and its categories (`categories`)" : "");
 }
 
 /* Are they the wanted ones, in their order? */
@@ -193,7 +222,7 @@ static mucmm_status make(mucmm_ctx *ctx, const mucmm_data *d, const int64_t *col
         s->columns = NULL;
         TRY(mucmm__alloc(ctx, n, sizeof *s->columns, &s->columns));
         for (int64_t j = 0; j < n; j++)
-            s->columns[j] = d->columns && columns[j] >= 0 ? d->columns[columns[j]] : columns[j];
+            s->columns[j] = columns[j] < 0 ? -1 : d->columns ? d->columns[columns[j]] : columns[j];
         s->rank = n == d->cols ? d->rank : 1;
         s->shape[0] = n == d->cols ? d->shape[0] : n;
         s->cols = n;
@@ -245,6 +274,8 @@ static mucmm_status select_named(selection *s, uint64_t names, const mucmm_data 
     TRY(mucmm__alloc(s->ctx, d->cols, sizeof *s->taken, &s->taken));
     TRY(find_columns(s));
     if (s->found < s->w->n)
+        find_levels(s);
+    if (s->found + s->zeros < s->w->n)
         TRY(fail_missing(s));
     if (s->found < d->cols) {
         list_left(s, left, sizeof left);
