@@ -13,7 +13,7 @@ const option encode_options[] = {
     {"encoder", 0, OPTION_TEXT, false, AT(encoder), 0, 0, "NET.onnx",
      "network that the rows of --input go through"},
     {"input", 0, OPTION_TENSORS, false, AT(input), 0, 0, "TENSOR=FILE",
-     "rows of the network's input (.npy, .csv, .tsv, .idx, .idx.gz)"},
+     "rows of the network's input (.npy, .npz, .csv, .tsv, .safetensors, .h5, .idx)"},
     {"tensor", 0, OPTION_TEXTS, false, AT(tensor), 0, 0, "TENSOR",
      "output or inner tensor to take (default: the only output)"},
     {"pool", 0, OPTION_TEXT, false, AT(pool), 0, 0, "4x4",

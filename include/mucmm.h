@@ -268,7 +268,10 @@ MUCMM_API void mucmm_data_params_init_sized(mucmm_data_params *p, size_t size);
 /* Opens .npy (bool, integers, floats; both byte orders; C and Fortran order;
  * memory-mapped, first axis = rows), .csv/.tsv (header; quoted fields; a first
  * column with an empty name holds row names), .idx/.idx.gz (also the MNIST
- * spelling -idx3-ubyte[.gz]). The kind is told by the file's first bytes, else
+ * spelling -idx3-ubyte[.gz]), and one array of a .npz, .safetensors or HDF5 file (.h5, .h5ad: also
+ * sparse, with the names of its rows and columns), which "path:name" names where there are several
+ * and no file has that name; a folder of .npy files, or a pattern ("part-*.npy"), in the natural
+ * order of their names, is one array. The kind is told by the file's first bytes, else
  * by its name.
  * EIO no such file, no permission; EFORMAT malformed (the message names file,
  * and line and column for text); EUNSUPPORTED complex, object or string dtype. */

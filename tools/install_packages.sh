@@ -22,7 +22,7 @@ check_by_hand() {
     for tool in meson ninja cc pkg-config protoc-c; do
         command -v "$tool" > /dev/null || missing="$missing $tool"
     done
-    modules='openblas lapacke libpng zlib jansson libprotobuf-c libjpeg sndfile samplerate libutf8proc cairo-pdf cairo-svg'
+    modules='openblas lapacke libpng zlib jansson libprotobuf-c libjpeg sndfile samplerate libutf8proc hdf5 cairo-pdf cairo-svg'
     case " $* " in *" test "*) modules="$modules cmocka" ;; esac
     for module in $modules; do
         pkg-config --exists "$module" 2> /dev/null || missing="$missing $module"

@@ -2,6 +2,7 @@
  *
  * data.c - the rows of one view, wherever they lie: a mapped file, a parsed table, the
  * caller's memory, or rows of another data object. They become float when read. */
+#include "io/arrays.h"
 #include "io/table.h"
 
 #include <inttypes.h>
@@ -305,55 +306,54 @@ done:
     return status;
 }
 
-static mucmm_status parse_array(mucmm_ctx *ctx, const mucmm__map *file, mucmm_data *d)
+static mucmm_status fail_no_keys(mucmm_ctx *ctx, const mucmm_data *d)
+{
+    return mucmm__fail(ctx, MUCMM_EARG,
+                       "%s: has no key column; only .csv, .tsv and .h5ad files have keys",
+                       d->label);
+}
+
+static mucmm_status take_array(mucmm_ctx *ctx, const mucmm__array *a, const mucmm_data_params *p,
+                               mucmm_data *d)
+{
+    mucmm_status status = set_array(ctx, d, a);
+
+    if (status != MUCMM_OK)
+        return status;
+    d->table.keyed = p->key && d->table.key_at;
+    if (p->key && !d->table.keyed)
+        return fail_no_keys(ctx, d);
+    return p->missing ? mucmm__data_mark_empty(ctx, d, p) : MUCMM_OK;
+}
+
+/* The kind by the first bytes, else by the name. */
+static mucmm_status parse(mucmm_ctx *ctx, const mucmm__found *f, const mucmm_data_params *p,
+                          mucmm_data *d)
 {
     mucmm_status status = MUCMM_OK;
     mucmm__array a;
-    size_t size;
 
-    if (mucmm__is_npy(file->data, file->size))
-        TRY(mucmm__npy_parse(ctx, d->label, file->data, file->size, &a));
-    else if (mucmm__is_idx(file->data, file->size))
-        TRY(mucmm__idx_parse(ctx, d->label, file->data, file->size, &a));
-    else {
-        TRY(mucmm__idx_inflate(ctx, d->label, file->data, file->size, &d->owned, &size));
-        TRY(mucmm__idx_parse(ctx, d->label, d->owned, size, &a));
+    if (f->size == 0)
+        return mucmm__fail(ctx, MUCMM_EFORMAT, "%s: the file is empty", d->label);
+    if (f->name || mucmm__holds_array(f)) {
+        if (p->transpose)
+            return mucmm__fail(ctx, MUCMM_EARG,
+                               "%s: cannot be transposed; only .csv and .tsv files are", d->label);
+        if (p->key && !mucmm__is_hdf5(f->bytes, f->size))
+            return fail_no_keys(ctx, d);
+        TRY(mucmm__array_parse(ctx, f, &d->owned, &a, &d->table));
+        return take_array(ctx, &a, p, d);
     }
-    TRY(set_array(ctx, d, &a));
+    if (mucmm__is_table_name(d->label))
+        return parse_text(ctx, &(mucmm__map){f->bytes, f->size}, p, d);
+    return mucmm__kind_fail(ctx, d->label);
 done:
     return status;
 }
 
-/* The kind by the first bytes, else by the name. */
-static mucmm_status parse(mucmm_ctx *ctx, const mucmm__map *file, const mucmm_data_params *p,
-                          mucmm_data *d)
-{
-    mucmm_status status;
-
-    if (file->size == 0)
-        return mucmm__fail(ctx, MUCMM_EFORMAT, "%s: the file is empty", d->label);
-    if (mucmm__is_npy(file->data, file->size) || mucmm__is_idx(file->data, file->size) ||
-        (mucmm__is_gzip(file->data, file->size) && !mucmm__is_table_name(d->label))) {
-        if (p && p->transpose)
-            return mucmm__fail(ctx, MUCMM_EARG,
-                               "%s: cannot be transposed; only .csv and .tsv files are", d->label);
-        if (p && p->key)
-            return mucmm__fail(ctx, MUCMM_EARG,
-                               "%s: has no key column; only .csv and .tsv files have keys",
-                               d->label);
-        status = parse_array(ctx, file, d);
-        return status == MUCMM_OK && p && p->missing ? mucmm__data_mark_empty(ctx, d, p) : status;
-    }
-    if (mucmm__is_table_name(d->label))
-        return parse_text(ctx, file, p, d);
-    return mucmm__fail(ctx, MUCMM_EUNSUPPORTED,
-                       "%s: not a kind this program reads (.npy, .csv[.gz], .tsv[.gz], .idx[.gz])",
-                       d->label);
-}
-
 /* A map that the values lie in moves into the data object: *map becomes empty. */
-static mucmm_status open_file(mucmm_ctx *ctx, const char *name, const mucmm_data_params *params,
-                              const mucmm__map *file, mucmm__map *map, mucmm_data **out)
+static mucmm_status open_file(mucmm_ctx *ctx, const mucmm__found *f,
+                              const mucmm_data_params *params, mucmm__map *map, mucmm_data **out)
 {
     mucmm_status status = MUCMM_OK;
     mucmm_data *d = NULL;
@@ -363,14 +363,34 @@ static mucmm_status open_file(mucmm_ctx *ctx, const char *name, const mucmm_data
     TRY(mucmm__params_take(ctx, "mucmm_data_params", params, &p, sizeof p));
     if (p.header < MUCMM_HEADER_AUTO || p.header > MUCMM_HEADER_NO ||
         p.decimal < MUCMM_DECIMAL_AUTO || p.decimal > MUCMM_DECIMAL_COMMA)
-        return mucmm__fail(ctx, MUCMM_EARG, "%s: `header` %d and `decimal` %d are 0, 1 or 2", name,
-                           p.header, p.decimal);
-    TRY(mucmm__data_create(ctx, name, &d));
-    TRY(parse(ctx, file, &p, d));
+        return mucmm__fail(ctx, MUCMM_EARG, "%s: `header` %d and `decimal` %d are 0, 1 or 2",
+                           f->label, p.header, p.decimal);
+    TRY(mucmm__data_create(ctx, f->label, &d));
+    TRY(parse(ctx, f, &p, d));
     if (map && !d->owned && !d->table.values) {
         d->map = *map;
         *map = (mucmm__map){NULL, 0};
     }
+    *out = d;
+    d = NULL;
+done:
+    mucmm_data_free(d);
+    return status;
+}
+
+static mucmm_status open_shards(mucmm_ctx *ctx, const char *path, const mucmm_data_params *params,
+                                mucmm_data **out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_data *d = NULL;
+    mucmm_data_params p;
+    mucmm__array a;
+
+    mucmm_data_params_init(&p);
+    TRY(mucmm__params_take(ctx, "mucmm_data_params", params, &p, sizeof p));
+    TRY(mucmm__data_create(ctx, path, &d));
+    TRY(mucmm__shards_read(ctx, path, &d->owned, &a));
+    TRY(take_array(ctx, &a, &p, d));
     *out = d;
     d = NULL;
 done:
@@ -383,7 +403,8 @@ mucmm_status mucmm__data_open_memory(mucmm_ctx *ctx, const char *name,
                                      size_t size, mucmm_data **out)
 {
     *out = NULL;
-    return open_file(ctx, name, params, &(mucmm__map){bytes, size}, NULL, out);
+    return open_file(ctx, &(mucmm__found){.bytes = bytes, .size = size, .label = name}, params,
+                     NULL, out);
 }
 
 mucmm_status mucmm__data_open(mucmm_ctx *ctx, const char *path, const mucmm_data_params *params,
@@ -391,14 +412,26 @@ mucmm_status mucmm__data_open(mucmm_ctx *ctx, const char *path, const mucmm_data
 {
     mucmm_status status = MUCMM_OK;
     mucmm__map map = {NULL, 0};
+    mucmm__found f = {.label = path};
+    char *file = NULL;
 
     *out = NULL;
     if (!path)
         return mucmm__fail(ctx, MUCMM_EARG, "no file name");
-    TRY(mucmm__map_open(ctx, path, &map));
-    TRY(open_file(ctx, path, params, &map, &map, out));
+    if (mucmm__is_shards(path))
+        return open_shards(ctx, path, params, out);
+    TRY(mucmm__strdup(ctx, path, &file));
+    f.name = mucmm__array_name(path);
+    if (f.name)
+        file[f.name - path - 1] = '\0';
+    f.path = file;
+    TRY(mucmm__map_open(ctx, file, &map));
+    f.bytes = map.data;
+    f.size = map.size;
+    TRY(open_file(ctx, &f, params, &map, out));
 done:
     mucmm__map_close(&map);
+    mucmm__free(file);
     return status;
 }
 

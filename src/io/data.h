@@ -69,6 +69,9 @@ bool mucmm__is_decimal(const char *s);
 /* ---- parsers: name stands for the file in messages, bytes are borrowed ------------- */
 mucmm_status mucmm__npy_parse(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
                               size_t size, mucmm__array *out);
+/* Its header alone, of which these bytes have to be the beginning; out->data is NULL. */
+mucmm_status mucmm__npy_describe(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
+                                 size_t size, mucmm__array *out);
 mucmm_status mucmm__idx_parse(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
                               size_t size, mucmm__array *out);
 /* The whole .idx file that a gzip file holds; freed with mucmm__free. */

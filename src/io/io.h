@@ -62,6 +62,7 @@ mucmm_status mucmm__safetensors_open(mucmm_ctx *ctx, const char *path, mucmm__sa
 void mucmm__safetensors_free(mucmm__safetensors *s);
 /* NULL if there is none. */
 const mucmm__tensor *mucmm__safetensors_find(const mucmm__safetensors *s, const char *name);
+const mucmm__tensor *mucmm__safetensors_at(const mucmm__safetensors *s, int64_t i);
 const char *mucmm__safetensors_metadata(const mucmm__safetensors *s, const char *key);
 
 /* ---- PNG --------------------------------------------------------------------------- */

@@ -223,6 +223,19 @@ static mucmm_status find_header(cursor *c, size_t size)
     return MUCMM_OK;
 }
 
+mucmm_status mucmm__npy_describe(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
+                                 size_t size, mucmm__array *out)
+{
+    mucmm_status status = MUCMM_OK;
+    cursor c = {.ctx = ctx, .name = name, .start = bytes, .array = out};
+
+    *out = (mucmm__array){0};
+    TRY(find_header(&c, size));
+    TRY(parse_dict(&c));
+done:
+    return status;
+}
+
 mucmm_status mucmm__npy_parse(mucmm_ctx *ctx, const char *name, const unsigned char *bytes,
                               size_t size, mucmm__array *out)
 {

@@ -456,6 +456,11 @@ const mucmm__tensor *mucmm__safetensors_find(const mucmm__safetensors *s, const 
     return NULL;
 }
 
+const mucmm__tensor *mucmm__safetensors_at(const mucmm__safetensors *s, int64_t i)
+{
+    return i >= 0 && i < s->n ? &s->tensors[i] : NULL;
+}
+
 const char *mucmm__safetensors_metadata(const mucmm__safetensors *s, const char *key)
 {
     return json_string_value(json_object_get(json_object_get(s->header, METADATA), key));
