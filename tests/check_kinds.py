@@ -40,7 +40,7 @@ def check(what, good):
 
 
 def refused(path, *words):
-    done = run('fit', '--view', 'x=' + path, '--view', 'y=y.npy', '--common', '1', '-o', 'no.mucmm')
+    done = run('fit', '--view', 'x=' + path, '--view', 'y=y.npy', '--common', '1', '--individual', '0', '-o', 'no.mucmm')
     line = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else ''
     check(f'{path} is refused: {line}', done.returncode > 0 and all(w in line for w in words))
 
@@ -106,7 +106,7 @@ def main():
     refused('shards', 'part-99.npy')
     for name in ('a.parquet', 'a.pkl', 'a.xlsx', 'a.mat'):
         with open(name, 'wb') as f:
-            f.write(b'PK\3\4 nothing')
+            f.write(b'PK\3\4 nothing' if name == 'a.xlsx' else b'PAR1 nothing')
         refused(name, 'not a kind this program reads')
     if not h5py:
         print('# no h5py: HDF5 is not compared')

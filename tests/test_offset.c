@@ -275,6 +275,7 @@ static void test_small_samples_with_an_offset(void **state)
 {
     enum { ROWS = 24, WIDE = 60 };
     double *z = normals(5, 0, ROWS * WIDE, 1), *x = test_doubles(ROWS * WIDE);
+    double *y = normals(6, 0, ROWS * WIDE, 20); /* z and noise */
     mucmm_fit_params p = params_of(0);
     double rho[2];
 
@@ -284,6 +285,7 @@ static void test_small_samples_with_an_offset(void **state)
     for (int64_t i = 0; i < ROWS * WIDE; i++) {
         z[i] *= 60;
         x[i] = 1.7e9 + (double)(i % WIDE) * 1e5 + z[i];
+        y[i] += z[i];
     }
     for (int which = 0; which < 2; which++) {
         mucmm_array a;
@@ -292,7 +294,7 @@ static void test_small_samples_with_an_offset(void **state)
 
         for (int v = 0; v < 2; v++) {
             mucmm_array_init(&a);
-            a.data = v == 1 ? z + WIDE / 2 : which ? x : z;
+            a.data = v == 1 ? y : which ? x : z;
             a.dtype = MUCMM_F64;
             a.rows = ROWS;
             a.stride = WIDE;
@@ -308,6 +310,7 @@ static void test_small_samples_with_an_offset(void **state)
     }
     CHECK_CLOSE(rho[0], rho[1], 1e-5);
     free(z);
+    free(y);
     free(x);
 }
 
