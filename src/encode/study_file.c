@@ -190,7 +190,8 @@ static mucmm_status read_view(mucmm_ctx *ctx, mucmm_study *s, const char *name, 
     } else {
         TRY(mucmm__get_string(ctx, &v->d, root, "file", &file));
         if (!file)
-            TRY(mucmm__key_fail(ctx, &v->d, "file", "is missing: a .npy, .csv, .npz or other file of rows"));
+            TRY(mucmm__key_fail(ctx, &v->d, "file",
+                                "is missing: a .npy, .csv, .npz or other file of rows"));
     }
     TRY(mucmm__json_text(ctx, root, &v->description));
 done:
