@@ -63,6 +63,9 @@ static void seed_table(const char *root)
     put_string(root, "table", "names", "\xef\xbb\xbf\"\",\"a \"\"b\"\"\",c\r\nr1,1, 2.5 \r\n");
     put_string(root, "table", "empty", "x\n");
     put_string(root, "table", "mixed", "id,age,batch\nP1, 3.5,a\nP2,NA,b \nP3,1,a\n");
+    put_string(root, "table", "commas", "n;a;b\nx;1,5;2\ny;-0,25;1,234\n");
+    put_string(root, "table", "no_header", "0.5,1\n2,3\n4,5\n");
+    put_string(root, "table", "categories", "a,b,c\nu,1,\"v=1\"\nw,2,NA\nu,3,\n");
     put_string(root, "table", "missing", "id,a,b\n1,NaN,NA\n2,,\n3,inf,1\n");
 }
 
