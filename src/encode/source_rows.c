@@ -210,6 +210,11 @@ mucmm_status mucmm__source_read(mucmm_ctx *ctx, const mucmm_source *s, int64_t r
 
     switch (s->kind) {
     case MUCMM_SOURCE_ROWS:
+        if (mucmm_data_empty(s->data, row) > 0)
+            return mucmm__fail(ctx, MUCMM_EUNSUPPORTED,
+                               "%s: row %lld has empty cells, and an encoder needs all of its "
+                               "inputs; drop such rows (`missing` drop)",
+                               mucmm_data_label(s->data), (long long)row);
         return mucmm_data_read(ctx, s->data, &row, 1, &(mucmm_mat){x, 1, s->cols, s->cols});
     case MUCMM_SOURCE_IMAGE:
         TRY(read_image_row(ctx, s, row, x));

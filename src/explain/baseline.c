@@ -3,6 +3,7 @@
  * Inputs that hold nothing, from which maps are measured. */
 #include "explain/baseline.h"
 
+#include "model/impute.h"
 #include "model/robust.h"
 
 #include "encode/encoded.h"
@@ -95,6 +96,17 @@ static double origin_at(const mucmm__view_info *v, int64_t j)
     return v->origin ? v->origin[j] : 0;
 }
 
+/* Empty cells of a row x [p], which has its origin. */
+static void fill(const mucmm__view_info *v, int64_t p, float *x)
+{
+    for (int64_t j = 0; v->imputer && v->origin && j < p; j++)
+        x[j] = (float)((double)x[j] - v->origin[j]);
+    if (v->imputer)
+        mucmm__impute_row(v->imputer, x);
+    for (int64_t j = 0; v->imputer && v->origin && j < p; j++)
+        x[j] = (float)((double)x[j] + v->origin[j]);
+}
+
 /* The picture is blurred in raw units. */
 static mucmm_status blurred(mucmm_ctx *ctx, const mucmm__samples *s, int64_t i, const float *x,
                             float *out)
@@ -108,10 +120,11 @@ static mucmm_status blurred(mucmm_ctx *ctx, const mucmm__samples *s, int64_t i, 
     if (s->encoded)
         return mucmm__blur(ctx, shape, rank, x, out);
     TRY(mucmm__alloc(ctx, s->cols, sizeof *raw, &raw));
-    if (v->adjust)
+    if (v->adjust) {
         TRY(mucmm_data_read(ctx, s->data[s->view], s->rows + i, 1,
                             &(mucmm_mat){raw, 1, s->cols, s->cols}));
-    else
+        fill(v, s->cols, raw);
+    } else
         for (int64_t j = 0; j < s->cols; j++)
             raw[j] = (float)((double)x[j] * v->scale[j] + v->mean[j] + origin_at(v, j));
     TRY(mucmm__blur(ctx, shape, rank, raw, out));
