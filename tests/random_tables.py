@@ -110,7 +110,7 @@ class Files:
 
     def text(self, r, folder, v, keys):
         sep, end = [(',', '.csv'), (';', '.csv'), ('\t', '.tsv')][r.choice(3, p=[.6, .2, .2])]
-        comma = sep == ';' and r.random() < .7 and len(v.columns) + self.keyed > 1 # alone it is two fields
+        comma = sep == ';' and len(v.columns) + self.keyed > 1 and r.random() < .7  # one column has no separator to tell it
         path = os.path.join(folder, v.name + end + ('.gz' if r.random() < .1 else ''))
         rows = [[number(x, comma) for x in row] for row in v.x]
         header = list(v.columns)
