@@ -6,7 +6,7 @@ PYTHON ?= python3
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?=
 
-.PHONY: help all packages demo test check-asan check-asan-clang check-tsan check-valgrind fuzz check-browser crosscheck bench install lint format clean
+.PHONY: help all packages demo test check-asan check-asan-clang check-tsan check-valgrind fuzz check-browser check-tables crosscheck bench install lint format clean
 
 help:
 	@echo 'make demo             install what is missing, build, and run the demonstration on Fashion-MNIST'
@@ -18,6 +18,7 @@ help:
 	@echo 'make fuzz             each fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS)) seconds; FUZZ_TARGETS chooses'
 	@echo 'make check-valgrind   the test programs under valgrind'
 	@echo 'make check-browser    the page of mucmm report in Chromium, which is installed'
+	@echo 'make check-tables     $(TABLES) random small tables through every command under the sanitizers'
 	@echo 'make crosscheck       whole networks and their gradients beside PyTorch, which is installed'
 	@echo 'make bench            the benchmarks'
 	@echo 'make install          install under PREFIX ($(PREFIX)); DESTDIR is honoured'
@@ -119,6 +120,15 @@ check-browser:
 	$(call configure,build-browser)
 	@$(NINJA) build-browser cli/mucmm
 	@tests/browser/run.sh build-browser
+
+# TABLES random tables through every command of a program under the sanitizers.
+TABLES = 2000
+FIRST = 1
+check-tables:
+	@tools/install_packages.sh build test
+	$(call configure,build-asan,$(SANITIZED))
+	@$(NINJA) build-asan cli/mucmm
+	@/usr/bin/python3 -B tests/random_tables.py build-asan/cli/mucmm --tables $(TABLES) --first $(FIRST)
 
 crosscheck: all
 	@tests/crosscheck/run.sh

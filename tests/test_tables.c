@@ -61,6 +61,25 @@ static void test_io_csv_key_column_is_no_feature(void **state)
     mucmm_data_free(d);
 }
 
+/* The lines agree on it: a name or a number may have the other one in it. */
+static void test_io_csv_finds_its_delimiter(void **state)
+{
+    static const char *const texts[] = {"a,b;\"say \"\"x\"\"\"\n1;2\n3;4\n",
+                                        "a, b;d\n1,5;2,5\n3,5;4,5\n",
+                                        "a;b,c\n1,2\n3,4\n",
+                                        "\"a;b;c\",d\n1,2\n",
+                                        "a,b,c\td;e\n1\t2\n",
+                                        "x;y\n\"1\";2\n"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        mucmm_data *d;
+        CHECK_OK(ctx, open_text("x.csv", NULL, texts[i], &d));
+        assert_int_equal(mucmm_data_cols(d), 2);
+        mucmm_data_free(d);
+    }
+}
+
 static void test_io_csv_rejects_malformed(void **state)
 {
     static const struct {
@@ -595,6 +614,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_io_csv_reads_what_rfc4180_allows),
         cmocka_unit_test(test_io_csv_key_column_is_no_feature),
+        cmocka_unit_test(test_io_csv_finds_its_delimiter),
         cmocka_unit_test(test_io_csv_rejects_malformed),
         cmocka_unit_test(test_io_csv_unknown_key_lists_many_columns),
         cmocka_unit_test(test_io_csv_ignores_the_locale),

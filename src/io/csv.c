@@ -175,32 +175,57 @@ done:
 
 /* ---- the header -------------------------------------------------------------------- */
 
-/* Outside quotes in the first line, the most frequent of , tab ; wins; .tsv means tab. */
+static const unsigned char delimiters[] = {',', '\t', ';'};
+enum { DELIMITERS = sizeof delimiters, LINES_LOOKED_AT = 20 };
+
+/* How often each stands outside quotes in the line at *p, which moves behind it. numbers: is there
+ * nothing but numbers? */
+static void count_delimiters(const reader *r, const unsigned char **p, int64_t *count,
+                             bool *numbers)
+{
+    bool quoted = false;
+
+    memset(count, 0, DELIMITERS * sizeof *count);
+    *numbers = true;
+    for (; *p < r->end; (*p)++) {
+        unsigned char c = **p;
+        quoted ^= c == '"';
+        if (!quoted && (c == '\n' || c == '\r'))
+            break;
+        for (int k = 0; k < DELIMITERS; k++)
+            count[k] += !quoted && c == delimiters[k];
+        *numbers = *numbers && c && strchr("0123456789+-.,;eE \"", c);
+    }
+    while (*p < r->end && (**p == '\n' || **p == '\r'))
+        (*p)++;
+}
+
+/* .tsv means tab. Of , tab ; the one that the next lines have as often as the header, else the one
+ * that the header has most often: a name may have a comma, and so may a number. */
 static unsigned char choose_delimiter(const reader *r)
 {
-    static const unsigned char candidates[] = {',', '\t', ';'};
-    int64_t count[sizeof candidates] = {0};
-    size_t best = 0;
-    bool quoted = false, numbers = true;
+    int64_t count[DELIMITERS], others[DELIMITERS], best = 0;
+    const unsigned char *p = r->p;
+    bool agrees[DELIMITERS], numbers, any;
 
     if (mucmm__ends_with(r->name, ".tsv") || mucmm__ends_with(r->name, ".tsv.gz"))
         return '\t';
-    for (const unsigned char *p = r->p; p < r->end; p++) {
-        quoted ^= *p == '"';
-        if (!quoted && (*p == '\n' || *p == '\r'))
-            break;
-        for (size_t k = 0; k < sizeof candidates; k++)
-            count[k] += !quoted && *p == candidates[k];
-        numbers = numbers && strchr("0123456789+-.,;eE \"", *p) && *p;
-    }
+    count_delimiters(r, &p, count, &numbers);
     if (numbers && count[2] > 0) /* 1,5;2,25 */
         return ';';
-    for (size_t k = 1; k < sizeof candidates; k++)
-        if (count[k] > count[best])
+    for (int k = 0; k < DELIMITERS; k++)
+        agrees[k] = count[k] > 0;
+    for (int i = 0; i < LINES_LOOKED_AT && p < r->end; i++) {
+        count_delimiters(r, &p, others, &any);
+        for (int k = 0; k < DELIMITERS; k++)
+            agrees[k] = agrees[k] && others[k] == count[k];
+    }
+    for (int k = 1; k < DELIMITERS; k++)
+        if (agrees[k] != agrees[best] ? agrees[k] : count[k] > count[best])
             best = k;
     if (count[best] == 0 && r->comma) /* one column of such numbers */
         return ';';
-    return candidates[best];
+    return delimiters[best];
 }
 
 static const char *column_name(const void *arg, int64_t i)
