@@ -312,7 +312,7 @@ static void test_loadings_of_files(void **state)
     check_message(ctx,
                   mucmm_explain(ctx, old, q.view, 2, 0, sample_rows, N, &p,
                                 &(mucmm_mat){maps, N, q.p[0], q.p[0]}, NULL),
-                  MUCMM_ESHAPE, "8 are needed");
+                  MUCMM_ESHAPE, "has 9 columns; the model was fitted on 8");
     p.training = NULL;
     p.loading = -1;
     check_message(ctx,

@@ -149,8 +149,8 @@ static void test_model_file_refusals(void **state)
     } cases[] = {
         {"\"mucmm\"", "\"mucmn\"", MUCMM_EFORMAT, "not a model of mucmm"},
         {"\"format\"", "\"formas\"", MUCMM_EFORMAT, "not a model of mucmm"},
-        {"\"format_version\":\"1\"", "\"format_version\":\"2\"", MUCMM_EUNSUPPORTED,
-         "format version 2; this program reads versions up to 1"},
+        {"\"format_version\":\"1\"", "\"format_version\":\"3\"", MUCMM_EUNSUPPORTED,
+         "format version 3; this program reads versions up to 2"},
         {"\"format_version\":\"1\"", "\"format_version\":\"x\"", MUCMM_EFORMAT, "is no number"},
         {"\"format_version\":\"1\"", "\"format_version\":\"0\"", MUCMM_EFORMAT, "is no number"},
         {"\"model\":", "\"modes\":", MUCMM_EFORMAT, "not a model of mucmm"},
@@ -283,10 +283,12 @@ static void test_weights_too_large_for_floats_give_no_numbers(void **state)
     e.score = MUCMM_SCORE_COMMON;
     e.component = 0;
     e.map = MUCMM_MAP_INPUT_X_GRADIENT;
-    if (mucmm_explanation_create(ctx, bad, q.view, 2, 0, &row, 1, &e, &explanation) == MUCMM_OK)
-        assert_int_equal(mucmm_explanation_maps(ctx, explanation, &(mucmm_mat){map, 1, 8, 8}),
-                         MUCMM_ENUMERIC);
-    assert_non_null(strstr(mucmm_ctx_message(ctx), "too large for floats"));
+    if (mucmm_explanation_create(ctx, bad, q.view, 2, 0, &row, 1, &e, &explanation) == MUCMM_OK &&
+        mucmm_explanation_maps(ctx, explanation, &(mucmm_mat){map, 1, 8, 8}) == MUCMM_OK)
+        for (int j = 0; j < 8; j++)
+            assert_true(isnan(map[j])); /* no map of that row, which a warning says */
+    else
+        assert_non_null(strstr(mucmm_ctx_message(ctx), "too large for floats"));
     mucmm_explanation_free(explanation);
     mucmm_model_free(bad);
     mucmm_model_free(m);

@@ -1122,7 +1122,7 @@ def messages_name_options():
     def linear(*more):
         return ('fit', *views(), '--individual', '1', '-o', 'named.mucmm', *more)
     for expected, command in [('smaller --common', linear('--common', '5000')),
-                              ('smaller --individual', ('fit', *views(), '--common', '1', '--individual', '5000', '-o', 'x')),
+                              ('smaller --individual', ('fit', *views(), '--common', '1', '--individual', '5,5000', '-o', 'x')),
                               ('leave out --restarts', linear('--common', '1', '--head', 'linear', '--restarts', '2')),
                               ('larger --batch', linear('--common', '2', '--head', 'mlp', '--batch', '5'))]:
         result = fails(1, [expected], *command)
@@ -1589,7 +1589,7 @@ def groups_by_a_column():
         f.write('subject\n' + '\n'.join(subject) + '\n')
     said = [json.loads(succeeds(*fit('--group', 'subject', *more, '--json', left=left, out='grouped.mucmm')).stdout)['held_out']
             for left, more in (('grouped.csv', []), ('l.npy', ['--metadata', 'subjects.csv']))]
-    check(said[0]['p_values'] == said[1]['p_values'] and said[0]['groups'] == 16 and said[0]['tested_rows'] == 160, said)
+    check(said[0]['p_values'] == said[1]['p_values'] and said[0]['groups'] == 50 and said[0]['tested_rows'] == 500, said)
     unseen = succeeds('score', 'grouped.mucmm', *UNSEEN)
     check('`' not in unseen.stderr and any('--group' in line for line in lines_of(unseen, warnings=True)), unseen.stderr)
     fails(2, ['--group', 'site'], *fit('--group', 'site'))
@@ -1661,7 +1661,8 @@ def more_columns_than_rows():
 @test
 def too_many_components():
     fails(1, ['7', 'left', '6'], *fit(common='7'))
-    fails(1, ['left', '6'], *fit(individual='6'))
+    fails(1, ['left', '6'], *fit(individual='6,1'))
+    check('4 individual dimensions, not 6' in succeeds(*fit(individual='6')).stderr, 'one number is the most')
     fails(1, ['7', 'left', '6'], *fit(*MLP, common='7'))
 
 
