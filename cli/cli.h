@@ -129,6 +129,8 @@ enum { MAX_PATH = 4096 };
 const char *figures_end(const settings *given);
 /* "wrote FILE" on stderr. */
 void say_written(const char *path);
+/* The same, or the message of what could not be written. */
+int check_written(session *s, mucmm_status written, const char *path);
 
 /* A folder for results. It is created with its first file, those above it too if
  * they are missing; what a failed command has written and created is removed again. */

@@ -89,6 +89,7 @@ const option fit_options[] = {
      "spline columns for each number of --adjust (default 1: linear)"},
     {"csv", 0, OPTION_TEXT, false, AT(csv), 0, 0, "FILE",
      "csv with what every component shows: correlation, interval, p-value"},
+    OPTION_FIGURE("figure of the components' correlations (.svg, .pdf, else PNG)"),
     OPTION_JSON,
     OPTION_VERBOSE,
     OPTION_END,
@@ -334,18 +335,24 @@ static int check_fit(const settings *given)
     TRY(output_check(given->output));
     if (given->csv)
         TRY(output_check(given->csv));
+    if (given->figure)
+        TRY(output_check(given->figure));
     if (given->checkpoint)
         TRY(output_check(given->checkpoint));
 done:
     return code;
 }
 
-static int write_components(session *s, const char *path, const mucmm_model *m)
+static int write_components(session *s, const settings *given, const mucmm_model *m)
 {
     char *text = NULL;
     int code = 0;
 
-    TRY(write_made(s, mucmm_model_components_csv(s->ctx, m, &text), &text, path));
+    if (given->csv)
+        TRY(write_made(s, mucmm_model_components_csv(s->ctx, m, &text), &text, given->csv));
+    if (given->figure)
+        TRY(check_written(s, mucmm_model_components_figure(s->ctx, m, given->figure),
+                          given->figure));
 done:
     return code;
 }
@@ -370,8 +377,7 @@ int run_fit(const settings *given)
     TRY(check(&s, mucmm_fit(s.ctx, in.views, in.n, &p, &m)));
     TRY(check(&s, mucmm_model_save(s.ctx, m, given->output)));
     progress_pause(&s.progress);
-    if (given->csv)
-        TRY(write_components(&s, given->csv, m));
+    TRY(write_components(&s, given, m));
     if (given->json)
         TRY(print_fit_json(&s, m));
     else

@@ -13,6 +13,7 @@
 const option info_options[] = {
     {"json", 0, OPTION_FLAG, false, AT(json), 0, 0, NULL,
      "print the metadata of the file as it is"},
+    OPTION_FIGURE("figure of the components' correlations (.svg, .pdf, else PNG)"),
     OPTION_END,
 };
 
@@ -108,11 +109,16 @@ int run_info(const settings *given)
     session s = {0};
     mucmm_model *m = NULL;
 
+    if (given->figure)
+        TRY(output_check(given->figure));
     TRY(session_open(&s, given));
     TRY(model_open(&s, given, &m));
+    if (given->figure)
+        TRY(check_written(&s, mucmm_model_components_figure(s.ctx, m, given->figure),
+                          given->figure));
     if (given->json)
         code = print_text(mucmm_model_json(m));
-    else
+    else if (!given->figure)
         code = print_info(m, given->operand[0]);
 done:
     mucmm_model_free(m);

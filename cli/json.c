@@ -90,7 +90,7 @@ int write_made(session *s, mucmm_status made, char **text, const char *path)
     int code = check(s, made);
 
     if (code == 0)
-        code = check(s, mucmm_file_write(s->ctx, path, *text, strlen(*text)));
+        code = check_written(s, mucmm_file_write(s->ctx, path, *text, strlen(*text)), path);
     mucmm_text_free(*text);
     return code;
 }

@@ -7,6 +7,7 @@
 const option loadings_options[] = {
     OPTION_VIEW,
     OPTION_OUTPUT(false, "FILE", "csv with every column against every variate of its view"),
+    OPTION_FIGURE("figure of the components beyond chance (.svg, .pdf, else PNG)"),
     OPTION_JSON,
     {"representation", 0, OPTION_CHOICE, false, AT(representation), 0, 0, "heads|linear",
      "of which variates (default: of both)"},
@@ -36,6 +37,8 @@ int run_loadings(const settings *given)
 
     if (given->output)
         TRY(output_check(given->output));
+    if (given->figure)
+        TRY(output_check(given->figure));
     TRY(session_open(&s, given));
     TRY(model_open(&s, given, &m));
     if (rows)
@@ -47,9 +50,11 @@ int run_loadings(const settings *given)
     TRY(check(&s, mucmm_loadings_create(s.ctx, m, rows ? in.views : NULL, in.n, &p, &l)));
     if (given->output)
         TRY(write_made(&s, mucmm_loadings_csv(s.ctx, l, &text), &text, given->output));
+    if (given->figure)
+        TRY(check_written(&s, mucmm_loadings_figure(s.ctx, l, given->figure), given->figure));
     if (given->json)
         TRY(print_made(&s, mucmm_loadings_json(s.ctx, l, &text), &text));
-    else if (!given->output)
+    else if (!given->output && !given->figure)
         TRY(print_made(&s, mucmm_loadings_text(s.ctx, l, &text), &text));
 done:
     mucmm_loadings_free(l);

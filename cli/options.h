@@ -56,7 +56,7 @@ typedef struct settings {
     const char *output, *key, *checkpoint, *samples, *score, *data, *wrt, *cache, *encoder, *pool,
         *label, *group, *metadata, *image_encoder, *text_encoder, *baseline, *covariates,
         *training_covariates, *adjust, *csv, *query, *gallery, *columns, *ignore, *categories,
-        *transpose;
+        *transpose, *figure;
     int64_t common, epochs, individual_epochs, batch, seed, threads;
     int64_t shown, permutations, features, steps, repeats, train_pairs, noise_samples;
     int64_t null_models, null_rows, top, measure;
@@ -243,6 +243,10 @@ enum { MISSING_REFUSE, MISSING_ALLOW, MISSING_DROP };
 #define OPTION_SEED                                                                                \
     {                                                                                              \
         "seed", 0, OPTION_COUNT, false, AT(seed), 0, 9e18, "S", "seed of all random numbers"       \
+    }
+#define OPTION_FIGURE(help)                                                                        \
+    {                                                                                              \
+        "figure", 0, OPTION_TEXT, false, AT(figure), 0, 0, "FILE", help                            \
     }
 #define OPTION_JSON                                                                                \
     {                                                                                              \

@@ -201,6 +201,17 @@ void say_written(const char *path)
     fprintf(stderr, "wrote %s\n", shown(path));
 }
 
+int check_written(session *s, mucmm_status written, const char *path)
+{
+    int code = check(s, written);
+
+    if (code == 0) {
+        progress_pause(&s->progress);
+        say_written(path);
+    }
+    return code;
+}
+
 void output_dir_close(output_dir *d, bool keep)
 {
     if (keep && d->n_written == 1)

@@ -13,6 +13,7 @@ const option score_options[] = {
     OPTION_OUTPUT(false, "FILE", "csv with the scores of every sample"),
     {"csv", 0, OPTION_TEXT, false, AT(csv), 0, 0, "FILE",
      "csv with what every component shows: correlation, interval, p-value"},
+    OPTION_FIGURE("figure of the components' correlations (.svg, .pdf, else PNG)"),
     OPTION_JSON,
     {"permutations", 0, OPTION_COUNT, false, AT(permutations), 0, 10000000, "N",
      "permutations behind the p-values; 0 = none (default 1000)"},
@@ -41,6 +42,9 @@ static int write_tables(session *s, const settings *given, const mucmm_scores *s
                        given->output));
     if (given->csv)
         TRY(write_made(s, mucmm_scores_components_csv(s->ctx, scores, &text), &text, given->csv));
+    if (given->figure)
+        TRY(check_written(s, mucmm_scores_components_figure(s->ctx, scores, given->figure),
+                          given->figure));
 done:
     return code;
 }
@@ -148,6 +152,8 @@ int run_score(const settings *given)
         TRY(output_check(given->output));
     if (given->csv)
         TRY(output_check(given->csv));
+    if (given->figure)
+        TRY(output_check(given->figure));
     TRY(session_open(&s, given));
     TRY(model_open(&s, given, &m));
     TRY(inputs_open_some(&s, m, given, &in));
@@ -159,10 +165,8 @@ int run_score(const settings *given)
     TRY(write_tables(&s, given, scores, &in));
     if (given->json)
         TRY(print_made(&s, mucmm_scores_json(s.ctx, scores, &text), &text));
-    else if (!given->output && !given->csv)
+    else if (!given->output && !given->csv && !given->figure)
         print_scores(m, scores);
-    if (given->output)
-        say_written(given->output);
 done:
     mucmm_scores_free(scores);
     mucmm_model_free(m);

@@ -1065,6 +1065,12 @@ MUCMM_API const char *mucmm_loadings_column(const mucmm_loadings *l, int32_t vie
 MUCMM_API mucmm_status mucmm_loadings_text(mucmm_ctx *ctx, const mucmm_loadings *l, char **out);
 MUCMM_API mucmm_status mucmm_loadings_csv(mucmm_ctx *ctx, const mucmm_loadings *l, char **out);
 MUCMM_API mucmm_status mucmm_loadings_json(mucmm_ctx *ctx, const mucmm_loadings *l, char **out);
+/* A figure: views below each other, the components beyond chance beside each other (those of
+ * held-out rows with p <= 0.05; all where none is tested; at most 6), of each the `top` (default
+ * 10, at most 60) columns as bars from -1 to 1, with intervals where there are any. Of the first
+ * representation of the list, and of c. path: .svg, .pdf, else a PNG. EIO. */
+MUCMM_API mucmm_status mucmm_loadings_figure(mucmm_ctx *ctx, const mucmm_loadings *l,
+                                             const char *path);
 
 /* ---- a methods paragraph ----------------------------------------------------------- */
 
@@ -2347,6 +2353,14 @@ MUCMM_API mucmm_status mucmm_model_components_csv(mucmm_ctx *ctx, const mucmm_mo
                                                   char **text);
 MUCMM_API mucmm_status mucmm_scores_components_csv(mucmm_ctx *ctx, const mucmm_scores *s,
                                                    char **text);
+/* The same as a figure, path as of mucmm_loadings_figure: a mark for each component (at most 60)
+ * with its interval, of trained heads and of the closed form, filled where p <= 0.05; and how far
+ * chance reaches, where the summary knows (null_95). Of held-out (else training) rows of a model,
+ * of new (else fitted) rows of scores. EUNSUPPORTED: there is none; EIO. */
+MUCMM_API mucmm_status mucmm_model_components_figure(mucmm_ctx *ctx, const mucmm_model *m,
+                                                     const char *path);
+MUCMM_API mucmm_status mucmm_scores_components_figure(mucmm_ctx *ctx, const mucmm_scores *s,
+                                                      const char *path);
 
 /* Variates of m as csv, a row for each sample: sample (as mucmm_scores_csv has it), then of every
  * view NAME.common0, ..., NAME.individual0, ... and, where rows lack the view,

@@ -1323,6 +1323,8 @@ static mucmm_status m_loadings(mucmm_ctx *c)
     TRY(mucmm_loadings_text(c, l, &words[0]));
     TRY(mucmm_loadings_csv(c, l, &words[1]));
     TRY(mucmm_loadings_json(c, l, &words[2]));
+    TRY(mucmm_loadings_figure(c, l, folder_path("l.svg")));
+    TRY(mucmm_loadings_figure(c, l, folder_path("l.png")));
 done:
     for (int i = 0; i < 3; i++)
         mucmm_text_free(words[i]);
@@ -1380,6 +1382,16 @@ static mucmm_status m_scores_components_csv(mucmm_ctx *c)
     mucmm_status status = mucmm_scores_components_csv(c, rich_scores, &text);
 
     return take_text(status, text);
+}
+
+static mucmm_status m_model_components_figure(mucmm_ctx *c)
+{
+    return mucmm_model_components_figure(c, rich_model, folder_path("c.svg"));
+}
+
+static mucmm_status m_scores_components_figure(mucmm_ctx *c)
+{
+    return mucmm_scores_components_figure(c, rich_scores, folder_path("c.pdf"));
 }
 
 static mucmm_status m_scores_json(mucmm_ctx *c)
@@ -1759,6 +1771,8 @@ static const swept table[] = {
     CALL(scores_json),
     CALL(scores_components_csv),
     CALL(model_components_csv),
+    CALL(scores_components_figure),
+    CALL(model_components_figure),
     CALL(variates_csv),
     {"mucmm_matches_create", m_matches, NULL},
     {"mucmm_matches_text", m_matches, NULL},
@@ -1771,6 +1785,7 @@ static const swept table[] = {
     {"mucmm_loadings_text", m_loadings, NULL},
     {"mucmm_loadings_csv", m_loadings, NULL},
     {"mucmm_loadings_json", m_loadings, NULL},
+    {"mucmm_loadings_figure", m_loadings, NULL},
     CALL(model_results_json),
     CALL(variates_create),
     CALL(views_create),

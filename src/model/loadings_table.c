@@ -303,6 +303,7 @@ mucmm_status mucmm_loadings_create(mucmm_ctx *ctx, const mucmm_model *m, const m
     TRY(mucmm__alloc(ctx, 1, sizeof *l, &l));
     l->model = mucmm__model_keep(m);
     l->given = views != NULL;
+    l->top = p.top;
     for (int32_t v = 0; v < m->n_views; v++)
         if (data[v])
             TRY(copy_names(ctx, v, data[v], l));

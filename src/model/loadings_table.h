@@ -9,6 +9,7 @@
 struct mucmm_loadings {
     mucmm_model *model;
     bool given;                    /* of rows that were given, not of the training rows */
+    int64_t top;                   /* of each variate so many columns; 0: all */
     int64_t rows;                  /* of the first view that is there */
     char **names[MUCMM_MAX_VIEWS]; /* [p] each may be NULL; NULL if there are none */
     mucmm_loading *list;

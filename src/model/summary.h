@@ -57,4 +57,10 @@ void mucmm__completeness_warn(mucmm_ctx *ctx, const mucmm_model *m);
 mucmm_status mucmm__retrieval(mucmm_ctx *ctx, int32_t n_views, float *const *c, int64_t n,
                               int64_t k, const double *rho, double *recall_1, double *recall_10);
 
+/* tables.c: the 95 % interval of correlation j of m's rows: of cross-fitted rows by their
+ * bootstrap; of two views and rows that are independent of each other and of the fit, Fisher's z.
+ * Else, and of rows that were fitted to, NaN. */
+void mucmm__component_interval(const mucmm_model *m, const mucmm_summary *s, bool fitted, int64_t j,
+                               double *low, double *high);
+
 #endif

@@ -3,6 +3,7 @@
  * Results as csv tables: a row for each component, or for each sample with its variates. */
 #include "core/text.h"
 #include "model/model.h"
+#include "model/summary.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -33,17 +34,14 @@ typedef struct component_rows {
     bool fitted;                      /* the rows trained: no interval holds */
 } component_rows;
 
-/* The 95 % interval of correlation j: of cross-fitted rows by their bootstrap; of two views and
- * rows that are independent of each other and of the fit, Fisher's z. */
-static void interval(const mucmm_model *m, const component_rows *of, int64_t j, double *low,
-                     double *high)
+void mucmm__component_interval(const mucmm_model *m, const mucmm_summary *s, bool fitted, int64_t j,
+                               double *low, double *high)
 {
     const mucmm_cross_fit *cross = m->cross_fit;
-    const mucmm_summary *s = of->s;
     double r = s->correlations[j];
 
     *low = *high = NAN;
-    if (of->fitted || isnan(r))
+    if (fitted || isnan(r))
         return;
     if (cross && cross->folds > 0 && cross->correlations[j] == r) {
         *low = cross->low[j];
@@ -78,7 +76,7 @@ static void put_component(mucmm__text *t, const mucmm_model *m, const component_
     bool tested = !isnan(s->p_values[j]);
     double low, high;
 
-    interval(m, of, j, &low, &high);
+    mucmm__component_interval(m, s, of->fitted, j, &low, &high);
     mucmm__text_format(t, "%s,%s,%" PRId64 ",%" PRId64, of->rows, of->representation, s->rows, j);
     put_number(t, s->correlations[j]);
     put_number(t, low);

@@ -5,6 +5,7 @@
 
 #include "present/font.h"
 
+#include <math.h>
 #include <string.h>
 
 typedef struct font_def {
@@ -125,6 +126,34 @@ void mucmm__canvas_image(mucmm__canvas *c, int64_t x, int64_t y, const unsigned 
         draw_row(c, x, y + i, rgb + i / zoom_y * cols * 3, cols, zoom_x);
 }
 
+/* Mixes rgb into a pixel; coverage 0 to 15. */
+static void blend(mucmm__canvas *c, int64_t x, int64_t y, const unsigned char rgb[3], int coverage)
+{
+    unsigned char *pixel;
+
+    if (x < 0 || y < 0 || x >= c->width || y >= c->height)
+        return;
+    pixel = c->rgb + (y * c->width + x) * 3;
+    for (int i = 0; i < 3; i++)
+        pixel[i] = (unsigned char)((pixel[i] * (15 - coverage) + rgb[i] * coverage + 7) / 15);
+}
+
+void mucmm__canvas_disc(mucmm__canvas *c, int64_t x, int64_t y, double radius,
+                        const unsigned char rgb[3])
+{
+    int64_t reach = (int64_t)ceil(radius);
+
+    if (c->vector) {
+        mucmm__vector_disc(c->vector, x, y, radius, rgb);
+        return;
+    }
+    for (int64_t v = -reach; v <= reach; v++)
+        for (int64_t u = -reach; u <= reach; u++) {
+            double inside = radius + .5 - sqrt((double)(u * u + v * v));
+            blend(c, x + u, y + v, rgb, (int)lround(15 * fmin(fmax(inside, 0), 1)));
+        }
+}
+
 void mucmm__canvas_frame(mucmm__canvas *c, int64_t x, int64_t y, int64_t width, int64_t height,
                          const unsigned char rgb[3])
 {
@@ -172,18 +201,6 @@ int64_t mucmm__text_width(mucmm__font font, const char *text)
     while (*text)
         width += next_glyph(&fonts[font], &text)->advance;
     return width;
-}
-
-/* Mixes rgb into a pixel; coverage 0 to 15. */
-static void blend(mucmm__canvas *c, int64_t x, int64_t y, const unsigned char rgb[3], int coverage)
-{
-    unsigned char *pixel;
-
-    if (x < 0 || y < 0 || x >= c->width || y >= c->height)
-        return;
-    pixel = c->rgb + (y * c->width + x) * 3;
-    for (int i = 0; i < 3; i++)
-        pixel[i] = (unsigned char)((pixel[i] * (15 - coverage) + rgb[i] * coverage + 7) / 15);
 }
 
 static void draw_glyph(mucmm__canvas *c, const glyph *g, int64_t pen, int64_t baseline,

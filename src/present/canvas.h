@@ -41,6 +41,9 @@ void mucmm__canvas_fill(mucmm__canvas *c, int64_t x, int64_t y, int64_t width, i
  * fit is left out. They are no strokes. */
 void mucmm__canvas_image(mucmm__canvas *c, int64_t x, int64_t y, const unsigned char *rgb,
                          int64_t rows, int64_t cols, int64_t zoom_x, int64_t zoom_y);
+/* A disc around (x, y), the middle of that pixel; no stroke. */
+void mucmm__canvas_disc(mucmm__canvas *c, int64_t x, int64_t y, double radius,
+                        const unsigned char rgb[3]);
 /* One pixel wide, just inside the rectangle. */
 void mucmm__canvas_frame(mucmm__canvas *c, int64_t x, int64_t y, int64_t width, int64_t height,
                          const unsigned char rgb[3]);

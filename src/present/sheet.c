@@ -5,7 +5,7 @@
 #include "present/sheet.h"
 
 #include "core/palette.h"
-#include "io/data.h"
+#include "present/figure.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -701,11 +701,11 @@ static void draw_row(mucmm__canvas *c, const mucmm_sheet *s, int64_t row, int64_
     }
 }
 
-static void draw_page(mucmm__canvas *c, const mucmm_sheet *s)
+static void draw_page(mucmm__canvas *c, const void *sheet)
 {
+    const mucmm_sheet *s = sheet;
     int64_t y = MARGIN + title_space(s);
 
-    mucmm__canvas_fill(c, 0, 0, c->width, c->height, mucmm__sheet_white);
     if (s->title)
         mucmm__canvas_text(c, MUCMM__FONT_TITLE, MUCMM__CENTER, MARGIN, MARGIN,
                            c->width - 2 * MARGIN, mucmm__sheet_ink, s->title);
@@ -715,55 +715,14 @@ static void draw_page(mucmm__canvas *c, const mucmm_sheet *s)
     }
 }
 
-static mucmm_status write_pixels(mucmm_ctx *ctx, const mucmm_sheet *s, mucmm__canvas *c,
-                                 const char *path)
-{
-    mucmm_status status = MUCMM_OK;
-
-    TRY(mucmm__alloc(ctx, c->width * c->height, 3, &c->rgb));
-    draw_page(c, s);
-    TRY(mucmm__png_write(ctx, path, c->width, c->height, c->rgb));
-done:
-    mucmm__free(c->rgb);
-    return status;
-}
-
-static mucmm_status write_vectors(mucmm_ctx *ctx, const mucmm_sheet *s, mucmm__canvas *c,
-                                  const char *path)
-{
-    mucmm_status status = MUCMM_OK;
-    bool pdf = mucmm__ends_with(path, ".pdf");
-    mucmm__writer *writer = NULL;
-    void *bytes = NULL;
-    size_t size;
-
-    TRY(mucmm__writer_create_memory(ctx, &writer));
-    TRY(mucmm__vector_create(ctx, pdf, c->width, c->height, s->title, writer, &c->vector));
-    draw_page(c, s);
-    TRY(mucmm__vector_finish(ctx, c->vector));
-    TRY(mucmm__writer_take(ctx, writer, &bytes, &size));
-    if (!pdf)
-        TRY(mucmm__vector_renumber(ctx, bytes, &size));
-    TRY(mucmm__file_write_unsynced(ctx, path, bytes, size));
-done:
-    mucmm__vector_free(c->vector);
-    mucmm__writer_free(writer);
-    mucmm__free(bytes);
-    return status;
-}
-
 mucmm_status mucmm_sheet_write(mucmm_ctx *ctx, const mucmm_sheet *s, const char *path)
 {
     mucmm_status status = MUCMM_OK;
-    mucmm__canvas c = {0};
 
     if (!s || !path)
         return mucmm__fail(ctx, MUCMM_EARG, "sheet: the sheet or the path is NULL");
     TRY(check_page(ctx, s)); /* ticks have widened it */
-    c.width = page_width(s);
-    c.height = page_height(s);
-    TRY(mucmm__vector_named(path) ? write_vectors(ctx, s, &c, path)
-                                  : write_pixels(ctx, s, &c, path));
+    TRY(mucmm__figure_write(ctx, path, s->title, page_width(s), page_height(s), draw_page, s));
 done:
     return status;
 }

@@ -163,6 +163,17 @@ void mucmm__vector_fill(mucmm__vector *v, int64_t x, int64_t y, int64_t width, i
     cairo_fill(v->cr);
 }
 
+void mucmm__vector_disc(mucmm__vector *v, int64_t x, int64_t y, double radius,
+                        const unsigned char rgb[3])
+{
+    const double turn = 6.283185307179586;
+
+    set_color(v, rgb);
+    cairo_new_sub_path(v->cr);
+    cairo_arc(v->cr, v->x + (double)x + .5, v->y + (double)y + .5, radius, 0, turn);
+    cairo_fill(v->cr);
+}
+
 void mucmm__vector_image(mucmm__vector *v, int64_t x, int64_t y, const unsigned char *rgb,
                          int64_t rows, int64_t cols, int64_t zoom_x, int64_t zoom_y)
 {

@@ -19,6 +19,9 @@ mucmm_status mucmm__vector_create(mucmm_ctx *ctx, bool pdf, int64_t width, int64
 void mucmm__vector_origin(mucmm__vector *v, int64_t x, int64_t y);
 void mucmm__vector_fill(mucmm__vector *v, int64_t x, int64_t y, int64_t width, int64_t height,
                         const unsigned char rgb[3]);
+/* Around the middle of the pixel at (x, y). */
+void mucmm__vector_disc(mucmm__vector *v, int64_t x, int64_t y, double radius,
+                        const unsigned char rgb[3]);
 /* rgb [rows, cols, 3], each a rectangle of zoom_x x zoom_y. */
 void mucmm__vector_image(mucmm__vector *v, int64_t x, int64_t y, const unsigned char *rgb,
                          int64_t rows, int64_t cols, int64_t zoom_x, int64_t zoom_y);
