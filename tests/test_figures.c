@@ -12,11 +12,17 @@ static const char *const ROUGH[8] = {
 static int fills(const char *name, const unsigned char rgb[3])
 {
     bytes file = get_file(name);
-    char color[80];
+    char color[80] = "fill:rgb(";
     int n = 0;
 
-    snprintf(color, sizeof color, "fill:rgb(%f%%,%f%%,%f%%)", rgb[0] / 2.55, rgb[1] / 2.55,
-             rgb[2] / 2.55);
+    for (int i = 0; i < 3; i++) { /* without zeros at the end */
+        char number[32];
+        size_t length = (size_t)snprintf(number, sizeof number, "%f", rgb[i] / 2.55);
+        while (number[length - 1] == '0')
+            length--;
+        number[number[length - 1] == '.' ? length - 1 : length] = '\0';
+        strcat(strcat(color, number), i < 2 ? "%," : "%)");
+    }
     file.data[file.size] = '\0';
     assert_memory_equal(file.data, "<?xml", 5);
     for (const char *at = (const char *)file.data; (at = strstr(at, color)); at++)
