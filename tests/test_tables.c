@@ -65,6 +65,7 @@ static void test_io_csv_key_column_is_no_feature(void **state)
 static void test_io_csv_finds_its_delimiter(void **state)
 {
     static const char *const texts[] = {"a,b;\"say \"\"x\"\"\"\n1;2\n3;4\n",
+                                        "x;a,b\n7;1,5\n8;-2,5\n",
                                         "a, b;d\n1,5;2,5\n3,5;4,5\n",
                                         "a;b,c\n1,2\n3,4\n",
                                         "\"a;b;c\",d\n1,2\n",

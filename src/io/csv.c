@@ -221,8 +221,8 @@ static unsigned char choose_delimiter(const reader *r)
             agrees[k] = agrees[k] && others[k] == count[k];
     }
     for (int k = 1; k < DELIMITERS; k++)
-        if (agrees[k] != agrees[best] ? agrees[k] : count[k] > count[best])
-            best = k;
+        if (agrees[k] || (!agrees[best] && count[k] > count[best]))
+            best = k; /* of several the later: a comma stands before decimals, too */
     if (count[best] == 0 && r->comma) /* one column of such numbers */
         return ';';
     return delimiters[best];
