@@ -21,6 +21,7 @@ typedef enum mucmm__reference {
     MUCMM__REF_MEINSHAUSEN,
     MUCMM__REF_OWEN,
     MUCMM__REF_RAHIMI,
+    MUCMM__REF_RUBIN,
     MUCMM__REF_SHI,
     MUCMM__REF_VINOD,
     MUCMM__REF_WESTFALL,

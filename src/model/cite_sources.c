@@ -62,6 +62,10 @@ const mucmm__source mucmm__sources[MUCMM__REFERENCES] = {
      "@inproceedings{rahimi2007, author = {Rahimi, Ali and Recht, Benjamin}, title = {Random "
      "features for large-scale kernel machines}, booktitle = {Advances in Neural Information "
      "Processing Systems}, year = {2007}}"},
+    {"rubin1982", "Rubin, Thayer (1982). EM algorithms for ML factor analysis. Psychometrika 47.",
+     "@article{rubin1982, author = {Rubin, Donald B. and Thayer, Dorothy T.}, title = {{EM} "
+     "algorithms for {ML} factor analysis}, journal = {Psychometrika}, volume = {47}, year = "
+     "{1982}}"},
     {"shi2023",
      "Shi, Niethammer (2023). Multimodal Understanding Through Correlation Maximization and "
      "Minimization. arXiv:2305.03125.",

@@ -146,6 +146,31 @@ static void say_robust(paragraph *p)
         put(p, " Every column was replaced by the normal scores of its ranks.");
 }
 
+/* "empty cells of VIEW (12 of 100 training samples' 40 columns) ..." */
+static void say_filled(paragraph *p)
+{
+    mucmm_imputation of;
+    bool any = false;
+
+    for (int32_t v = 0; v < p->m->n_views; v++) {
+        if (!mucmm_model_imputation(p->m, v, &of) || of.empty == 0)
+            continue;
+        put(p, any ? "; " : " Empty cells were filled from the other cells of their view by ");
+        if (!any)
+            cite(p, MUCMM__REF_RUBIN,
+                 "factor analysis (Rubin and Thayer 1982) of the training "
+                 "samples: ");
+        any = true;
+        put_counted(p, of.empty, "cell");
+        put(p, " of ");
+        put(p, p->m->view[v].name);
+        put(p, of.r2 > 0 ? " by " : " by the means of the columns");
+        if (of.r2 > 0)
+            put_counted(p, of.factors, "factor");
+    }
+    put(p, any ? "." : "");
+}
+
 static void say_adjusted(paragraph *p)
 {
     const mucmm__adjust *a = p->m->adjust;
@@ -433,8 +458,8 @@ void mucmm__cite_paragraph(mucmm__text *t, const mucmm_model *m, bool used[MUCMM
                    .cross = m->cross_fit,
                    .s = r->summary[judged ? MUCMM_ROWS_HELD_OUT : MUCMM_ROWS_TRAIN]};
     void (*const sentences[])(paragraph *) = {
-        say_views,      say_rows, say_robust,      say_adjusted,     say_scaling,  say_common,
-        say_individual, say_test, say_significant, say_correlations, say_stability};
+        say_views,  say_rows,       say_filled, say_robust,      say_adjusted,     say_scaling,
+        say_common, say_individual, say_test,   say_significant, say_correlations, say_stability};
 
     for (size_t i = 0; i < sizeof sentences / sizeof *sentences; i++)
         sentences[i](&p);

@@ -192,6 +192,34 @@ static mucmm_status settings_table(const mucmm__page *p)
     return mucmm__page_table(p, "Settings of the fit.", head, sizeof head / sizeof *head, &c);
 }
 
+/* Empty cells, and what they are filled with. */
+static mucmm_status say_filled(const mucmm__page *p)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_imputation of;
+
+    for (int32_t v = 0; v < p->n_views; v++) {
+        if (!mucmm_model_imputation(p->m, v, &of) || of.empty == 0)
+            continue;
+        if (of.r2 > 0)
+            TRY(mucmm__page_say(p,
+                                "%" PRId64 " of the %.0f cells of %s were empty. They are filled "
+                                "from the other cells of their row, by %" PRId64
+                                " factors of the columns; cells that were hidden for a test are "
+                                "told with R2 %.2f.",
+                                of.empty, (double)of.rows * (double)mucmm_model_view_cols(p->m, v),
+                                p->view[v].name, of.factors, of.r2));
+        else
+            TRY(mucmm__page_say(p,
+                                "%" PRId64 " of the %.0f cells of %s were empty. They are filled "
+                                "by the means of their columns: the other cells do not tell them.",
+                                of.empty, (double)of.rows * (double)mucmm_model_view_cols(p->m, v),
+                                p->view[v].name));
+    }
+done:
+    return status;
+}
+
 mucmm_status mucmm__report_fitted(const mucmm__page *p)
 {
     const char *name = p->params->model_label;
@@ -216,6 +244,7 @@ mucmm_status mucmm__report_fitted(const mucmm__page *p)
             p->held_out     ? ""
             : p->fitted > 0 ? " given to the report that it was not fitted to"
                             : " given to the report"));
+    TRY(say_filled(p));
     TRY(views_table(p));
     TRY(settings_table(p));
 done:
