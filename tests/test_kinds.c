@@ -4,11 +4,11 @@
  * files, shards; their names, and damaged ones. */
 #include "io/arrays.h"
 #include "io_case.h"
+#include "zip_writer.h"
 
 #include <ftw.h>
 #include <hdf5.h>
 #include <sys/stat.h>
-#include <zlib.h>
 
 enum { N = 40, P = 3 };
 
@@ -42,82 +42,18 @@ static void write_bytes(const char *name, const void *bytes, size_t size)
 
 /* ---- zip files of their own writer --------------------------------------------------- */
 
-typedef struct packed {
-    unsigned char bytes[8192];
-    size_t size, n, directory[4], at[4]; /* where the members and their entries begin */
-    unsigned char entry[4][128];
-    size_t entry_size[4];
-} packed;
-
-static void put(unsigned char *p, uint64_t v, int size)
-{
-    for (int i = 0; i < size; i++)
-        p[i] = (unsigned char)(v >> 8 * i);
-}
-
-static void zip_add(packed *z, const char *name, const unsigned char *data, size_t size, int method)
-{
-    unsigned char *local = z->bytes + z->size, *e = z->entry[z->n];
-    size_t n_name = strlen(name), stored = size;
-    uint32_t crc = (uint32_t)crc32(crc32(0, NULL, 0), data, (uInt)size);
-
-    if (method == 8) {
-        z_stream s = {0};
-        assert_int_equal(deflateInit2(&s, 6, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY), Z_OK);
-        s.next_in = (unsigned char *)(uintptr_t)data;
-        s.avail_in = (uInt)size;
-        s.next_out = local + 30 + n_name;
-        s.avail_out = 4096;
-        assert_int_equal(deflate(&s, Z_FINISH), Z_STREAM_END);
-        stored = s.total_out;
-        deflateEnd(&s);
-    } else
-        memcpy(local + 30 + n_name, data, size);
-    put(local, 0x04034b50, 4);
-    put(local + 8, (uint64_t)method, 2);
-    put(local + 26, n_name, 2);
-    memcpy(local + 30, name, n_name);
-    put(e, 0x02014b50, 4);
-    put(e + 10, (uint64_t)method, 2);
-    put(e + 16, crc, 4);
-    put(e + 20, stored, 4);
-    put(e + 24, size, 4);
-    put(e + 28, n_name, 2);
-    put(e + 42, z->size, 4);
-    memcpy(e + 46, name, n_name);
-    z->entry_size[z->n] = 46 + n_name;
-    z->at[z->n++] = z->size;
-    z->size += 30 + n_name + stored;
-}
-
-static void zip_end(packed *z)
-{
-    size_t start = z->size;
-
-    for (size_t i = 0; i < z->n; i++) {
-        z->directory[i] = z->size;
-        memcpy(z->bytes + z->size, z->entry[i], z->entry_size[i]);
-        z->size += z->entry_size[i];
-    }
-    put(z->bytes + z->size, 0x06054b50, 4);
-    put(z->bytes + z->size + 10, z->n, 2);
-    put(z->bytes + z->size + 12, z->size - start, 4);
-    put(z->bytes + z->size + 16, start, 4);
-    z->size += 22;
-}
-
 static size_t npy_of(unsigned char *out, const float *x)
 {
     return make_npy(out, 1, HEADER("'<f4'", "(40, 3)"), x, N * P * sizeof *x);
 }
 
 /* x and y, both deflated or stored, and something that is no array. */
-static packed make_npz(const float *x, const float *y, int method)
+static zip_file make_npz(const float *x, const float *y, int method)
 {
-    static packed z;
+    static zip_file z;
     unsigned char npy[1024];
 
-    z = (packed){0};
+    z = (zip_file){0};
     zip_add(&z, "x.npy", npy, npy_of(npy, x), method);
     zip_add(&z, "readme.txt", (const unsigned char *)"text", 4, 0);
     zip_add(&z, "deep/y.npy", npy, npy_of(npy, y), method);
@@ -134,7 +70,7 @@ static void test_npz(void **state)
     for (int i = 0; i < N * P; i++)
         y[i] = 2 * x[i];
     for (int method = 0; method <= 8; method += 8) {
-        packed z = make_npz(x, y, method);
+        zip_file z = make_npz(x, y, method);
         write_bytes("e.npz", z.bytes, z.size);
         check_file("e.npz:x", x, N, P);
         check_file("e.npz:deep/y", y, N, P);
@@ -159,18 +95,18 @@ static void test_damaged_npz(void **state)
     (void)state;
     fill(x, N * P);
     for (int method = 0; method <= 8; method += 8) {
-        packed z = make_npz(x, x, method), cut = z;
+        zip_file z = make_npz(x, x, method), cut = z;
         for (size_t at = z.directory[0]; at + 4 <= z.size; at++)
             for (size_t v = 0; v < sizeof values / sizeof *values; v++) {
-                packed bad = z;
-                put(bad.bytes + at, values[v], 4);
+                zip_file bad = z;
+                zip_put(bad.bytes + at, values[v], 4);
                 if (open_bytes("b.npz", NULL, bad.bytes, bad.size, &d) == MUCMM_OK)
                     mucmm_data_free(d);
             }
         for (cut.size = 4; cut.size < z.size; cut.size++)
             assert_int_equal(open_bytes("b.npz", NULL, cut.bytes, cut.size, &d), MUCMM_EFORMAT);
     }
-    packed z = {0};
+    zip_file z = {0};
     unsigned char npy[1024];
     zip_add(&z, "x.npy", npy, npy_of(npy, x), 8);
     zip_end(&z);
@@ -186,12 +122,12 @@ static void test_damaged_npz(void **state)
                      {8, 1, MUCMM_EUNSUPPORTED, "encrypted"},
                      {10, 14, MUCMM_EUNSUPPORTED, "zip method 14"},
                      {16, 1, MUCMM_EFORMAT, "checksum"}};
-        packed bad = z;
-        put(bad.bytes + z.directory[0] + edits[k].at, edits[k].value, edits[k].at < 16 ? 2 : 4);
+        zip_file bad = z;
+        zip_put(bad.bytes + z.directory[0] + edits[k].at, edits[k].value, edits[k].at < 16 ? 2 : 4);
         check_message(open_bytes("b.npz", NULL, bad.bytes, bad.size, &d), edits[k].status,
                       edits[k].text);
     }
-    z = (packed){0};
+    z = (zip_file){0};
     zip_add(&z, "x.npy", npy, npy_of(npy, x), 0);
     zip_add(&z, "x.npy", npy, npy_of(npy, x), 0);
     zip_end(&z);
@@ -338,6 +274,47 @@ static void test_hdf5(void **state)
     check_refused("a.h5:out", MUCMM_EARG, "no array is named 'out'");
 }
 
+/* Bytes changed all over the file, on which the library may crash: an error or numbers. */
+static void test_damaged_hdf5(void **state)
+{
+    static unsigned char b[1 << 14];
+    float x[N * P];
+    hid_t f = H5Fcreate(in_folder("d.h5"), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t p = H5Pcreate(H5P_DATASET_CREATE), set;
+    hid_t space = H5Screate_simple(2, (const hsize_t[]){N, P}, NULL);
+    FILE *file;
+    size_t size;
+    int failed = 0;
+
+    (void)state;
+    fill(x, N * P);
+    H5Pset_chunk(p, 2, (const hsize_t[]){7, P});
+    H5Pset_deflate(p, 6);
+    set = H5Dcreate2(f, "x", H5T_NATIVE_FLOAT, space, H5P_DEFAULT, p, H5P_DEFAULT);
+    assert_true(H5Dwrite(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, x) >= 0);
+    H5Dclose(set);
+    H5Pclose(p);
+    H5Sclose(space);
+    H5Fclose(f);
+    check_file("d.h5", x, N, P);
+    file = fopen(in_folder("d.h5"), "rb");
+    assert_non_null(file);
+    size = fread(b, 1, sizeof b, file);
+    fclose(file);
+    for (size_t at = 8; at < size; at += at < 1024 ? 5 : 101) {
+        mucmm_data *d = NULL;
+        unsigned char kept = b[at];
+        mucmm_status status;
+        b[at] ^= 0x85;
+        status = open_bytes("d.h5", NULL, b, size, &d);
+        assert_true(status == MUCMM_OK || *mucmm_ctx_message(ctx));
+        failed += status != MUCMM_OK;
+        mucmm_data_free(d);
+        b[at] = kept;
+    }
+    assert_true(failed > 10);
+}
+
 static void test_annotated_files(void **state)
 {
     static const char *const rows[] = {"c1", "c2", "c3"}, *const cols[] = {"g1", "g2"};
@@ -430,10 +407,15 @@ static int clear(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_npz),         cmocka_unit_test(test_damaged_npz),
-        cmocka_unit_test(test_safetensors), cmocka_unit_test(test_shards),
-        cmocka_unit_test(test_hdf5),        cmocka_unit_test(test_annotated_files),
-        cmocka_unit_test(test_other_kinds), cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_npz),
+        cmocka_unit_test(test_damaged_npz),
+        cmocka_unit_test(test_safetensors),
+        cmocka_unit_test(test_shards),
+        cmocka_unit_test(test_hdf5),
+        cmocka_unit_test(test_damaged_hdf5),
+        cmocka_unit_test(test_annotated_files),
+        cmocka_unit_test(test_other_kinds),
+        cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests_name("kinds", tests, set_up, clear);
 }

@@ -29,11 +29,6 @@ mucmm_status mucmm__npz_parse(mucmm_ctx *ctx, const char *file, const char *name
 mucmm_status mucmm__tensors_parse(mucmm_ctx *ctx, const char *file, const char *name,
                                   const unsigned char *bytes, size_t size, unsigned char **owned,
                                   mucmm__array *out);
-/* From a file by its path, or from bytes where path is NULL. names (empty before): of AnnData's
- * files, what the rows and columns are called. */
-mucmm_status mucmm__hdf5_read(mucmm_ctx *ctx, const char *file, const char *name, const char *path,
-                              const unsigned char *bytes, size_t size, unsigned char **owned,
-                              mucmm__array *out, mucmm__table *names);
 bool mucmm__is_hdf5(const unsigned char *bytes, size_t size);
 bool mucmm__is_tensors(const unsigned char *bytes, size_t size);
 bool mucmm__is_zip(const unsigned char *bytes, size_t size);
@@ -52,10 +47,19 @@ typedef struct mucmm__found {
     const char *label, *path, *name;
 } mucmm__found;
 
-/* Of any kind that holds arrays; as mucmm__npz_parse and mucmm__hdf5_read. */
+/* From a file by its path, or from bytes where path is NULL: the numbers into the file fd. names
+ * (empty before): of AnnData's files, what the rows and columns are called. */
+mucmm_status mucmm__hdf5_read(mucmm_ctx *ctx, const mucmm__found *f, int fd, mucmm__array *out,
+                              mucmm__table *names);
+/* The same by another process, which may crash; *numbers: where they lie, to be closed. */
+mucmm_status mucmm__hdf5_read_apart(mucmm_ctx *ctx, const mucmm__found *f, mucmm__map *numbers,
+                                    mucmm__array *out, mucmm__table *names);
+
+/* Of any kind that holds arrays: *owned or *made (empty before) is where the numbers lie, if not in
+ * f's bytes; they are the caller's, also after a failure. */
 bool mucmm__holds_array(const mucmm__found *f);
 mucmm_status mucmm__array_parse(mucmm_ctx *ctx, const mucmm__found *f, unsigned char **owned,
-                                mucmm__array *out, mucmm__table *names);
+                                mucmm__map *made, mucmm__array *out, mucmm__table *names);
 /* EUNSUPPORTED, and what to do with such a file. */
 mucmm_status mucmm__kind_fail(mucmm_ctx *ctx, const char *label);
 

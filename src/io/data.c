@@ -341,7 +341,7 @@ static mucmm_status parse(mucmm_ctx *ctx, const mucmm__found *f, const mucmm_dat
                                "%s: cannot be transposed; only .csv and .tsv files are", d->label);
         if (p->key && !mucmm__is_hdf5(f->bytes, f->size))
             return fail_no_keys(ctx, d);
-        TRY(mucmm__array_parse(ctx, f, &d->owned, &a, &d->table));
+        TRY(mucmm__array_parse(ctx, f, &d->owned, &d->map, &a, &d->table));
         return take_array(ctx, &a, p, d);
     }
     if (mucmm__is_table_name(d->label))
@@ -367,7 +367,7 @@ static mucmm_status open_file(mucmm_ctx *ctx, const mucmm__found *f,
                            f->label, p.header, p.decimal);
     TRY(mucmm__data_create(ctx, f->label, &d));
     TRY(parse(ctx, f, &p, d));
-    if (map && !d->owned && !d->table.values) {
+    if (map && !d->owned && !d->map.data && !d->table.values) {
         d->map = *map;
         *map = (mucmm__map){NULL, 0};
     }

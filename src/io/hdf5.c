@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: MIT
  *
  * hdf5.c - one data set of an HDF5 file, read whole; of AnnData's files (.h5ad, .h5mu) also sparse
- * matrices and the names of rows and columns. The library is asked for one thing at a time, silent,
- * without plugins, and may not follow links into other files. */
+ * matrices and the names of rows and columns; in a process of its own (apart.c), silent, without
+ * plugins, and without links into other files. */
 #define H5_USE_110_API
 #include "io/arrays.h"
 
 #include <hdf5.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* Numbers that a file can hold by byte: of fill values there may be a million. */
 enum { MAX_RATIO = 1100, FEW = 1 << 20 };
 /* Numbers of a sparse matrix by one that is not 0. */
 enum { MAX_SPARSE = 10000 };
 enum { PATH = 512 };
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 typedef struct reading {
     mucmm_ctx *ctx;
@@ -28,7 +27,7 @@ typedef struct reading {
     mucmm__choice *choice;
     char found[PATH];
     mucmm__array *out;
-    unsigned char **owned;
+    int fd; /* where the numbers go */
     mucmm__table *names;
     int64_t text_size;
 } reading;
@@ -120,14 +119,32 @@ static mucmm_status check_storage(const reading *r, hid_t set, int64_t bytes)
     return MUCMM_OK;
 }
 
+/* Room for all n bytes of the result, zeros, in memory that the program has too. */
+static mucmm_status result_room(const reading *r, int64_t n, unsigned char **bytes)
+{
+    void *p = MAP_FAILED;
+
+    *bytes = NULL;
+    if (n == 0)
+        return MUCMM_OK;
+    if ((uint64_t)n <= r->ctx->max_alloc && ftruncate(r->fd, n) == 0)
+        p = mmap(NULL, (size_t)n, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, 0);
+    if (p == MAP_FAILED)
+        return mucmm__fail(r->ctx, MUCMM_ENOMEM, "%s: out of memory: %" PRId64 " bytes of numbers",
+                           r->file, n);
+    *bytes = p;
+    return MUCMM_OK;
+}
+
 /* ---- reading ----------------------------------------------------------------------- */
 
-/* All numbers, as they are, or as `want` (0: as they are). *bytes is NULL before. */
+/* All numbers, as they are, or as `want` (0: as they are); bytes NULL: they are the result. */
 static mucmm_status read_set(const reading *r, const char *name, mucmm_dtype want, mucmm__array *a,
                              unsigned char **bytes)
 {
     mucmm_status status = MUCMM_OK;
     hid_t set = H5Dopen2(r->h5, name, r->access), type;
+    unsigned char *to = NULL;
     int64_t n;
 
     if (set < 0)
@@ -142,9 +159,9 @@ static mucmm_status read_set(const reading *r, const char *name, mucmm_dtype wan
     if (!mucmm__array_bytes(a, &n))
         TRY(mucmm__fail(r->ctx, MUCMM_EFORMAT, "%s: its shape overflows", r->file));
     TRY(check_storage(r, set, n));
-    TRY(mucmm__alloc(r->ctx, n, 1, bytes));
-    a->data = *bytes;
-    if (n > 0 && H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, *bytes) < 0)
+    TRY(bytes ? mucmm__alloc(r->ctx, n, 1, bytes) : result_room(r, n, &to));
+    to = bytes ? *bytes : to;
+    if (n > 0 && H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, to) < 0)
         TRY(fail_library(r, name));
 done:
     H5Dclose(set);
@@ -231,6 +248,7 @@ static mucmm_status read_sparse(reading *r, const char *group)
     mucmm_status status = MUCMM_OK;
     sparse s = {0};
     bool by_column = is_by_column(r, group);
+    unsigned char *dense = NULL;
     int64_t shape[2], n;
 
     if (!read_shape(r, group, shape))
@@ -251,9 +269,8 @@ static mucmm_status read_sparse(reading *r, const char *group)
                         "%s: a sparse matrix of %" PRId64 " x %" PRId64 " with %" PRId64
                         " numbers; it would be nothing but zeros",
                         r->file, shape[0], shape[1], s.data.shape[0]));
-    TRY(mucmm__alloc(r->ctx, n, 1, r->owned));
-    r->out->data = *r->owned;
-    TRY(spread(r, &s, by_column, *r->owned));
+    TRY(result_room(r, n, &dense));
+    TRY(spread(r, &s, by_column, dense));
 done:
     for (int k = 0; k < 3; k++)
         mucmm__free(s.bytes[k]);
@@ -400,7 +417,7 @@ static mucmm_status find_and_read(reading *r)
     } else {
         H5Ovisit(r->h5, H5_INDEX_NAME, H5_ITER_INC, visit, r);
         TRY(mucmm__choice_check(r->ctx, c));
-        TRY(read_set(r, r->found, 0, r->out, r->owned));
+        TRY(read_set(r, r->found, 0, r->out, NULL));
     }
     TRY(read_all_names(r));
 done:
@@ -444,27 +461,15 @@ done:
     return status;
 }
 
-mucmm_status mucmm__hdf5_read(mucmm_ctx *ctx, const char *file, const char *name, const char *path,
-                              const unsigned char *bytes, size_t size, unsigned char **owned,
-                              mucmm__array *out, mucmm__table *names)
+mucmm_status mucmm__hdf5_read(mucmm_ctx *ctx, const mucmm__found *f, int fd, mucmm__array *out,
+                              mucmm__table *names)
 {
-    mucmm_status status;
-    mucmm__choice choice = {.file = file, .name = name};
+    mucmm__choice choice = {.file = f->label, .name = f->name};
     reading r = {
-        .ctx = ctx, .file = file, .choice = &choice, .out = out, .owned = owned, .names = names};
-    H5E_auto2_t report;
-    void *report_arg;
-    unsigned plugins = 0;
+        .ctx = ctx, .file = f->label, .choice = &choice, .out = out, .fd = fd, .names = names};
 
-    pthread_mutex_lock(&lock);
     H5open();
-    H5Eget_auto2(H5E_DEFAULT, &report, &report_arg);
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-    H5PLget_loading_state(&plugins);
     H5PLset_loading_state(0);
-    status = read_file(&r, path, bytes, size);
-    H5PLset_loading_state(plugins);
-    H5Eset_auto2(H5E_DEFAULT, report, report_arg);
-    pthread_mutex_unlock(&lock);
-    return status;
+    return read_file(&r, f->path, f->bytes, f->size);
 }

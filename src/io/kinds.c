@@ -27,7 +27,7 @@ bool mucmm__holds_array(const mucmm__found *f)
 }
 
 mucmm_status mucmm__array_parse(mucmm_ctx *ctx, const mucmm__found *f, unsigned char **owned,
-                                mucmm__array *out, mucmm__table *names)
+                                mucmm__map *made, mucmm__array *out, mucmm__table *names)
 {
     mucmm_status status = MUCMM_OK;
     size_t size;
@@ -40,8 +40,7 @@ mucmm_status mucmm__array_parse(mucmm_ctx *ctx, const mucmm__found *f, unsigned 
     if (is_zip_of_arrays(f))
         return mucmm__npz_parse(ctx, f->label, f->name, f->bytes, f->size, owned, out);
     if (mucmm__is_hdf5(f->bytes, f->size))
-        return mucmm__hdf5_read(ctx, f->label, f->name, f->path, f->bytes, f->size, owned, out,
-                                names);
+        return mucmm__hdf5_read_apart(ctx, f, made, out, names);
     if (mucmm__is_npy(f->bytes, f->size))
         return mucmm__npy_parse(ctx, f->label, f->bytes, f->size, out);
     if (mucmm__is_idx(f->bytes, f->size))

@@ -2,12 +2,13 @@
  *
  * seeds.c - writes sound small inputs for every fuzz target: seeds FOLDER makes FOLDER/TARGET/NAME.
  * Inputs that once failed are in tests/fuzz/found. */
+#include "../zip_writer.h"
 #include "fixtures.h"
 
+#include <hdf5.h>
 #include <jpeglib.h>
 #include <sndfile.h>
 #include <sys/stat.h>
-#include <zlib.h>
 
 static void put(const char *root, const char *target, const char *name, const void *bytes,
                 size_t size)
@@ -52,6 +53,77 @@ static void seed_npy(const char *root)
             b[10 + n + (size_t)k] = (uint8_t)(k % 8 == 1 ? 0x3c : k & 1);
         snprintf(name, sizeof name, "%d", (int)i);
         put(root, "npy", name, b, 10 + n + 48);
+    }
+}
+
+/* One and two arrays, stored and deflated. */
+static void seed_npz(const char *root)
+{
+    static const char header[] = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }";
+    uint8_t b[256] = "\x93NUMPY\1\0";
+    size_t n = strlen(header), size = 10 + n + 24;
+    static zip_file z;
+
+    b[8] = (uint8_t)n;
+    memcpy(b + 10, header, n);
+    for (int method = 0; method <= 8; method += 8)
+        for (int two = 0; two < 2; two++) {
+            const char *const names[] = {"stored", "stored2", "packed", "packed2"};
+            z = (zip_file){0};
+            zip_add(&z, "x.npy", b, size, method);
+            if (two)
+                zip_add(&z, "y.npy", b, size, 8 - method);
+            zip_end(&z);
+            put(root, "npz", names[method / 4 + two], z.bytes, z.size);
+        }
+}
+
+/* A plain data set, a chunked one, and a sparse matrix. */
+static void seed_hdf5(const char *root)
+{
+    static const char *const names[] = {"plain", "chunked", "sparse"};
+    const float x[6] = {1, 2, 3, 4, 5, 6};
+    const int32_t at[3] = {0, 1, 2};
+
+    for (int kind = 0; kind < 3; kind++) {
+        char path[1024];
+        hid_t file, group, space = H5Screate_simple(2, (const hsize_t[]){2, 3}, NULL);
+        hid_t line = H5Screate_simple(1, (const hsize_t[]){3}, NULL);
+        hid_t p = H5Pcreate(H5P_DATASET_CREATE), a;
+
+        put_string(root, "hdf5", names[kind], "");
+        snprintf(path, sizeof path, "%s/hdf5/%s", root, names[kind]);
+        file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+        if (kind == 1) {
+            H5Pset_chunk(p, 2, (const hsize_t[]){1, 3});
+            H5Pset_deflate(p, 6);
+        }
+        if (kind < 2) {
+            a = H5Dcreate2(file, "x", H5T_NATIVE_FLOAT, space, H5P_DEFAULT, p, H5P_DEFAULT);
+            FUZZ_REQUIRE(H5Dwrite(a, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, x) >= 0);
+            H5Dclose(a);
+        } else {
+            static const char *const parts[] = {"data", "indices", "indptr"};
+            hid_t pair = H5Screate_simple(1, (const hsize_t[]){2}, NULL);
+            H5Gclose(H5Gcreate2(file, "obs", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+            H5Gclose(H5Gcreate2(file, "var", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+            group = H5Gcreate2(file, "X", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+            a = H5Acreate2(group, "shape", H5T_NATIVE_INT64, pair, H5P_DEFAULT, H5P_DEFAULT);
+            H5Awrite(a, H5T_NATIVE_INT64, (const int64_t[]){2, 3});
+            H5Aclose(a);
+            for (int i = 0; i < 3; i++) {
+                a = H5Dcreate2(group, parts[i], H5T_NATIVE_INT32, line, H5P_DEFAULT, H5P_DEFAULT,
+                               H5P_DEFAULT);
+                H5Dwrite(a, H5T_NATIVE_INT32, H5S_ALL, H5S_ALL, H5P_DEFAULT, at);
+                H5Dclose(a);
+            }
+            H5Sclose(pair);
+            H5Gclose(group);
+        }
+        H5Pclose(p);
+        H5Sclose(space);
+        H5Sclose(line);
+        H5Fclose(file);
     }
 }
 
@@ -369,6 +441,8 @@ int main(int argc, char **argv)
 
     mkdir(root, 0777);
     seed_npy(root);
+    seed_npz(root);
+    seed_hdf5(root);
     seed_table(root);
     seed_idx(root);
     seed_safetensors(ctx, root);
