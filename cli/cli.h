@@ -86,6 +86,8 @@ int inputs_open_for(session *s, const mucmm_model *m, const settings *given, inp
  * column of theirs. The caller frees. */
 int groups_read(session *s, const settings *given, const mucmm_views *views, const pairs *files,
                 int64_t **out);
+/* Leaves out rows that lack a view, which cannot be shown; those of a study stay. */
+int inputs_complete(session *s, inputs *in);
 /* Those of its rows, in->groups. */
 int inputs_groups(session *s, const settings *given, inputs *in);
 void inputs_close(inputs *in);

@@ -204,6 +204,21 @@ int inputs_groups(session *s, const settings *given, inputs *in)
     return groups_read(s, given, in->paired, &given->view, &in->groups);
 }
 
+int inputs_complete(session *s, inputs *in)
+{
+    mucmm_views *complete = NULL;
+    int code = 0;
+
+    if (in->study)
+        return 0;
+    TRY(check(s, mucmm_views_complete(s->ctx, in->paired, &complete)));
+    mucmm_views_free(in->paired);
+    in->paired = complete;
+    list_views(in);
+done:
+    return code;
+}
+
 int inputs_open(session *s, const settings *given, const char *study, mucmm_part usual, inputs *out)
 {
     int code = 0;

@@ -213,6 +213,7 @@ int run_report(const settings *given)
     TRY(inputs_open_for(&s, m, given, &in));
     if (given->label && !in.study)
         TRY(fail(EXIT_USAGE, "--label needs a study file"));
+    TRY(inputs_complete(&s, &in));
     TRY(again_text(given, m, &commands));
     TRY(inputs_groups(&s, given, &in));
     fill_score_params(given, &score);

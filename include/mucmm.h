@@ -2294,6 +2294,10 @@ MUCMM_API mucmm_status mucmm_views_groups(mucmm_ctx *ctx, const mucmm_views *vie
 /* The same views, with these rows attached to each (mucmm_data_attach). */
 MUCMM_API mucmm_status mucmm_views_attach(mucmm_ctx *ctx, const mucmm_views *views,
                                           const mucmm_table *t, mucmm_views **out);
+/* The same views, of the rows that have them all; what is attached stays. A warning says how many
+ * are left out. EFORMAT: none has; EUNSUPPORTED: rows of a study. */
+MUCMM_API mucmm_status mucmm_views_complete(mucmm_ctx *ctx, const mucmm_views *views,
+                                            mucmm_views **out);
 
 MUCMM_API int32_t mucmm_views_count(const mucmm_views *v);
 MUCMM_API int64_t mucmm_views_rows(const mucmm_views *v);

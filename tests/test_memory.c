@@ -1499,7 +1499,7 @@ static mucmm_status m_table_attach(mucmm_ctx *c)
 {
     mucmm_status status = MUCMM_OK;
     mucmm_table *t = NULL, *rows = NULL;
-    mucmm_views *v = NULL, *with = NULL;
+    mucmm_views *v = NULL, *with = NULL, *complete = NULL;
     mucmm_data *d = NULL, *known_of = NULL;
     mucmm_cmat m = {numbers, 3, 6, 6};
     int64_t *numbered, n;
@@ -1516,11 +1516,15 @@ static mucmm_status m_table_attach(mucmm_ctx *c)
     status = mucmm_views_attach(c, v, t, &with);
     GONE(status, with);
     TRY(status);
+    status = mucmm_views_complete(c, with, &complete);
+    GONE(status, complete);
+    TRY(status);
     status = mucmm_data_attach(c, d, rows, &known_of);
     GONE(status, known_of);
 done:
     mucmm_data_free(known_of);
     mucmm_views_free(with);
+    mucmm_views_free(complete);
     mucmm_table_free(rows);
     mucmm_table_free(t);
     mucmm_views_free(v);
@@ -1801,6 +1805,7 @@ static const swept table[] = {
     CALL(table_require),
     {"mucmm_table_match", m_table_attach, NULL},
     {"mucmm_views_attach", m_table_attach, NULL},
+    {"mucmm_views_complete", m_table_attach, NULL},
     {"mucmm_views_groups", m_table_attach, NULL},
     {"mucmm_views_samples", m_table_attach, NULL},
     {"mucmm_data_attach", m_table_attach, NULL},

@@ -410,6 +410,33 @@ done:
     return status;
 }
 
+mucmm_status mucmm_views_complete(mucmm_ctx *ctx, const mucmm_views *from, mucmm_views **out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_views *v = NULL;
+
+    *out = NULL;
+    if (from->study)
+        return mucmm__fail(
+            ctx, MUCMM_EUNSUPPORTED,
+            "rows of a study cannot be left out here; give the study `missing` drop");
+    TRY(mucmm__alloc(ctx, 1, sizeof *v, &v));
+    v->part = from->part;
+    v->table = from->table ? mucmm__table_keep(from->table) : NULL;
+    for (int32_t i = 0; i < from->n; i++)
+        TRY(add(ctx, v, from->list[i].name, mucmm__data_keep(from->data[i])));
+    TRY(drop_rows(ctx, v));
+    if (v->dropped > 0)
+        mucmm__warn(ctx, "%" PRId64 " rows lack a view and are left out; %" PRId64 " are left",
+                    v->dropped, mucmm_views_rows(v));
+    v->dropped += from->dropped;
+    *out = v;
+    v = NULL;
+done:
+    mucmm_views_free(v);
+    return status;
+}
+
 /* The cells of a column of the table's rows, which are those of the views, or of the study's. */
 static const char *group_cell(const mucmm_views *v, const mucmm_table *t, int64_t column,
                               const char *name, int64_t row)

@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 import traceback
+import xml.etree.ElementTree
 
 import onnx_file
 from arrays import (npy_bytes, paired_rows, patch_model, read_npy, write_csv, write_fashion, write_npy, write_png,
@@ -457,6 +458,44 @@ def missing_rows_are_refused_with_their_number():
     fails(1, ['0 rows that have all views'], *linear(*incomplete, '--missing', 'allow'))
     write_keyed('ir.csv', ['g%d' % j for j in range(8)], [None] * 500, ['s%d' % i for i in range(500)])
     fails(1, ['ir.csv: no row holds a value'], *linear(*incomplete, '--missing', 'allow'))
+
+
+@test
+def two_tables_of_animals_become_results():
+    """The job of docs/jobs/omics.md: shuffled and partly overlapping keys, single missing cells, a covariate."""
+    draw = random.Random(5)
+    keys = ['m%02d' % i for i in range(60)]
+    shared, batch = [draw.gauss(0, 1) for _ in keys], [i % 2 for i in range(60)]
+    for name, cols, without in (('gene', 9, keys[:2]), ('lipid', 5, keys[-2:])):
+        table = [[k] + ['%.4f' % ((3 * z if j == 2 else 0) + 2 * b + draw.gauss(0, 1)) for j in range(cols)] for k, z, b in zip(keys, shared, batch)]
+        draw.shuffle(table)
+        table = [row for row in table if row[0] not in without]
+        for _ in range(5):
+            draw.choice(table)[draw.randrange(1, cols + 1)] = 'NA'
+        with open(name + '.csv', 'w', newline='') as f:
+            csv.writer(f).writerows([['mouse'] + ['%s<%d>' % (name, j) for j in range(cols)]] + table)
+    with open('clinical.csv', 'w') as f:
+        f.write('mouse,batch\n' + ''.join('%s,%s\n' % (k, 'ab'[b]) for k, b in zip(keys, batch)))
+    rows = ['--view', 'gene=gene.csv', '--view', 'lipid=lipid.csv', '--key', 'mouse', '--missing', 'allow', '--covariates', 'clinical.csv', '--threads', '1']
+    succeeds('fit', *rows, '--adjust', 'batch', '--common', '2', '--individual', '0', '--head', 'linear', '--bootstrap', '20', '-o', 'mice.mucmm',
+             '--figure', 'components.svg')
+    result = succeeds('loadings', 'mice.mucmm', '-o', 'loadings.csv', '--figure', 'loadings.svg')
+    check(result.stdout == '' and result.stderr.count('wrote ') == 2, result)
+    with open('loadings.csv', newline='') as f:
+        top = [next(r for r in csv.DictReader(f) if r['view'] == view and r['component'] == '0') for view in ('gene',)]
+    check(top[0]['column'] == 'gene<2>' and abs(float(top[0]['loading'])) > .9 and top[0]['comes_back'] == 'yes', top)
+    check(float(top[0]['low']) <= float(top[0]['loading']) <= float(top[0]['high']), top)
+    for name in ('components.svg', 'loadings.svg'):
+        check(xml.etree.ElementTree.parse(name).getroot().tag.endswith('svg'), name)
+    succeeds('loadings', 'mice.mucmm', '--figure', 'loadings.pdf')
+    succeeds('info', 'mice.mucmm', '--figure', 'components.png')
+    succeeds('score', 'mice.mucmm', *rows, '--figure', 'scores.svg')
+    text = succeeds('relate', 'mice.mucmm', *rows, '--metadata', 'clinical.csv', '-o', 'relations.csv').stdout
+    check('adjusted for' in text, text)
+    check('batch was taken out' in succeeds('cite', 'mice.mucmm').stdout, 'cite')
+    result = succeeds('report', 'mice.mucmm', *rows, '--permutations', '0', '-o', 'mice.html')
+    check('4 rows lack a view and are left out; 56 are left' in result.stderr, result.stderr)
+    fails(1, ['/nowhere/l.svg'], 'loadings', 'mice.mucmm', '--figure', '/nowhere/l.svg')
 
 
 @test
