@@ -15,12 +15,15 @@ import re
 import resource
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
 import time
 import traceback
+import wave
 import xml.etree.ElementTree
+import zipfile
 
 import onnx_file
 from arrays import (npy_bytes, paired_rows, patch_model, read_npy, write_csv, write_fashion, write_npy, write_png,
@@ -496,6 +499,56 @@ def two_tables_of_animals_become_results():
     result = succeeds('report', 'mice.mucmm', *rows, '--permutations', '0', '-o', 'mice.html')
     check('4 rows lack a view and are left out; 56 are left' in result.stderr, result.stderr)
     fails(1, ['/nowhere/l.svg'], 'loadings', 'mice.mucmm', '--figure', '/nowhere/l.svg')
+
+
+@test
+def embeddings_with_captions():
+    """The job of docs/jobs/captions.md: arrays of one .npz, shown by the captions of a table."""
+    left, right = paired_rows(200, 3)
+    for name, rows in (('img', left), ('txt', right)):
+        write_npy(name + '.npy', rows)
+    with zipfile.ZipFile('emb.npz', 'w') as f:
+        f.write('img.npy')
+        f.write('txt.npy')
+    with open('captions.csv', 'w') as f:
+        f.write('caption\n' + ''.join('here is animal %d\n' % i for i in range(200)))
+    views = {name: {'kind': 'features', 'file': 'emb.npz:' + part, 'show': 'caption'} for name, part in (('image', 'img'), ('text', 'txt'))}
+    with open('captions.json', 'w') as f:
+        json.dump({'table': 'captions.csv', 'split': {'test': .3, 'seed': 1}, 'views': views}, f)
+    succeeds('fit', 'captions.json', '--common', '2', '--individual', '1', '--head', 'linear', '--threads', '1', '-o', 'captions.mucmm')
+    succeeds('score', 'captions.mucmm', 'captions.json', '--figure', 'components.pdf')
+    check('60 rows with a known partner' in succeeds('match', 'captions.mucmm', 'captions.json', '--query', 'image', '--gallery', 'text', '--top', '3',
+                                                     '-o', 'matches.csv').stdout, 'match')
+    succeeds('report', 'captions.mucmm', 'captions.json', '--permutations', '0', '-o', 'captions.html')
+    with open('captions.html', encoding='utf-8') as f:
+        check(len(set(re.findall('here is animal [0-9]+', f.read()))) > 5, 'captions')
+
+
+@test
+def sounds_with_pictures():
+    """The job of docs/jobs/sound.md: tones by log-mel, whose pitch is the height of a line in pictures that are arrays."""
+    draw = random.Random(8)
+    pitch = [draw.random() for _ in range(80)]
+    os.makedirs('sounds', exist_ok=True)
+    for i, z in enumerate(pitch):
+        with wave.open('sounds/t%d.wav' % i, 'wb') as f:
+            f.setnchannels(1)
+            f.setsampwidth(2)
+            f.setframerate(8000)
+            f.writeframes(b''.join(struct.pack('<h', int(9000 * math.sin(2 * math.pi * 200 * 8 ** z * t / 8000) + draw.gauss(0, 50))) for t in range(1200)))
+    write_npy('pictures.npy', [[math.exp(-.5 * (j // 6 - 5 * z) ** 2) + .1 * draw.gauss(0, 1) for j in range(36)] for z in pitch])
+    with open('rows.csv', 'w') as f:
+        f.write('sound,hertz\n' + ''.join('t%d.wav,%g\n' % (i, 200 * 8 ** z) for i, z in enumerate(pitch)))
+    sound = {'kind': 'audio', 'column': 'sound', 'folder': 'sounds', 'rate': 8000, 'samples': 1200, 'encoder': 'log-mel', 'bands': 12, 'frames': 1}
+    with open('tones.json', 'w') as f:
+        json.dump({'table': 'rows.csv', 'split': {'test': .3, 'seed': 1}, 'views': {'sound': sound, 'picture': {'kind': 'features', 'file': 'pictures.npy'}}}, f)
+    succeeds('fit', 'tones.json', '--common', '2', '--individual', '1', '--head', 'linear', '--threads', '1', '-o', 'tones.mucmm', '--csv', 'tones.csv')
+    with open('tones.csv', newline='') as f:
+        check(max(float(r['correlation']) for r in csv.DictReader(f) if r['rows'] != 'train') > .8, 'the pitch')
+    succeeds('explain', 'tones.mucmm', 'tones.json', '--samples', '0', '--score', 'common', '--figures', 'svg', '-o', 'tone_maps')
+    drawn = [name for name in os.listdir('tone_maps') if name.endswith('.svg')]
+    check(len(drawn) == 2 and all(xml.etree.ElementTree.parse('tone_maps/' + name) for name in drawn), drawn)
+    check('hertz' in succeeds('relate', 'tones.mucmm', 'tones.json', '--metadata', 'rows.csv').stdout, 'relate')
 
 
 @test
