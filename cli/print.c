@@ -238,7 +238,7 @@ static void print_correlations(const summary_column *columns, int n)
 
     print_title_line("correlation", columns, n);
     for (int64_t j = 0; j < k && j < SHOWN_COMPONENTS; j++) {
-        char label[32];
+        char label[48];
         bool harmonic = columns[0].summary->harmonic[j] >= MUCMM_HARMONIC_R2;
         snprintf(label, sizeof label, "component %" PRId64 "%s", j, harmonic ? " (harmonic)" : "");
         printf("  %-*s", LABEL_WIDTH - 2, label);
