@@ -89,7 +89,8 @@ def number(x, comma):
 
 def write_text(path, header, rows, sep, crlf, bom):
     out = io.StringIO()
-    w = csv.writer(out, delimiter=sep, lineterminator='\r\n' if crlf else '\n')
+    quotes = csv.QUOTE_ALL if len(rows) and len(rows[0]) == 1 else csv.QUOTE_MINIMAL  # a,b alone could be two names
+    w = csv.writer(out, delimiter=sep, lineterminator='\r\n' if crlf else '\n', quoting=quotes)
     if header:
         w.writerow(header)
     w.writerows(rows)
