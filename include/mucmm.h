@@ -1377,7 +1377,8 @@ typedef enum mucmm_p_kind {
  * map; of common ones the size of a pattern, and in other maps a cell's share. All channels of a
  * pixel have one p-value, and all of a token's width. They are not corrected for the number of
  * cells: of cells in which there is nothing, a share p lies at or below p. That holds of rows that
- * the model was not fitted to; of others it warns. */
+ * the model was not fitted to; of others it warns. Of
+ * a picture behind an encoder, of the maps that are drawn as local sums, the sums are tested. */
 MUCMM_API mucmm_status mucmm_explanation_p_values(mucmm_ctx *ctx, const mucmm_explanation *e,
                                                   const mucmm_null *null, mucmm_p_kind kind,
                                                   const mucmm_mat *p_values);

@@ -2,6 +2,9 @@
  *
  * Views through encoders: features, caches, study files, and gradients back to the raw input. */
 #include "encode/encode.h"
+#include "explain/explanation.h"
+#include "explain/local_sums.h"
+#include "explain/null_maps.h"
 #include "explain_case.h"
 #include "generators.h"
 #include "onnx_builder.h"
@@ -784,6 +787,170 @@ static void test_check_gradient_finds_a_wrong_vjp(void **state)
 /* ---- many gradients through an encoder --------------------------------------------- */
 
 /* Maps [2, PIXELS] of rows 3 and 150 of pictures in the place of the model's first view. */
+/* ---- p-values of local sums --------------------------------------------------------- */
+
+enum { WIDE = 24, CELLS = WIDE * WIDE, SEEN = 6, SEEN_ROWS = 90 };
+
+/* Sums of a picture with weights that alternate from cell to cell, around a smooth spot each. */
+static int spots_forward(void *user, int64_t n, const float *raw, float *features)
+{
+    const float *a = user; /* [SEEN, CELLS] */
+
+    for (int64_t i = 0; i < n * SEEN; i++) {
+        double sum = 0;
+        for (int64_t j = 0; j < CELLS; j++)
+            sum += (double)(a[i % SEEN * CELLS + j] * raw[i / SEEN * CELLS + j]);
+        features[i] = (float)sum;
+    }
+    return 0;
+}
+
+static int spots_vjp(void *user, int64_t n, const float *raw, const float *cotangents, float *grads)
+{
+    const float *a = user;
+
+    (void)raw;
+    memset(grads, 0, (size_t)(n * CELLS) * sizeof *grads);
+    for (int64_t i = 0; i < n * SEEN; i++)
+        for (int64_t j = 0; j < CELLS; j++)
+            grads[i / SEEN * CELLS + j] += cotangents[i] * a[i % SEEN * CELLS + j];
+    return 0;
+}
+
+static void fill_spots(float *a)
+{
+    for (int64_t f = 0; f < SEEN; f++)
+        for (int64_t j = 0; j < CELLS; j++) {
+            double y = (double)(j / WIDE - 5 - 12 * (f / 3)),
+                   x = (double)(j % WIDE - 4 - 8 * (f % 3));
+            bool odd = (j / WIDE + j % WIDE) % 2;
+            a[f * CELLS + j] = (float)(exp(-(x * x + y * y) / 12) * (odd ? -.6 : 1));
+        }
+}
+
+/* The p-values are the places of the local sums, as shares of their map, among those of the null
+ * models. */
+static void check_places(mucmm_explanation *e, const mucmm_null *null, const float *p_values)
+{
+    enum { MODELS = 19 };
+    float *maps = test_floats((1 + MODELS) * CELLS);
+
+    CHECK_OK(ctx, mucmm__null_maps(ctx, null, &e->s, maps));
+    for (int64_t b = 0; b <= MODELS; b++) {
+        double sum = 0;
+        CHECK_OK(ctx, mucmm__local_sums(ctx, WIDE, WIDE, 1, maps + b * CELLS));
+        for (int64_t j = 0; j < CELLS; j++)
+            sum += (double)maps[b * CELLS + j] * (double)maps[b * CELLS + j];
+        for (int64_t j = 0; j < CELLS; j++)
+            maps[b * CELLS + j] = (float)(fabs((double)maps[b * CELLS + j]) / sqrt(sum));
+    }
+    for (int64_t j = 0; j < CELLS; j++) {
+        int larger = 1;
+        for (int64_t b = 1; b <= MODELS; b++)
+            larger += maps[b * CELLS + j] >= maps[j];
+        CHECK_CLOSE((double)p_values[j], larger / (1.0 + MODELS), 1e-6);
+    }
+    free(maps);
+}
+
+/* Adds the cells with p <= 0.05: all, and those of the 3 x 3 in the middle of spot 0. */
+static void small_p_values(uint64_t seed, double shared, const float *a, mucmm_encoder *e,
+                           int64_t kept[2])
+{
+    float *x = random_rows(SEEN_ROWS, CELLS, seed), *y = random_rows(SEEN_ROWS, 3, seed + 1000);
+    mucmm_explanation *explanation;
+    double *z = normals(seed, 77, SEEN_ROWS * SEEN, 1);
+    float *h, p_values[CELLS];
+    mucmm_source *source;
+    mucmm_data *left, *right;
+    int64_t row = 0;
+    mucmm_fit_params p;
+    mucmm_explain_params ep;
+    mucmm_null *null;
+    mucmm_model *m;
+
+    for (int64_t i = 0; i < SEEN_ROWS * CELLS; i++)
+        for (int64_t f = 0; f < SEEN; f++)
+            x[i] += (float)(.2 * z[i / CELLS * SEEN + f]) * a[f * CELLS + i % CELLS];
+    source = wrap_rows(x, SEEN_ROWS, (const int64_t[]){WIDE, WIDE}, 2);
+    left = encode(source, e, NULL);
+    h = read_all(left);
+    for (int64_t i = 0; i < SEEN_ROWS; i++) {
+        y[i * 3] += (float)shared * h[i * SEEN];
+        row = fabsf(h[i * SEEN]) > fabsf(h[row * SEEN]) ? i : row;
+    }
+    CHECK_OK(ctx,
+             mucmm_data_wrap(ctx, &(mucmm_cmat){y, SEEN_ROWS, 3, 3}, "right", NULL, 0, &right));
+    mucmm_view views[2] = {{"left", left}, {"right", right}};
+    mucmm_fit_params_init(&p);
+    p.head = MUCMM_HEAD_LINEAR;
+    p.common = 1;
+    p.individual = 0;
+    p.validation = 0;
+    p.folds = 0;
+    CHECK_OK(ctx, mucmm_fit(ctx, views, 2, &p, &m));
+    CHECK_OK(ctx, mucmm_null_fit(ctx, m, MUCMM_LINEAR, views, 2, NULL, &null));
+    mucmm_explain_params_init(&ep);
+    ep.score = MUCMM_SCORE_COMMON_COMPONENT;
+    ep.map = MUCMM_MAP_INPUT_X_GRADIENT;
+    ep.representation = MUCMM_LINEAR;
+    ep.training = left;
+    CHECK_OK(ctx, mucmm_explanation_create(ctx, m, views, 2, 0, &row, 1, &ep, &explanation));
+    CHECK_OK(ctx, mucmm_explanation_p_values(ctx, explanation, null, MUCMM_P_EXACT,
+                                             &(mucmm_mat){p_values, 1, CELLS, CELLS}));
+    check_places(explanation, null, p_values);
+    mucmm_explanation_free(explanation);
+    for (int64_t j = 0; j < CELLS; j++) {
+        bool small = p_values[j] <= .05f;
+        if (!small)
+            continue;
+        kept[0]++;
+        kept[1] += labs(j / WIDE - 5) <= 1 && labs(j % WIDE - 4) <= 1;
+    }
+    mucmm_null_free(null);
+    mucmm_model_free(m);
+    mucmm_data_free(right);
+    mucmm_data_free(left);
+    mucmm_source_free(source);
+    free(h);
+    free(x);
+    free(y);
+    free(z);
+}
+
+/* What is tested is what a picture of the map shows. Where nothing is shared a share of 0.05 of the
+ * cells is kept; where the first spot is, its cells are, alternate as its weights may. */
+static void test_p_values_of_local_sums(void **state)
+{
+    enum { SETS = 60 };
+    float *a = test_floats(SEEN * CELLS);
+    mucmm_encoder_callbacks c;
+    mucmm_encoder *e = NULL;
+    int64_t nothing[2] = {0}, something[2] = {0};
+    double all;
+
+    (void)state;
+    fill_spots(a);
+    mucmm_encoder_callbacks_init(&c);
+    c.name = "spots";
+    c.rank = 1;
+    c.shape[0] = SEEN;
+    c.forward = spots_forward;
+    c.vjp = spots_vjp;
+    c.user = a;
+    CHECK_OK(ctx, mucmm_encoder_wrap(ctx, &c, &e));
+    for (uint64_t r = 0; r < SETS; r++)
+        small_p_values(3 + 7 * r, 0, a, e, nothing);
+    all = (double)nothing[0] / (SETS * CELLS);
+    if (!(all > .005 && all < .1)) /* the cells of a map go together: its deviation is about .02 */
+        fail_msg("p <= 0.05 in a share %g of the cells of nothing", all);
+    for (uint64_t r = 0; r < 5; r++)
+        small_p_values(3 + 7 * r, 2, a, e, something);
+    assert_true(something[1] >= 40);
+    mucmm_encoder_free(e);
+    free(a);
+}
+
 static void explain_pictures(mucmm_ctx *c, const mucmm_model *m, const mucmm_data *pictures,
                              const mucmm_data *other, const mucmm_explain_params *p, float *maps)
 {
@@ -1198,6 +1365,7 @@ int main(void)
         cmocka_unit_test(test_patterns_are_covariances_with_the_variates),
         cmocka_unit_test(test_many_gradients_through_an_encoder),
         cmocka_unit_test(test_check_gradient_finds_a_wrong_vjp),
+        cmocka_unit_test(test_p_values_of_local_sums),
         cmocka_unit_test(test_study_splits_by_whole_groups),
         cmocka_unit_test(test_study_from_files_to_maps),
         cmocka_unit_test(test_study_errors_name_line_and_key),

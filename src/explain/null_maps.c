@@ -4,8 +4,10 @@
  * of the inputs on u, whose rows are permuted against them. */
 #include "explain/null_maps.h"
 
+#include "encode/layout.h"
 #include "explain/explanation.h"
 #include "explain/faults.h"
+#include "explain/local_sums.h"
 #include "explain/maps.h"
 #include "explain/null_regression.h"
 #include "explain/other_models.h"
@@ -26,6 +28,47 @@ mucmm_status mucmm__null_maps(mucmm_ctx *ctx, const mucmm_null *null, const mucm
     TRY(mucmm__other_maps(ctx, s, (const mucmm_model *const *)null->model, null->models,
                           "maps of null models", maps + s->n * s->cols));
 done:
+    return status;
+}
+
+/* Behind a network a picture of a map shows local sums, and they are what is tested: sd of their
+ * Gaussian, in pixels; 0: none. */
+static double local_sd(const mucmm__samples *s, mucmm__layout *l)
+{
+    const mucmm_data *d = s->data[s->view];
+
+    *l = mucmm__layout_of_data(d);
+    if (!mucmm_data_description(d) || l->kind != MUCMM__LAYOUT_PICTURE ||
+        !mucmm__is_measured(s->p->map))
+        return 0;
+    return (double)(l->height > l->width ? l->height : l->width) / MUCMM__LOCAL_PART;
+}
+
+/* t [1 + models, units]: the sums over units of the maps of sample i, of all models, local ones
+ * where these are shown. */
+static mucmm_status sample_sums(mucmm_ctx *ctx, const mucmm_null *null, const mucmm__samples *s,
+                                const mucmm__units *units, const float *maps, int64_t i, double *t)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm__layout l;
+    double sd = local_sd(s, &l);
+    float *cells = NULL;
+
+    for (int64_t b = 0; b <= null->models; b++)
+        mucmm__unit_sums(units, maps + (b * s->n + i) * s->cols, t + b * units->n);
+    if (sd == 0)
+        return MUCMM_OK;
+    TRY(mucmm__alloc(ctx, units->n, sizeof *cells, &cells));
+    for (int64_t b = 0; b <= null->models; b++) {
+        double *of = t + b * units->n;
+        for (int64_t j = 0; j < units->n; j++)
+            cells[j] = (float)of[j];
+        TRY(mucmm__local_sums(ctx, l.height, l.width, sd, cells));
+        for (int64_t j = 0; j < units->n; j++)
+            of[j] = (double)cells[j];
+    }
+done:
+    mucmm__free(cells);
     return status;
 }
 
@@ -59,8 +102,7 @@ static mucmm_status sample_p_values(mucmm_ctx *ctx, const mucmm_null *null, cons
                 out[j] = NAN;
             return MUCMM_OK;
         }
-    for (int64_t b = 0; b <= null->models; b++)
-        mucmm__unit_sums(units, maps + (b * s->n + i) * s->cols, t + b * units->n);
+    TRY(sample_sums(ctx, null, s, units, maps, i, t));
     for (int64_t b = 0; b <= null->models; b++)
         to_statistic(t + b * units->n, units->n, share);
     TRY(mucmm__p_values(ctx, t, null->models, units->n, kind, p));

@@ -47,6 +47,7 @@ void mucmm_display_free(mucmm_display *d)
     labels_free(d->labels, d->n);
     mucmm__free(d->cells);
     mucmm__free(d->values);
+    mucmm__free(d->whole);
     mucmm__free(d->p_values);
     mucmm__free(d->scores);
     mucmm__free(d->title);
@@ -216,6 +217,20 @@ typedef struct cell_rows {
     float *lo, *hi;           /* [n] */
 } cell_rows;
 
+/* Of a masked map the local sums that the mask keeps: they are what is tested. */
+static mucmm_status fill_picture(mucmm_ctx *ctx, const mucmm_display *d, int64_t i,
+                                 const float *values, float *cells)
+{
+    bool sums = d->whole && d->local_sd > 0;
+    mucmm_status status =
+        mucmm__picture_cells(ctx, d, sums ? d->whole + i * d->cols : values, cells);
+
+    for (int64_t j = 0; sums && status == MUCMM_OK && j < d->cell_rows * d->cell_cols; j++)
+        if (!mucmm__picture_kept(d, d->p_values + i * d->cols, j))
+            cells[j] = 0;
+    return status;
+}
+
 static mucmm_status fill_row(mucmm_ctx *ctx, void *arg, int64_t i)
 {
     mucmm_status status = MUCMM_OK;
@@ -233,7 +248,7 @@ static mucmm_status fill_row(mucmm_ctx *ctx, void *arg, int64_t i)
     if (!mucmm_display_has_map(d, i))
         goto done;
     if (d->look == MUCMM_LOOK_PICTURE)
-        TRY(mucmm__picture_cells(ctx, d, values, cells));
+        TRY(fill_picture(ctx, d, i, values, cells));
     else
         TRY(mucmm__sound_cells(ctx, d, raw, values,
                                c->differences ? c->differences + i * d->cols : NULL, cells));
@@ -348,6 +363,10 @@ static mucmm_status fill_values(mucmm_ctx *ctx, const mucmm_explanation *e,
     TRY(mucmm_explanation_p_values(ctx, e, p->null, MUCMM_P_POOLED,
                                    &(mucmm_mat){d->p_values, d->n, d->cols, d->cols}));
     d->mask = p->mask;
+    if (!isnan(p->mask) && d->look == MUCMM_LOOK_PICTURE && mucmm_data_description(d->data)) {
+        TRY(mucmm__alloc(ctx, size, sizeof *d->whole, &d->whole));
+        memcpy(d->whole, d->values, (size_t)size * sizeof *d->whole);
+    }
     for (int64_t i = 0; !isnan(p->mask) && i < size; i++)
         if (!((double)d->p_values[i] <= p->mask) && !isnan(d->values[i]))
             d->values[i] = 0;

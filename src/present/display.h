@@ -37,6 +37,7 @@ struct mucmm_display {
     double *scores;  /* [n] or NULL */
     float *values;   /* [n, cols] or NULL */
     float *p_values; /* [n, cols] or NULL */
+    float *whole;    /* [n, cols] values before the mask, where local sums are drawn; or NULL */
     bool adds_up;    /* of each row the values sum to a difference of scores */
     double mask;     /* cells with larger p-values are 0; NaN: no mask */
     float scale;
@@ -98,6 +99,8 @@ mucmm_status mucmm__display_check(mucmm_ctx *ctx, const mucmm_display *d, int64_
 /* Cells of a row of values [cols], with local sums if the display has them. */
 mucmm_status mucmm__picture_cells(mucmm_ctx *ctx, const mucmm_display *d, const float *row,
                                   float *cells);
+/* Does the mask keep a pixel of that cell, by p_values [cols] of the row? */
+bool mucmm__picture_kept(const mucmm_display *d, const float *p_values, int64_t cell);
 mucmm_status mucmm__picture_colours(mucmm_ctx *ctx, const mucmm_display *d, int64_t i,
                                     unsigned char *rgb);
 

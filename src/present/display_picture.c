@@ -35,6 +35,18 @@ mucmm_status mucmm__picture_cells(mucmm_ctx *ctx, const mucmm_display *d, const 
                            : MUCMM_OK;
 }
 
+bool mucmm__picture_kept(const mucmm_display *d, const float *p_values, int64_t cell)
+{
+    const mucmm__layout *l = &d->layout;
+    int64_t top = cell / d->cell_cols * d->step, left = cell % d->cell_cols * d->step;
+
+    for (int64_t y = top; y < top + d->step; y++)
+        for (int64_t x = left; x < left + d->step; x++)
+            if ((double)p_values[(y * l->width + x) * l->cell] <= d->mask)
+                return true;
+    return false;
+}
+
 /* ---- colours ----------------------------------------------------------------------- */
 
 /* The picture of an encoder's input as the user knows it; not *known if there is none of the size
