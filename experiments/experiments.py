@@ -23,7 +23,7 @@ import missing_cells as cells
 import moving as scenes
 import null as nothing_shared
 import sample_numbers
-import small as samples
+import small as few_rows
 import spoken
 from common import MUCMM, OUT, ROOT, Learned, accuracy, commit, log, mucmm, network_accuracy, r2, save, table_of, together
 
@@ -34,6 +34,8 @@ EXPERIMENTS = {}
 def experiment(seeds, common=None, individual=None):
     """Registers fn(o, seed) -> {table title: {row: {column: number}}}."""
     def add(function):
+        if function.__name__ in globals():
+            sys.exit('experiment %s hides an import or another one of this name' % function.__name__)
         EXPERIMENTS[function.__name__] = (function, seeds, common, individual)
         return function
     return add
@@ -783,12 +785,12 @@ def small(o, seed):
     tables = {}
     options = ['--common', o.common, '--individual', o.individual, '--repeats', 1, *o.fit]
     sizes = [(54, 5)] if o.quick else [(n, p) for n in (54, 100, 200) for p in (5, 20, 60)]
-    for kind in samples.KINDS:
+    for kind in few_rows.KINDS:
         for planted in ((), (.5,), (.7,)):
             title = '%s, %s' % (kind, 'planted %s' % planted[0] if planted else 'nothing planted')
             rows = tables.setdefault(title, {})
             for n, p in sizes:
-                r, _ = small_fit(folder(o), samples.views(kind, n, p, planted, seed), options, o.threads)
+                r, _ = small_fit(folder(o), few_rows.views(kind, n, p, planted, seed), options, o.threads)
                 found = r['cross_fit']['p_values']
                 rows['%d rows, %d columns' % (n, p)] = {'first': float(found[0] <= .05), 'second': float(found[1] <= .05),
                                                         'held-out, first': r['cross_fit']['correlations'][0]}
@@ -799,9 +801,9 @@ def small(o, seed):
 def small_intervals(o, seed):
     """Coverage of the 95 % intervals: the correlations of the kept model on 20,000 new rows. Two components are planted."""
     rows = {}
-    for kind in samples.KINDS:
+    for kind in few_rows.KINDS:
         for n, p in [(54, 5)] if o.quick else [(54, 5), (54, 60), (100, 20), (200, 20), (200, 60)]:
-            known, new = samples.split(kind, n, 20000, p, (.8, .6), seed)
+            known, new = few_rows.split(kind, n, 20000, p, (.8, .6), seed)
             r, model = small_fit(folder(o), known, ['--common', o.common, '--individual', o.individual, *o.fit], o.threads)
             true, of = small_score(folder(o), model, new, o.threads), r['cross_fit']
             row = rows.setdefault('%s, %d rows, %d columns' % (kind, n, p), {})
