@@ -545,7 +545,8 @@ def moving_rows(o, seed, glyphs, encoder):
 def groups(o, seed):
     """Repeated measures, linear heads: how often something is significant where nothing is shared, and where subjects' levels
     are. 10 runs a seed."""
-    return repeated.tables(folder(o, seed), 2 if o.quick else 10, seed, ['--head', 'linear', '--threads', o.threads, *o.fit])
+    return repeated.tables(folder(o, seed), 2 if o.quick else 10, seed, ['--head', 'linear', '--threads', o.threads, *o.fit],
+                           lambda title, design: o.only in title + ': ' + design)
 
 
 @experiment([1, 2, 3], 4, 6)
@@ -779,6 +780,10 @@ def small_score(where, model, given, threads):
     return mucmm('score', model, *args, '--permutations', 0, '--threads', threads, '--json')['correlations']
 
 
+def small_row(kind, n, p):
+    return '%s, %d rows, %d columns' % (kind, n, p)
+
+
 @experiment(list(range(1, 201)), common=2, individual=0)
 def small(o, seed):
     """How often p <= .05 of the first and of the second component: nothing planted, and one component. Few rows."""
@@ -790,6 +795,8 @@ def small(o, seed):
             title = '%s, %s' % (kind, 'planted %s' % planted[0] if planted else 'nothing planted')
             rows = tables.setdefault(title, {})
             for n, p in sizes:
+                if o.only not in small_row(kind, n, p):
+                    continue
                 r, _ = small_fit(folder(o), few_rows.views(kind, n, p, planted, seed), options, o.threads)
                 found = r['cross_fit']['p_values']
                 rows['%d rows, %d columns' % (n, p)] = {'first': float(found[0] <= .05), 'second': float(found[1] <= .05),
@@ -803,10 +810,12 @@ def small_intervals(o, seed):
     rows = {}
     for kind in few_rows.KINDS:
         for n, p in [(54, 5)] if o.quick else [(54, 5), (54, 60), (100, 20), (200, 20), (200, 60)]:
+            if o.only not in small_row(kind, n, p):
+                continue
             known, new = few_rows.split(kind, n, 20000, p, (.8, .6), seed)
             r, model = small_fit(folder(o), known, ['--common', o.common, '--individual', o.individual, *o.fit], o.threads)
             true, of = small_score(folder(o), model, new, o.threads), r['cross_fit']
-            row = rows.setdefault('%s, %d rows, %d columns' % (kind, n, p), {})
+            row = rows.setdefault(small_row(kind, n, p), {})
             for j, name in enumerate(('first', 'second')):
                 row[name + ' covered'] = float(of['low'][j] <= true[j] <= of['high'][j])
                 row[name + ', error'] = of['correlations'][j] - true[j]
@@ -823,6 +832,7 @@ def main():
     a.add_argument('--common', help='dimensions')
     a.add_argument('--individual', help='dimensions of every view')
     a.add_argument('--threads', type=int, default=2)
+    a.add_argument('--only', default='', help='groups, small, small_intervals: rows of the table that contain this')
     a.add_argument('--quick', action='store_true', help='few rows and epochs: does it run?')
     a.add_argument('--fit', default='', help='more options of mucmm fit, in one argument')
     o = a.parse_args()
@@ -841,9 +851,14 @@ def main():
         pass  # only halves and peers need it, and say so
     runs = []
     before = commit()
-    for seed in seeds:
-        log('%s, seed %d' % (o.name, seed))
-        runs.append(function(o, seed))
+    try:
+        for seed in seeds:
+            log('%s, seed %d' % (o.name, seed))
+            runs.append(function(o, seed))
+    except KeyboardInterrupt:  # Ctrl-C: the seeds that are complete count
+        if not runs:
+            raise
+        seeds = seeds[:len(runs)]
     tables = [(title, table_of([run[title] for run in runs if title in run])) for title in runs[0]]
     if commit() != before:
         log('the checkout moved during the run, from %s: these results belong to no commit' % before)
