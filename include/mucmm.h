@@ -2414,7 +2414,8 @@ typedef struct mucmm_report_params {
     const char *untested_word, *keep_heads_word;
     const mucmm_views *training; /* the rows that the model was fitted to, for maps of encoded rows;
                                     NULL = those of the study that the views are of               */
-    const mucmm_score_params *score; /* of mucmm_model_report; NULL = the defaults                */
+    const mucmm_score_params *score; /* of mucmm_model_report; its groups also of what is known of
+                                        the rows, in mucmm_report_add too; NULL = the defaults    */
 } mucmm_report_params;
 
 MUCMM_API void mucmm_report_params_init_sized(mucmm_report_params *p, size_t size);

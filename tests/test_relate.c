@@ -318,6 +318,62 @@ static void test_columns_of_groups(void **state)
     drop_problem(&fresh);
 }
 
+/* How many of 5 pages call such a column related to a component; with groups, each says so. */
+static int related_pages(const mucmm_model *m, const problem *q, const int64_t *group)
+{
+    mucmm_score_params score;
+    mucmm_report_params p;
+    int found = 0;
+
+    mucmm_score_params_init(&score);
+    score.permutations = 0;
+    score.groups = group;
+    mucmm_report_params_init(&p);
+    p.sections = MUCMM_SECTION_SHARED;
+    p.score = &score;
+    for (uint64_t run = 0; run < 5; run++) {
+        mucmm_table *t = levels_of_groups(run);
+        mucmm_view view[2] = {q->view[0], q->view[1]};
+        mucmm_views *views;
+        mucmm_data *known;
+        bytes page;
+        CHECK_OK(ctx, mucmm_data_attach(ctx, q->data[0], t, &known));
+        view[0].data = known;
+        CHECK_OK(ctx, mucmm_views_create(ctx, view, 2, &views));
+        CHECK_OK(ctx, mucmm_model_report(ctx, m, views, &p, in_folder("page.html")));
+        page = get_file("page.html");
+        page.data[page.size] = 0;
+        found += !strstr((char *)page.data, "No component is related to a column beyond chance");
+        assert_true(!strstr((char *)page.data, "40 groups that are exchanged") == !group);
+        free(page.data);
+        unlink(in_folder("page.html"));
+        mucmm_views_free(views);
+        mucmm_data_free(known);
+        mucmm_table_free(t);
+    }
+    return found;
+}
+
+/* The page on rows of groups takes whole groups for what is independent, as the scores do. */
+static void test_a_page_knows_the_groups(void **state)
+{
+    problem train = new_problem(ctx, 2, N, false, 21), fresh = new_problem(ctx, 2, N, false, 22);
+    int64_t group[N];
+    mucmm_model *m;
+
+    (void)state;
+    add_levels(&train, 1);
+    add_levels(&fresh, 2);
+    m = fit_linear(&train);
+    for (int64_t i = 0; i < N; i++)
+        group[i] = i / PER_GROUP;
+    assert_true(related_pages(m, &fresh, NULL) >= 4);
+    assert_true(related_pages(m, &fresh, group) <= 1);
+    mucmm_model_free(m);
+    drop_problem(&train);
+    drop_problem(&fresh);
+}
+
 /* ---- words and refusals ------------------------------------------------------------ */
 
 static int64_t lines(const char *text)
@@ -424,6 +480,7 @@ int main(void)
         cmocka_unit_test(test_p_values_of_columns_of_chance_hold),
         cmocka_unit_test(test_p_values_are_the_classical_ones),
         cmocka_unit_test(test_columns_of_groups),
+        cmocka_unit_test(test_a_page_knows_the_groups),
         cmocka_unit_test(test_relations_as_text_csv_and_json),
         cmocka_unit_test(test_a_fit_names_what_it_is_not_adjusted_for),
     };

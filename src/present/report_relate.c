@@ -88,19 +88,46 @@ static mucmm_status add_relations(const mucmm__page *p, const mucmm_relate *r)
         head, 5, &cells);
 }
 
+/* Rows of a group are no more independent of each other here than in the scores. */
+static mucmm_status relate_page(const mucmm__page *p, mucmm_relate **out)
+{
+    mucmm_status status = MUCMM_OK;
+    mucmm_score_params score;
+    mucmm_relate_params params;
+
+    mucmm_score_params_init(&score);
+    TRY(mucmm__params_take(p->ctx, "mucmm_score_params", p->params->score, &score, sizeof score));
+    mucmm_relate_params_init(&params);
+    params.groups = score.groups;
+    TRY(mucmm_relate_create(p->ctx, p->m, p->view, p->n_views,
+                            mucmm_data_covariates(p->view[0].data), &params, out));
+done:
+    return status;
+}
+
+static mucmm_status say_rows(const mucmm__page *p, const mucmm_relate *r)
+{
+    if (mucmm_relate_in_sample(r))
+        return mucmm__page_say(p,
+                               "In-sample: the model was fitted to all of these %" PRId64
+                               " rows, so nothing is tested.",
+                               mucmm_relate_rows(r));
+    if (mucmm_relate_groups(r) > 0)
+        return mucmm__page_say(p,
+                               "Of %" PRId64 " rows that the model was not fitted to, in %" PRId64
+                               " groups that are exchanged as wholes.",
+                               mucmm_relate_rows(r), mucmm_relate_groups(r));
+    return mucmm__page_say(p, "Of %" PRId64 " rows that the model was not fitted to.",
+                           mucmm_relate_rows(r));
+}
+
 mucmm_status mucmm__report_relate(const mucmm__page *p)
 {
     mucmm_status status = MUCMM_OK;
     mucmm_relate *r = NULL;
 
-    TRY(mucmm_relate_create(p->ctx, p->m, p->view, p->n_views,
-                            mucmm_data_covariates(p->view[0].data), NULL, &r));
-    TRY(mucmm__page_say(p,
-                        mucmm_relate_in_sample(r)
-                            ? "In-sample: the model was fitted to all of these %" PRId64
-                              " rows, so nothing is tested."
-                            : "Of %" PRId64 " rows that the model was not fitted to.",
-                        mucmm_relate_rows(r)));
+    TRY(relate_page(p, &r));
+    TRY(say_rows(p, r));
     TRY(add_columns(p, r));
     if (!mucmm_relate_in_sample(r))
         TRY(add_relations(p, r));
