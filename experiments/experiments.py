@@ -10,6 +10,7 @@ import gzip
 import json
 import os
 import re
+import signal
 import sys
 import time
 
@@ -851,6 +852,7 @@ def main():
         pass  # only halves and peers need it, and say so
     runs = []
     before = commit()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background too
     try:
         for seed in seeds:
             log('%s, seed %d' % (o.name, seed))
