@@ -119,10 +119,12 @@ def commit():
 
 
 def cell(values, digits=3):
-    """Mean, and the standard deviation over seeds where there are several."""
+    """Mean, and the standard deviation over seeds where there are several; of yes and no, how many."""
     values = [v for v in values if v is not None]
     if not values:
         return '-'
+    if all(isinstance(v, bool) for v in values):
+        return '%d of %d' % (sum(values), len(values))
     if isinstance(values[0], str):
         return values[0]
     text = '%.*f' % (digits, np.mean(values))

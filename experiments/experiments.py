@@ -5,6 +5,7 @@ Every model is fitted by `mucmm fit` on the training rows; everything is measure
 linear yardstick and the ceiling, which is the same probe on the true latents or on the raw view."""
 import argparse
 import csv
+import fcntl
 import functools
 import gzip
 import json
@@ -546,7 +547,7 @@ def moving_rows(o, seed, glyphs, encoder):
 def groups(o, seed):
     """Repeated measures, linear heads: how often something is significant where nothing is shared, and where subjects' levels
     are."""
-    return repeated.tables(folder(o, seed), 1, seed, ['--head', 'linear', '--threads', o.threads, *o.fit],
+    return repeated.tables(folder(o, seed), seed, ['--head', 'linear', '--threads', o.threads, *o.fit],
                            lambda title, design: re.search(o.only, title + ': ' + design))
 
 
@@ -800,7 +801,7 @@ def small(o, seed):
                     continue
                 r, _ = small_fit(folder(o), few_rows.views(kind, n, p, planted, seed), options, o.threads)
                 found = r['cross_fit']['p_values']
-                rows['%d rows, %d columns' % (n, p)] = {'first': float(found[0] <= .05), 'second': float(found[1] <= .05),
+                rows['%d rows, %d columns' % (n, p)] = {'first': found[0] <= .05, 'second': found[1] <= .05,
                                                         'held-out, first': r['cross_fit']['correlations'][0]}
     return tables
 
@@ -818,10 +819,21 @@ def small_intervals(o, seed):
             true, of = small_score(folder(o), model, new, o.threads), r['cross_fit']
             row = rows.setdefault(small_row(kind, n, p), {})
             for j, name in enumerate(('first', 'second')):
-                row[name + ' covered'] = float(of['low'][j] <= true[j] <= of['high'][j])
+                row[name + ' covered'] = of['low'][j] <= true[j] <= of['high'][j]
                 row[name + ', error'] = of['correlations'][j] - true[j]
             row['width'] = of['high'][0] - of['low'][0]
     return {'coverage': rows}
+
+
+def alone(name):
+    """A file that is locked while it is open: two runs of an experiment would overwrite each other's data."""
+    os.makedirs(OUT, exist_ok=True)
+    lock = open(os.path.join(OUT, name + '.lock'), 'w')
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit('another run of %s is going on' % name)
+    return lock
 
 
 def main():
@@ -850,6 +862,7 @@ def main():
         torch.set_num_threads(o.threads)
     except ImportError:
         pass  # only halves and peers need it, and say so
+    lock = alone(o.name)
     runs = []
     before = commit()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background too
@@ -866,6 +879,7 @@ def main():
         log('the checkout moved during the run, from %s: these results belong to no commit' % before)
     command = ' '.join(['experiments/run.sh'] + ["'%s'" % w if ' ' in w else w for w in sys.argv[1:]])
     save(o.name + ('.quick' if o.quick else ''), command, seeds, runs, tables)
+    lock.close()
 
 
 if __name__ == '__main__':
