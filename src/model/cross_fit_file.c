@@ -129,13 +129,20 @@ static mucmm_status read_count(mucmm_ctx *ctx, const json_t *o, const char *key,
     return MUCMM_OK;
 }
 
-/* null is NaN. */
+/* null is NaN. Correlations lie in [-1, 1] but for rounding, probabilities in [0, 1]; of all else
+ * it is known that a standard error and a statistic are not negative. */
 static mucmm_status read_real(mucmm_ctx *ctx, const json_t *x, const char *key, double *out)
 {
+    size_t n = strlen(key);
+    bool p = key[n - 1] == 'p' || strcmp(key, "p_values") == 0 || strcmp(key, "level") == 0;
+    bool error = strcmp(key, "standard_errors") == 0;
+    bool statistic = key[0] == 'f' || strncmp(key, "chi", 3) == 0 || error;
+    double low = p || statistic ? 0 : -1, high = statistic && !p ? INFINITY : 1;
+
     if (!json_is_number(x) && !json_is_null(x))
         return wrong(ctx, key);
     *out = json_is_null(x) ? NAN : json_number_value(x);
-    return MUCMM_OK;
+    return *out < low - 1e-3 || *out > high + 1e-3 ? wrong(ctx, key) : MUCMM_OK;
 }
 
 static mucmm_status read_classical(mucmm_ctx *ctx, const json_t *a, mucmm_cross_fit *r)

@@ -24,6 +24,7 @@
 /* No number that fit writes is larger, and no model is of more rows. */
 #define LARGE 1e100
 #define MOST_ROWS ((int64_t)1 << 48)
+#define ROUNDING 1e-3
 
 static mucmm_status wrong(mucmm_ctx *ctx, const char *key, const char *what)
 {
@@ -84,6 +85,13 @@ static mucmm_status get_flag(mucmm_ctx *ctx, const json_t *o, const char *key, b
     return MUCMM_OK;
 }
 
+/* Of what files need not say: then it is not. */
+static mucmm_status get_mark(mucmm_ctx *ctx, const json_t *o, const char *key, bool *out)
+{
+    *out = false;
+    return json_object_get(o, key) ? get_flag(ctx, o, key, out) : MUCMM_OK;
+}
+
 static mucmm_status get_numbers(mucmm_ctx *ctx, const json_t *o, const char *key, int64_t n,
                                 double *out)
 {
@@ -98,6 +106,20 @@ static mucmm_status get_numbers(mucmm_ctx *ctx, const json_t *o, const char *key
         out[i] = json_is_null(x) ? NAN : json_number_value(x);
     }
     return MUCMM_OK;
+}
+
+/* Numbers from low to high but for rounding; null is what is unknown. */
+static mucmm_status get_within(mucmm_ctx *ctx, const json_t *o, const char *key, double low,
+                               int64_t n, double *out)
+{
+    mucmm_status status = get_numbers(ctx, o, key, n, out);
+
+    for (int64_t i = 0; status == MUCMM_OK && i < n; i++)
+        if (out[i] < low - ROUNDING || out[i] > 1 + ROUNDING)
+            status = wrong(ctx, key,
+                           low < 0 ? "holds what is no correlation"
+                                   : "holds what is no share or probability");
+    return status;
 }
 
 /* Not in the first files, of which it is unknown. */
@@ -126,8 +148,8 @@ static mucmm_status read_summary(mucmm_ctx *ctx, const json_t *parent, const cha
     TRY(get_integer(ctx, o, "rows", 0, INT64_MAX, &s->rows));
     TRY(get_integer(ctx, o, "significant", 0, k, &s->significant));
     TRY(get_number(ctx, o, "total_correlation", &s->total_correlation));
-    TRY(get_numbers(ctx, o, "correlations", k, s->correlations));
-    TRY(get_numbers(ctx, o, "p_values", k, s->p_values));
+    TRY(get_within(ctx, o, "correlations", -1, k, s->correlations));
+    TRY(get_within(ctx, o, "p_values", 0, k, s->p_values));
     TRY(get_numbers(ctx, o, "common_share", views, s->common_share));
     TRY(get_numbers(ctx, o, "individual_share", views, s->individual_share));
     TRY(get_numbers(ctx, o, "rest_share", views, s->rest_share));
@@ -139,15 +161,15 @@ static mucmm_status read_summary(mucmm_ctx *ctx, const json_t *parent, const cha
     TRY(get_numbers(ctx, o, "leakage_kernel", views, s->leakage_kernel));
     TRY(get_numbers(ctx, o, "leakage_individual", views * views, s->leakage_individual));
     TRY(get_numbers(ctx, o, "leakage_linear_chance", views, s->leakage_linear_chance));
-    TRY(get_numbers(ctx, o, "leakage_linear_p", views, s->leakage_linear_p));
-    TRY(get_numbers(ctx, o, "leakage_kernel_p", views, s->leakage_kernel_p));
+    TRY(get_within(ctx, o, "leakage_linear_p", 0, views, s->leakage_linear_p));
+    TRY(get_within(ctx, o, "leakage_kernel_p", 0, views, s->leakage_kernel_p));
     TRY(get_numbers(ctx, o, "leakage_individual_chance", views * views,
                     s->leakage_individual_chance));
-    TRY(get_numbers(ctx, o, "leakage_individual_p", views * views, s->leakage_individual_p));
+    TRY(get_within(ctx, o, "leakage_individual_p", 0, views * views, s->leakage_individual_p));
     TRY(get_integer(ctx, o, "leakage_permutations", 0, INT64_MAX, &s->leakage_permutations));
     TRY(read_completeness(ctx, o, views, s));
-    TRY(get_numbers(ctx, o, "retrieval_1", views * views, s->retrieval_1));
-    TRY(get_numbers(ctx, o, "retrieval_10", views * views, s->retrieval_10));
+    TRY(get_within(ctx, o, "retrieval_1", 0, views * views, s->retrieval_1));
+    TRY(get_within(ctx, o, "retrieval_10", 0, views * views, s->retrieval_10));
     if (json_object_get(o, "permutations")) /* not in earlier versions */
         TRY(get_integer(ctx, o, "permutations", 0, INT64_MAX - 1, &s->permutations));
     if (json_object_get(o, "groups")) { /* where there are any */
@@ -270,12 +292,44 @@ done:
     return status;
 }
 
+/* Covariances of the columns with the variates, the deviations of both, which make them
+ * correlations, and the ends of these. Not in the first files; none is without those before it. */
+static mucmm_status read_loadings(mucmm_ctx *ctx, const json_t *o, const mucmm_model *m, int32_t i,
+                                  int64_t *room, mucmm__solution *r)
+{
+    mucmm_status status = MUCMM_OK;
+    int64_t p = m->view[i].p, w = m->k + m->view[i].q;
+    bool loadings, deviations, ends;
+
+    TRY(get_mark(ctx, o, "loadings", &loadings));
+    TRY(get_mark(ctx, o, "deviations", &deviations));
+    TRY(get_mark(ctx, o, "loading_ends", &ends));
+    if (deviations && !loadings)
+        return wrong(ctx, "deviations", "are there, but no loadings");
+    if (ends && !deviations)
+        return wrong(ctx, "loading_ends", "are there, but no deviations");
+    if (loadings) {
+        TRY(claim(ctx, room, p, (size_t)w * sizeof(float)));
+        TRY(mucmm__alloc(ctx, p * w, sizeof(float), &r->loadings[i]));
+    }
+    if (deviations) {
+        TRY(claim(ctx, room, p + w, sizeof(double)));
+        TRY(mucmm__alloc(ctx, p + w, sizeof(double), &r->deviations[i]));
+    }
+    if (ends) {
+        TRY(claim(ctx, room, 2 * p, (size_t)m->k * sizeof(float)));
+        TRY(mucmm__alloc(ctx, 2 * p * m->k, sizeof(float), &r->loading_ends[i]));
+    }
+done:
+    return status;
+}
+
 /* What a view's heads may have besides their networks. */
 static mucmm_status read_extras(mucmm_ctx *ctx, const json_t *o, const mucmm_model *m, int32_t i,
                                 int64_t *room, mucmm__solution *r)
 {
     mucmm_status status = MUCMM_OK;
-    int64_t p = m->view[i].p, q = m->view[i].q;
+    int64_t q = m->view[i].q;
     bool mix = false;
 
     TRY(get_flag(ctx, o, "mix", &mix));
@@ -285,18 +339,7 @@ static mucmm_status read_extras(mucmm_ctx *ctx, const json_t *o, const mucmm_mod
     }
     if (json_object_get(o, "transport"))
         TRY(read_transport(ctx, o, m, i, room, &r->view[i].transport));
-    if (json_is_true(json_object_get(o, "loadings"))) { /* not in the first files */
-        TRY(claim(ctx, room, p, (size_t)(m->k + q) * sizeof(float)));
-        TRY(mucmm__alloc(ctx, p * (m->k + q), sizeof(float), &r->loadings[i]));
-    }
-    if (json_is_true(json_object_get(o, "deviations"))) {
-        TRY(claim(ctx, room, p + m->k + q, sizeof(double)));
-        TRY(mucmm__alloc(ctx, p + m->k + q, sizeof(double), &r->deviations[i]));
-    }
-    if (json_is_true(json_object_get(o, "loading_ends"))) {
-        TRY(claim(ctx, room, 2 * p, (size_t)m->k * sizeof(float)));
-        TRY(mucmm__alloc(ctx, 2 * p * m->k, sizeof(float), &r->loading_ends[i]));
-    }
+    TRY(read_loadings(ctx, o, m, i, room, r));
 done:
     return status;
 }
@@ -654,13 +697,13 @@ static mucmm_status read_evidence(mucmm_ctx *ctx, const json_t *o, mucmm__dimens
     TRY(mucmm__alloc(ctx, n, sizeof(double), &d->correlations));
     TRY(mucmm__alloc(ctx, n, sizeof(double), &d->null_95));
     TRY(mucmm__alloc(ctx, n, sizeof(double), &d->p_values));
-    TRY(get_numbers(ctx, o, "correlations", n, d->correlations));
+    TRY(get_within(ctx, o, "correlations", -1, n, d->correlations));
     TRY(get_numbers(ctx, o, "null_95", n, d->null_95));
     if (json_object_get(o, "standard_errors")) {
         TRY(mucmm__alloc(ctx, n, sizeof(double), &d->standard_errors));
         TRY(get_numbers(ctx, o, "standard_errors", n, d->standard_errors));
     }
-    TRY(get_numbers(ctx, o, "p_values", n, d->p_values));
+    TRY(get_within(ctx, o, "p_values", 0, n, d->p_values));
 done:
     return status;
 }
