@@ -129,6 +129,11 @@ static void test_damaged_npz(void **state)
     }
     z = (zip_file){0};
     zip_add(&z, "x.npy", npy, npy_of(npy, x), 0);
+    zip_end(&z);
+    z.bytes[z.directory[0] - 1] ^= 4; /* the last number, which is stored as it is */
+    check_message(open_bytes("b.npz", NULL, z.bytes, z.size, &d), MUCMM_EFORMAT, "checksum");
+    z = (zip_file){0};
+    zip_add(&z, "x.npy", npy, npy_of(npy, x), 0);
     zip_add(&z, "x.npy", npy, npy_of(npy, x), 0);
     zip_end(&z);
     write_bytes("twice.npz", z.bytes, z.size);
@@ -315,38 +320,66 @@ static void test_damaged_hdf5(void **state)
     assert_true(failed > 10);
 }
 
+/* A matrix by rows [3, 2] with names of its rows and columns; indices of a type of the caller's. */
+typedef struct annotated {
+    int32_t index[3], start[4];
+    int64_t cols;
+    hsize_t rows_named, cols_named;
+    bool fractions;
+} annotated;
+
+static void write_annotated(const annotated *a)
+{
+    static const char *const rows[] = {"c1", "c2", "c3"}, *const cols[] = {"g1", "g2", "g3"};
+    const float data[] = {5, 6, 7}, parts[] = {1.5f, 0, 1};
+    hid_t f = H5Fcreate(in_folder("s.h5ad"), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t g = H5Gcreate2(f, "X", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+
+    put_text(g, "encoding-type", "csr_matrix");
+    put_shape(g, 3, a->cols);
+    put_set(g, "data", H5T_NATIVE_FLOAT, 1, (const hsize_t[]){3}, data);
+    if (a->fractions)
+        put_set(g, "indices", H5T_NATIVE_FLOAT, 1, (const hsize_t[]){3}, parts);
+    else
+        put_set(g, "indices", H5T_NATIVE_INT32, 1, (const hsize_t[]){3}, a->index);
+    put_set(g, "indptr", H5T_NATIVE_INT32, 1, (const hsize_t[]){4}, a->start);
+    put_index(f, "obs", rows, a->rows_named);
+    put_index(f, "var", cols, a->cols_named);
+    H5Gclose(g);
+    H5Fclose(f);
+}
+
 static void test_annotated_files(void **state)
 {
-    static const char *const rows[] = {"c1", "c2", "c3"}, *const cols[] = {"g1", "g2"};
     static const float dense[] = {0, 5, 0, 0, 6, 7};
-    const float data[] = {5, 6, 7};
-    const int32_t index[] = {1, 0, 1}, start[] = {0, 1, 1, 3};
+    static const struct {
+        annotated file;
+        const char *fragment;
+    } bad[] = {
+        {{{1, 0, 9}, {0, 1, 1, 3}, 2, 3, 2, false}, "indices lie outside"},
+        {{{1, 0, -1}, {0, 1, 1, 3}, 2, 3, 2, false}, "indices lie outside"},
+        {{{1, 0, 0}, {0, 1, 1, 3}, 2, 3, 2, false}, "twice in one place"},
+        {{{1, 0, 1}, {0, 1, 1, 3}, INT64_MAX / 8, 3, 2, false}, "sparse matrix"},
+        {{{1, 0, 1}, {1, 1, 1, 3}, 2, 3, 2, false}, "'indptr' does not divide"},
+        {{{1, 0, 1}, {0, 1, 1, 2}, 2, 3, 2, false}, "'indptr' does not divide"},
+        {{{1, 0, 1}, {0, 1, 1, 4}, 2, 3, 2, false}, "'indptr' does not divide"},
+        {{{1, 0, 1}, {0, 2, 1, 3}, 2, 3, 2, false}, "'indptr' does not divide"},
+        {{{1, 0, 1}, {0, 1, 1, 3}, 2, 3, 2, true}, "no whole numbers"},
+        {{{1, 0, 1}, {0, 1, 1, 3}, 2, 2, 2, false}, "'obs/id' names 2, but there are 3"},
+        {{{1, 0, 1}, {0, 1, 1, 3}, 2, 3, 3, false}, "'var/id' names 3, but there are 2"},
+    };
+    mucmm_data *d = NULL;
 
     (void)state;
-    for (int bad = 0; bad < 3; bad++) {
-        hid_t f = H5Fcreate(in_folder("s.h5ad"), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
-        hid_t g = H5Gcreate2(f, "X", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-        int32_t at[] = {1, 0, bad == 1 ? 9 : 1};
-        mucmm_data *d = NULL;
-
-        put_text(g, "encoding-type", "csr_matrix");
-        put_shape(g, 3, bad == 2 ? INT64_MAX / 8 : 2);
-        put_set(g, "data", H5T_NATIVE_FLOAT, 1, (const hsize_t[]){3}, data);
-        put_set(g, "indices", H5T_NATIVE_INT32, 1, (const hsize_t[]){3}, bad ? at : index);
-        put_set(g, "indptr", H5T_NATIVE_INT32, 1, (const hsize_t[]){4}, start);
-        put_index(f, "obs", rows, 3);
-        put_index(f, "var", cols, 2);
-        H5Gclose(g);
-        H5Fclose(f);
-        if (bad) {
-            check_refused("s.h5ad", MUCMM_EFORMAT, "sparse matrix");
-            continue;
-        }
-        CHECK_OK(ctx, mucmm_data_open(ctx, in_folder("s.h5ad"), NULL, &d));
-        check_values(d, dense, 3, 2);
-        assert_string_equal(mucmm_data_key(d, 2), "c3");
-        assert_string_equal(mucmm_data_column(d, 1), "g2");
-        mucmm_data_free(d);
+    write_annotated(&(annotated){{1, 0, 1}, {0, 1, 1, 3}, 2, 3, 2, false});
+    CHECK_OK(ctx, mucmm_data_open(ctx, in_folder("s.h5ad"), NULL, &d));
+    check_values(d, dense, 3, 2);
+    assert_string_equal(mucmm_data_key(d, 2), "c3");
+    assert_string_equal(mucmm_data_column(d, 1), "g2");
+    mucmm_data_free(d);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        write_annotated(&bad[i].file);
+        check_refused("s.h5ad", MUCMM_EFORMAT, bad[i].fragment);
     }
 }
 

@@ -81,6 +81,15 @@ static hid_t memory_type(hid_t set, mucmm_dtype *t)
     return native;
 }
 
+static bool is_whole(hid_t set)
+{
+    hid_t type = H5Dget_type(set);
+    bool whole = H5Tget_class(type) == H5T_INTEGER;
+
+    H5Tclose(type);
+    return whole;
+}
+
 /* rank -1: no numbers, or of no shape. */
 static void describe(hid_t set, mucmm__array *a)
 {
@@ -154,6 +163,8 @@ static mucmm_status read_set(const reading *r, const char *name, mucmm_dtype wan
         TRY(mucmm__fail(r->ctx, MUCMM_EUNSUPPORTED,
                         "%s: '%s' is no array of integers or floats of 1 to %d dimensions", r->file,
                         name, MUCMM_MAX_RANK));
+    if (want && !is_whole(set))
+        TRY(mucmm__fail(r->ctx, MUCMM_EFORMAT, "%s: '%s' holds no whole numbers", r->file, name));
     type = want ? H5T_NATIVE_INT64 : memory_type(set, &a->type);
     a->type = want ? want : a->type;
     if (!mucmm__array_bytes(a, &n))
@@ -213,25 +224,45 @@ typedef struct sparse {
     unsigned char *bytes[3];
 } sparse;
 
-/* Into dense [rows, cols]. */
+/* Do the lines begin at 0, follow each other and end with the numbers? */
+static bool lines_follow(const int64_t *start, int64_t lines, int64_t n)
+{
+    bool good = start[0] == 0 && start[lines] == n;
+
+    for (int64_t i = 0; i < lines; i++)
+        good = good && start[i] <= start[i + 1];
+    return good;
+}
+
+/* Into dense [rows, cols]; no place has two numbers. */
 static mucmm_status spread(const reading *r, const sparse *s, bool by_column, unsigned char *dense)
 {
+    mucmm_status status = MUCMM_OK;
     const int64_t *start = (const int64_t *)(const void *)s->bytes[2];
     const int64_t *index = (const int64_t *)(const void *)s->bytes[1];
     int64_t lines = r->out->shape[by_column], across = r->out->shape[!by_column];
-    int64_t n = s->data.shape[0], size = mucmm__number_types[s->data.type].size;
+    int64_t size = mucmm__number_types[s->data.type].size, *seen = NULL;
 
+    if (!lines_follow(start, lines, s->data.shape[0]))
+        return mucmm__fail(r->ctx, MUCMM_EFORMAT,
+                           "%s: a sparse matrix whose 'indptr' does not divide its numbers",
+                           r->file);
+    TRY(mucmm__alloc(r->ctx, across, sizeof *seen, &seen)); /* the last line + 1 */
     for (int64_t i = 0; i < lines; i++)
         for (int64_t k = start[i]; k < start[i + 1]; k++) {
-            int64_t j = k >= 0 && k < n ? index[k] : -1;
-            if (j < 0 || j >= across)
-                return mucmm__fail(r->ctx, MUCMM_EFORMAT,
-                                   "%s: a sparse matrix whose indices lie outside its shape",
-                                   r->file);
+            int64_t j = index[k];
+            if (j < 0 || j >= across || seen[j] == i + 1)
+                TRY(mucmm__fail(r->ctx, MUCMM_EFORMAT,
+                                "%s: a sparse matrix whose indices lie outside its shape, or twice "
+                                "in one place",
+                                r->file));
+            seen[j] = i + 1;
             memcpy(dense + (by_column ? j * lines + i : i * across + j) * size,
                    s->bytes[0] + k * size, (size_t)size);
         }
-    return MUCMM_OK;
+done:
+    mucmm__free(seen);
+    return status;
 }
 
 static mucmm_status read_part(const reading *r, const char *group, const char *part,
@@ -318,7 +349,7 @@ done:
     return status;
 }
 
-/* The index of group base/which if it has n texts; else nothing. */
+/* The index of group base/which: n texts; nothing if it is none of texts. */
 static mucmm_status read_names(reading *r, const char *base, const char *which, int64_t n,
                                int64_t **at)
 {
@@ -334,9 +365,11 @@ static mucmm_status read_names(reading *r, const char *base, const char *which, 
         return MUCMM_OK;
     type = H5Dget_type(set);
     space = H5Dget_space(set);
-    if (H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) <= 0 ||
-        H5Sget_simple_extent_npoints(space) != n)
+    if (H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) <= 0)
         goto done;
+    if (H5Sget_simple_extent_npoints(space) != n)
+        TRY(mucmm__fail(r->ctx, MUCMM_EFORMAT, "%s: '%s' names %" PRId64 ", but there are %" PRId64,
+                        r->file, path + 1, (int64_t)H5Sget_simple_extent_npoints(space), n));
     TRY(check_storage(r, set, n));
     TRY(mucmm__alloc(r->ctx, n, sizeof *texts, &texts));
     if (H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, texts) < 0)

@@ -203,7 +203,6 @@ static mucmm_status read_member(const zip *z, const member *m, unsigned char **o
     mucmm_status status = MUCMM_OK;
     const unsigned char *bytes;
     size_t got;
-    uLong crc;
 
     TRY(find_bytes(z, m, &bytes));
     if (m->method == DEFLATED) {
@@ -211,11 +210,10 @@ static mucmm_status read_member(const zip *z, const member *m, unsigned char **o
         TRY(inflate_member(z, m, bytes, *owned, (size_t)m->size, &got));
         if (got != m->size)
             return damaged(z, "a member is shorter than its directory says");
-        crc = crc32_z(crc32_z(0, NULL, 0), *owned, got);
-        if (crc != m->crc)
-            return damaged(z, "the checksum of a member does not agree");
         bytes = *owned;
     }
+    if (crc32_z(crc32_z(0, NULL, 0), bytes, (size_t)m->size) != m->crc)
+        return damaged(z, "the checksum of a member does not agree");
     if (!mucmm__is_npy(bytes, (size_t)m->size))
         return damaged(z, "a member is no .npy file");
     TRY(mucmm__npy_parse(z->ctx, z->file, bytes, (size_t)m->size, out));
