@@ -678,9 +678,82 @@ static void test_automatic_dimensions_of_three_views(void **state)
     mucmm_ctx_free(ctx);
 }
 
+/* ---- beyond linear heads ----------------------------------------------------------- */
+
+/* Two views [n, 5] of noise; depends: an angle's cosine and sine in the first, those of twice the
+ * angle in the second. */
+static void angle_views(uint64_t seed, int64_t n, bool depends, float *x[2])
+{
+    const double turn = 2 * acos(-1);
+
+    for (uint64_t v = 0; v < 2; v++) {
+        x[v] = test_floats(n * 5);
+        for (int64_t i = 0; i < n; i++) {
+            double angle = turn * mucmm__rng_uniform(mucmm__rng_key(seed, 7), (uint64_t)i);
+            for (int64_t j = 0; j < 5; j++)
+                x[v][i * 5 + j] =
+                    (float)mucmm__rng_normal(mucmm__rng_key(seed, v), (uint64_t)(i * 5 + j));
+            if (depends) {
+                x[v][i * 5] = (float)(1.4 * cos((double)(v + 1) * angle)) + .2F * x[v][i * 5];
+                x[v][i * 5 + 1] =
+                    (float)(1.4 * sin((double)(v + 1) * angle)) + .2F * x[v][i * 5 + 1];
+            }
+        }
+    }
+}
+
+/* The model's p of what linear heads cannot show; by: groups of so many rows, 0 for none. */
+static double beyond_linear(mucmm_ctx *ctx, uint64_t seed, int64_t n, bool depends, int64_t by)
+{
+    mucmm_fit_params p = auto_params();
+    mucmm_model *m = NULL;
+    int64_t *groups = calloc((size_t)n, sizeof *groups);
+    float *x[2];
+    double found;
+
+    assert_non_null(groups);
+    p.common = 1;
+    p.individual = 0;
+    p.seed = seed;
+    for (int64_t i = 0; by > 0 && i < n; i++)
+        groups[i] = i / by;
+    p.groups = by > 0 ? groups : NULL;
+    angle_views(seed, n, depends, x);
+    CHECK_OK(ctx, fit_auto(ctx, n, 5, x, &p, &m));
+    found = m->beyond_linear_p;
+    assert_true((strstr(m->json, "beyond_linear_p") != NULL) == !isnan(found));
+    mucmm_model_free(m);
+    free(groups);
+    free(x[0]);
+    free(x[1]);
+    return found;
+}
+
+/* Of 60 independent pairs at most 8 warnings: more in fewer than 1 of 200 repetitions. */
+static void test_what_linear_heads_cannot_show(void **state)
+{
+    mucmm_ctx *ctx = new_ctx();
+    int warned = 0, tested = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        double p = beyond_linear(ctx, seed, 600, false, 0);
+        tested += p > 0;
+        warned += p <= MUCMM_SIGNIFICANT;
+    }
+    assert_in_range(tested, 48, 60); /* the others had a significant component */
+    assert_in_range(warned, 0, 8);
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        assert_true(beyond_linear(ctx, 100 + seed, 3000, true, 0) <= .01);
+        assert_true(beyond_linear(ctx, 100 + seed, 3000, true, 10) <= .05);
+    }
+    mucmm_ctx_free(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_linear_heads_cannot_show),
         cmocka_unit_test(test_chance_is_the_mean_over_all_pairings),
         cmocka_unit_test(test_error_rate_under_the_null),
         cmocka_unit_test(test_what_is_planted_is_found),

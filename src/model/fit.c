@@ -2,6 +2,7 @@
  *
  * mucmm_fit: checks, the split, scaling, the closed form, then the trained heads.
  * The order of things is that of docs/method.md. */
+#include "model/beyond_linear.h"
 #include "model/fit.h"
 
 #include "model/bootstrap.h"
@@ -576,6 +577,7 @@ static mucmm_status fit_all(mucmm_ctx *ctx, const mucmm_view *views, int32_t n_v
     mucmm__completeness_warn(ctx, f.model);
     TRY(warn_of_covariates(&f));
     warn_of_nothing(&f);
+    TRY(mucmm__beyond_linear(&f));
     mucmm__model_make_facts(f.model);
     TRY(mucmm__model_make_json(ctx, f.model));
     *out = f.model;

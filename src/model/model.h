@@ -81,6 +81,7 @@ struct mucmm_model {
     int64_t n_history;
     mucmm__digest digest; /* of the rows of the fit */
     char *json;
+    double beyond_linear_p;     /* of what linear heads cannot show; NaN: not tested */
     mucmm_cross_fit *cross_fit; /* NULL: rows were held out */
     mucmm_model_facts facts;    /* mucmm__model_make_facts */
 };

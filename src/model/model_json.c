@@ -383,6 +383,8 @@ mucmm_status mucmm__model_make_json(mucmm_ctx *ctx, mucmm_model *m)
         mucmm__json_set(b, o, "heads", representation_json(b, m, &m->heads));
     if (m->n_front > 0)
         mucmm__json_set(b, o, "front", mucmm__front_json(b, m));
+    if (m->beyond_linear_p <= 1) /* tested */
+        mucmm__json_set(b, o, "beyond_linear_p", mucmm__json_real(m->beyond_linear_p));
     if (m->cross_fit)
         mucmm__json_set(b, o, "cross_fit", mucmm__cross_fit_json(b, m->cross_fit));
     mucmm__json_set(b, o, "history", history_json(b, m));

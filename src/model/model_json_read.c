@@ -933,6 +933,9 @@ static mucmm_status read_model(mucmm_ctx *ctx, const json_t *o, int64_t room, mu
     TRY(read_front(ctx, o, m));
     TRY(read_history(ctx, o, m));
     TRY(read_dimensions(ctx, o, m));
+    m->beyond_linear_p = NAN;
+    if (json_object_get(o, "beyond_linear_p"))
+        TRY(get_range(ctx, o, "beyond_linear_p", 0, 1, &m->beyond_linear_p));
     if (json_object_get(o, "cross_fit"))
         TRY(mucmm__cross_fit_read(ctx, json_object_get(o, "cross_fit"), m->k, &m->cross_fit));
     TRY(read_choices(ctx, o, m));

@@ -423,6 +423,8 @@ mucmm_status mucmm_model_results_json(mucmm_ctx *ctx, const mucmm_model *m, char
     }
     mucmm__json_set(b, root, "common", json_integer(m->k));
     mucmm__json_set(b, root, "dimensions", mucmm__dimensions_json(b, m));
+    if (m->beyond_linear_p <= 1) /* tested */
+        mucmm__json_set(b, root, "beyond_linear_p", mucmm__json_real(m->beyond_linear_p));
     mucmm__json_set(b, root, "held_out_chose", mucmm__chose_json(b, m));
     mucmm__json_set(b, root, "choosing_rows", json_integer(m->choosing_rows));
     mucmm__json_set(b, root, "closed_form_kept", mucmm__kept_json(b, m));

@@ -27,6 +27,12 @@ static mucmm_status show(const mucmm__page *p, const char *caption, const char *
 
 /* ---- leakage ----------------------------------------------------------------------- */
 
+/* Has view v individual variates? What is empty has no rows in a table. */
+static bool has_individual(const mucmm__page *p, int32_t v)
+{
+    return mucmm_model_individual(p->m, v) > 0;
+}
+
 /* A dependence, its mean by chance and its p-value; what is not known is left out. */
 static void tested_cell(const mucmm__page *p, mucmm__page_cells *c, double value, double chance,
                         double p_value, int64_t permutations)
@@ -83,7 +89,7 @@ static mucmm_status show_completeness(const mucmm__page *p)
     mucmm__page_cells c = {0};
 
     for (int32_t v = 0; v < p->n_views; v++)
-        for (int i = 0; i < 3; i++) {
+        for (int i = 0; i < 3 && has_individual(p, v); i++) {
             mucmm__page_cell(p, &c, "individual part of %s, %s", p->view[v].name, figures[i]);
             completeness_cells(p, &c, v, i);
         }
@@ -99,14 +105,23 @@ mucmm_status mucmm__report_leakage(const mucmm__page *p)
 {
     mucmm_status status = MUCMM_OK;
     mucmm__page_cells c = {0};
+    bool any = false;
 
+    for (int32_t v = 0; v < p->n_views; v++)
+        any = any || has_individual(p, v);
+    if (!any)
+        return mucmm_report_text(p->ctx, p->r, "No view has an individual part.");
     for (int32_t v = 0; v < p->n_views; v++) {
         const char *view = p->view[v].name;
+        if (!has_individual(p, v))
+            continue;
         mucmm__page_cell(p, &c, "individual part of %s on the common part, linear", view);
         tested_cells(p, &c, DEPENDENCE_LINEAR, v);
         mucmm__page_cell(p, &c, "individual part of %s on the common part, any kind", view);
         tested_cells(p, &c, DEPENDENCE_KERNEL, v);
         for (int32_t w = v + 1; w < p->n_views; w++) {
+            if (!has_individual(p, w))
+                continue;
             mucmm__page_cell(p, &c, "individual parts of %s and %s", view, p->view[w].name);
             tested_cells(p, &c, DEPENDENCE_PAIR, (int64_t)v * p->n_views + w);
         }
