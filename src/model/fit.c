@@ -2,8 +2,8 @@
  *
  * mucmm_fit: checks, the split, scaling, the closed form, then the trained heads.
  * The order of things is that of docs/method.md. */
-#include "model/beyond_linear.h"
 #include "model/fit.h"
+#include "model/beyond_linear.h"
 
 #include "model/bootstrap.h"
 #include "model/checkpoint.h"
