@@ -124,6 +124,8 @@ void samples_free(sample_list *samples);
 
 /* Can a file be written there? Asked before the work, not after it. */
 int output_check(const char *path);
+/* No output is a file that is read, or another output. */
+int outputs_check(const settings *given);
 
 enum { MAX_PATH = 4096 };
 

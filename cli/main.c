@@ -248,6 +248,7 @@ static int run_command(const command *c, int argc, char **argv)
     TRY(check_operands(c, &given));
     if (!options_complete(c->name, c->options, &given))
         return EXIT_USAGE;
+    TRY(outputs_check(&given));
     TRY(c->run(&given));
 done:
     return code;

@@ -229,3 +229,73 @@ void output_dir_close(output_dir *d, bool keep)
     free(d->files);
     *d = (output_dir){0};
 }
+
+/* ---- outputs that would replace an input ------------------------------------------- */
+
+/* Of FILE, or of FILE:NAME. */
+static bool find_file(const char *path, struct stat *st)
+{
+    char cut[4096];
+    const char *colon = strrchr(path, ':');
+
+    if (stat(path, st) == 0)
+        return S_ISREG(st->st_mode);
+    if (!colon || (size_t)(colon - path) >= sizeof cut)
+        return false;
+    snprintf(cut, sizeof cut, "%.*s", (int)(colon - path), path);
+    return stat(cut, st) == 0 && S_ISREG(st->st_mode);
+}
+
+static int check_apart(const char *option, const char *out, const char *in)
+{
+    struct stat a, b;
+
+    if (!out || !in || !find_file(out, &a) || !find_file(in, &b) || a.st_dev != b.st_dev ||
+        a.st_ino != b.st_ino)
+        return 0;
+    return fail(EXIT_USAGE, "--%s %s would replace '%s', which is read", option, shown(out),
+                shown(in));
+}
+
+static int check_pairs(const char *option, const char *out, const pairs *in)
+{
+    int code = 0;
+
+    for (int32_t i = 0; i < in->n; i++)
+        TRY(check_apart(option, out, in->value[i]));
+done:
+    return code;
+}
+
+/* What stands behind the '=' of NAME=FILE. */
+static const char *file_of(const char *pair)
+{
+    const char *sign = pair ? strchr(pair, '=') : NULL;
+
+    return sign ? sign + 1 : NULL;
+}
+
+int outputs_check(const settings *s)
+{
+    const char *const names[] = {"output", "csv", "figure"};
+    const char *const outputs[] = {s->output, s->csv, s->figure};
+    const char *const inputs[] = {s->metadata, s->covariates, s->training_covariates,
+                                  file_of(s->query), file_of(s->gallery)};
+    int code = 0;
+
+    for (size_t o = 0; o < 3; o++) {
+        for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
+            TRY(check_apart(names[o], outputs[o], inputs[i]));
+        for (int i = 0; i < s->n_operands; i++)
+            TRY(check_apart(names[o], outputs[o], s->operand[i]));
+        TRY(check_pairs(names[o], outputs[o], &s->view));
+        TRY(check_pairs(names[o], outputs[o], &s->training));
+        TRY(check_pairs(names[o], outputs[o], &s->truth));
+        for (size_t i = 0; i < o && outputs[o]; i++)
+            if (outputs[i] && strcmp(outputs[i], outputs[o]) == 0)
+                TRY(fail(EXIT_USAGE, "--%s and --%s are both %s", names[i], names[o],
+                         shown(outputs[o])));
+    }
+done:
+    return code;
+}

@@ -27,6 +27,20 @@ static mucmm__imputer *small_imputer(void)
     return f;
 }
 
+/* Numbers that no standardized columns have are refused, before they make sums infinite. */
+static void test_impossible_numbers_are_refused(void **state)
+{
+    static const double bad[] = {1e300, -1e300, 1e4};
+
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof bad / sizeof *bad; i++) {
+        mucmm__imputer *f = small_imputer();
+        (i % 2 ? f->noise : f->weights)[3] = bad[i / 2];
+        assert_int_equal(mucmm__imputer_ready(ctx, "v", f), MUCMM_EFORMAT);
+        mucmm__imputer_free(f);
+    }
+}
+
 /* E(x_a | x_has) by the covariance of the columns, solved by elimination. */
 static double by_covariance(const mucmm__imputer *f, const float *x, int64_t a)
 {
@@ -432,6 +446,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cells_are_filled_by_their_conditional_mean),
+        cmocka_unit_test(test_impossible_numbers_are_refused),
         cmocka_unit_test(test_gradient_includes_what_cells_fill),
         cmocka_unit_test(test_factors_are_found_with_holes),
         cmocka_unit_test(test_columns_of_noise_are_filled_by_means),

@@ -15,6 +15,7 @@ enum { STEPS_COMPARED = 20, STEPS = 50, MOST_STEPS = 5 * STEPS_COMPARED + STEPS 
 #define STREAM_WEIGHTS 2
 /* Of a column's variance its own noise is at least so much. */
 #define LEAST_NOISE 1e-3
+#define MOST_STANDARD 1e3
 /* A change of the noise, in units of the variance, that ends the iteration. */
 #define CONVERGED 1e-4
 
@@ -108,15 +109,25 @@ static void make_gram(mucmm__imputer *f)
         add_outer(r, 1 / f->noise[j], f->weights + j * r, f->gram);
 }
 
+/* Columns are divided by their scale, so weights and noise are about 1 at most. */
+static bool column_possible(const mucmm__imputer *f, int64_t j)
+{
+    bool good = f->scale[j] > 0 && f->scale[j] < 1e60 && fabs(f->mean[j]) < 1e60 &&
+                f->noise[j] >= LEAST_NOISE / 2 && f->noise[j] <= MOST_STANDARD;
+
+    for (int64_t k = 0; k < f->rank; k++)
+        good = good && fabs(f->weights[j * f->rank + k]) <= MOST_STANDARD;
+    return good;
+}
+
 mucmm_status mucmm__imputer_ready(mucmm_ctx *ctx, const char *view, mucmm__imputer *f)
 {
     for (int64_t j = 0; j < f->p; j++)
-        if (!(f->scale[j] > 0) || !(f->noise[j] >= LEAST_NOISE / 2) || !(fabs(f->mean[j]) < 1e60) ||
-            !(f->scale[j] < 1e60))
+        if (!column_possible(f, j))
             return mucmm__fail(ctx, MUCMM_EFORMAT,
-                               "tensor '%s.impute.mean', '%s.impute.scale' or '%s.impute.noise' "
-                               "holds a number that rows do not have in column %" PRId64,
-                               view, view, view, j);
+                               "one of the tensors '%s.impute.mean', 'scale', 'noise' and "
+                               "'weights' holds a number that rows do not have in column %" PRId64,
+                               view, j);
     make_gram(f);
     return MUCMM_OK;
 }

@@ -147,6 +147,21 @@ def version_is_printed():
 
 
 @test
+def an_output_does_not_replace_what_is_read():
+    inputs = {name: open(name, 'rb').read() for name in ('l.npy', 'r.npy')}
+    os.link('l.npy', 'linked.npy')
+    for out in ('l.npy', './r.npy', 'linked.npy'):
+        fails(2, [out, 'would replace'], *fit(out=out))
+        fails(2, ['--csv', 'would replace'], *fit('--csv', out))
+        fails(2, ['--output', 'would replace'], 'score', out, *views(), '-o', out)
+        fails(2, ['--output', 'would replace'], 'match', 'm', '--query', 'left=l.npy', '--gallery', 'right=r.npy', '-o',
+              'l.npy')
+    os.remove('linked.npy')
+    fails(2, ['--csv', '--output', 'both'], *fit('--csv', 'out.mucmm'))
+    check(inputs == {name: open(name, 'rb').read() for name in inputs}, 'an input was changed')
+
+
+@test
 def wrong_usage_is_exit_2():
     fails(2, ["'fitt'", "'fit'"], 'fitt')
     fails(2, ["'quux'"], 'quux')
