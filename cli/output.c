@@ -246,23 +246,23 @@ static bool find_file(const char *path, struct stat *st)
     return stat(cut, st) == 0 && S_ISREG(st->st_mode);
 }
 
-static int check_apart(const char *option, const char *out, const char *in)
+static int check_apart(const char *which, const char *out, const char *in)
 {
     struct stat a, b;
 
     if (!out || !in || !find_file(out, &a) || !find_file(in, &b) || a.st_dev != b.st_dev ||
         a.st_ino != b.st_ino)
         return 0;
-    return fail(EXIT_USAGE, "--%s %s would replace '%s', which is read", option, shown(out),
+    return fail(EXIT_USAGE, "--%s %s would replace '%s', which is read", which, shown(out),
                 shown(in));
 }
 
-static int check_pairs(const char *option, const char *out, const pairs *in)
+static int check_pairs(const char *which, const char *out, const pairs *in)
 {
     int code = 0;
 
     for (int32_t i = 0; i < in->n; i++)
-        TRY(check_apart(option, out, in->value[i]));
+        TRY(check_apart(which, out, in->value[i]));
 done:
     return code;
 }
@@ -279,13 +279,13 @@ int outputs_check(const settings *s)
 {
     const char *const names[] = {"output", "csv", "figure"};
     const char *const outputs[] = {s->output, s->csv, s->figure};
-    const char *const inputs[] = {s->metadata, s->covariates, s->training_covariates,
+    const char *const others[] = {s->metadata, s->covariates, s->training_covariates,
                                   file_of(s->query), file_of(s->gallery)};
     int code = 0;
 
     for (size_t o = 0; o < 3; o++) {
-        for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
-            TRY(check_apart(names[o], outputs[o], inputs[i]));
+        for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+            TRY(check_apart(names[o], outputs[o], others[i]));
         for (int i = 0; i < s->n_operands; i++)
             TRY(check_apart(names[o], outputs[o], s->operand[i]));
         TRY(check_pairs(names[o], outputs[o], &s->view));
