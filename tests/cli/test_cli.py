@@ -162,6 +162,18 @@ def an_output_does_not_replace_what_is_read():
 
 
 @test
+def a_level_beyond_1_is_no_result_of_folds():
+    succeeds(*fit('--folds', '3', out='folds.mucmm'))
+    whole = open('folds.mucmm', 'rb').read()
+    level = b'\\"level\\": 0.9'
+    check(level in whole, 'no level in the model')
+    with open('folds.mucmm', 'wb') as out:
+        out.write(whole.replace(level, level.replace(b'0.9', b'9.9')))
+    fails(1, ["'level' of cross_fit", 'out of range'], 'info', 'folds.mucmm')
+    os.remove('folds.mucmm')
+
+
+@test
 def wrong_usage_is_exit_2():
     fails(2, ["'fitt'", "'fit'"], 'fitt')
     fails(2, ["'quux'"], 'quux')
