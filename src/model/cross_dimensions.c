@@ -50,6 +50,12 @@ static mucmm_status take_curve(mucmm__fit *f, mucmm_dimensions *d)
     memcpy(d->correlations, r->correlations, (size_t)d->candidates * sizeof *r->correlations);
     memcpy(d->standard_errors, r->standard_errors,
            (size_t)d->candidates * sizeof *r->standard_errors);
+    memcpy(r->p_values, d->p_values, (size_t)d->candidates * sizeof *r->p_values);
+    mucmm__cross_later_components(r);
+    memcpy(d->p_values, r->p_values, (size_t)d->candidates * sizeof *r->p_values);
+    for (int64_t j = 1; j < d->common; j++)
+        if (!(d->p_values[j] <= MUCMM_SIGNIFICANT))
+            d->common = j;
 done:
     mucmm_model_free(model);
     mucmm__cross_drop(x);

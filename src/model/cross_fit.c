@@ -155,6 +155,8 @@ static mucmm_status take_result(mucmm__fit *f, mucmm__cross *x, int which, const
         TRY(mucmm__cross_combine_splits(f, x, &x->part[which], r));
     else
         memcpy(r->p_values, exact, (size_t)r->components * sizeof *exact);
+    if (which == 0 && x)
+        mucmm__cross_later_components(r);
     r->permutations = which == 1 ? PERMUTATIONS : made;
 done:
     return status;

@@ -14,6 +14,7 @@
 
 /* Multiplications of the permutations of a component. */
 #define MOST_TEST_WORK 4e10
+#define NORMAL_975 1.95996 /* 97.5 % of a normal variable are below it */
 /* Of the random numbers: as STREAM_SPLIT of fit_rows.c. */
 enum { PERMUTATIONS = MUCMM__CROSS_PERMUTATIONS, STREAM_REFIT = 61 };
 
@@ -133,6 +134,22 @@ done:
     for (int32_t m = 0; m < MUCMM_MAX_VIEWS; m++)
         mucmm__free(x[m].data);
     return status;
+}
+
+double mucmm__cross_held_out_p(const mucmm_cross_fit *r, int64_t j)
+{
+    double z = mucmm__fisher_z(r->correlations[j]), low = mucmm__fisher_z(r->low[j]);
+
+    return z > low ? .5 * erfc(NORMAL_975 * z / (z - low) / sqrt(2)) : NAN;
+}
+
+void mucmm__cross_later_components(mucmm_cross_fit *r)
+{
+    for (int64_t j = 1; j < r->components; j++) {
+        double held_out = mucmm__cross_held_out_p(r, j);
+        if (isfinite(r->p_values[j]) && isfinite(held_out))
+            r->p_values[j] = fmax(r->p_values[j], fmax(r->p_values[j - 1], held_out));
+    }
 }
 
 /* Rows less those that the covariates cost. */

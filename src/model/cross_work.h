@@ -107,6 +107,13 @@ mucmm_status mucmm__cross_combine_splits(mucmm__fit *f, const mucmm__cross *x,
  * exchanged for others. p_values [components]; stop: as in mucmm__refit. */
 mucmm_status mucmm__cross_exact_test(mucmm__fit *f, int64_t components, bool stop, double *p_values,
                                      int64_t *made);
+/* That the held-out correlation j is not above 0, by the normal law of the interval of its Fisher
+ * z, one-sided. NaN without an interval. */
+double mucmm__cross_held_out_p(const mucmm_cross_fit *r, int64_t j);
+/* p-values of all components but the strongest: no less than that, nor than of the one before. Only
+ * the strongest has its exact law: with a ridge, what earlier ones leave behind is no chance, and a
+ * test of later ones answers to that. */
+void mucmm__cross_later_components(mucmm_cross_fit *r);
 /* min(p_1, p_2) where the classical tests hold, else 0; and r->classical. */
 int64_t mucmm__cross_classical_count(const mucmm__fit *f);
 mucmm_status mucmm__cross_classical(mucmm__fit *f, mucmm_cross_fit *r);

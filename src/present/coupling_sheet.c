@@ -293,7 +293,7 @@ static mucmm_status new_sheet(mucmm_ctx *ctx, const drawing *d, mucmm_sheet **ou
 
     mucmm_sheet_params_init(&p);
     panel_size(d, &p);
-    mucmm__sample_words(c->side[d->side].look->data, c->rows[d->i], sample, sizeof sample);
+    mucmm__sample_words(c->side[d->side].look, d->i, sample, sizeof sample);
     if (d->n < of->n && c->side[d->side].look->look == MUCMM_LOOK_WORDS)
         snprintf(rest, sizeof rest, " (%" PRId64 " of %" PRId64 " words)", d->n, of->n);
     snprintf(title, sizeof title, "What of %s goes with what of %s, %s: score %.3g%s",

@@ -125,8 +125,8 @@ void mucmm__labels_drop(mucmm__labels *l);
 /* The share of a sample's cells that the mask keeps, of those that have a p-value. */
 double mucmm__display_kept(const mucmm_display *d, int64_t i);
 
-/* "sample KEY", or its number where there is no key. Returns out. */
+/* "sample KEY" of sample i, or its row's number where there is no key. Returns out. */
 enum { MUCMM__SAMPLE = 120 };
-const char *mucmm__sample_words(const mucmm_data *data, int64_t row, char *out, size_t size);
+const char *mucmm__sample_words(const mucmm_display *d, int64_t i, char *out, size_t size);
 
 #endif

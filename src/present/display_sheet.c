@@ -11,14 +11,14 @@
 /* Pixels that a panel should have, and bars at most. */
 enum { PANEL_WIDTH = 300, SOUND_WIDTH = 520, WORDS_WIDTH = 520, BARS_WIDTH = 460, SHOWN_BARS = 15 };
 
-const char *mucmm__sample_words(const mucmm_data *data, int64_t row, char *out, size_t size)
+const char *mucmm__sample_words(const mucmm_display *d, int64_t i, char *out, size_t size)
 {
-    const char *key = mucmm_data_key(data, row);
+    const char *key = mucmm_data_key(d->data, i);
 
     if (key && *key)
         snprintf(out, size, "sample %s", key);
     else
-        snprintf(out, size, "sample %" PRId64, row);
+        snprintf(out, size, "sample %" PRId64, d->rows[i]);
     return out;
 }
 
@@ -32,7 +32,7 @@ static mucmm_status new_sheet(mucmm_ctx *ctx, const mucmm_display *d, int64_t i,
     mucmm_sheet_params p;
 
     mucmm_sheet_params_init(&p);
-    mucmm__sample_words(d->data, d->rows[i], sample, sizeof sample);
+    mucmm__sample_words(d, i, sample, sizeof sample);
     if (d->score)
         snprintf(title, sizeof title, "%s, %s: %s score %.3g, %s", d->title, sample, d->score,
                  d->scores[i], d->map);
@@ -125,7 +125,7 @@ static mucmm_status draw_parts(mucmm_ctx *ctx, const mucmm_display *d, int64_t i
 {
     char title[320], sample[MUCMM__SAMPLE];
 
-    mucmm__sample_words(d->data, d->rows[i], sample, sizeof sample);
+    mucmm__sample_words(d, i, sample, sizeof sample);
     snprintf(title, sizeof title, "%s, %s", d->title, sample);
     return mucmm__display_parts_sheet(ctx, d, i, title, out);
 }
