@@ -50,8 +50,9 @@ mucmm_status mucmm__adjust_design(mucmm_ctx *ctx, const mucmm__adjust *a, const 
 void mucmm__adjust_row(int64_t d, int64_t p, const double *z, const double *b, float *x);
 
 /* Blocks [n, any] without what 1 and z [n, d] (used up) hold of them: their rows in a basis of the
- * space that these leave, which are exchangeable where errors are, *left of them, n - 1 less the
- * rank of z (Huh and Jhun 2001; Winkler et al. 2020); with left NULL the residuals, n rows still.
+ * space that these leave, which are exchangeable where errors are, *left of them, n less the rank
+ * of z, of mean 0 (Huh and Jhun 2001; Winkler et al. 2020); with left NULL the residuals, n rows
+ * still.
  */
 mucmm_status mucmm__residual_rows(mucmm_ctx *ctx, int64_t n, int64_t d, double *z,
                                   mucmm__block *const *blocks, int32_t n_blocks, int64_t *left);

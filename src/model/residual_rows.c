@@ -48,11 +48,25 @@ static void make_reflection(int64_t n, int64_t first, const double *y, int64_t s
         v[i] /= norm;
 }
 
-/* The last n - rank rows of a block become its first, and all. */
+/* Of the m - 1 rows behind the first `rank` make m, whose mean is 0, by the reflection that takes a
+ * row of zeros before them to that mean. What is centred afterwards stays as it is, so that
+ * correlations are the partial ones, whatever the order of the rows; and rows with covariance I -
+ * 11'/m are exchangeable, as all rows are that have lost their mean. */
 static void keep_last(int64_t rank, mucmm__block *b)
 {
-    b->rows -= rank;
-    memmove(b->data, b->data + rank * b->cols, (size_t)(b->rows * b->cols) * sizeof *b->data);
+    int64_t m = b->rows - rank + 1;
+    double mean = 1 / sqrt((double)m), norm = 2 - 2 * mean; /* of w = (1, 0, ..., 0) - mean */
+
+    b->rows = m;
+    memmove(b->data, b->data + (rank - 1) * b->cols, (size_t)(m * b->cols) * sizeof *b->data);
+    for (int64_t k = 0; k < b->cols; k++) {
+        double dot = 0;
+        for (int64_t i = 1; i < m; i++)
+            dot -= mean * b->data[i * b->cols + k];
+        b->data[k] = -2 * dot / norm * (1 - mean);
+        for (int64_t i = 1; i < m; i++)
+            b->data[i * b->cols + k] += 2 * dot / norm * mean;
+    }
 }
 
 /* Back from the basis, without what 1 and z hold; v [rank, n]. */
@@ -94,7 +108,7 @@ mucmm_status mucmm__residual_rows(mucmm_ctx *ctx, int64_t n, int64_t d, double *
         else
             turn_back(n, rank, v, blocks[b]);
     if (left)
-        *left = n - rank;
+        *left = n - rank + 1;
 done:
     mucmm__free(v);
     mucmm__free(one);
@@ -117,7 +131,7 @@ mucmm_status mucmm__covariates_out(mucmm_ctx *ctx, const mucmm__adjust *a, const
     TRY(mucmm__adjust_design(ctx, a, t, rows, n, &unknown, z));
     TRY(mucmm__residual_rows(ctx, n, a->d, z, blocks, n_blocks, exchangeable ? &left : NULL));
     if (lost)
-        *lost = exchangeable ? n - 1 - left : a->d;
+        *lost = exchangeable ? n - left : a->d;
 done:
     mucmm__free(z);
     return status;
