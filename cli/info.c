@@ -78,8 +78,8 @@ static int print_info(const mucmm_model *m, const char *path)
 {
     json_t *meta = json_loads(mucmm_model_json(m), 0, NULL);
     const summary_column columns[] = {
-        {"heads", "train", mucmm_model_summary(m, MUCMM_ROWS_TRAIN, MUCMM_HEADS)},
-        {"heads", "held-out", mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_HEADS)},
+        {kept_name(m), "train", mucmm_model_summary(m, MUCMM_ROWS_TRAIN, MUCMM_HEADS)},
+        {kept_name(m), "held-out", mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_HEADS)},
         {"linear yardstick", "train", mucmm_model_summary(m, MUCMM_ROWS_TRAIN, MUCMM_LINEAR)},
         {"linear yardstick", "held-out", mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, MUCMM_LINEAR)},
     };

@@ -360,7 +360,8 @@ void options_none(settings *s)
                         &s->measure,
                         &s->bootstrap,
                         &s->restarts,
-                        &s->folds};
+                        &s->folds,
+                        &s->adjust_nonlinear};
     double *reals[] = {&s->validation,  &s->ridge,         &s->learning_rate, &s->weight_decay,
                        &s->input_noise, &s->independence,  &s->noise,         &s->mask,
                        &s->missing_row, &s->missing_column};

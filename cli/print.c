@@ -480,3 +480,11 @@ json_t *number_json(double x)
 {
     return isfinite(x) ? json_real(x) : json_null();
 }
+
+const char *kept_name(const mucmm_model *m)
+{
+    return mucmm_model_summary(m, MUCMM_ROWS_TRAIN, MUCMM_HEADS) ==
+                   mucmm_model_summary(m, MUCMM_ROWS_TRAIN, MUCMM_LINEAR)
+               ? "closed form"
+               : "trained heads";
+}

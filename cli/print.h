@@ -23,4 +23,7 @@ void print_stability(const mucmm_model *m);
 /* A number, or null if it is not finite. */
 json_t *number_json(double x);
 
+/* What the first columns of a table are of: the closed form may have been kept. */
+const char *kept_name(const mucmm_model *m);
+
 #endif

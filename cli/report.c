@@ -113,7 +113,30 @@ static void fit_settings(const mucmm_model *m, settings *out)
     for (int32_t i = 0; i < mucmm_model_views(m); i++)
         if (mucmm_model_imputation(m, i, &imputation))
             out->missing = MISSING_ALLOW;
+    out->adjust = p->adjust;
+    out->adjust_nonlinear = p->adjust_nonlinear > 1 ? p->adjust_nonlinear : -1;
     training_settings(p, &usual, out);
+}
+
+/* How tables are read, which is as in the report. */
+static void reading_settings(const settings *given, settings *out)
+{
+    out->key = given->key;
+    out->group = given->group;
+    out->metadata = given->metadata;
+    out->columns = given->columns;
+    out->ignore = given->ignore;
+    out->categories = given->categories;
+    out->transpose = given->transpose;
+    out->header = given->header;
+    out->decimal = given->decimal;
+    out->missing_row = given->missing_row;
+    out->missing_column = given->missing_column;
+    out->covariates = given->covariates;
+    if (out->adjust && !out->covariates)
+        out->covariates = "COVARIATES_FILE";
+    if (given->missing == MISSING_DROP)
+        out->missing = MISSING_DROP;
 }
 
 /* The fit; what the model does not know is as in the report: the study, its cache and bad rows, the
@@ -129,9 +152,7 @@ static void put_fit(FILE *out, const settings *given, const mucmm_model *m)
         fit.view.value[v] = "TRAINING_FILE";
         fit.view.n = v + 1;
     }
-    fit.key = given->key;
-    fit.group = given->group;
-    fit.metadata = given->metadata;
+    reading_settings(given, &fit);
     fit.cache = given->cache;
     fit.skip_bad = given->skip_bad;
     fit.output = given->operand[0];

@@ -84,7 +84,7 @@ static void fill_table(const mucmm_model *m, const mucmm_scores *s, table *t)
     *t = (table){.n = 2 * each, .none = fitted && mucmm_scores_summary(s, MUCMM_HEADS)->rows == 0};
     for (int i = 0; i < 2; i++) {
         const mucmm_representation r = i == 0 ? MUCMM_HEADS : MUCMM_LINEAR;
-        const char *group = i == 0 ? "heads" : "linear yardstick";
+        const char *group = i == 0 ? kept_name(m) : "linear yardstick";
         const mucmm_summary *own = mucmm_scores_summary(s, r);
         const mucmm_summary *held_out = mucmm_model_summary(m, MUCMM_ROWS_HELD_OUT, r);
         t->held_out[i] = held_out ? *held_out : *own;

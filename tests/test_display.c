@@ -1002,6 +1002,42 @@ static void test_display_of_an_explanation_out_of_memory(void **state)
     uproot(q);
 }
 
+/* A sample is named by its own key, wherever it stands among those that are shown. */
+static void test_samples_are_named_by_their_keys(void **state)
+{
+    static const float x[6] = {1, 2, 3, 4, 5, 6};
+    static const char *const keys[] = {"a", "b", "c", "d", "e", "f"};
+    const int64_t rows[] = {1, 4, 0};
+    mucmm_data *named = NULL, *plain = NULL;
+    mucmm_display *d = NULL;
+    mucmm_array array;
+    char text[MUCMM__SAMPLE];
+
+    (void)state;
+    mucmm_array_init(&array);
+    array.data = x;
+    array.rows = 6;
+    array.cols = 1;
+    CHECK_OK(ctx, mucmm_data_adopt(ctx, &array, &plain));
+    array.keys = keys;
+    CHECK_OK(ctx, mucmm_data_adopt(ctx, &array, &named));
+    for (int has_keys = 0; has_keys < 2; has_keys++) {
+        CHECK_OK(ctx, mucmm_display_of_values(ctx, has_keys ? named : plain, rows, 3,
+                                              MUCMM_MAP_PATTERN, NULL, NULL, NULL, &d));
+        for (int64_t i = 0; i < 3; i++) {
+            char want[32];
+            if (has_keys)
+                snprintf(want, sizeof want, "sample %s", keys[rows[i]]);
+            else
+                snprintf(want, sizeof want, "sample %d", (int)rows[i]);
+            assert_string_equal(mucmm__sample_words(d, i, text, sizeof text), want);
+        }
+        mucmm_display_free(d);
+    }
+    mucmm_data_free(named);
+    mucmm_data_free(plain);
+}
+
 static void test_display_out_of_memory(void **state)
 {
     static const float x[6] = {0, 1, 2, 3, 4, 5};
@@ -1058,6 +1094,7 @@ int main(void)
         cmocka_unit_test(test_display_of_parts_as_bars),
         cmocka_unit_test(test_display_cannot_be_written),
         cmocka_unit_test(test_display_rejects_arguments),
+        cmocka_unit_test(test_samples_are_named_by_their_keys),
         cmocka_unit_test(test_display_out_of_memory),
     };
     return cmocka_run_group_tests(tests, start, finish);
