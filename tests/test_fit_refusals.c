@@ -151,6 +151,36 @@ static void keep_warning(void *user, mucmm_log_level level, const char *message)
         snprintf(text, 256, "%s", message);
 }
 
+/* A column in other units hides the rest of its view, unless each column has its own divisor. */
+static void test_fit_names_a_column_that_hides_the_others(void **state)
+{
+    problem q = new_problem(ctx, 2, 100, false, 36);
+    mucmm_fit_params p = small_params(MUCMM_HEAD_LINEAR);
+    mucmm_ctx_params cp;
+    mucmm_ctx *c = NULL;
+    char warning[256];
+
+    (void)state;
+    mucmm_ctx_params_init(&cp);
+    cp.threads = 1;
+    cp.log = keep_warning;
+    cp.log_user = warning;
+    assert_int_equal(mucmm_ctx_create(&cp, &c), MUCMM_OK);
+    for (int64_t i = 0; i < q.n; i++)
+        q.x[0][i * 8 + 3] *= 1000;
+    for (int scaling = 0; scaling < 2; scaling++) {
+        mucmm_model *m = NULL;
+        p.scaling = (mucmm_scaling)scaling;
+        warning[0] = '\0';
+        CHECK_OK(c, mucmm_fit(c, q.view, 2, &p, &m));
+        assert_int_equal(strstr(warning, "column 3 has 100 % of the variance of all 8") != NULL,
+                         p.scaling == MUCMM_SCALE_VIEW);
+        mucmm_model_free(m);
+    }
+    drop_problem(&q);
+    mucmm_ctx_free(c);
+}
+
 static void test_fit_on_constant_columns(void **state)
 {
     problem q = new_problem(ctx, 2, 100, false, 36);
@@ -235,6 +265,7 @@ int main(void)
         cmocka_unit_test(test_fit_refuses_views),
         cmocka_unit_test(test_fit_refuses_what_few_rows_cannot_give),
         cmocka_unit_test(test_fit_names_values_that_are_not_finite),
+        cmocka_unit_test(test_fit_names_a_column_that_hides_the_others),
         cmocka_unit_test(test_fit_on_constant_columns),
         cmocka_unit_test(test_fit_on_dependent_columns),
         cmocka_unit_test(test_training_that_diverges_is_an_error),

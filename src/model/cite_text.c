@@ -229,9 +229,10 @@ static void say_ridge(paragraph *p)
     cite(p, MUCMM__REF_VINOD, "(Vinod 1976)");
     if (!p->m->ridge_chosen)
         return;
-    put(p, p->m->facts.incomplete ? ", chosen without the held-out samples"
-           : small_sample(p)      ? ", chosen by cross-validation within the training samples"
-                                  : ", chosen by the choosing samples");
+    put(p, p->m->facts.incomplete
+               ? p->cross ? ", chosen by cross-validation" : ", chosen without the held-out samples"
+           : small_sample(p) ? ", chosen by cross-validation within the training samples"
+                             : ", chosen by the choosing samples");
 }
 
 static void say_closed_form(paragraph *p)

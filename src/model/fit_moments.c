@@ -13,6 +13,8 @@
 
 /* Of the regressions that stand for what rows lack. */
 #define LEAST_RIDGE 1e-8
+/* Of a view's variance, when a single column has more. */
+#define DOMINANT 0.95
 
 static mucmm_status warn_constant(mucmm__fit *f, int32_t m, const double *variance, int64_t stride)
 {
@@ -54,6 +56,31 @@ static void set_scale(mucmm__view_info *v, mucmm_scaling scaling, const double *
     }
 }
 
+/* One divisor for a view hides its other columns behind one that is recorded in other units. */
+static void warn_dominant(const mucmm__fit *f, int32_t m, const double *variance, int64_t stride)
+{
+    const mucmm__view_info *v = &f->model->view[m];
+    const char *name;
+    char quoted[MUCMM__QUOTE], of[MUCMM__QUOTE + 8] = "";
+    double sum = 0;
+    int64_t most = 0;
+
+    for (int64_t j = 0; j < v->p; j++) {
+        sum += variance[j * stride];
+        most = variance[j * stride] > variance[most * stride] ? j : most;
+    }
+    if (v->p < 3 || !(variance[most * stride] > DOMINANT * sum))
+        return;
+    name = mucmm_data_column(f->data[m], most);
+    if (name)
+        snprintf(of, sizeof of, " ('%s')", mucmm__quote(quoted, name));
+    mucmm__warn(f->ctx,
+                "view '%s': column %" PRId64 "%s has %.4g %% of the variance of all %" PRId64
+                " and hides the others; give each column its own divisor (`scale` column), or "
+                "leave it out",
+                v->name, most, of, 100 * variance[most * stride] / sum, v->p);
+}
+
 mucmm_status mucmm__set_scaling(mucmm__fit *f, int32_t m, const double *mean,
                                 const double *variance, int64_t stride)
 {
@@ -62,6 +89,8 @@ mucmm_status mucmm__set_scaling(mucmm__fit *f, int32_t m, const double *mean,
 
     memcpy(v->mean, mean, (size_t)v->p * sizeof *mean);
     TRY(warn_constant(f, m, variance, stride));
+    if (f->p->scaling == MUCMM_SCALE_VIEW && !f->inside)
+        warn_dominant(f, m, variance, stride);
     set_scale(v, f->p->scaling, variance, stride);
 done:
     return status;
