@@ -2324,7 +2324,8 @@ MUCMM_API const char *mucmm_views_sample(const mucmm_views *v, int64_t row, cons
 MUCMM_API const char *mucmm_views_label(const mucmm_views *v, int64_t row, const char *column,
                                         char *out, size_t size);
 /* The rows that a text names, *rows [*n] for mucmm_bytes_free, in its order: names of samples
- * (mucmm_views_sample), numbers from 0 and ranges of them, or all, apart by commas: "P-17,0-4". A
+ * (mucmm_views_sample), numbers from 0 and ranges of them, or all (that lack no view), apart by
+ * commas: "P-17,0-4". A
  * name comes before a number. EARG: no such list, or an empty one (with the nearest name); ESHAPE:
  * there is no row of that number. */
 MUCMM_API mucmm_status mucmm_views_samples(mucmm_ctx *ctx, const mucmm_views *v, const char *text,

@@ -159,6 +159,21 @@ static void test_samples_by_name(void **state)
     mucmm_views_free(v);
 }
 
+/* A row that lacks a view cannot be shown: all are those that lack none. */
+static void test_all_samples_lack_no_view(void **state)
+{
+    mucmm_views *v = NULL;
+
+    (void)state;
+    put_text("l.csv", "id,a\nx,1\ny,2\nz,4\n");
+    put_text("r.csv", "id,b\nz,20\nw,10\nx,3\n");
+    CHECK_OK(ctx, open_tables(ctx, "id", 1, &v));
+    check_samples(v, "all", 2, (const int64_t[]){0, 2});
+    mucmm_views_free(v);
+    unlink(in_folder("l.csv"));
+    unlink(in_folder("r.csv"));
+}
+
 static void test_samples_by_number(void **state)
 {
     static const char *const bad[] = {"",    "x",  "1,,2", ",1",
@@ -389,6 +404,7 @@ int main(void)
         cmocka_unit_test(test_views_pair_by_key),
         cmocka_unit_test(test_samples_by_name),
         cmocka_unit_test(test_samples_by_number),
+        cmocka_unit_test(test_all_samples_lack_no_view),
         cmocka_unit_test(test_file_names),
         cmocka_unit_test(test_views_of_a_study),
         cmocka_unit_test(test_what_cannot_be_shown),

@@ -38,6 +38,20 @@ static void take(selection *s, int64_t first, int64_t last)
             s->rows[s->n] = i;
 }
 
+/* All rows that no view lacks: of others nothing can be shown. */
+static void take_complete(selection *s)
+{
+    const mucmm_view *views = mucmm_views_list(s->views);
+
+    for (int64_t i = 0; i < s->limit; i++) {
+        bool has = true;
+        for (int32_t v = 0; v < mucmm_views_count(s->views); v++)
+            has = has && mucmm_data_has(views[v].data, i);
+        if (has)
+            take(s, i, i);
+    }
+}
+
 /* A number of digits alone. */
 static bool parse_number(const char *text, int64_t *out)
 {
@@ -96,8 +110,8 @@ static mucmm_status take_word(selection *s, char *word)
 
     mucmm__quote(quoted, word);
     if (first < 0 && strcmp(word, "all") == 0) {
-        first = 0;
-        last = s->limit - 1;
+        take_complete(s);
+        return MUCMM_OK;
     } else if (first < 0) {
         char *copy = NULL;
         mucmm_status status = mucmm__strdup(s->ctx, word, &copy);
