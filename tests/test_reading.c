@@ -112,7 +112,8 @@ static void test_columns_that_are_asked_for(void **state)
     check_read("x.csv", text, (asked){.columns = "b", .categories = "sex"}, "sex=f sex=m b", 2, 3,
                (float[]){1, 0, 3, 0, 1, 6});
     check_refused(text, (asked){.ignore = "b,c"}, MUCMM_EARG, "no column is 'c', which `ignore`");
-    check_refused(text, (asked){.columns = "A*"}, MUCMM_EFORMAT, "no column of numbers");
+    check_refused(text, (asked){.columns = "A*"}, MUCMM_EFORMAT,
+                  "no column of numbers is left by `columns` 'A*'; the columns are 'id', 'sex'");
     check_refused("a,b\n1,2\nx,3\n", (asked){0}, MUCMM_EFORMAT, "x.csv:3: column 1 ('a'): 'x' is");
     check_read("x.csv", "a,b\n1,2\nx,3\n", (asked){.ignore = "a"}, "b", 2, 1, (float[]){2, 3});
 }

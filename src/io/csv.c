@@ -399,16 +399,43 @@ static const char *first_cell(const void *arg, int64_t row)
     return mucmm__strings_cell(arg, row, 0);
 }
 
-static mucmm_status fail_unknown_key(reader *r, const char *key)
+enum { COLUMN_LIST = 600 };
+
+/* 'a', 'b', ... in list [COLUMN_LIST]. */
+static void list_columns(const reader *r, char *list)
 {
-    char list[600] = "", quoted[MUCMM__QUOTE];
+    char quoted[MUCMM__QUOTE];
     size_t used = 0;
 
-    for (int64_t i = 0; i < r->n_columns && used < sizeof list - MUCMM__QUOTE - 16; i++)
-        used += (size_t)snprintf(list + used, sizeof list - used, "%s'%s'", i ? ", " : "",
+    for (int64_t i = 0; i < r->n_columns && used < COLUMN_LIST - MUCMM__QUOTE - 16; i++)
+        used += (size_t)snprintf(list + used, COLUMN_LIST - used, "%s'%s'", i ? ", " : "",
                                  mucmm__quote(quoted, column_name(r, i)));
-    if (used >= sizeof list - MUCMM__QUOTE - 16)
-        snprintf(list + used, sizeof list - used, ", ...");
+    if (used >= COLUMN_LIST - MUCMM__QUOTE - 16)
+        snprintf(list + used, COLUMN_LIST - used, ", ...");
+}
+
+static mucmm_status fail_no_feature(reader *r)
+{
+    const mucmm_data_params *p = r->asked;
+    char list[COLUMN_LIST] = "";
+
+    if (!p || (!p->columns && !p->ignore))
+        return mucmm__fail(r->ctx, MUCMM_EFORMAT, "%s:1: no column of numbers beside the key",
+                           r->name);
+    list_columns(r, list);
+    return mucmm__fail(
+        r->ctx, MUCMM_EFORMAT,
+        "%s:1: no column of numbers is left by %s%.64s%s%s%.64s%s; the columns are %s", r->name,
+        p->columns ? "`columns` '" : "", p->columns ? p->columns : "", p->columns ? "'" : "",
+        p->ignore ? (p->columns ? " and `ignore` '" : "`ignore` '") : "",
+        p->ignore ? p->ignore : "", p->ignore ? "'" : "", list);
+}
+
+static mucmm_status fail_unknown_key(reader *r, const char *key)
+{
+    char list[COLUMN_LIST] = "", quoted[MUCMM__QUOTE];
+
+    list_columns(r, list);
     return mucmm__fail(r->ctx, MUCMM_EARG, "%s: no column is named '%s'; the columns are %s",
                        r->name, mucmm__quote(quoted, key), list);
 }
@@ -538,8 +565,7 @@ static mucmm_status read_header(reader *r)
         else if (r->kind[i] == FEATURE)
             t->column_at[t->cols++] = r->names[i];
     if (t->cols == 0)
-        TRY(mucmm__fail(r->ctx, MUCMM_EFORMAT, "%s:1: no column of numbers beside the key",
-                        r->name));
+        TRY(fail_no_feature(r));
 done:
     return status;
 }
