@@ -259,7 +259,10 @@ static void forget_loadings(mucmm_model *m)
     for (int32_t v = 0; v < m->n_views; v++) {
         mucmm__free(m->linear.loadings[v]);
         mucmm__free(m->heads.loadings[v]);
+        mucmm__free(m->linear.deviations[v]);
+        mucmm__free(m->heads.deviations[v]);
         m->linear.loadings[v] = m->heads.loadings[v] = NULL;
+        m->linear.deviations[v] = m->heads.deviations[v] = NULL;
     }
     CHECK_OK(ctx, mucmm__model_make_json(ctx, m));
 }
