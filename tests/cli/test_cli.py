@@ -983,7 +983,7 @@ def three_views_say_which_of_them_carry_a_component():
     three = ['--view', 'third=third.npy']
     text = succeeds(*fit(*three, common='3', individual='0', out='three.mucmm')).stdout
     lines = text.splitlines()
-    at = lines.index('views that carry a component (heads, held-out)')
+    at = lines.index('views that carry a component (closed form, held-out)')
     check([' '.join(line.split()) for line in lines[at + 1:at + 4]] ==
           ['component 0 all', 'component 1 left + right', 'component 2 none beyond chance'], text)
     check(text.count('views that carry a component') == 1, text)  # training rows have no p-values
