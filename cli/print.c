@@ -483,8 +483,9 @@ json_t *number_json(double x)
 
 const char *kept_name(const mucmm_model *m)
 {
-    return mucmm_model_summary(m, MUCMM_ROWS_TRAIN, MUCMM_HEADS) ==
-                   mucmm_model_summary(m, MUCMM_ROWS_TRAIN, MUCMM_LINEAR)
-               ? "closed form"
-               : "trained heads";
+    if (mucmm_model_summary(m, MUCMM_ROWS_TRAIN, MUCMM_HEADS) ==
+        mucmm_model_summary(m, MUCMM_ROWS_TRAIN, MUCMM_LINEAR))
+        return "closed form";
+    /* of which a part may be the closed form: a note says so */
+    return mucmm_model_about(m)->common_kept == MUCMM_KEPT_NO_BETTER ? "heads" : "trained heads";
 }

@@ -987,13 +987,13 @@ def three_views_say_which_of_them_carry_a_component():
     check([' '.join(line.split()) for line in lines[at + 1:at + 4]] ==
           ['component 0 all', 'component 1 left + right', 'component 2 none beyond chance'], text)
     check(text.count('views that carry a component') == 1, text)  # training rows have no p-values
-    check('views that carry a component (heads, held-out)' in succeeds('info', 'three.mucmm').stdout, 'info')
+    check('views that carry a component (closed form, held-out)' in succeeds('info', 'three.mucmm').stdout, 'info')
     left, _ = paired_rows(150, 2)
     write_npy('unseen_third.npy', [[row[0] + 0.5 * r.gauss(0, 1), r.gauss(0, 1), row[0] + 2 * r.gauss(0, 1)] for row in left])
     three = ['--view', 'third=unseen_third.npy']
     scored = ['score', 'three.mucmm', *UNSEEN, *three]
     text = succeeds(*scored).stdout
-    check('views that carry a component (heads, these rows)' in text, text)
+    check('views that carry a component (closed form, these rows)' in text, text)
     root = json.loads(succeeds(*scored, '--json').stdout)
     check(set(root) == SUMMARY_KEYS | {'linear', 'rows', 'samples', 'carried_by', 'pairs'}, list(root))
     check(root['carried_by'][:2] == [['left', 'right', 'third'], ['left', 'right']], root['carried_by'])
