@@ -361,7 +361,9 @@ void options_none(settings *s)
                         &s->bootstrap,
                         &s->restarts,
                         &s->folds,
-                        &s->adjust_nonlinear};
+                        &s->adjust_nonlinear,
+                        &s->header,
+                        &s->decimal};
     double *reals[] = {&s->validation,  &s->ridge,         &s->learning_rate, &s->weight_decay,
                        &s->input_noise, &s->independence,  &s->noise,         &s->mask,
                        &s->missing_row, &s->missing_column};

@@ -130,6 +130,7 @@ static void reading_settings(const settings *given, settings *out)
     out->transpose = given->transpose;
     out->header = given->header;
     out->decimal = given->decimal;
+    out->no_header = given->no_header;
     out->missing_row = given->missing_row;
     out->missing_column = given->missing_column;
     out->covariates = given->covariates;

@@ -14,9 +14,8 @@
 
 /* ---- UTF-8 ------------------------------------------------------------------------- */
 
-/* Bytes of the character at p, of n that are left; 0 = there is none. The second byte's range keeps
- * out overlong forms, surrogates and what lies beyond U+10FFFF. */
-static size_t utf8_length(const unsigned char *p, size_t n)
+/* The second byte's range keeps out overlong forms, surrogates and what lies beyond U+10FFFF. */
+size_t mucmm__utf8_length(const unsigned char *p, size_t n)
 {
     size_t length = p[0] < 0x80   ? 1
                     : p[0] < 0xc2 ? 0
@@ -40,7 +39,7 @@ bool mucmm__json_is_utf8(const char *s)
     size_t n = strlen(s), k = 1;
 
     for (size_t i = 0; i < n && k > 0; i += k)
-        k = utf8_length((const unsigned char *)s + i, n - i);
+        k = mucmm__utf8_length((const unsigned char *)s + i, n - i);
     return k > 0;
 }
 
@@ -83,7 +82,7 @@ json_t *mucmm__json_string(const char *s)
     if (!valid)
         return NULL;
     for (size_t i = 0; i < n; i += k ? k : 1) {
-        k = utf8_length((const unsigned char *)s + i, n - i);
+        k = mucmm__utf8_length((const unsigned char *)s + i, n - i);
         memcpy(valid + used, k ? s + i : "\xef\xbf\xbd", k ? k : 3);
         used += k ? k : 3;
     }
@@ -262,7 +261,7 @@ static mucmm_status read_string(reader *r, size_t *used)
             TRY(read_escape(r, used));
             continue;
         }
-        k = utf8_length((const unsigned char *)r->text + r->at, end - r->at);
+        k = mucmm__utf8_length((const unsigned char *)r->text + r->at, end - r->at);
         if (k == 0 || peek(r) < 0x20)
             return damaged(r, k ? "control character in a string" : "a string is not UTF-8");
         memcpy(r->token + *used, r->text + r->at, k);

@@ -28,6 +28,8 @@ json_t *mucmm__json_real(double x);
 /* x [n] as an array of them. */
 json_t *mucmm__json_numbers(mucmm__json_build *b, const double *x, int64_t n);
 bool mucmm__json_is_utf8(const char *s);
+/* Bytes of the character at p, of n that are left; 0: it is not UTF-8. */
+size_t mucmm__utf8_length(const unsigned char *p, size_t n);
 /* ENOMEM if anything failed or root is NULL: something is missing in it. */
 mucmm_status mucmm__json_done(mucmm_ctx *ctx, const mucmm__json_build *b, const json_t *root);
 /* json_dumps with these flags, as a block for mucmm__free. ENOMEM: jansson's own gives a text that

@@ -99,3 +99,13 @@ mucmm_status mucmm__text_done(mucmm__text *t, char **out)
     *t = (mucmm__text){.ctx = t->ctx};
     return status;
 }
+
+bool mucmm__digits(const char *text, int64_t *out)
+{
+    size_t n = strlen(text);
+
+    if (n == 0 || n > 18 || strspn(text, "0123456789") != n)
+        return false;
+    *out = strtoll(text, NULL, 10);
+    return true;
+}

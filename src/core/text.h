@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * text.h - a text that grows, whole or an error. */
+ * text.h - a text that grows, whole or an error; a number out of one. */
 #ifndef MUCMM_CORE_TEXT_H
 #define MUCMM_CORE_TEXT_H
 
@@ -28,5 +28,8 @@ void mucmm__text_double(mucmm__text *t, double x);
 void mucmm__text_float(mucmm__text *t, float x);
 /* *out: the text, a block for mucmm__free; NULL on failure. t is empty again. */
 mucmm_status mucmm__text_done(mucmm__text *t, char **out);
+
+/* text is nothing but 1 to 18 digits: *out is their number. */
+bool mucmm__digits(const char *text, int64_t *out);
 
 #endif

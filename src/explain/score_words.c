@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * Words for scores, maps and baselines. */
-#include "core/core.h"
+#include "core/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct word {
@@ -49,17 +48,6 @@ static mucmm_status unknown(mucmm_ctx *ctx, const char *what, const char *text, 
     near = mucmm_nearest_word(text, list, n);
     return mucmm__fail(ctx, MUCMM_EARG, "`%s` '%.64s' is none of %s%s%s%s%s", what, text, all, note,
                        near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-}
-
-/* A number of digits alone. */
-static bool parse_number(const char *text, int64_t *out)
-{
-    size_t n = strlen(text);
-
-    if (n == 0 || n > 18 || strspn(text, "0123456789") != n)
-        return false;
-    *out = strtoll(text, NULL, 10);
-    return true;
 }
 
 static mucmm_status check_text(mucmm_ctx *ctx, const char *what, const char *text)
@@ -108,7 +96,7 @@ static bool is_score(const char *text, const char *form, int64_t *component)
     *component = 0;
     if (form[length] == '\0')
         return strcmp(text, form) == 0;
-    return strncmp(text, form, length + 1) == 0 && parse_number(text + length + 1, component);
+    return strncmp(text, form, length + 1) == 0 && mucmm__digits(text + length + 1, component);
 }
 
 mucmm_status mucmm_score_parse(mucmm_ctx *ctx, const char *text, mucmm_score_kind *score,
@@ -144,7 +132,7 @@ mucmm_status mucmm_baseline_parse(mucmm_ctx *ctx, const char *text, mucmm_baseli
     *row = 0;
     if (check_text(ctx, "baseline", text) != MUCMM_OK)
         return MUCMM_EARG;
-    if (parse_number(text, row)) {
+    if (mucmm__digits(text, row)) {
         *baseline = MUCMM_BASELINE_ROW;
         return MUCMM_OK;
     }

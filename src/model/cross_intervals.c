@@ -5,8 +5,7 @@
 
 #include <math.h>
 
-enum { DRAWS = 2000 };     /* of the bootstrap */
-#define NORMAL_975 1.95996 /* 97.5 % of a normal variable are below it */
+enum { DRAWS = 2000 }; /* of the bootstrap */
 
 /* Fisher's z of component j on these n rows, mean over repeats. */
 static double pooled_z(const mucmm__cross *x, const mucmm__cross_part *p, int64_t j,
@@ -74,8 +73,8 @@ static void take_interval(double z, const double *drawn, double jackknife, mucmm
     spread = sqrt(jackknife > square ? (square + jackknife) / 2 : square);
     r->correlations[j] = tanh(z);
     r->standard_errors[j] = spread * (1 - tanh(z) * tanh(z));
-    r->low[j] = tanh(z - NORMAL_975 * spread);
-    r->high[j] = tanh(z + NORMAL_975 * spread);
+    r->low[j] = tanh(z - MUCMM__NORMAL_975 * spread);
+    r->high[j] = tanh(z + MUCMM__NORMAL_975 * spread);
 }
 
 mucmm_status mucmm__cross_correlations(mucmm__fit *f, const mucmm__cross *x,

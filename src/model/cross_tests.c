@@ -14,7 +14,6 @@
 
 /* Multiplications of the permutations of a component. */
 #define MOST_TEST_WORK 4e10
-#define NORMAL_975 1.95996 /* 97.5 % of a normal variable are below it */
 /* Of the random numbers: as STREAM_SPLIT of fit_rows.c. */
 enum { PERMUTATIONS = MUCMM__CROSS_PERMUTATIONS, STREAM_REFIT = 61 };
 
@@ -140,7 +139,7 @@ double mucmm__cross_held_out_p(const mucmm_cross_fit *r, int64_t j)
 {
     double z = mucmm__fisher_z(r->correlations[j]), low = mucmm__fisher_z(r->low[j]);
 
-    return z > low ? .5 * erfc(NORMAL_975 * z / (z - low) / sqrt(2)) : NAN;
+    return z > low ? .5 * erfc(MUCMM__NORMAL_975 * z / (z - low) / sqrt(2)) : NAN;
 }
 
 void mucmm__cross_later_components(mucmm_cross_fit *r)

@@ -9,6 +9,9 @@
 #include "model/heads.h"
 #include "model/joint.h"
 
+/* 97.5 % of a standard normal variable are below it. */
+#define MUCMM__NORMAL_975 1.959963984540054
+
 /* Rows that are read, scaled and pushed through a network at a time. */
 #define MUCMM__CHUNK 1024
 

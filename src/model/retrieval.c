@@ -6,13 +6,12 @@
 #include <math.h>
 
 /* 97.5 % of a normal distribution lie below it. */
-#define NORMAL_975 1.959963984540054
 #define MAX_ROWS 20000
 #define CHUNK_ROWS 256
 
 void mucmm_rate_interval(double rate, int64_t n, double *low, double *high)
 {
-    const double count = (double)n, z = NORMAL_975, of = 1 + z * z / count;
+    const double count = (double)n, z = MUCMM__NORMAL_975, of = 1 + z * z / count;
     double middle = (rate + z * z / (2 * count)) / of;
     double half = z * sqrt(rate * (1 - rate) / count + z * z / (4 * count * count)) / of;
 

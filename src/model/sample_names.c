@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
  * Rows by what people call them: a list of keys, numbers and ranges; a file's name for a row. */
-#include "core/core.h"
+#include "core/text.h"
 #include "io/data.h"
 
 #include <ctype.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Of more samples than that none is suggested for a mistyped one. */
@@ -52,17 +51,6 @@ static void take_complete(selection *s)
     }
 }
 
-/* A number of digits alone. */
-static bool parse_number(const char *text, int64_t *out)
-{
-    size_t n = strlen(text);
-
-    if (n == 0 || n > 18 || strspn(text, "0123456789") != n)
-        return false;
-    *out = strtoll(text, NULL, 10);
-    return true;
-}
-
 /* "7" or "3-9"; word is used up. */
 static bool parse_range(char *word, int64_t *first, int64_t *last)
 {
@@ -70,7 +58,7 @@ static bool parse_range(char *word, int64_t *first, int64_t *last)
 
     if (dash)
         *dash++ = '\0';
-    return parse_number(word, first) && parse_number(dash ? dash : word, last) && *last >= *first;
+    return mucmm__digits(word, first) && mucmm__digits(dash ? dash : word, last) && *last >= *first;
 }
 
 static mucmm_status unknown(selection *s, const char *word)

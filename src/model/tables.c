@@ -10,7 +10,6 @@
 #include <string.h>
 
 /* 97.5 % of a normal distribution lie below it. */
-#define NORMAL_975 1.959963984540054
 
 static void put_number(mucmm__text *t, double x)
 {
@@ -47,7 +46,7 @@ void mucmm__component_interval(const mucmm_model *m, const mucmm_summary *s, boo
         *low = cross->low[j];
         *high = cross->high[j];
     } else if (!cross && m->n_views == 2 && s->groups == 0 && s->rows > 3 && fabs(r) < 1) {
-        double half = NORMAL_975 / sqrt((double)(s->rows - 3));
+        double half = MUCMM__NORMAL_975 / sqrt((double)(s->rows - 3));
         *low = tanh(atanh(r) - half);
         *high = tanh(atanh(r) + half);
     }

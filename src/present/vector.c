@@ -3,6 +3,7 @@
  * Vector pages: a thin layer over cairo, which writes the files. */
 #include "present/vector.h"
 
+#include "core/json.h"
 #include "io/data.h"
 
 #include <cairo-pdf.h>
@@ -28,25 +29,6 @@ bool mucmm__vector_named(const char *path)
     return mucmm__ends_with(path, ".svg") || mucmm__ends_with(path, ".pdf");
 }
 
-/* Bytes of the character at s, at most n: 1 to 4, or 0 if it is not UTF-8. */
-static size_t character(const unsigned char *s, size_t n)
-{
-    size_t more = s[0] < 0x80 ? 0 : s[0] < 0xc2 ? 9 : s[0] < 0xe0 ? 1 : s[0] < 0xf0 ? 2 : 3;
-    uint32_t value = more == 0 ? s[0] : s[0] & (0x3fu >> more);
-
-    if (more >= n || s[0] > 0xf4)
-        return 0;
-    for (size_t i = 1; i <= more; i++) {
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-        value = value << 6 | (s[i] & 0x3f);
-    }
-    if ((more == 2 && value < 0x800) || (more == 3 && (value < 0x10000 || value > 0x10ffff)) ||
-        (value >= 0xd800 && value < 0xe000))
-        return 0;
-    return more + 1;
-}
-
 /* n bytes of text, of which cairo takes no more than UTF-8: else '?'; control characters, which
  * have no shape and no place in XML, are spaces. */
 static void take_text(char out[LONGEST], const char *text, size_t n)
@@ -55,7 +37,7 @@ static void take_text(char out[LONGEST], const char *text, size_t n)
 
     for (size_t i = 0, length; i < n && used + 8 < LONGEST; i += length) {
         unsigned char c = (unsigned char)text[i];
-        length = character((const unsigned char *)text + i, n - i);
+        length = mucmm__utf8_length((const unsigned char *)text + i, n - i);
         if (length > 1)
             memcpy(out + used, text + i, length);
         else

@@ -775,6 +775,24 @@ def making_it_again_gives_the_same_model():
 
 
 @test
+def making_it_again_says_how_tables_were_read():
+    """What a fit took out, and how its tables are read, stand in the command of the page; what is usual does not."""
+    left, right = paired_rows(120, 1)
+    for name, rows in (('bare_l.csv', left), ('bare_r.csv', right)):
+        with open(name, 'w') as f:
+            f.write(''.join(','.join('%.6g' % x for x in row) + '\n' for row in rows))
+    with open('ages.csv', 'w') as f:
+        f.write('age\n' + ''.join('%d\n' % (20 + i * 7 % 50) for i in range(120)))
+    tables = [*views('bare_l.csv', 'bare_r.csv'), '--no-header', '--covariates', 'ages.csv']
+    succeeds('fit', *tables, '--adjust', 'age', '--common', '1', '--individual', '1', '--head', 'linear', '-o', 'bare.mucmm')
+    succeeds('report', 'bare.mucmm', *tables, '--samples-shown', '1', '--permutations', '0', '-o', 'bare.html')
+    with open('bare.html') as f:
+        command = next(line for line in f.read().splitlines() if 'mucmm fit ' in line)
+    check(all(w in command for w in ('--no-header', '--covariates ages.csv', '--adjust age')), command)
+    check(not any(w in command for w in ('--header', '--decimal', '--adjust-nonlinear', '--missing')), command)
+
+
+@test
 def making_it_again_of_few_rows():
     """Fewer rows than columns: the ridge is chosen by cross-validation, with rows that lack a view or without."""
     r = random.Random(8)
