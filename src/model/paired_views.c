@@ -161,16 +161,14 @@ static void say_missing(mucmm_ctx *ctx, const mucmm_views *v)
 static mucmm_status drop_rows(mucmm_ctx *ctx, mucmm_views *v)
 {
     mucmm_status status = MUCMM_OK;
+    uint32_t whole = ((uint32_t)1 << v->n) - 1;
     int64_t n = mucmm_views_rows(v), kept = 0, *rows = NULL;
     mucmm_data *data;
 
     TRY(mucmm__alloc(ctx, n, sizeof *rows, &rows));
     for (int64_t i = 0; i < n; i++) {
-        bool all = true;
-        for (int32_t m = 0; m < v->n; m++)
-            all = all && mucmm_data_has(v->data[m], i);
         rows[kept] = i;
-        kept += all;
+        kept += mucmm__row_views(v->n, (const mucmm_data *const *)v->data, i) == whole;
     }
     v->dropped = n - kept;
     if (kept == 0)

@@ -3,6 +3,7 @@
  * Rows by what people call them: a list of keys, numbers and ranges; a file's name for a row. */
 #include "core/text.h"
 #include "io/data.h"
+#include "model/represent.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -40,15 +41,14 @@ static void take(selection *s, int64_t first, int64_t last)
 /* All rows that no view lacks: of others nothing can be shown. */
 static void take_complete(selection *s)
 {
-    const mucmm_view *views = mucmm_views_list(s->views);
+    const mucmm_data *data[MUCMM_MAX_VIEWS];
+    int32_t n = mucmm_views_count(s->views);
 
-    for (int64_t i = 0; i < s->limit; i++) {
-        bool has = true;
-        for (int32_t v = 0; v < mucmm_views_count(s->views); v++)
-            has = has && mucmm_data_has(views[v].data, i);
-        if (has)
+    for (int32_t v = 0; v < n; v++)
+        data[v] = mucmm_views_list(s->views)[v].data;
+    for (int64_t i = 0; i < s->limit; i++)
+        if (mucmm__row_views(n, data, i) == ((uint32_t)1 << n) - 1)
             take(s, i, i);
-    }
 }
 
 /* "7" or "3-9"; word is used up. */
